@@ -1,0 +1,46 @@
+# Everything that a newcomer needs: `make demo` and `make test` set up .venv by themselves.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help setup demo test format lint types layers check-docs test-slow test-gpu benchmark wheel clean
+
+help:
+	@echo "make demo       train, prune, measure and draw four small networks (minutes, two CPU cores)"
+	@echo "make test       every check: format, lint, types, layers, tests, docs, wheel"
+	@echo "make test-slow  the checks that take minutes each"
+	@echo "make test-gpu   the checks that need CUDA"
+	@echo "make benchmark  speed and memory against named baselines"
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: setup
+	$(BIN)/graphtask demo --out demo
+
+test: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -n 2
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test-slow: setup
+	$(BIN)/pytest -m slow --timeout 3600
+
+test-gpu: setup
+	$(BIN)/pytest -m gpu
+
+benchmark: setup
+	$(BIN)/python -m tests.benchmarks
+
+clean:
+	rm -rf .venv build dist demo

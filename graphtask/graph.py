@@ -1,0 +1,389 @@
+"""The architecture graph: a plain igraph DAG whose vertices are named and staged.
+
+==============  ======  ==========  ==============================================================
+attribute       on      type        meaning
+==============  ======  ==========  ==============================================================
+``name``        vertex  str         identity of the node; survives pruning
+``stage``       vertex  int ≥ 0     resolution stage; never decreases along an edge
+``weight``      edge    float       magnitude of the trained connection, in [0, 1]; absent before training
+``w``           edge    float       the raw trainable value, with its sign; absent before training
+``provenance``  graph   dict        where the graph came from (JSON values), and the size it started with
+==============  ======  ==========  ==============================================================
+
+A valid graph is directed, has neither cycles, self-loops nor multi-edges, exactly one input (no predecessors)
+and one output (no successors), and every vertex on a path from the input to the output.
+"""
+
+import copy
+import heapq
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import igraph
+import numpy as np
+import numpy.typing as npt
+
+from graphtask.errors import ArgumentError, GraphError
+
+NAME = "name"
+STAGE = "stage"
+WEIGHT = "weight"
+RAW_WEIGHT = "w"
+PROVENANCE = "provenance"
+
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+_SHOWN = 5  # how many offenders an error message names
+
+
+def check(graph: igraph.Graph) -> None:
+    """Raise unless ``graph`` is a valid architecture graph.
+
+    Args:
+        graph: Any igraph graph.
+
+    Raises:
+        GraphError: The first broken rule, with the offending vertices or edges and what to do about them.
+
+    Example:
+        >>> import graphtask as gt
+        >>> gt.check(gt.full_dag(4))
+        >>> gt.check(igraph.Graph(directed=True, edges=[(0, 1)]))
+        Traceback (most recent call last):
+        ...
+        graphtask.errors.GraphError: no vertex has a `name`; build the graph with graphtask.architecture(graph)
+    """
+    _check_simple(graph)
+    _check_names(graph)
+    _check_acyclic(graph)
+    _check_ends(graph)
+    _check_stages(graph)
+    _check_weights(graph)
+
+
+def architecture(
+    graph: igraph.Graph, *, stages: int | Sequence[int] | None = None, join: bool = False
+) -> igraph.Graph:
+    """Make a valid architecture graph of any directed acyclic graph, with its vertices in topological order.
+
+    Args:
+        graph: A directed graph. Names that are missing become ``v0``, ``v1`` … in its vertex order.
+        stages: For a graph without stages: their number (equal, contiguous parts of the topological order) or
+            their sizes. A graph that has stages keeps them.
+        join: Whether several inputs (or outputs) get one new vertex before (after) them; otherwise they are an error.
+
+    Returns:
+        A new graph; the argument is left alone.
+
+    Raises:
+        GraphError: The graph cannot be made valid; the message says which rule stands in the way.
+        ArgumentError: ``stages`` does not fit the number of vertices.
+
+    Example:
+        >>> import graphtask as gt
+        >>> graph = architecture(igraph.Graph(directed=True, edges=[(1, 0), (0, 2)]), stages=3)
+        >>> graph.vs["name"], graph.vs["stage"]
+        (['v1', 'v0', 'v2'], [0, 1, 2])
+    """
+    result = graph.copy()
+    _check_simple(result)
+    if NAME not in result.vs.attributes():
+        result.vs[NAME] = [f"v{index}" for index in range(result.vcount())]
+    _check_names(result)
+    _check_acyclic(result)
+    if join:
+        result = _join_ends(result)
+    if STAGE not in result.vs.attributes():
+        if stages is None:
+            raise GraphError(
+                "no vertex has a `stage`; say how many stages there are: stages=3 cuts the topological order "
+                "into three equal parts (on the command line: --stages 3)"
+            )
+        sizes = stage_sizes(result.vcount(), stages)
+        ranks = np.empty(result.vcount(), dtype=np.int64)
+        ranks[node_order(result)] = np.repeat(np.arange(len(sizes)), sizes)
+        result.vs[STAGE] = ranks.tolist()
+    result = _sorted(result)
+    check(result)
+    return result
+
+
+def stage_sizes(n_nodes: int, stages: int | Sequence[int]) -> list[int]:
+    """Nodes in each stage: ``stages`` equal parts (earlier ones one larger if need be), or the sizes themselves.
+
+    Raises:
+        ArgumentError: There are more stages than nodes, or the sizes do not add up to ``n_nodes``.
+
+    Example:
+        >>> stage_sizes(60, 3), stage_sizes(8, 3), stage_sizes(8, [5, 2, 1])
+        ([20, 20, 20], [3, 3, 2], [5, 2, 1])
+    """
+    if isinstance(stages, int):
+        if not 1 <= stages <= n_nodes:
+            raise ArgumentError(f"{n_nodes} nodes cannot be cut into {stages} stages; use 1 … {n_nodes}")
+        return [n_nodes // stages + (stage < n_nodes % stages) for stage in range(stages)]
+    sizes = [int(size) for size in stages]
+    if not sizes or min(sizes) < 1 or sum(sizes) != n_nodes:
+        raise ArgumentError(
+            f"stage sizes {sizes} do not fit {n_nodes} nodes; give sizes of at least 1 that add up to {n_nodes}"
+        )
+    return sizes
+
+
+def input_node(graph: igraph.Graph) -> int:
+    """Index of the vertex without predecessors of a valid graph."""
+    return int(np.flatnonzero(np.asarray(graph.indegree()) == 0)[0])
+
+
+def output_node(graph: igraph.Graph) -> int:
+    """Index of the vertex without successors of a valid graph."""
+    return int(np.flatnonzero(np.asarray(graph.outdegree()) == 0)[0])
+
+
+def node_order(graph: igraph.Graph) -> list[int]:
+    """Topological order of the vertices, stage by stage; among the free ones the smallest index comes first.
+
+    Vertices that already stand in such an order keep it, and the order of a graph is the same every time.
+
+    Raises:
+        GraphError: The graph has a cycle.
+    """
+    edges = edge_array(graph)
+    ranks = stages(graph) if STAGE in graph.vs.attributes() else np.zeros(graph.vcount(), dtype=np.int64)
+    if bool((edges[:, 0] < edges[:, 1]).all()) and bool((np.diff(ranks) >= 0).all()):
+        return list(range(graph.vcount()))
+    waiting = np.asarray(graph.indegree()).tolist()
+    successors = graph.get_adjlist(mode="out")
+    rank = ranks.tolist()
+    free = [(rank[node], node) for node, degree in enumerate(waiting) if degree == 0]
+    heapq.heapify(free)
+    order = []
+    while free:
+        _, node = heapq.heappop(free)
+        order.append(node)
+        for successor in successors[node]:
+            waiting[successor] -= 1
+            if waiting[successor] == 0:
+                heapq.heappush(free, (rank[successor], successor))
+    if len(order) < graph.vcount():
+        _check_acyclic(graph)
+    return order
+
+
+def edge_array(graph: igraph.Graph) -> IntArray:
+    """The edges as an array of shape (edges, 2): source and target index, in the order of the graph's edges."""
+    return np.asarray(graph.get_edgelist(), dtype=np.int64).reshape(-1, 2)
+
+
+def edge_names(graph: igraph.Graph) -> list[tuple[str, str]]:
+    """The edges as pairs of vertex names, in the order of the graph's edges; the identity of an edge."""
+    names = graph.vs[NAME]
+    return [(names[source], names[target]) for source, target in graph.get_edgelist()]
+
+
+def stages(graph: igraph.Graph) -> IntArray:
+    """The stage of every vertex, as an array of shape (nodes,)."""
+    return np.asarray(graph.vs[STAGE], dtype=np.int64)
+
+
+def live_nodes(graph: igraph.Graph, inputs: Sequence[int], outputs: Sequence[int]) -> BoolArray:
+    """Which vertices lie on a path from one of ``inputs`` to one of ``outputs``; in time linear in the edges."""
+    return _reached(graph, inputs, "out") & _reached(graph, outputs, "in")
+
+
+def size_by_stage(graph: igraph.Graph) -> dict[str, Any]:
+    """Counts of nodes and edges, in all and per stage; an edge counts for a stage if both its ends are in it.
+
+    Example:
+        >>> import graphtask as gt
+        >>> size_by_stage(gt.full_dag(4, stages=2))
+        {'nodes': 4, 'edges': 6, 'nodes_per_stage': [2, 2], 'edges_per_stage': [1, 1]}
+    """
+    stage = stages(graph)
+    n_stages = int(stage.max(initial=0)) + 1
+    ends = stage[edge_array(graph)]
+    inside = ends[ends[:, 0] == ends[:, 1], 0]
+    return {
+        "nodes": graph.vcount(),
+        "edges": graph.ecount(),
+        "nodes_per_stage": np.bincount(stage, minlength=n_stages).tolist(),
+        "edges_per_stage": np.bincount(inside, minlength=n_stages).tolist(),
+    }
+
+
+def provenance(graph: igraph.Graph) -> dict[str, Any]:
+    """What the graph is known to come from: a copy of its ``provenance``, empty if nothing is known.
+
+    Keys in use: ``prior`` (name and arguments), ``initial`` (the sizes that sparsity is relative to, as
+    `size_by_stage` gives them), ``data``, ``seed``, ``threshold``, and what a training run adds.
+    """
+    known = graph[PROVENANCE] if PROVENANCE in graph.attributes() else {}
+    return copy.deepcopy(dict(known)) if isinstance(known, Mapping) else {}
+
+
+def with_provenance(graph: igraph.Graph, **facts: Any) -> igraph.Graph:
+    """A copy of the graph that also knows ``facts`` (JSON values); earlier facts of the same name are replaced."""
+    result = graph.copy()
+    result[PROVENANCE] = {**provenance(graph), **facts}
+    return result
+
+
+def with_initial_size(graph: igraph.Graph) -> igraph.Graph:
+    """A copy of the graph that knows its initial size: the one recorded before, or else its size now."""
+    return with_provenance(graph, initial=provenance(graph).get("initial") or size_by_stage(graph))
+
+
+def _reached(graph: igraph.Graph, starts: Sequence[int], mode: str) -> BoolArray:
+    reached = np.zeros(graph.vcount(), dtype=np.bool_)
+    for start in starts:
+        if not reached[start]:
+            reached[graph.subcomponent(start, mode=mode)] = True
+    return reached
+
+
+def _sorted(graph: igraph.Graph) -> igraph.Graph:
+    order = node_order(graph)
+    if order == list(range(graph.vcount())):
+        return graph
+    position = [0] * len(order)
+    for rank, node in enumerate(order):
+        position[node] = rank
+    return graph.permute_vertices(position)
+
+
+def _join_ends(graph: igraph.Graph) -> igraph.Graph:
+    inputs = np.flatnonzero(np.asarray(graph.indegree()) == 0).tolist()
+    outputs = np.flatnonzero(np.asarray(graph.outdegree()) == 0).tolist()
+    joined = graph.copy()
+    staged = STAGE in graph.vs.attributes()
+    taken = set(graph.vs[NAME])
+    if len(inputs) > 1:
+        node = joined.add_vertex(**{NAME: _free_name("input", taken)}).index
+        joined.add_edges([(node, end) for end in inputs])
+        if staged:
+            joined.vs[node][STAGE] = min(joined.vs[inputs][STAGE])
+    if len(outputs) > 1:
+        node = joined.add_vertex(**{NAME: _free_name("output", taken)}).index
+        joined.add_edges([(end, node) for end in outputs])
+        if staged:
+            joined.vs[node][STAGE] = max(joined.vs[outputs][STAGE])
+    return joined
+
+
+def _free_name(wish: str, taken: set[str]) -> str:
+    while wish in taken:
+        wish += "_"
+    return wish
+
+
+def _check_simple(graph: igraph.Graph) -> None:
+    if not graph.is_directed():
+        raise GraphError("the graph is undirected; give its edges a direction with graphtask.orient(graph)")
+    if graph.ecount() == 0:
+        raise GraphError("the graph has no edges; an architecture needs a path from its input to its output")
+    edges = edge_array(graph)
+    loops = edges[edges[:, 0] == edges[:, 1], 0]
+    if len(loops):
+        raise GraphError(f"self-loops at {_vertices(graph, loops)}; remove them with graph.simplify()")
+    keys = edges[:, 0] * graph.vcount() + edges[:, 1]
+    unique, counts = np.unique(keys, return_counts=True)
+    doubled = unique[counts > 1]
+    if len(doubled):
+        ends = np.stack(np.divmod(doubled, graph.vcount()), axis=1)
+        raise GraphError(f"multi-edges {_edges(graph, ends)}; merge them with graph.simplify()")
+
+
+def _check_names(graph: igraph.Graph) -> None:
+    if NAME not in graph.vs.attributes():
+        raise GraphError("no vertex has a `name`; build the graph with graphtask.architecture(graph)")
+    names = graph.vs[NAME]
+    unnamed = [index for index, name in enumerate(names) if not isinstance(name, str)]
+    if unnamed:
+        raise GraphError(
+            f"the `name` of vertex {unnamed[0]} is {names[unnamed[0]]!r}; every vertex needs a string of its own"
+        )
+    if len(set(names)) < len(names):
+        seen: set[str] = set()
+        twice = next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise GraphError(f"two vertices are named {twice!r}; names identify vertices and must be unique")
+
+
+def _check_acyclic(graph: igraph.Graph) -> None:
+    if graph.is_dag():
+        return
+    component = next(part for part in graph.connected_components(mode="strong") if len(part) > 1)
+    inside = set(component)
+    path: list[int] = []
+    node = component[0]
+    while node not in path:
+        path.append(node)
+        node = next(successor for successor in graph.successors(node) if successor in inside)
+    cycle = [*path[path.index(node) :], node]
+    shown = " → ".join(_label(graph, index) for index in cycle[: _SHOWN + 1])
+    if len(cycle) > _SHOWN + 1:
+        shown += f" → … ({len(cycle) - 1} edges)"
+    raise GraphError(f"the graph has a cycle, {shown}; remove or turn one of these edges")
+
+
+def _check_ends(graph: igraph.Graph) -> None:
+    inputs = np.flatnonzero(np.asarray(graph.indegree()) == 0)
+    outputs = np.flatnonzero(np.asarray(graph.outdegree()) == 0)
+    for ends, kind, lack in ((inputs, "inputs", "predecessors"), (outputs, "outputs", "successors")):
+        if len(ends) > 1:
+            raise GraphError(
+                f"{len(ends)} {kind} (vertices without {lack}), {_vertices(graph, ends)}; an architecture has one: "
+                f"drop the others, or connect them to a new one with join=True (on the command line: --join)"
+            )
+    # A finite DAG with one source and one sink has every vertex on a path between them; nothing is left to check.
+
+
+def _check_stages(graph: igraph.Graph) -> None:
+    if STAGE not in graph.vs.attributes():
+        raise GraphError(
+            "no vertex has a `stage`; build the graph with graphtask.architecture(graph, stages=3)"
+        )
+    for index, stage in enumerate(graph.vs[STAGE]):
+        if isinstance(stage, bool) or not isinstance(stage, int) or stage < 0:
+            raise GraphError(
+                f"the `stage` of vertex {_label(graph, index)} is {stage!r}; stages are whole numbers from 0"
+            )
+    edges = edge_array(graph)
+    ends = stages(graph)[edges]
+    back = edges[ends[:, 0] > ends[:, 1]]
+    if len(back):
+        source, target = back[0]
+        raise GraphError(
+            f"the stage falls along {_edges(graph, back)} (from {graph.vs[source][STAGE]} to "
+            f"{graph.vs[target][STAGE]}); stages never decrease along an edge: renumber them or turn the edge"
+        )
+
+
+def _check_weights(graph: igraph.Graph) -> None:
+    for attribute, low, high in ((WEIGHT, 0.0, 1.0), (RAW_WEIGHT, -np.inf, np.inf)):
+        if attribute not in graph.es.attributes():
+            continue
+        values = graph.es[attribute]
+        for index, value in enumerate(values):
+            if not isinstance(value, float | int) or not low <= value <= high:
+                edge = edge_array(graph)[index : index + 1]
+                bounds = "a number in [0, 1]" if attribute == WEIGHT else "a number"
+                raise GraphError(
+                    f"the `{attribute}` of edge {_edges(graph, edge)} is {value!r}; it has to be {bounds}"
+                )
+
+
+def _label(graph: igraph.Graph, index: int) -> str:
+    return repr(graph.vs[index][NAME]) if NAME in graph.vs.attributes() else str(index)
+
+
+def _vertices(graph: igraph.Graph, indices: IntArray) -> str:
+    shown = ", ".join(_label(graph, int(index)) for index in indices[:_SHOWN])
+    return shown + (f", … ({len(indices)} in all)" if len(indices) > _SHOWN else "")
+
+
+def _edges(graph: igraph.Graph, edges: IntArray) -> str:
+    shown = ", ".join(
+        f"{_label(graph, int(source))} → {_label(graph, int(target))}" for source, target in edges[:_SHOWN]
+    )
+    return shown + (f", … ({len(edges)} in all)" if len(edges) > _SHOWN else "")
