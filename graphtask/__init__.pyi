@@ -16,6 +16,7 @@ from .errors import FormatError as FormatError
 from .errors import GraphError as GraphError
 from .errors import GraphtaskError as GraphtaskError
 from .errors import RunError as RunError
+from .errors import RunInterruptedError as RunInterruptedError
 from .graph import architecture as architecture
 from .graph import check as check
 from .graph import provenance as provenance
@@ -38,6 +39,7 @@ from .storage.graphml import read as read
 from .storage.graphml import write as write
 from .storage.networkx import from_networkx as from_networkx
 from .storage.networkx import to_networkx as to_networkx
+from .training.history import EdgeHistory as EdgeHistory
 from .training.parity import Parity as Parity
 from .training.parity import parity as parity
 from .training.regime import Regime as Regime

@@ -31,3 +31,7 @@ class RunError(GraphtaskError):
 
 class DivergedError(GraphtaskError):
     """Training produced a loss that is not finite."""
+
+
+class RunInterruptedError(GraphtaskError):
+    """Training was asked to stop, saved its state, and can go on where it stopped."""

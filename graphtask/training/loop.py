@@ -1,0 +1,221 @@
+"""One training run as a loop whose whole state can be saved after any step and taken up again."""
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from graphtask.compiler.module import GraphModule
+from graphtask.data.batches import Batches
+from graphtask.errors import DivergedError
+from graphtask.training.progress import Reporter
+from graphtask.training.regime import Regime
+
+
+class Evaluation(NamedTuple):
+    """How well a module does on a set of images: mean cross-entropy (natural logarithm) and share of hits."""
+
+    loss: float
+    accuracy: float
+
+
+class Trainer:
+    """A module in training: its optimiser, how far it is, and what was recorded on the way.
+
+    The order of the images and their augmentation follow from ``seed`` and the number of the epoch alone, so that
+    `state_dict` has no random state in it, and a run goes on exactly where it was saved, in the middle of an
+    epoch too.
+
+    Args:
+        module: The network; it stays on the device it is on.
+        train: Training images, on the same device.
+        test: Test images, on the same device.
+        regime: How to train.
+        seed: Of the order of the images and of their augmentation.
+        precision: ``fp32``, or ``bf16`` for autocast to bfloat16 (edge weights and losses stay in float32).
+    """
+
+    def __init__(
+        self,
+        module: GraphModule,
+        *,
+        train: Batches,
+        test: Batches,
+        regime: Regime,
+        seed: int,
+        precision: str = "fp32",
+    ) -> None:
+        self.module = module
+        self.train = train
+        self.test = test
+        self.regime = regime
+        self.seed = seed
+        self.precision = precision
+        self.device = module.edge_weight.device
+        self.optimizer = torch.optim.SGD(
+            module.parameters(),
+            lr=regime.learning_rate,
+            momentum=regime.momentum,
+            weight_decay=regime.weight_decay,
+            fused=self.device.type in {"cpu", "cuda"},
+        )
+        self.epoch = 0
+        self.step = 0
+        self.seconds = 0.0
+        self.rows: list[dict[str, Any]] = []
+        self.history = [_copy(module.edge_weight)]
+        # Sums over this epoch: cross-entropy, hits, images. They stay on the device: reading them waits for it.
+        self.totals = torch.zeros(3, device=self.device)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that `load_state_dict` needs to go on, as tensors and plain values."""
+        return {
+            "module": self.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "epoch": self.epoch,
+            "step": self.step,
+            "seconds": self.seconds,
+            "rows": self.rows,
+            "history": torch.stack(self.history),
+            "totals": self.totals,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go back to a state that `state_dict` gave."""
+        self.module.load_state_dict(state["module"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.epoch = state["epoch"]
+        self.step = state["step"]
+        self.seconds = state["seconds"]
+        self.rows = list(state["rows"])
+        self.history = list(state["history"].unbind())
+        self.totals = state["totals"].to(self.device)
+
+    def fit(self, *, reporter: Reporter, on_step: Callable[[], None], on_epoch: Callable[[], None]) -> None:
+        """Train to the end of the last epoch.
+
+        Args:
+            reporter: Hears of every step and epoch.
+            on_step: Called after every step; may save the state, and may raise to stop.
+            on_epoch: Called after every epoch, when its row and its edge weights are recorded.
+
+        Raises:
+            DivergedError: The loss is not finite any more.
+        """
+        while self.epoch < self.regime.epochs:
+            self._train_epoch(reporter, on_step)
+            self._record_epoch()
+            reporter.epoch(self.rows[-1])
+            on_epoch()
+
+    def check_finite(self) -> None:
+        """Raise if the loss of this epoch is not finite; on an accelerator this waits for it.
+
+        Raises:
+            DivergedError: It is not; says what to change.
+        """
+        if not math.isfinite(self.totals[0].item()):
+            raise DivergedError(
+                f"the loss is not finite in epoch {self.epoch + 1} of {self.regime.epochs}; lower the learning rate "
+                f"(now {self.regime.learning_rate_at(self.epoch):g}) or the price (now {self.regime.resource_price:g})"
+            )
+
+    def _train_epoch(self, reporter: Reporter, on_step: Callable[[], None]) -> None:
+        self.module.train()
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.regime.learning_rate_at(self.epoch)
+        clock = time.perf_counter()
+        for images, labels in self.train.epoch(seed=self.seed, epoch=self.epoch, start=self.step):
+            self._train_step(images, labels)
+            self.step += 1
+            now = time.perf_counter()
+            self.seconds += now - clock
+            clock = now
+            loss, accuracy = self._running() if self.device.type == "cpu" else (None, None)
+            reporter.step(epoch=self.epoch, loss=loss, accuracy=accuracy)
+            on_step()
+        self.check_finite()
+        self.seconds += time.perf_counter() - clock
+
+    def _train_step(self, images: Float[Tensor, "batch channels height width"], labels: Tensor) -> None:
+        with autocast(self.device, self.precision):
+            logits = self.module(images)
+        cross_entropy = functional.cross_entropy(logits.float(), labels)
+        loss = cross_entropy + self.regime.resource_price * self.module.resource_loss()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        with torch.no_grad():
+            self.totals[0] += cross_entropy * len(labels)
+            self.totals[1] += (logits.argmax(dim=1) == labels).sum()
+            self.totals[2] += len(labels)
+
+    def _running(self) -> tuple[float, float]:
+        self.check_finite()
+        loss, hits, images = self.totals.tolist()
+        return loss / images, hits / images
+
+    def _record_epoch(self) -> None:
+        loss, hits, images = self.totals.tolist()
+        test = evaluate(self.module, self.test, precision=self.precision)
+        magnitudes = self.module.edge_weights().detach().abs()
+        self.history.append(_copy(self.module.edge_weight))
+        self.rows.append(
+            {
+                "epoch": self.epoch + 1,
+                "learning_rate": self.regime.learning_rate_at(self.epoch),
+                "train_loss": loss / images,
+                "train_accuracy": hits / images,
+                "resource_loss": magnitudes.cpu().double().sum().item(),
+                "test_loss": test.loss,
+                "test_accuracy": test.accuracy,
+                "live_edges": int((magnitudes >= self.regime.threshold).sum()),
+                "seconds": self.seconds,
+            }
+        )
+        self.epoch += 1
+        self.step = 0
+        self.seconds = 0.0
+        self.totals = torch.zeros_like(self.totals)
+
+
+def evaluate(module: GraphModule, batches: Batches, *, precision: str = "fp32") -> Evaluation:
+    """Mean cross-entropy and accuracy of ``module`` on ``batches``, in evaluation mode."""
+    loss, hits, images = 0.0, 0, 0
+    for logits, labels in predictions(module, batches, precision=precision):
+        loss += functional.cross_entropy(logits, labels, reduction="sum").item()
+        hits += int((logits.argmax(dim=1) == labels).sum())
+        images += len(labels)
+    return Evaluation(loss=loss / images, accuracy=hits / images)
+
+
+def predictions(
+    module: GraphModule, batches: Batches, *, precision: str = "fp32"
+) -> Iterator[tuple[Float[Tensor, "batch classes"], Tensor]]:
+    """The logits (float32) and labels of every batch, in order, from ``module`` in evaluation mode."""
+    was_training = module.training
+    module.eval()
+    try:
+        for images, labels in batches.in_order():
+            with torch.no_grad(), autocast(images.device, precision):
+                logits = module(images)
+            yield logits.float(), labels
+    finally:
+        module.train(was_training)
+
+
+def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[Any]:
+    """The context in which a forward pass runs in ``precision``."""
+    if precision == "fp32":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+def _copy(edge_weight: Tensor) -> Float[Tensor, " edge"]:
+    return edge_weight.detach().to("cpu", torch.float32, copy=True)

@@ -1,0 +1,118 @@
+"""Does the small network do what the trained one does without its cut edges? The report that shows it."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from graphtask.compiler.module import GraphModule
+from graphtask.compiler.writeback import transfer
+from graphtask.data.batches import Batches
+from graphtask.data.dataset import ImageData
+from graphtask.graph import edge_names
+from graphtask.pruning import prune
+from graphtask.training.loop import predictions
+from graphtask.training.regime import Regime
+from graphtask.training.run import Run, choose_device, data_batches
+
+# The raw edge weight that switches an edge off, by gate.
+_OFF = {"tanh": 0.0, "sigmoid": -torch.inf, "none": 0.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parity:
+    """Test accuracies (in [0, 1]) around pruning, and how far the logits move.
+
+    Four networks are compared: *trained*; *thresholded*, the trained one with every edge below the threshold at
+    zero; *cut*, which also has the edges of dead paths at zero; and *pruned*, the small network of the pruned graph
+    with the surviving parameters. *Cut* and *pruned* are the same function. *Thresholded* differs from both by the
+    constants that nodes without any path from the input still send on (batch normalisation of nothing is a bias);
+    they carry no information about the image, and are dropped.
+    """
+
+    threshold: float
+    edges_before: int
+    edges_after: int
+    nodes_before: int
+    nodes_after: int
+    accuracy_trained: float
+    accuracy_thresholded: float
+    accuracy_cut: float
+    accuracy_pruned: float
+    largest_logit: float
+    """Largest absolute logit of the cut network, the scale for the differences."""
+    difference_cut_pruned: float
+    """Largest absolute difference of a logit between the cut and the pruned network."""
+    difference_thresholded_cut: float
+    """Largest absolute difference of a logit that the dropped constants make."""
+
+
+def parity(
+    run: Run, *, threshold: float = 0.006, data: ImageData | None = None, device: str = "auto"
+) -> Parity:
+    """Compare a trained network with its pruned one on the test images.
+
+    Args:
+        run: A finished run.
+        threshold: τ; edges of smaller magnitude are cut.
+        data: The images; None is the run's own data set.
+        device: As in `train`.
+
+    Raises:
+        DisconnectedError: Nothing connects input and output at this threshold.
+
+    Example:
+        >>> import graphtask as gt
+        >>> digits = gt.load_data("cdigits").subset(n_train=100, n_test=50, seed=0)
+        >>> quick = gt.Regime(epochs=1, batch_size=64)
+        >>> run = gt.train(gt.full_dag(4), data=digits, channels=2, regime=quick, progress=False)
+        >>> report = gt.parity(run, threshold=0.006)
+        >>> report.accuracy_cut == report.accuracy_pruned
+        True
+    """
+    trained = run.module(device=device)
+    pruned_graph = prune(run.graph, threshold=threshold)
+    pruned = transfer(trained, pruned_graph).to(choose_device(device)).eval()
+    magnitudes = torch.tensor(run.graph.es["weight"], dtype=torch.float64)
+    surviving = set(edge_names(pruned_graph))
+    kept = torch.tensor([names in surviving for names in edge_names(run.graph)])
+    _, test = data_batches(
+        data or run.data(), regime=Regime(**run.config["regime"]), device=trained.edge_weight.device
+    )
+    outcomes = {
+        "trained": _logits(trained, test),
+        "thresholded": _logits(_switched_off(run, magnitudes < threshold, device), test),
+        "cut": _logits(_switched_off(run, ~kept, device), test),
+        "pruned": _logits(pruned, test),
+    }
+    labels = torch.cat([labels for _, labels in test.in_order()]).cpu()
+    accuracy = {
+        name: (logits.argmax(dim=1) == labels).double().mean().item() for name, logits in outcomes.items()
+    }
+    return Parity(
+        threshold=threshold,
+        edges_before=run.graph.ecount(),
+        edges_after=pruned_graph.ecount(),
+        nodes_before=run.graph.vcount(),
+        nodes_after=pruned_graph.vcount(),
+        accuracy_trained=accuracy["trained"],
+        accuracy_thresholded=accuracy["thresholded"],
+        accuracy_cut=accuracy["cut"],
+        accuracy_pruned=accuracy["pruned"],
+        largest_logit=outcomes["cut"].abs().max().item(),
+        difference_cut_pruned=(outcomes["cut"] - outcomes["pruned"]).abs().max().item(),
+        difference_thresholded_cut=(outcomes["thresholded"] - outcomes["cut"]).abs().max().item(),
+    )
+
+
+def _logits(module: GraphModule, batches: Batches) -> Tensor:
+    return torch.cat([logits for logits, _ in predictions(module, batches)]).cpu()
+
+
+def _switched_off(run: Run, edges: Tensor, device: str) -> GraphModule:
+    module = run.module(device=device)
+    with torch.no_grad():
+        module.edge_weight[edges.to(module.edge_weight.device)] = _OFF[module.gate]
+    return module
+
+

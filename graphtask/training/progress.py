@@ -1,0 +1,85 @@
+"""What a training run tells the person who waits for it, on standard error."""
+
+import sys
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class Reporter(Protocol):
+    """Hears of every step and every epoch."""
+
+    def step(self, *, epoch: int, loss: float | None, accuracy: float | None) -> None:
+        """One step is done; ``loss`` and ``accuracy`` (in [0, 1]) are of this epoch so far, None if not known yet."""
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        """One epoch is done; ``row`` is its line of the metrics table."""
+
+
+class Silence:
+    """A reporter that reports nothing."""
+
+    def step(self, *, epoch: int, loss: float | None, accuracy: float | None) -> None:
+        """Say nothing."""
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        """Say nothing."""
+
+
+class ProgressBar:
+    """A bar with loss, accuracy, price and live edges on a terminal; one line an epoch elsewhere.
+
+    Args:
+        n_epochs: Epochs of the whole run.
+        n_steps: Steps of one epoch.
+        n_done: Steps already done by an earlier, interrupted call.
+        n_edges: Edges of the graph.
+        title: What is being trained.
+    """
+
+    def __init__(self, *, n_epochs: int, n_steps: int, n_done: int, n_edges: int, title: str) -> None:
+        self._n_epochs = n_epochs
+        self._n_edges = n_edges
+        self._network = f"live edges {n_edges}/{n_edges}"
+        self._console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[state]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(elapsed_when_finished=False),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._bar.add_task(title, total=n_epochs * n_steps, completed=n_done, state="")
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def step(self, *, epoch: int, loss: float | None, accuracy: float | None) -> None:
+        """Move the bar by one step."""
+        learned = "" if loss is None or accuracy is None else f"loss {loss:.3f}, accuracy {accuracy:.1%}, "
+        state = f"epoch {epoch + 1}/{self._n_epochs}: {learned}{self._network}"
+        self._bar.update(self._task, advance=1, state=state)
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        """Show what the epoch gave."""
+        self._network = f"price {row['resource_loss']:.1f}, live edges {row['live_edges']}/{self._n_edges}"
+        if not self._console.is_terminal:
+            print(
+                f"epoch {row['epoch']}/{self._n_epochs}: loss {row['train_loss']:.4f}, "
+                f"accuracy {row['train_accuracy']:.1%}, test accuracy {row['test_accuracy']:.1%}, "
+                f"{self._network}, {row['seconds']:.1f} s",
+                file=sys.stderr,
+                flush=True,
+            )
