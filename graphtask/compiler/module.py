@@ -1,0 +1,370 @@
+"""The network of a graph as a PyTorch module, in its plain, readable execution."""
+
+import math
+import operator
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+import igraph
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from graphtask.compiler.blocks import BlockFactory, ConvBlock, Head
+from graphtask.compiler.plan import NodePlan, Plan, make_plan, node_key, reduce_key
+from graphtask.errors import ArgumentError, GraphError
+from graphtask.graph import RAW_WEIGHT, check, edge_names, provenance
+
+Gate: TypeAlias = Literal["tanh", "sigmoid", "none"]
+Execution: TypeAlias = Literal["auto", "plain", "fast"]
+Executor: TypeAlias = "Callable[[GraphModule, Tensor], Tensor]"
+
+_GATES: dict[str, Callable[[Tensor], Tensor]] = {
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+    "none": lambda weight: weight,
+}
+_EXECUTIONS = ("auto", "plain", "fast")
+_MOST_CHANNELS = 2**20  # of a stage; beyond it the stages of the graph are a mistake
+
+
+def compile(
+    graph: igraph.Graph,
+    *,
+    channels: int,
+    in_channels: int = 3,
+    num_classes: int = 10,
+    gate: Gate = "tanh",
+    initial_weight: float = 0.5,
+    execution: Execution = "auto",
+    block: BlockFactory = ConvBlock,
+    seed: int = 0,
+) -> "GraphModule":
+    """Make the network of a graph, on the CPU and in torch's default dtype.
+
+    Node j of stage s has ``channels · 2^s`` channels, ``ceil(size / 2^s)`` pixels a side, and computes
+
+        a_j = Σ_i gate(w_ij) · T_ij(x_i),    x_j = BN(Conv3×3(ReLU(a_j))) + BN(Conv1×1(a_j)),
+
+    where T_ij is the identity inside a stage, and between stages a block of the same kind with stride 2^(t−s) that
+    all edges from node i into stage t share. The head is the mean over the pixels of the output node and one linear
+    layer (Janik & Nowak, "Connectivity Properties of Neural Networks Under Performance-Resources Trade-off").
+
+    Edges that carry ``w`` start from it, so that a trained graph can be compiled again as it was; to start such a
+    graph anew, delete it first (``del graph.es["w"]``).
+
+    Args:
+        graph: A valid architecture graph.
+        channels: Channels of stage 0, at least 1.
+        in_channels: Channels of the images, at least 1.
+        num_classes: Number of scores, at least 1.
+        gate: What an edge multiplies by: ``tanh(w)``, ``sigmoid(w)``, or ``w`` itself ("none").
+        initial_weight: gate(w) of every edge at the start: within (−1, 1) for tanh, (0, 1) for sigmoid.
+        execution: How the same function is computed: "plain" is node by node; "auto" takes the fastest one that
+            applies. Parameters and state dict are the same for all.
+        block: Makes a node's block from its input channels, output channels and stride; the result has to have
+            ``ceil(size / stride)`` pixels a side.
+        seed: Seed of the initial parameters. No global random generator is read or changed.
+
+    Returns:
+        The module; it maps images (batch, in_channels, height, width) to logits (batch, num_classes).
+
+    Raises:
+        GraphError: The graph is not valid, or its edges carry a ``w`` that no edge can start from.
+        ArgumentError: An argument is out of range, or ``gate`` is not the one that the graph's ``w`` was trained with.
+
+    Example:
+        >>> import graphtask as gt
+        >>> net = gt.compile(gt.full_dag(60, stages=3), channels=11)
+        >>> net
+        GraphModule(60 nodes, 1770 edges, 3 stages, 863,300 parameters, channels=11, in_channels=3, num_classes=10, gate='tanh', execution='auto')
+        >>> net(torch.zeros(2, 3, 32, 32)).shape
+        torch.Size([2, 10])
+    """
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        # Not torch.manual_seed: it would seed the accelerators too, whose generators are not forked.
+        torch.default_generator.manual_seed(_checked_seed(seed))
+        return GraphModule(
+            graph,
+            channels=channels,
+            in_channels=in_channels,
+            num_classes=num_classes,
+            gate=gate,
+            initial_weight=initial_weight,
+            execution=execution,
+            block=block,
+        )
+
+
+class GraphModule(nn.Module):
+    """The network of a graph; made by `compile`, whose arguments it keeps as attributes.
+
+    ``edge_weight`` is one parameter vector with the raw weights in the order of the graph's edges. ``nodes`` and
+    ``reduces`` hold the blocks under keys made from the nodes' names, so the parameters of a pruned graph keep theirs.
+    """
+
+    def __init__(
+        self,
+        graph: igraph.Graph,
+        *,
+        channels: int,
+        in_channels: int,
+        num_classes: int,
+        gate: Gate,
+        initial_weight: float,
+        execution: Execution,
+        block: BlockFactory,
+    ) -> None:
+        check(graph)
+        super().__init__()
+        self.channels = check_count("channels", channels)
+        self.in_channels = check_count("in_channels", in_channels)
+        self.num_classes = check_count("num_classes", num_classes)
+        self.gate: Gate = _one_of("gate", gate, tuple(_GATES))  # type: ignore[assignment]
+        self.execution: Execution = _one_of("execution", execution, _EXECUTIONS)  # type: ignore[assignment]
+        self.block = block
+        self.plan = make_plan(graph)
+        self._graph = graph.copy()
+        self._edge_index = {pair: index for index, pair in enumerate(edge_names(graph))}
+        self._check_widest_stage()
+
+        start = _initial_weights(graph, gate=gate, initial_weight=initial_weight)
+        self.edge_weight = nn.Parameter(torch.tensor(start))
+        self.nodes = nn.ModuleDict({node.key: self._node_block(node) for node in self.plan.nodes})
+        self.reduces = nn.ModuleDict(
+            {
+                reduction.key: block(self._width(node.stage), self._width(reduction.stage), reduction.stride)
+                for node in self.plan.nodes
+                for reduction in node.reduces
+            }
+        )
+        self.head = Head(self._width(self.plan.output.stage), num_classes)
+        self._execute = choose_executor(execution, self.plan)
+
+    def forward(
+        self, images: Float[Tensor, "batch in_channels height width"]
+    ) -> Float[Tensor, "batch classes"]:
+        """The logits of a batch of images.
+
+        Raises:
+            ArgumentError: The images do not fit the network.
+        """
+        self._check_images(images)
+        return self._execute(self, images)
+
+    @property
+    def graph(self) -> igraph.Graph:
+        """A copy of the graph that was compiled; for the trained one see `graphtask.write_back`."""
+        return self._graph.copy()
+
+    def edge_weights(self) -> Float[Tensor, " edges"]:
+        """What each edge multiplies by, gate(w), with its sign, in the order of the graph's edges."""
+        return _GATES[self.gate](self.edge_weight)
+
+    def resource_loss(self) -> Float[Tensor, ""]:
+        """The price of the connections, ``Σ_e |gate(w_e)|``, in float32 or better also under autocast."""
+        precise = torch.promote_types(self.edge_weight.dtype, torch.float32)
+        return _GATES[self.gate](self.edge_weight.to(precise)).abs().sum()
+
+    def node(self, name: str) -> nn.Module:
+        """The block of a node.
+
+        Raises:
+            ArgumentError: The graph has no such node.
+        """
+        key = node_key(name)
+        if key not in self.nodes:
+            raise ArgumentError(f"no node is named {name!r}; the names are those of module.graph.vs['name']")
+        return self.nodes[key]
+
+    def reduce(self, name: str, stage: int) -> nn.Module:
+        """The block that brings a node's value into a later stage.
+
+        Raises:
+            ArgumentError: No edge leads from that node into that stage, or the node is in it.
+        """
+        key = reduce_key(name, stage)
+        if key not in self.reduces:
+            raise ArgumentError(
+                f"node {name!r} has no reduction into stage {stage}; there is one for each later stage that an edge "
+                f"of the node leads into"
+            )
+        return self.reduces[key]
+
+    def edge(self, source: str, target: str) -> Float[Tensor, ""]:
+        """What the edge between two nodes multiplies by, gate(w).
+
+        Raises:
+            ArgumentError: The graph has no such edge.
+        """
+        return self.edge_weights()[self.edge_index(source, target)]
+
+    def edge_index(self, source: str, target: str) -> int:
+        """The place of the edge between two nodes in ``edge_weight``.
+
+        Raises:
+            ArgumentError: The graph has no such edge.
+        """
+        if (source, target) not in self._edge_index:
+            raise ArgumentError(
+                f"no edge leads from {source!r} to {target!r}; see graphtask.graph.edge_names"
+            )
+        return self._edge_index[source, target]
+
+    def __repr__(self) -> str:
+        return f"GraphModule({self.extra_repr()})"
+
+    def extra_repr(self) -> str:
+        """The size and the options of the network, on one line."""
+        n_stages = len({node.stage for node in self.plan.nodes})
+        n_parameters = sum(parameter.numel() for parameter in self.parameters())
+        return (
+            f"{len(self.plan.nodes)} nodes, {self.plan.n_edges} edges, {n_stages} stage{'s' * (n_stages != 1)}, "
+            f"{n_parameters:,} parameters, channels={self.channels}, in_channels={self.in_channels}, "
+            f"num_classes={self.num_classes}, gate={self.gate!r}, execution={self.execution!r}"
+        )
+
+    def _width(self, stage: int) -> int:
+        return self.channels << stage
+
+    def _node_block(self, node: NodePlan) -> nn.Module:
+        width = self._width(node.stage)
+        return self.block(width if node.incoming else self.in_channels, width, node.stride)
+
+    def _check_widest_stage(self) -> None:
+        stage = self.plan.output.stage
+        if stage > 20 or self._width(stage) > _MOST_CHANNELS:
+            raise ArgumentError(
+                f"stage {stage} would have {self.channels}·2^{stage} channels, more than {_MOST_CHANNELS:,}; "
+                f"number the stages of the graph 0, 1, 2 …, or take fewer channels"
+            )
+
+    def _check_images(self, images: Tensor) -> None:
+        if not isinstance(images, Tensor) or images.ndim != 4:
+            raise ArgumentError(
+                f"images have to be a tensor (batch, {self.in_channels}, height, width), not {_shown(images)}"
+            )
+        batch, channels, height, width = images.shape
+        if channels != self.in_channels:
+            raise ArgumentError(
+                f"images {_shown(images)} have {channels} channels, the network takes {self.in_channels}; "
+                f"compile the graph with in_channels={channels}"
+            )
+        stride = 2**self.plan.output.stage
+        if min(height, width) < stride:
+            raise ArgumentError(
+                f"images of {height}×{width} pixels are too small for stage {self.plan.output.stage}, "
+                f"which has 1/{stride} of their resolution; use at least {stride}×{stride}"
+            )
+        if images.device != self.edge_weight.device:
+            raise ArgumentError(
+                f"the images are on {images.device}, the network is on {self.edge_weight.device}; move one of them"
+            )
+        if images.dtype != self.edge_weight.dtype and not self._casts(images):
+            raise ArgumentError(
+                f"the images are {images.dtype}, the network is {self.edge_weight.dtype}; convert one of them"
+            )
+        if self.training and batch * -(-height // stride) * -(-width // stride) < 2:
+            raise ArgumentError(
+                f"{_shown(images)} leaves less than two values a channel in stage {self.plan.output.stage}, too few "
+                f"for batch normalisation; use a larger batch or larger images, or module.eval()"
+            )
+
+    def _casts(self, images: Tensor) -> bool:
+        return images.is_floating_point() and torch.is_autocast_enabled(images.device.type)
+
+
+def choose_executor(execution: Execution, plan: Plan) -> Executor:  # noqa: ARG001
+    """The function that computes a module's forward pass; the one place where executions are told apart."""
+    return run_plain
+
+
+def run_plain(
+    module: GraphModule, images: Float[Tensor, "batch in_channels height width"]
+) -> Float[Tensor, "batch classes"]:
+    """The logits, node by node: the meaning that every other execution has to reproduce."""
+    gates = module.edge_weights().unbind()
+    values: dict[
+        tuple[int, int], Tensor
+    ] = {}  # (position of the node, stage): its value as that stage reads it
+    for position, node in enumerate(module.plan.nodes):
+        terms = [gates[edge.edge] * values[edge.source, node.stage] for edge in node.incoming]
+        value = module.nodes[node.key](_sum(terms) if terms else images)
+        values[position, node.stage] = value
+        for reduction in node.reduces:
+            values[position, reduction.stage] = module.reduces[reduction.key](value)
+    logits: Tensor = module.head(value)
+    return logits
+
+
+def check_count(name: str, value: int) -> int:
+    """``value`` as an int, if it is a whole number from 1.
+
+    Raises:
+        ArgumentError: It is not.
+    """
+    try:
+        count: int = operator.index(value)
+    except TypeError:
+        count = 0
+    if count < 1 or isinstance(value, bool):
+        raise ArgumentError(f"{name} has to be a whole number from 1, not {value!r}")
+    return count
+
+
+def _sum(terms: list[Tensor]) -> Tensor:
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total
+
+
+def _initial_weights(graph: igraph.Graph, *, gate: Gate, initial_weight: float) -> list[float]:
+    if RAW_WEIGHT not in graph.es.attributes():
+        return [_raw_weight(gate, initial_weight)] * graph.ecount()
+    trained_with = provenance(graph).get("gate", gate)
+    if trained_with != gate:
+        raise ArgumentError(
+            f"the edges carry a `{RAW_WEIGHT}` that was trained with gate={trained_with!r}, not {gate!r}; compile "
+            f"with that gate, or delete the attribute to start anew"
+        )
+    weights = [float(weight) for weight in graph.es[RAW_WEIGHT]]
+    for pair, weight in zip(edge_names(graph), weights, strict=True):
+        if not math.isfinite(weight):
+            raise GraphError(
+                f"the `{RAW_WEIGHT}` of edge {pair[0]!r} → {pair[1]!r} is {weight}; "
+                f"no network can start from it: make it finite, or delete the attribute to start anew"
+            )
+    return weights
+
+
+def _raw_weight(gate: Gate, value: float) -> float:
+    low, high = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "none": (-math.inf, math.inf)}[gate]
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not low < number < high:
+        raise ArgumentError(
+            f"initial_weight has to be a number between {low:g} and {high:g} (both excluded) for gate={gate!r}, "
+            f"not {value!r}"
+        )
+    if gate == "tanh":
+        return math.atanh(number)
+    return math.log(number) - math.log1p(-number) if gate == "sigmoid" else number
+
+
+def _one_of(name: str, value: str, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise ArgumentError(f"{name} has to be one of {', '.join(map(repr, choices))}, not {value!r}")
+    return value
+
+
+def _checked_seed(seed: int) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise ArgumentError(f"seed has to be a whole number from 0 to 2^63 - 1, not {seed!r}")
+    return seed
+
+
+def _shown(images: object) -> str:
+    return f"of shape {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
