@@ -17,7 +17,9 @@ and one output (no successors), and every vertex on a path from the input to the
 import copy
 import heapq
 from collections.abc import Mapping, Sequence
-from typing import Any
+from itertools import chain
+from numbers import Integral
+from typing import Any, TypeGuard
 
 import igraph
 import numpy as np
@@ -86,12 +88,17 @@ def architecture(
         >>> graph.vs["name"], graph.vs["stage"]
         (['v1', 'v0', 'v2'], [0, 1, 2])
     """
+    _check_simple(graph)
     result = graph.copy()
-    _check_simple(result)
     if NAME not in result.vs.attributes():
         result.vs[NAME] = [f"v{index}" for index in range(result.vcount())]
     _check_names(result)
     _check_acyclic(result)
+    for items, attribute in ((result.vs, STAGE), (result.es, WEIGHT), (result.es, RAW_WEIGHT)):
+        if attribute in items.attributes():
+            items[attribute] = [_without_numpy(value) for value in items[attribute]]
+    if STAGE in result.vs.attributes():
+        _check_stage_values(result)
     if join:
         result = _join_ends(result)
     if STAGE not in result.vs.attributes():
@@ -119,10 +126,15 @@ def stage_sizes(n_nodes: int, stages: int | Sequence[int]) -> list[int]:
         >>> stage_sizes(60, 3), stage_sizes(8, 3), stage_sizes(8, [5, 2, 1])
         ([20, 20, 20], [3, 3, 2], [5, 2, 1])
     """
-    if isinstance(stages, int):
-        if not 1 <= stages <= n_nodes:
-            raise ArgumentError(f"{n_nodes} nodes cannot be cut into {stages} stages; use 1 … {n_nodes}")
-        return [n_nodes // stages + (stage < n_nodes % stages) for stage in range(stages)]
+    if isinstance(stages, Integral):
+        n_stages = int(stages)
+        if not 1 <= n_stages <= n_nodes:
+            raise ArgumentError(f"{n_nodes} nodes cannot be cut into {n_stages} stages; use 1 … {n_nodes}")
+        return [n_nodes // n_stages + (stage < n_nodes % n_stages) for stage in range(n_stages)]
+    if not _are_whole_numbers(stages):
+        raise ArgumentError(
+            f"stages={stages!r} is neither a number of stages (3) nor their sizes ([20, 20, 20])"
+        )
     sizes = [int(size) for size in stages]
     if not sizes or min(sizes) < 1 or sum(sizes) != n_nodes:
         raise ArgumentError(
@@ -167,13 +179,15 @@ def node_order(graph: igraph.Graph) -> list[int]:
             if waiting[successor] == 0:
                 heapq.heappush(free, (rank[successor], successor))
     if len(order) < graph.vcount():
+        _check_simple(graph)
         _check_acyclic(graph)
     return order
 
 
 def edge_array(graph: igraph.Graph) -> IntArray:
     """The edges as an array of shape (edges, 2): source and target index, in the order of the graph's edges."""
-    return np.asarray(graph.get_edgelist(), dtype=np.int64).reshape(-1, 2)
+    ends = chain.from_iterable(graph.get_edgelist())
+    return np.fromiter(ends, dtype=np.int64, count=2 * graph.ecount()).reshape(-1, 2)
 
 
 def edge_names(graph: igraph.Graph) -> list[tuple[str, str]]:
@@ -243,13 +257,30 @@ def _reached(graph: igraph.Graph, starts: Sequence[int], mode: str) -> BoolArray
 
 
 def _sorted(graph: igraph.Graph) -> igraph.Graph:
+    # Not igraph's permute_vertices: releases 0.11 and 1.0 read its argument in opposite directions.
     order = node_order(graph)
     if order == list(range(graph.vcount())):
         return graph
-    position = [0] * len(order)
-    for rank, node in enumerate(order):
-        position[node] = rank
-    return graph.permute_vertices(position)
+    position = np.empty(len(order), dtype=np.int64)
+    position[order] = np.arange(len(order))
+    result = igraph.Graph(n=len(order), edges=position[edge_array(graph)].tolist(), directed=True)
+    for attribute in graph.attributes():
+        result[attribute] = graph[attribute]
+    for attribute in graph.vs.attributes():
+        values = graph.vs[attribute]
+        result.vs[attribute] = [values[node] for node in order]
+    for attribute in graph.es.attributes():
+        result.es[attribute] = graph.es[attribute]
+    return result
+
+
+def _without_numpy(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _are_whole_numbers(values: object) -> TypeGuard[Sequence[int]]:
+    is_listed = isinstance(values, Sequence | np.ndarray) and not isinstance(values, str)
+    return is_listed and all(isinstance(value, Integral) for value in values)
 
 
 def _join_ends(graph: igraph.Graph) -> igraph.Graph:
@@ -278,6 +309,11 @@ def _free_name(wish: str, taken: set[str]) -> str:
 
 
 def _check_simple(graph: igraph.Graph) -> None:
+    if not isinstance(graph, igraph.Graph):
+        raise GraphError(
+            f"an igraph.Graph is needed, not {type(graph).__name__}; convert it with graphtask.from_networkx "
+            f"or graphtask.from_geometric, or read a file with graphtask.read"
+        )
     if not graph.is_directed():
         raise GraphError("the graph is undirected; give its edges a direction with graphtask.orient(graph)")
     if graph.ecount() == 0:
@@ -343,11 +379,7 @@ def _check_stages(graph: igraph.Graph) -> None:
         raise GraphError(
             "no vertex has a `stage`; build the graph with graphtask.architecture(graph, stages=3)"
         )
-    for index, stage in enumerate(graph.vs[STAGE]):
-        if isinstance(stage, bool) or not isinstance(stage, int) or stage < 0:
-            raise GraphError(
-                f"the `stage` of vertex {_label(graph, index)} is {stage!r}; stages are whole numbers from 0"
-            )
+    _check_stage_values(graph)
     edges = edge_array(graph)
     ends = stages(graph)[edges]
     back = edges[ends[:, 0] > ends[:, 1]]
@@ -359,6 +391,14 @@ def _check_stages(graph: igraph.Graph) -> None:
         )
 
 
+def _check_stage_values(graph: igraph.Graph) -> None:
+    for index, stage in enumerate(graph.vs[STAGE]):
+        if isinstance(stage, bool) or not isinstance(stage, int) or stage < 0:
+            raise GraphError(
+                f"the `stage` of vertex {_label(graph, index)} is {stage!r}; stages are whole numbers (int) from 0"
+            )
+
+
 def _check_weights(graph: igraph.Graph) -> None:
     for attribute, low, high in ((WEIGHT, 0.0, 1.0), (RAW_WEIGHT, -np.inf, np.inf)):
         if attribute not in graph.es.attributes():
@@ -367,9 +407,10 @@ def _check_weights(graph: igraph.Graph) -> None:
         for index, value in enumerate(values):
             if not isinstance(value, float | int) or not low <= value <= high:
                 edge = edge_array(graph)[index : index + 1]
-                bounds = "a number in [0, 1]" if attribute == WEIGHT else "a number"
+                bounds = "a float in [0, 1]" if attribute == WEIGHT else "a float"
                 raise GraphError(
-                    f"the `{attribute}` of edge {_edges(graph, edge)} is {value!r}; it has to be {bounds}"
+                    f"the `{attribute}` of edge {_edges(graph, edge)} is {value!r}; it has to be {bounds}: "
+                    f'rescale it, or remove it from all edges with del graph.es["{attribute}"]'
                 )
 
 
