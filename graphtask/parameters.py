@@ -1,0 +1,75 @@
+"""How many trainable parameters the network of a graph has, as a polynomial in its channels.
+
+One convolution/BN pair from ``a`` to ``b`` channels, BN(Conv3×3) + BN(Conv1×1) without bias, holds
+9ab + ab + 4b parameters. With ``C·2^s`` channels in stage s, the sum over all blocks is quadratic in C.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import igraph
+import numpy as np
+
+from graphtask.graph import IntArray, edge_array, stages
+
+
+class ParameterPolynomial(NamedTuple):
+    """The number of parameters as ``square·C² + linear·C + constant``."""
+
+    square: int
+    linear: int
+    constant: int
+
+    def at(self, channels: int) -> int:
+        """The number of parameters at ``channels`` channels in stage 0."""
+        return (self.square * channels + self.linear) * channels + self.constant
+
+
+def parameter_polynomial(
+    graph: igraph.Graph, *, in_channels: int = 3, num_classes: int = 10
+) -> ParameterPolynomial:
+    """The number of trainable parameters of the compiled network, as a polynomial in its channels C.
+
+    It counts one input block, one node block for every other node, one reduce block for every pair of a node and
+    a later stage that it has an edge into, one weight per edge, and a linear head.
+
+    Args:
+        graph: A valid architecture graph (see `graphtask.check`).
+        in_channels: Channels of the images.
+        num_classes: Outputs of the head.
+
+    Example:
+        >>> import graphtask as gt
+        >>> parameter_polynomial(gt.full_dag(60, stages=3))
+        ParameterPolynomial(square=6990, linear=1430, constant=1780)
+        >>> parameter_polynomial(gt.full_dag(60, stages=3)).at(11)
+        863300
+    """
+    return polynomial_of(edge_array(graph), stages(graph), in_channels=in_channels, num_classes=num_classes)
+
+
+def polynomial_of(
+    edges: IntArray, stage: IntArray, *, in_channels: int, num_classes: int
+) -> ParameterPolynomial:
+    """The same from arrays: edges of shape (edges, 2) and the stage of every vertex, of a valid graph."""
+    first, last = int(stage.min()), int(stage.max())  # of the input and the output: stages never decrease
+    square = -10 * 4**first  # the input node has a block of its own, from the image's channels
+    linear = 10 * in_channels * 2**first + num_classes * 2**last
+    for before, after, n_blocks in _blocks(edges, stage):
+        square += n_blocks * 10 * 2 ** (before + after)
+        linear += n_blocks * 4 * 2**after
+    return ParameterPolynomial(square, linear, len(edges) + num_classes)
+
+
+def _blocks(edges: IntArray, stage: IntArray) -> Iterator[tuple[int, int, int]]:
+    """Stage before, stage after, and number of blocks: one per node, and one per node and later stage it feeds."""
+    levels, level = np.unique(stage, return_inverse=True)
+    source, target = edges[:, 0], level[edges[:, 1]]
+    across = level[source] != target
+    reduces = np.unique(source[across] * len(levels) + target[across])
+    pairs = np.concatenate(
+        [level * len(levels) + level, level[reduces // len(levels)] * len(levels) + reduces % len(levels)]
+    )
+    for pair, n_blocks in zip(*np.unique(pairs, return_counts=True), strict=True):
+        before, after = divmod(int(pair), len(levels))
+        yield int(levels[before]), int(levels[after]), int(n_blocks)
