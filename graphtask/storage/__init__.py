@@ -1,0 +1,1 @@
+"""Graphs in and out: GraphML files, networkx graphs, torch-geometric data."""

@@ -1,0 +1,91 @@
+"""Files that are either whole or not there."""
+
+import contextlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from graphtask.errors import GraphtaskError
+
+
+@contextlib.contextmanager
+def write_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A binary handle whose bytes become the file ``path`` when the block ends, all at once or not at all.
+
+    The bytes go to a temporary file beside the target (``handle.name`` is its path, for libraries that open files
+    themselves), reach the disk, and take the target's name in one step. If the block raises, or the process dies,
+    the target stays as it was. A symbolic link is followed; a file that is replaced keeps its permissions.
+
+    Args:
+        path: The file to write; its folder has to exist.
+
+    Raises:
+        GraphtaskError: The folder is missing or cannot be written to, the target is no regular file, or the disk
+            is full.
+
+    Example:
+        >>> import tempfile
+        >>> target = Path(tempfile.mkdtemp()) / "note.txt"
+        >>> with write_atomically(target) as file:
+        ...     _ = file.write(b"done")
+        >>> target.read_text()
+        'done'
+    """
+    try:
+        target = Path(os.path.realpath(path))
+        _check_target(target)
+        # Short and independent of the target, so that a long name stays within the limits of the file system.
+        temporary = target.parent / f".graphtask-{secrets.token_hex(8)}.tmp"
+        handle = temporary.open("xb")
+    except (OSError, ValueError) as error:
+        raise GraphtaskError(_message(path, error)) from error
+    try:
+        with handle:
+            yield handle
+        _to_disk(temporary)
+        if target.exists():
+            shutil.copymode(target, temporary)
+        temporary.replace(target)
+        _folder_to_disk(target.parent)
+    except OSError as error:
+        # An OSError about another file comes from the block and says more than we could.
+        if error.filename in {None, str(temporary), str(target)}:
+            raise GraphtaskError(_message(path, error)) from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _check_target(target: Path) -> None:
+    if not target.parent.is_dir():
+        raise GraphtaskError(f"cannot write {target}: there is no folder {target.parent}; make it first")
+    if target.is_dir():
+        raise GraphtaskError(f"cannot write {target}: it is a folder; give the name of a file")
+    if target.exists() and not target.is_file():
+        raise GraphtaskError(
+            f"cannot write {target}: it is a device or a pipe; give the name of a regular file"
+        )
+
+
+def _to_disk(path: Path) -> None:
+    # Opened again, because a library may have put another file under the handle's name.
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _folder_to_disk(folder: Path) -> None:
+    # Not every system lets folders be opened; then the rename is still atomic, only later on disk.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _message(path: str | os.PathLike[str], error: OSError | ValueError) -> str:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return f"cannot write {os.fspath(path)}: {reason}; nothing was left half-written"
