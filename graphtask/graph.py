@@ -37,6 +37,7 @@ IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 _SHOWN = 5  # how many offenders an error message names
+_MAX_STAGE = 1_000_000  # far beyond any use; counting per stage takes memory for every stage up to the last
 
 
 def check(graph: igraph.Graph) -> None:
@@ -350,12 +351,12 @@ def _check_acyclic(graph: igraph.Graph) -> None:
         return
     component = next(part for part in graph.connected_components(mode="strong") if len(part) > 1)
     inside = set(component)
-    path: list[int] = []
+    path: dict[int, int] = {}
     node = component[0]
     while node not in path:
-        path.append(node)
+        path[node] = len(path)
         node = next(successor for successor in graph.successors(node) if successor in inside)
-    cycle = [*path[path.index(node) :], node]
+    cycle = [*list(path)[path[node] :], node]
     shown = " → ".join(_label(graph, index) for index in cycle[: _SHOWN + 1])
     if len(cycle) > _SHOWN + 1:
         shown += f" → … ({len(cycle) - 1} edges)"
@@ -393,9 +394,10 @@ def _check_stages(graph: igraph.Graph) -> None:
 
 def _check_stage_values(graph: igraph.Graph) -> None:
     for index, stage in enumerate(graph.vs[STAGE]):
-        if isinstance(stage, bool) or not isinstance(stage, int) or stage < 0:
+        if isinstance(stage, bool) or not isinstance(stage, int) or not 0 <= stage <= _MAX_STAGE:
             raise GraphError(
-                f"the `stage` of vertex {_label(graph, index)} is {stage!r}; stages are whole numbers (int) from 0"
+                f"the `stage` of vertex {_label(graph, index)} is {stage!r}; stages are whole numbers (int) "
+                f"from 0 (to {_MAX_STAGE:,})"
             )
 
 
