@@ -1,0 +1,248 @@
+"""Batches of images that live on the device: shuffled, augmented and normalised there.
+
+The images are kept once, as bytes; an epoch makes no copy of the data set and never waits for the device.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float64, Int64, UInt8
+from torch import Tensor
+from torch.nn.functional import pad
+
+from graphtask.data.dataset import Images, Labels
+from graphtask.errors import ArgumentError, DataError
+
+Batch = tuple[Float[Tensor, "batch channels height width"], Int64[Tensor, " batch"]]
+
+_CHUNK = 4096  # images whose histogram is taken at once
+
+
+class ChannelStatistics(NamedTuple):
+    """Mean and standard deviation of each channel, of pixel values divided by 255."""
+
+    mean: Float64[np.ndarray, " channels"]
+    std: Float64[np.ndarray, " channels"]
+
+
+class Draws(NamedTuple):
+    """What chance decides in one epoch; entry i is about the i-th image that the epoch shows."""
+
+    order: Int64[Tensor, " images"]
+    """Which image it is."""
+    shift: Int64[Tensor, "images 2"]
+    """Row and column, 0 … 2·padding, where its crop begins in the padded image."""
+    flip: Bool[Tensor, " images"]
+    """Whether the crop is mirrored left to right."""
+
+
+def channel_statistics(images: Images) -> ChannelStatistics:
+    """Mean and standard deviation (of the population) of each channel, of values divided by 255, in float64.
+
+    Computed from exact counts of the 256 values. A channel that never changes gets the deviation 1, so that it
+    can be normalised.
+
+    Example:
+        >>> channel_statistics(np.array([[[[0]]], [[[255]]]], np.uint8))
+        ChannelStatistics(mean=array([0.5]), std=array([0.5]))
+    """
+    counts = np.stack([_histogram(images[..., channel]) for channel in range(images.shape[3])]).astype(
+        np.float64
+    )
+    values = np.arange(256) / 255
+    total = counts.sum(axis=1)
+    mean = counts @ values / total
+    std = np.sqrt((counts * (values - mean[:, None]) ** 2).sum(axis=1) / total)
+    std[(counts > 0).sum(axis=1) == 1] = 1.0
+    return ChannelStatistics(mean, std)
+
+
+class Batches:
+    """The images of one split on a device, and their batches.
+
+    Images are kept as uint8 of shape (images, channels, height, width), with a frame of ``padding`` zeros: a crop is
+    then one gather. A batch is cropped and mirrored as bytes, then normalised: (value / 255 - mean) / std.
+
+    Args:
+        images: uint8, of shape (images, height, width, channels).
+        labels: Class of each image, of shape (images,).
+        batch_size: Images per batch; the last batch of an epoch may be smaller.
+        mean: Mean of each channel, of values divided by 255; from the training images (see `channel_statistics`).
+        std: Standard deviation of each channel, likewise.
+        device: Where the images live.
+        padding: Black pixels on each side from which a random crop of the old size is taken; 0 for no cropping.
+        flip: Whether half of the images, by chance, are mirrored left to right.
+        dtype: Type of the images in a batch; normalised in float32 before the cast.
+
+    Raises:
+        ArgumentError: A number is outside its range.
+        DataError: Images, labels, mean and std do not fit each other.
+
+    Example:
+        >>> images = np.arange(5, dtype=np.uint8).reshape(5, 1, 1, 1)
+        >>> batches = Batches(images, np.arange(5), batch_size=2, mean=[0.0], std=[1 / 255])
+        >>> len(batches), [round(x) for batch, _ in batches.in_order() for x in batch.flatten().tolist()]
+        (3, [0, 1, 2, 3, 4])
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        labels: Labels,
+        *,
+        batch_size: int = 128,
+        mean: Float64[np.ndarray, " channels"] | list[float],
+        std: Float64[np.ndarray, " channels"] | list[float],
+        device: torch.device | str = "cpu",
+        padding: int = 0,
+        flip: bool = False,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        _check(images, labels, mean=mean, std=std, batch_size=batch_size, padding=padding)
+        self.device = torch.device(device)
+        self.batch_size = batch_size
+        self.padding = padding
+        self.flip = flip
+        self.dtype = dtype
+        self.n_images, self.height, self.width, self.in_channels = map(int, images.shape)
+        self._images: UInt8[Tensor, "images channels rows columns"] = _padded(images, padding).to(self.device)
+        self._labels: Int64[Tensor, " images"] = torch.tensor(labels, dtype=torch.int64, device=self.device)
+        # (value / 255 - mean) / std, with one division; in float64 until here, so that every device gets the same.
+        self._mean = _per_channel(255 * np.asarray(mean, dtype=np.float64)).to(self.device)
+        self._std = _per_channel(255 * np.asarray(std, dtype=np.float64)).to(self.device)
+
+    def __len__(self) -> int:
+        """Number of batches in an epoch."""
+        return math.ceil(self.n_images / self.batch_size)
+
+    def epoch(self, *, seed: int, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of one epoch: every image once, in random order, augmented.
+
+        Everything random is drawn here, from ``seed`` and ``epoch`` alone (see `draws`), so that any epoch, and any
+        part of it, comes out the same whenever and on whatever device it is asked for.
+
+        Args:
+            seed: Seed of the run.
+            epoch: Number of the epoch, from 0.
+            start: Number of the batch to begin with; the ones before it are skipped.
+
+        Raises:
+            ArgumentError: ``start`` is not a batch of the epoch (the end counts as one).
+        """
+        if not 0 <= start <= len(self):
+            raise ArgumentError(f"an epoch has batches 0 … {len(self) - 1}; start is {start}")
+        draws = Draws(*(drawn.to(self.device) for drawn in self.draws(seed=seed, epoch=epoch)))
+        return (self._augmented(draws, batch) for batch in range(start, len(self)))
+
+    def in_order(self) -> Iterator[Batch]:
+        """The batches of all images in their own order, neither cropped nor mirrored: for evaluation."""
+        for begin in range(0, self.n_images, self.batch_size):
+            end = begin + self.batch_size
+            yield self._normalised(self._inside[begin:end]), self._labels[begin:end]
+
+    def draws(self, *, seed: int, epoch: int) -> Draws:
+        """What chance decides in an epoch, drawn on the CPU: order, shifts, flips (whether they are used or not).
+
+        The generator of the epoch is seeded with the first eight bytes, little-endian and without the top bit, of
+        SHA-256 of the text ``graphtask epoch <seed> <epoch>``.
+        """
+        generator = torch.Generator().manual_seed(epoch_seed(seed, epoch))
+        order = torch.randperm(self.n_images, generator=generator)
+        shift = torch.randint(0, 2 * self.padding + 1, (self.n_images, 2), generator=generator)
+        flip = torch.randint(0, 2, (self.n_images,), generator=generator, dtype=torch.bool)
+        return Draws(order, shift, flip)
+
+    def _augmented(self, draws: Draws, batch: int) -> Batch:
+        shown = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
+        chosen = draws.order[shown]
+        images = self._images[chosen]
+        if self.padding or self.flip:
+            pixels = self._pixels(draws.shift[shown], draws.flip[shown])
+            images = images.flatten(2).gather(2, pixels.expand(-1, self.in_channels, -1))
+            images = images.view(-1, self.in_channels, self.height, self.width)
+        return self._normalised(images), self._labels[chosen]
+
+    def _pixels(
+        self, shift: Int64[Tensor, "batch 2"], flip: Bool[Tensor, " batch"]
+    ) -> Int64[Tensor, "batch 1 pixels"]:
+        """Which pixel of the padded image, row by row, each pixel of the crop shows."""
+        rows = shift[:, :1] + torch.arange(self.height, device=self.device)
+        columns = torch.arange(self.width, device=self.device)
+        if self.flip:
+            columns = torch.where(flip[:, None], self.width - 1 - columns, columns)
+        columns = shift[:, 1:] + columns
+        return (rows[:, :, None] * self._images.shape[3] + columns[:, None, :]).flatten(1)[:, None]
+
+    @property
+    def _inside(self) -> UInt8[Tensor, "images channels height width"]:
+        frame = self.padding
+        return self._images[:, :, frame : frame + self.height, frame : frame + self.width]
+
+    def _normalised(
+        self, images: UInt8[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        return ((images.to(torch.float32) - self._mean) / self._std).to(self.dtype)
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """The seed of an epoch's generator; see `Batches.draws`.
+
+    Example:
+        >>> epoch_seed(0, 1) == epoch_seed(1, 0)
+        False
+    """
+    digest = hashlib.sha256(f"graphtask epoch {int(seed)} {int(epoch)}".encode()).digest()
+    return int.from_bytes(digest[:8], "little") & (2**63 - 1)
+
+
+def _histogram(channel: UInt8[np.ndarray, "images height width"]) -> Int64[np.ndarray, " values"]:
+    counts = np.zeros(256, dtype=np.int64)
+    for begin in range(0, len(channel), _CHUNK):
+        counts += np.bincount(channel[begin : begin + _CHUNK].ravel(), minlength=256)
+    return counts
+
+
+def _padded(images: Images, padding: int) -> UInt8[Tensor, "images channels rows columns"]:
+    channels_first = torch.tensor(np.ascontiguousarray(np.moveaxis(images, 3, 1)))
+    return pad(channels_first, (padding,) * 4) if padding else channels_first
+
+
+def _per_channel(values: Float64[np.ndarray, " channels"]) -> Float[Tensor, "channels 1 1"]:
+    return torch.tensor(values, dtype=torch.float32)[:, None, None]
+
+
+def _check(
+    images: Images,
+    labels: Labels,
+    *,
+    mean: Float64[np.ndarray, " channels"] | list[float],
+    std: Float64[np.ndarray, " channels"] | list[float],
+    batch_size: int,
+    padding: int,
+) -> None:
+    if batch_size < 1:
+        raise ArgumentError(f"the batch size is {batch_size}; it has to be at least 1")
+    if padding < 0:
+        raise ArgumentError(f"the padding is {padding}; it has to be at least 0")
+    if images.dtype != np.uint8 or images.ndim != 4 or not images.size:
+        raise DataError(
+            f"images are {images.dtype} of shape {images.shape}; batches are made of uint8 (images, height, width, channels)"
+        )
+    if labels.shape != images.shape[:1]:
+        raise DataError(
+            f"{len(images)} images have labels of shape {labels.shape}; they need ({len(images)},)"
+        )
+    for name, values in (("mean", np.asarray(mean)), ("std", np.asarray(std))):
+        if (
+            values.shape != images.shape[3:]
+            or not np.isfinite(values).all()
+            or (name == "std" and not (values > 0).all())
+        ):
+            positive = " positive" if name == "std" else ""
+            raise DataError(
+                f"the {name} is {values.tolist()}; {images.shape[3]} channels need as many{positive} numbers"
+            )

@@ -1,0 +1,282 @@
+"""What is done to all images once, before training: colour, pad, tiles, scale, resize.
+
+Everything random repeats from its seed on every NumPy version (see `graphtask.data.stream`). Transforms are named
+with one optional number, the way the command line takes them: ``colour``, ``pad:2``, ``tiles:8``.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from graphtask.data.dataset import ImageData, Images, check_size
+from graphtask.data.stream import Part, words
+from graphtask.errors import ArgumentError, DataError
+
+
+@dataclass(frozen=True)
+class Transform:
+    """A transform by name, with its number if it takes one.
+
+    Args:
+        name: A key of `TRANSFORMS`.
+        value: The number, at least 1; ``None`` for a transform without one.
+    """
+
+    name: str
+    value: int | None = None
+
+    def __str__(self) -> str:
+        return self.name if self.value is None else f"{self.name}:{self.value}"
+
+
+class TransformKind(NamedTuple):
+    """What the table of transforms knows about each of them."""
+
+    function: Callable[..., Images]
+    about: str
+    argument: str | None = None
+    default: int | None = None
+    seeded: bool = False
+    by_split: bool = False
+
+
+def colour(images: Images, *, seed: int, test: bool = False) -> Images:
+    """Grey images in colour: one bright random colour per image, whatever its class; black stays black.
+
+    One 64-bit word per image decides: which of the three channels is 255 (word // 2^32 mod 3), and, in its two
+    lowest bytes, the values of the next two channels (cyclically red, green, blue). A grey value g turns into
+    round(g · colour / 255). Image i has the i-th colour, however many images there are.
+
+    Args:
+        images: Grey images of shape (images, height, width, 1).
+        seed: Which colours.
+        test: Whether these are the test images, whose colours come from another part of the stream.
+
+    Returns:
+        Images of shape (images, height, width, 3).
+
+    Raises:
+        DataError: The images are not grey.
+        ArgumentError: The seed is below 0.
+
+    Example:
+        >>> colour(np.full((2, 1, 1, 1), 255, np.uint8), seed=0)[:, 0, 0].tolist()
+        [[255, 146, 248], [255, 164, 248]]
+    """
+    n_images, height, width, n_channels = images.shape
+    if n_channels != 1:
+        raise DataError(f"colour is for grey images; these have {n_channels} channels already")
+    shape = (n_images, height, width, 3)
+    check_size(shape, what="coloured images")
+    colours = _colours(n_images, seed=seed, part=Part.TEST_COLOURS if test else Part.TRAIN_COLOURS)
+    coloured = np.empty(shape, dtype=np.uint8)
+    grey = images[..., 0].astype(np.uint16)
+    for channel in range(3):
+        coloured[..., channel] = (grey * colours[:, channel, None, None] + 127) // 255
+    return coloured
+
+
+def pad(images: Images, *, width: int = 2) -> Images:
+    """Images with a frame of ``width`` black pixels on all four sides.
+
+    Example:
+        >>> pad(np.ones((1, 28, 28, 1), np.uint8), width=2).shape
+        (1, 32, 32, 1)
+    """
+    n_images, height, breadth, n_channels = images.shape
+    check_size((n_images, height + 2 * width, breadth + 2 * width, n_channels), what=f"pad:{width}")
+    return np.pad(images, ((0, 0), (width, width), (width, width), (0, 0)))
+
+
+def scale(images: Images, *, factor: int = 2) -> Images:
+    """Images in which every pixel is repeated ``factor`` times in both directions.
+
+    Example:
+        >>> scale(np.array([[[[1], [2]]]], np.uint8))[0, :, :, 0].tolist()
+        [[1, 1, 2, 2], [1, 1, 2, 2]]
+    """
+    n_images, height, width, n_channels = images.shape
+    check_size((n_images, height * factor, width * factor, n_channels), what=f"scale:{factor}")
+    return images.repeat(factor, axis=1).repeat(factor, axis=2)
+
+
+def tiles(images: Images, *, size: int = 8, seed: int) -> Images:
+    """Images cut into tiles of ``size`` × ``size`` pixels, shuffled, each turned by a multiple of 90°.
+
+    The shuffle and the turns are drawn once, and are the same for all images, for training and testing alike.
+
+    Args:
+        images: Images whose height and width are multiples of ``size``.
+        size: Height and width of a tile in pixels.
+        seed: Which shuffle and turns.
+
+    Raises:
+        DataError: The tiles do not fit the images.
+        ArgumentError: The seed is below 0.
+
+    Example:
+        >>> tiles(np.arange(4, dtype=np.uint8).reshape(1, 2, 2, 1), size=1, seed=0)[0, :, :, 0].tolist()
+        [[3, 1], [0, 2]]
+    """
+    n_images, height, width, n_channels = images.shape
+    if height % size or width % size:
+        common = int(np.gcd(height, width))
+        fitting = [number for number in range(1, common + 1) if common % number == 0]
+        raise DataError(
+            f"tiles of {size}×{size} pixels do not fit images of {height}×{width}; use a size of "
+            f"{', '.join(map(str, fitting))}, or pad the images first"
+        )
+    source = _tiled_pixels(height, width, size=size, seed=seed)
+    return np.take(images.reshape(n_images, height * width, n_channels), source, axis=1)
+
+
+def resize(images: Images, *, size: int = 32) -> Images:
+    """Images of ``size`` × ``size`` pixels: bilinear interpolation, smoothed when they shrink, as Pillow does it.
+
+    The only transform whose values may differ between releases of a library.
+
+    Example:
+        >>> resize(np.full((1, 20, 30, 3), 7, np.uint8), size=16).shape
+        (1, 16, 16, 3)
+    """
+    from PIL import Image
+
+    n_images, _, _, n_channels = images.shape
+    check_size((n_images, size, size, n_channels), what=f"resize:{size}")
+    resized = np.empty((n_images, size, size, n_channels), dtype=np.uint8)
+    for index, image in enumerate(images):
+        for channel in range(n_channels):
+            plane = Image.fromarray(np.ascontiguousarray(image[..., channel]))
+            resized[index, ..., channel] = np.asarray(plane.resize((size, size), Image.Resampling.BILINEAR))
+    return resized
+
+
+TRANSFORMS: Mapping[str, TransformKind] = MappingProxyType(
+    {
+        "colour": TransformKind(
+            colour, "one bright random colour per grey image; black stays black", seeded=True, by_split=True
+        ),
+        "pad": TransformKind(pad, "a frame of black pixels, this wide", "width", 2),
+        "tiles": TransformKind(
+            tiles,
+            "shuffled and turned tiles of this many pixels, the same for all images",
+            "size",
+            8,
+            seeded=True,
+        ),
+        "scale": TransformKind(scale, "every pixel repeated this many times", "factor", 2),
+        "resize": TransformKind(resize, "square images of this many pixels, interpolated", "size", 32),
+    }
+)
+
+
+def parse_transform(text: str | Transform) -> Transform:
+    """The transform that a text such as ``tiles:8`` names; without a number, its default.
+
+    Raises:
+        ArgumentError: There is no such transform, or its number is wrong; the message lists what exists.
+
+    Example:
+        >>> parse_transform("tiles"), str(parse_transform("pad:4"))
+        (Transform(name='tiles', value=8), 'pad:4')
+    """
+    name, colon, number = str(text).strip().partition(":")
+    kind = TRANSFORMS.get(name)
+    if kind is None:
+        known = ", ".join(_usage(name) for name in TRANSFORMS)
+        raise ArgumentError(f"there is no transform {name!r}; there are {known}")
+    if not colon:
+        return Transform(name, kind.default)
+    if kind.argument is None:
+        raise ArgumentError(f"transform {str(text)!r}: {name} takes no number; write {name}")
+    if not re.fullmatch(r"[0-9]{1,9}", number) or int(number) < 1:
+        raise ArgumentError(
+            f"transform {str(text)!r}: the {kind.argument} has to be a whole number of at least 1, as in {_usage(name)}"
+        )
+    return Transform(name, int(number))
+
+
+def transform(data: ImageData, transforms: Sequence[str | Transform], *, seed: int = 0) -> ImageData:
+    """The data set after these transforms, one after the other; its origin says so.
+
+    Args:
+        data: Any data set.
+        transforms: Transforms, or texts such as ``"pad:2"``, in the order in which they apply.
+        seed: Seed of the random ones.
+
+    Raises:
+        ArgumentError: A transform does not exist, or its number or the seed is wrong.
+        DataError: A transform does not fit the images.
+
+    Example:
+        >>> grey = np.zeros((2, 28, 28, 1), np.uint8)
+        >>> data = ImageData("blank", grey, np.arange(2), grey, np.arange(2), ("a", "b"))
+        >>> coloured = transform(data, ["pad:2", "colour"])
+        >>> coloured.name, coloured.size, coloured.in_channels
+        ('blank+pad:2+colour', (32, 32), 3)
+    """
+    for step in [parse_transform(text) for text in transforms]:
+        data = _apply(data, step, seed=seed)
+    return data
+
+
+def _apply(data: ImageData, step: Transform, *, seed: int) -> ImageData:
+    kind = TRANSFORMS[step.name]
+    arguments: dict[str, Any] = {} if kind.argument is None else {kind.argument: step.value}
+    if kind.seeded:
+        arguments["seed"] = seed
+    test = {"test": True} if kind.by_split else {}
+    try:
+        x_train, x_test = (
+            kind.function(data.x_train, **arguments),
+            kind.function(data.x_test, **arguments, **test),
+        )
+    except DataError as error:
+        raise DataError(f"{data.name}: {error}") from error
+    earlier = data.origin.get("transforms", [])
+    return replace(
+        data,
+        name=f"{data.name}+{step}",
+        x_train=x_train,
+        x_test=x_test,
+        origin={**data.origin, "transforms": [*earlier, {"name": step.name, **arguments}]},
+    )
+
+
+def _usage(name: str) -> str:
+    kind = TRANSFORMS[name]
+    return name if kind.default is None else f"{name}:{kind.default}"
+
+
+def _colours(n_images: int, *, seed: int, part: Part) -> "np.ndarray[Any, np.dtype[np.uint16]]":
+    drawn = words(n_images, seed=seed, part=part)
+    brightest = ((drawn >> np.uint64(32)) % np.uint64(3)).astype(np.int64)
+    first, second = (drawn & np.uint64(255)), (drawn >> np.uint64(8)) & np.uint64(255)
+    colours = np.full((n_images, 3), 255, dtype=np.uint16)
+    image = np.arange(n_images)
+    colours[image, (brightest + 1) % 3] = first
+    colours[image, (brightest + 2) % 3] = second
+    return colours
+
+
+def _tiled_pixels(height: int, width: int, *, size: int, seed: int) -> "np.ndarray[Any, np.dtype[np.int64]]":
+    """Which pixel of the image (row by row) each pixel of the tiled image shows; shape (height, width)."""
+    rows, columns = height // size, width // size
+    n_tiles = rows * columns
+    drawn = words(2 * n_tiles, seed=seed, part=Part.TILES)
+    order = np.argsort(drawn[:n_tiles], kind="stable")
+    turns = (drawn[n_tiles:] >> np.uint64(32)) % np.uint64(4)
+    pixels = (
+        np.arange(height * width)
+        .reshape(rows, size, columns, size)
+        .swapaxes(1, 2)
+        .reshape(n_tiles, size, size)
+    )
+    turned = np.stack(
+        [np.rot90(pixels[source], int(turn)) for source, turn in zip(order, turns, strict=True)]
+    )
+    return turned.reshape(rows, columns, size, size).swapaxes(1, 2).reshape(height, width)
