@@ -1,7 +1,6 @@
 """The network of a graph as a PyTorch module, in its plain, readable execution."""
 
 import math
-import operator
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
@@ -10,9 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from graphtask.compiler.arguments import checked_count, checked_size
 from graphtask.compiler.blocks import BlockFactory, ConvBlock, Head
 from graphtask.compiler.plan import NodePlan, Plan, make_plan, node_key, reduce_key
-from graphtask.errors import ArgumentError, GraphError
+from graphtask.errors import ArgumentError
 from graphtask.graph import RAW_WEIGHT, check, edge_names, provenance
 
 Gate: TypeAlias = Literal["tanh", "sigmoid", "none"]
@@ -70,7 +70,7 @@ def compile(
         The module; it maps images (batch, in_channels, height, width) to logits (batch, num_classes).
 
     Raises:
-        GraphError: The graph is not valid, or its edges carry a ``w`` that no edge can start from.
+        GraphError: The graph is not valid; among other things, some edges carry ``w`` and others do not.
         ArgumentError: An argument is out of range, or ``gate`` is not the one that the graph's ``w`` was trained with.
 
     Example:
@@ -117,9 +117,9 @@ class GraphModule(nn.Module):
     ) -> None:
         check(graph)
         super().__init__()
-        self.channels = check_count("channels", channels)
-        self.in_channels = check_count("in_channels", in_channels)
-        self.num_classes = check_count("num_classes", num_classes)
+        self.channels = checked_count("channels", channels)
+        self.in_channels = checked_count("in_channels", in_channels)
+        self.num_classes = checked_count("num_classes", num_classes)
         self.gate: Gate = _one_of("gate", gate, tuple(_GATES))  # type: ignore[assignment]
         self.execution: Execution = _one_of("execution", execution, _EXECUTIONS)  # type: ignore[assignment]
         self.block = block
@@ -139,7 +139,7 @@ class GraphModule(nn.Module):
             }
         )
         self.head = Head(self._width(self.plan.output.stage), num_classes)
-        self._execute = choose_executor(execution, self.plan)
+        self.executor = choose_executor(execution, self.plan)
 
     def forward(
         self, images: Float[Tensor, "batch in_channels height width"]
@@ -150,7 +150,7 @@ class GraphModule(nn.Module):
             ArgumentError: The images do not fit the network.
         """
         self._check_images(images)
-        return self._execute(self, images)
+        return self.executor(self, images)
 
     @property
     def graph(self) -> igraph.Graph:
@@ -250,12 +250,7 @@ class GraphModule(nn.Module):
                 f"images {_shown(images)} have {channels} channels, the network takes {self.in_channels}; "
                 f"compile the graph with in_channels={channels}"
             )
-        stride = 2**self.plan.output.stage
-        if min(height, width) < stride:
-            raise ArgumentError(
-                f"images of {height}×{width} pixels are too small for stage {self.plan.output.stage}, "
-                f"which has 1/{stride} of their resolution; use at least {stride}×{stride}"
-            )
+        height, width = checked_size((height, width), last_stage=self.plan.output.stage)
         if images.device != self.edge_weight.device:
             raise ArgumentError(
                 f"the images are on {images.device}, the network is on {self.edge_weight.device}; move one of them"
@@ -264,6 +259,7 @@ class GraphModule(nn.Module):
             raise ArgumentError(
                 f"the images are {images.dtype}, the network is {self.edge_weight.dtype}; convert one of them"
             )
+        stride = 2**self.plan.output.stage
         if self.training and batch * -(-height // stride) * -(-width // stride) < 2:
             raise ArgumentError(
                 f"{_shown(images)} leaves less than two values a channel in stage {self.plan.output.stage}, too few "
@@ -297,21 +293,6 @@ def run_plain(
     return logits
 
 
-def check_count(name: str, value: int) -> int:
-    """``value`` as an int, if it is a whole number from 1.
-
-    Raises:
-        ArgumentError: It is not.
-    """
-    try:
-        count: int = operator.index(value)
-    except TypeError:
-        count = 0
-    if count < 1 or isinstance(value, bool):
-        raise ArgumentError(f"{name} has to be a whole number from 1, not {value!r}")
-    return count
-
-
 def _sum(terms: list[Tensor]) -> Tensor:
     total = terms[0]
     for term in terms[1:]:
@@ -328,14 +309,7 @@ def _initial_weights(graph: igraph.Graph, *, gate: Gate, initial_weight: float) 
             f"the edges carry a `{RAW_WEIGHT}` that was trained with gate={trained_with!r}, not {gate!r}; compile "
             f"with that gate, or delete the attribute to start anew"
         )
-    weights = [float(weight) for weight in graph.es[RAW_WEIGHT]]
-    for pair, weight in zip(edge_names(graph), weights, strict=True):
-        if not math.isfinite(weight):
-            raise GraphError(
-                f"the `{RAW_WEIGHT}` of edge {pair[0]!r} → {pair[1]!r} is {weight}; "
-                f"no network can start from it: make it finite, or delete the attribute to start anew"
-            )
-    return weights
+    return [float(weight) for weight in graph.es[RAW_WEIGHT]]
 
 
 def _raw_weight(gate: Gate, value: float) -> float:

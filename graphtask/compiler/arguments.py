@@ -1,0 +1,37 @@
+"""Checks of the arguments that several functions of the compiler share."""
+
+import operator
+
+from graphtask.errors import ArgumentError
+
+
+def checked_count(name: str, value: int) -> int:
+    """``value`` as an int, if it is a whole number from 1.
+
+    Raises:
+        ArgumentError: It is not.
+    """
+    try:
+        count: int = operator.index(value)
+    except TypeError:
+        count = 0
+    if count < 1 or isinstance(value, bool):
+        raise ArgumentError(f"{name} has to be a whole number from 1, not {value!r}")
+    return count
+
+
+def checked_size(size: int | tuple[int, int], *, last_stage: int) -> tuple[int, int]:
+    """Height and width of images, if the last stage of the network has a pixel left of them.
+
+    Raises:
+        ArgumentError: They are not whole numbers, or too small.
+    """
+    height, width = size if isinstance(size, tuple) and len(size) == 2 else (size, size)
+    height, width = checked_count("the height of images", height), checked_count("the width of images", width)
+    stride = 2**last_stage
+    if min(height, width) < stride:
+        raise ArgumentError(
+            f"images of {height}×{width} pixels are too small for stage {last_stage}, which has 1/{stride} of "
+            f"their resolution; use at least {stride}×{stride}"
+        )
+    return height, width

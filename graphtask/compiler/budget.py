@@ -1,0 +1,120 @@
+"""What a compiled graph costs, in parameters and multiplications, and the channels that a budget allows."""
+
+import math
+
+import igraph
+
+from graphtask.compiler.arguments import checked_count, checked_size
+from graphtask.compiler.plan import make_plan
+from graphtask.graph import check
+from graphtask.parameters import ParameterPolynomial, parameter_polynomial
+
+
+def count_parameters(
+    graph: igraph.Graph, *, channels: int, in_channels: int = 3, num_classes: int = 10
+) -> int:
+    """The number of trainable parameters of the compiled graph, from a closed form.
+
+    Args:
+        graph: A valid architecture graph.
+        channels: Channels of stage 0, at least 1.
+        in_channels: Channels of the images, at least 1.
+        num_classes: Number of scores, at least 1.
+
+    Raises:
+        GraphError: The graph is not valid.
+        ArgumentError: An argument is out of range.
+
+    Example:
+        >>> import graphtask as gt
+        >>> count_parameters(gt.full_dag(60, stages=3), channels=11)
+        863300
+    """
+    check(graph)
+    count = _polynomial(graph, in_channels=in_channels, num_classes=num_classes)
+    return count.at(checked_count("channels", channels))
+
+
+def fit_channels(graph: igraph.Graph, *, budget: int, in_channels: int = 3, num_classes: int = 10) -> int:
+    """The channels of stage 0 whose parameter count is nearest to a budget; at least 1, the fewer at a tie.
+
+    The count is ``a·C² + b·C + c`` with positive a and b, so the answer is next to the larger root of
+    ``a·C² + b·C + c = budget``.
+
+    Args:
+        graph: A valid architecture graph.
+        budget: The number of parameters to come close to, at least 1 (ResNet-56 has 853,018).
+        in_channels: Channels of the images, at least 1.
+        num_classes: Number of scores, at least 1.
+
+    Raises:
+        GraphError: The graph is not valid.
+        ArgumentError: An argument is out of range.
+
+    Example:
+        >>> import graphtask as gt
+        >>> fit_channels(gt.full_dag(60, stages=3), budget=853_018)
+        11
+    """
+    check(graph)
+    count = _polynomial(graph, in_channels=in_channels, num_classes=num_classes)
+    budget = checked_count("budget", budget)
+    room = max(budget - count.constant, 0)
+    root = (math.isqrt(count.linear**2 + 4 * count.square * room) - count.linear) // (2 * count.square)
+    below = max(root, 1)
+    return min(below, below + 1, key=lambda channels: abs(count.at(channels) - budget))
+
+
+def count_macs(
+    graph: igraph.Graph,
+    *,
+    channels: int,
+    in_channels: int = 3,
+    num_classes: int = 10,
+    size: int | tuple[int, int] = 32,
+) -> int:
+    """The multiply-accumulate operations of the compiled graph for one image, in its convolutions and linear layer.
+
+    As usual, what is done once a pixel (edge weights, normalisation, ReLU, pooling) is not counted.
+
+    Args:
+        graph: A valid architecture graph.
+        channels: Channels of stage 0, at least 1.
+        in_channels: Channels of the images, at least 1.
+        num_classes: Number of scores, at least 1.
+        size: Height and width of the images, in pixels; one number is both.
+
+    Raises:
+        GraphError: The graph is not valid.
+        ArgumentError: An argument is out of range.
+
+    Example:
+        >>> import graphtask as gt
+        >>> count_macs(
+        ...     gt.chain_dag(2, stages=1), channels=4, in_channels=1, size=8
+        ... )  # (1·4 + 4·4)·10·8² + 4·10
+        12840
+    """
+    check(graph)
+    plan = make_plan(graph)
+    channels = checked_count("channels", channels)
+    height, width = checked_size(size, last_stage=plan.output.stage)
+
+    def block(inputs: int, stage: int) -> int:
+        pixels: int = -(-height // 2**stage) * -(-width // 2**stage)
+        return inputs * (channels << stage) * 10 * pixels
+
+    macs = block(checked_count("in_channels", in_channels), plan.input.stage)
+    for node in plan.nodes:
+        width_of_node = channels << node.stage
+        macs += block(width_of_node, node.stage) if node.incoming else 0
+        macs += sum(block(width_of_node, reduction.stage) for reduction in node.reduces)
+    return macs + (channels << plan.output.stage) * checked_count("num_classes", num_classes)
+
+
+def _polynomial(graph: igraph.Graph, *, in_channels: int, num_classes: int) -> ParameterPolynomial:
+    return parameter_polynomial(
+        graph,
+        in_channels=checked_count("in_channels", in_channels),
+        num_classes=checked_count("num_classes", num_classes),
+    )

@@ -1,0 +1,65 @@
+"""A compiled network as one file that runs without graphtask."""
+
+import copy
+import os
+from pathlib import Path
+
+import torch
+
+from graphtask.compiler.arguments import checked_size
+from graphtask.compiler.module import GraphModule, run_plain
+from graphtask.errors import ArgumentError
+from graphtask.storage.atomic import write_atomically
+
+
+def export_program(
+    module: GraphModule, path: str | os.PathLike[str], *, size: int | tuple[int, int] = 32
+) -> Path:
+    """Write the network as a ``torch.export`` program, which needs only PyTorch to run.
+
+    The program is the plain execution in evaluation mode, on the CPU, for any number of images of one size;
+    ``torch.export.load(path).module()(images)`` runs it. The module is left as it is.
+
+    Args:
+        module: The network.
+        path: The file, which has to end in ``.pt2``; it appears whole or not at all.
+        size: Height and width of the images, in pixels; one number is both.
+
+    Returns:
+        The path.
+
+    Raises:
+        ArgumentError: The path does not end in ``.pt2``, or the size is too small.
+        GraphtaskError: The file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> import graphtask as gt
+        >>> net = gt.compile(gt.chain_dag(3), channels=2)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = export_program(net, f"{folder}/net.pt2", size=8)
+        ...     program = torch.export.load(path).module()
+        >>> images = torch.rand(5, 3, 8, 8)
+        >>> torch.equal(program(images), net.eval()(images))
+        True
+    """
+    target = Path(path)
+    if target.suffix != ".pt2":
+        raise ArgumentError(
+            f"the file {str(target)!r} has to end in .pt2, the ending of torch.export programs"
+        )
+    program = _program(module, *checked_size(size, last_stage=module.plan.output.stage))
+    with write_atomically(target) as file:
+        torch.export.save(program, file)
+    return target
+
+
+def _program(module: GraphModule, height: int, width: int) -> torch.export.ExportedProgram:
+    plain = copy.deepcopy(module).cpu().eval()
+    plain.executor = run_plain
+    images = torch.zeros(2, module.in_channels, height, width, dtype=module.edge_weight.dtype)
+    dynamic_shapes = ({0: torch.export.Dim("batch")},)
+    program = torch.export.export(plain, (images,), dynamic_shapes=dynamic_shapes, strict=False)
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # it would put paths of this machine into the file
+    return program

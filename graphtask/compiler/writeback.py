@@ -1,0 +1,159 @@
+"""From a trained module back to graphs: its weights on the edges, and its parameters in a smaller module."""
+
+import copy
+from collections.abc import Collection
+
+import igraph
+import torch
+from torch import nn
+
+from graphtask.compiler.module import GraphModule, compile
+from graphtask.errors import GraphError
+from graphtask.graph import (
+    NAME,
+    RAW_WEIGHT,
+    WEIGHT,
+    check,
+    edge_names,
+    input_node,
+    output_node,
+    stages,
+    with_initial_size,
+    with_provenance,
+)
+
+_SHOWN = 5  # how many offenders an error message names
+
+
+def write_back(module: GraphModule, graph: igraph.Graph) -> igraph.Graph:
+    """A copy of the graph that carries the module's edge weights: ``w`` as it is, and ``weight``.
+
+    ``weight`` is the magnitude ``|gate(w)|``. The edges are matched by the names of their ends. What is needed to compile the graph as it was (``channels``,
+    ``in_channels``, ``num_classes``, ``gate``) and the size it has now, unless an initial one is known, go into its
+    provenance. Without a gate a magnitude above 1 is written as ``weight`` = 1; ``w`` keeps it.
+
+    Args:
+        module: The (trained) network of the graph.
+        graph: The graph that the module was compiled from; the order of vertices and edges is free, but only with
+            the same order of edges is the module's ``edge_weight`` also that of the recompiled graph.
+
+    Raises:
+        GraphError: The graph is not valid, has other nodes, stages or edges than the module, or a weight is NaN.
+
+    Example:
+        >>> import graphtask as gt
+        >>> graph = gt.full_dag(3)
+        >>> trained = write_back(gt.compile(graph, channels=2), graph)
+        >>> trained.es["weight"]
+        [0.5, 0.5, 0.5]
+        >>> gt.provenance(trained)["gate"]
+        'tanh'
+    """
+    check(graph)
+    _check_subgraph(module, graph)
+    pairs = edge_names(graph)
+    lost = set(edge_names(module.graph)) - set(pairs)
+    if lost:
+        raise GraphError(
+            f"the graph lacks {_listed(lost)} of the module; write back to the graph that was compiled, and prune after"
+        )
+    index = torch.tensor([module.edge_index(*pair) for pair in pairs])
+    with torch.no_grad():
+        raw = module.edge_weight.cpu().double()[index]
+        magnitude = module.edge_weights().cpu().double()[index].abs().clamp(max=1)
+    result = with_provenance(
+        with_initial_size(graph),
+        channels=module.channels,
+        in_channels=module.in_channels,
+        num_classes=module.num_classes,
+        gate=module.gate,
+    )
+    result.es[RAW_WEIGHT] = raw.tolist()
+    result.es[WEIGHT] = magnitude.tolist()
+    check(result)
+    return result
+
+
+def transfer(module: GraphModule, graph: igraph.Graph) -> GraphModule:
+    """The smaller module of a pruned graph, with the parameters and buffers of the module that survive.
+
+    Everything is copied as it is: values, dtype, device, training mode; a ``w`` of the graph plays no part.
+
+    Args:
+        module: The network that the graph was pruned from.
+        graph: A valid graph with the module's input and output, and some of its nodes and edges.
+
+    Raises:
+        GraphError: The graph is not valid, or has a node, stage, edge, input or output that the module has not.
+
+    Example:
+        >>> import graphtask as gt
+        >>> graph = gt.full_dag(4, stages=1)
+        >>> net = gt.compile(graph, channels=2)
+        >>> small = transfer(net, graph.subgraph_edges([0, 3, 5], delete_vertices=False))
+        >>> small
+        GraphModule(4 nodes, 3 edges, 1 stage, 245 parameters, channels=2, in_channels=3, num_classes=10, gate='tanh', execution='auto')
+        >>> torch.equal(small.node("v1").conv3x3.weight, net.node("v1").conv3x3.weight)
+        True
+    """
+    check(graph)
+    _check_subgraph(module, graph)
+    _check_same_ends(module, graph)
+    small = compile(
+        graph,
+        channels=module.channels,
+        in_channels=module.in_channels,
+        num_classes=module.num_classes,
+        gate=module.gate,
+        execution=module.execution,
+        block=module.block,
+    )
+    for key in small.nodes:
+        small.nodes[key] = copy.deepcopy(module.nodes[key])
+    for key in small.reduces:
+        small.reduces[key] = copy.deepcopy(module.reduces[key])
+    small.head = copy.deepcopy(module.head)
+    weight = module.edge_weight
+    index = torch.tensor([module.edge_index(*pair) for pair in edge_names(graph)], device=weight.device)
+    small.edge_weight = nn.Parameter(weight.detach()[index], requires_grad=weight.requires_grad)
+    for part in (small, small.nodes, small.reduces):
+        part.training = module.training
+    return small
+
+
+def _check_subgraph(module: GraphModule, graph: igraph.Graph) -> None:
+    known = {node.name: node.stage for node in module.plan.nodes}
+    for name, stage in zip(graph.vs[NAME], stages(graph).tolist(), strict=True):
+        if name not in known:
+            raise GraphError(
+                f"the module has no node {name!r}; take a graph that was pruned from the module's"
+            )
+        if stage != known[name]:
+            raise GraphError(
+                f"node {name!r} is in stage {stage} of the graph and in stage {known[name]} of the module; "
+                f"stages have to be the same"
+            )
+    added = set(edge_names(graph)) - set(edge_names(module.graph))
+    if added:
+        raise GraphError(
+            f"the module has no {_listed(added)}; take a graph that was pruned from the module's"
+        )
+
+
+def _check_same_ends(module: GraphModule, graph: igraph.Graph) -> None:
+    ends = (
+        ("input", input_node(graph), module.plan.input),
+        ("output", output_node(graph), module.plan.output),
+    )
+    for kind, vertex, planned in ends:
+        if graph.vs[vertex][NAME] != planned.name:
+            raise GraphError(
+                f"the {kind} of the graph is {graph.vs[vertex][NAME]!r}, that of the module {planned.name!r}; "
+                f"a pruned graph keeps both ends"
+            )
+
+
+def _listed(pairs: Collection[tuple[str, str]]) -> str:
+    shown = ", ".join(f"{source!r} → {target!r}" for source, target in sorted(pairs)[:_SHOWN])
+    count = f", … ({len(pairs)} in all)" if len(pairs) > _SHOWN else ""
+    return f"edge{'s' * (len(pairs) != 1)} {shown}{count}"
