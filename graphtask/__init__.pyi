@@ -7,7 +7,11 @@ from .compiler.writeback import transfer as transfer
 from .compiler.writeback import write_back as write_back
 from .data.catalog import load_data as load_data
 from .data.dataset import ImageData as ImageData
-from .drawing import draw as draw
+from .drawing.curves import draw_curves as draw_curves
+from .drawing.curves import draw_history as draw_history
+from .drawing.graphs import draw as draw
+from .drawing.graphs import draw_grid as draw_grid
+from .drawing.style import save_figure as save_figure
 from .errors import ArgumentError as ArgumentError
 from .errors import DataError as DataError
 from .errors import DisconnectedError as DisconnectedError

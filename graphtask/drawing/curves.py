@@ -1,0 +1,120 @@
+"""What happened during training: edge weights and learning curves."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from graphtask.drawing.style import ACROSS, INK, LEGEND, REMOVED, TEXT, WIDTH, WITHIN
+from graphtask.errors import ArgumentError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def draw_history(
+    history: npt.ArrayLike, *, threshold: float = 0.006, kept: npt.ArrayLike | None = None
+) -> "Figure":
+    """What the edge weights did during training: those that pruning keeps, and those that it removes.
+
+    Args:
+        history: Magnitudes of the weights at the start and at the end of every epoch, shape (epochs + 1, edges).
+        threshold: Where pruning cuts; drawn as a dashed line.
+        kept: Which edges are kept, shape (edges,); by default those at or above the threshold at the end.
+
+    Raises:
+        ArgumentError: A shape does not fit.
+
+    Example:
+        >>> import numpy as np
+        >>> figure = draw_history(np.array([[0.5, 0.5], [0.2, 0.004]]))
+        >>> [axes.get_title() for axes in figure.axes]
+        ['kept (1)', 'removed (1)']
+    """
+    from matplotlib.collections import LineCollection
+    from matplotlib.figure import Figure
+
+    values = np.asarray(history, dtype=np.float64)
+    if values.ndim != 2 or values.shape[0] < 1:
+        raise ArgumentError(f"the history has shape {values.shape}; expected (epochs + 1, edges)")
+    chosen = values[-1] >= threshold if kept is None else np.asarray(kept, dtype=np.bool_)
+    if chosen.shape != values.shape[1:]:
+        raise ArgumentError(f"`kept` has shape {chosen.shape}; the history has {values.shape[1]} edges")
+    floor = threshold / 100 if threshold > 0 else 1e-5
+    epochs = np.arange(len(values))
+    figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, mask, title, colour in (
+        (panels[0], chosen, "kept", WITHIN),
+        (panels[1], ~chosen, "removed", REMOVED),
+    ):
+        curves = np.maximum(values[:, mask], floor)
+        lines = np.stack([np.broadcast_to(epochs[:, None], curves.shape), curves], axis=2).transpose(1, 0, 2)
+        opacity = float(np.clip(12 / max(len(lines), 1), 0.06, 0.8))
+        axes.add_collection(
+            LineCollection(list(lines), colors=colour, linewidths=0.8, alpha=opacity), autolim=False
+        )
+        if len(lines):
+            axes.plot(epochs, np.median(curves, axis=1), color=INK, linewidth=1.8, label="median")
+        axes.axhline(threshold, color=INK, linewidth=0.8, linestyle=(0, (3, 2)))
+        axes.set_yscale("log")
+        axes.set_ylim(floor, 1.2)
+        axes.set_xlim(0, max(len(values) - 1, 1))
+        axes.set_title(f"{title} ({mask.sum():,})", fontsize=TEXT + 1, color=INK)
+        axes.set_xlabel("epoch", fontsize=TEXT)
+        _plain(axes)
+    panels[0].set_ylabel("edge weight |tanh w|", fontsize=TEXT)
+    return figure
+
+
+def draw_curves(metrics: "pd.DataFrame") -> "Figure":
+    """Loss, accuracy and live edges over the epochs of a run, from its table of metrics per epoch.
+
+    Args:
+        metrics: Columns ``epoch``, ``train_loss``, ``test_loss``, ``train_accuracy``, ``test_accuracy`` (shares
+            of 1) and ``live_edges``, as in ``run.metrics``.
+
+    Raises:
+        ArgumentError: A column is missing.
+
+    Example:
+        >>> import pandas as pd
+        >>> row = dict(
+        ...     epoch=1, train_loss=2.0, test_loss=1.9, train_accuracy=0.3, test_accuracy=0.4, live_edges=60
+        ... )
+        >>> len(draw_curves(pd.DataFrame([row])).axes)
+        3
+    """
+    from matplotlib.figure import Figure
+
+    panels = {
+        "loss": {"train_loss": "training", "test_loss": "test"},
+        "accuracy": {"train_accuracy": "training", "test_accuracy": "test"},
+        "live edges": {"live_edges": "live edges"},
+    }
+    missing = {"epoch", *(column for columns in panels.values() for column in columns)} - set(metrics.columns)
+    if missing:
+        raise ArgumentError(
+            f"the metrics have no column {min(missing)!r}; give the table of a run: run.metrics"
+        )
+    figure = Figure(figsize=(WIDTH, 2.2), layout="constrained")
+    for axes, (title, columns) in zip(figure.subplots(1, 3), panels.items(), strict=True):
+        for (column, label), colour in zip(columns.items(), (ACROSS, WITHIN)[-len(columns) :], strict=True):
+            axes.plot(metrics["epoch"], metrics[column], color=colour, linewidth=1.6, label=label)
+        axes.set_title(title, fontsize=TEXT + 1, color=INK)
+        axes.set_xlabel("epoch", fontsize=TEXT)
+        if len(columns) > 1:
+            axes.legend(**{**LEGEND, "handlelength": 1.6})
+        _plain(axes)
+    return figure
+
+
+def _plain(axes: "Axes") -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=TEXT - 1)
+    axes.grid(visible=True, axis="y", linewidth=0.4, alpha=0.4)
