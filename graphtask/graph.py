@@ -280,8 +280,9 @@ def _without_numpy(value: Any) -> Any:
 
 
 def _are_whole_numbers(values: object) -> TypeGuard[Sequence[int]]:
-    is_listed = isinstance(values, Sequence | np.ndarray) and not isinstance(values, str)
-    return is_listed and all(isinstance(value, Integral) for value in values)
+    if not isinstance(values, Sequence | np.ndarray):
+        return False
+    return all(isinstance(value, Integral) for value in values)
 
 
 def _join_ends(graph: igraph.Graph) -> igraph.Graph:

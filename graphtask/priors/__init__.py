@@ -1,0 +1,1 @@
+"""Priors: where architecture graphs come from before anything is trained."""
