@@ -5,7 +5,7 @@ The images are kept once, as bytes; an epoch makes no copy of the data set and n
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -95,8 +95,8 @@ class Batches:
         labels: Labels,
         *,
         batch_size: int = 128,
-        mean: Float64[np.ndarray, " channels"] | list[float],
-        std: Float64[np.ndarray, " channels"] | list[float],
+        mean: Float64[np.ndarray, " channels"] | Sequence[float],
+        std: Float64[np.ndarray, " channels"] | Sequence[float],
         device: torch.device | str = "cpu",
         padding: int = 0,
         flip: bool = False,
@@ -219,8 +219,8 @@ def _check(
     images: Images,
     labels: Labels,
     *,
-    mean: Float64[np.ndarray, " channels"] | list[float],
-    std: Float64[np.ndarray, " channels"] | list[float],
+    mean: Float64[np.ndarray, " channels"] | Sequence[float],
+    std: Float64[np.ndarray, " channels"] | Sequence[float],
     batch_size: int,
     padding: int,
 ) -> None:

@@ -43,6 +43,15 @@ _DIGITS_SPLIT_SEED = 0
 _GREY_MODES = frozenset({"1", "L", "LA"})
 _DEEP_MODES = frozenset({"F", "I", "I;16", "I;16B", "I;16L", "I;16N"})
 _TEN_DIGITS = tuple("0123456789")
+_KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
+_GARMENTS = (
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+)
+_CIFAR_CLASSES = (
+    *("airplane", "automobile", "bird", "cat", "deer"),
+    *("dog", "frog", "horse", "ship", "truck"),
+)
 _FOLDER_SHAPE = "an image folder has train/<class>/*.png and test/<class>/*.png"
 
 # What zipfile, numpy, torchvision and Pillow raise on damaged files.
@@ -77,18 +86,9 @@ class TorchvisionSource(NamedTuple):
 TORCHVISION: Mapping[str, TorchvisionSource] = MappingProxyType(
     {
         "mnist": TorchvisionSource("MNIST", "MNIST/raw", _TEN_DIGITS),
-        "kmnist": TorchvisionSource("KMNIST", "KMNIST/raw", tuple("o ki su tsu na ha ma ya re wo".split())),
-        "fashionmnist": TorchvisionSource(
-            "FashionMNIST",
-            "FashionMNIST/raw",
-            tuple("T-shirt/top Trouser Pullover Dress Coat Sandal Shirt Sneaker Bag".split())
-            + ("Ankle boot",),
-        ),
-        "cifar10": TorchvisionSource(
-            "CIFAR10",
-            "cifar-10-batches-py",
-            tuple("airplane automobile bird cat deer dog frog horse ship truck".split()),
-        ),
+        "kmnist": TorchvisionSource("KMNIST", "KMNIST/raw", _KANA),
+        "fashionmnist": TorchvisionSource("FashionMNIST", "FashionMNIST/raw", _GARMENTS),
+        "cifar10": TorchvisionSource("CIFAR10", "cifar-10-batches-py", _CIFAR_CLASSES),
     }
 )
 
@@ -147,7 +147,7 @@ def read_digits() -> ImageData:
         >>> digits = read_digits()
         >>> digits.x_train.shape, digits.x_test.shape, int(digits.x_train.max())
         ((1438, 8, 8, 1), (359, 8, 8, 1), 255)
-    """  # noqa: D403 - the name of the library begins with a small letter
+    """
     from sklearn.datasets import load_digits
 
     stored = load_digits()

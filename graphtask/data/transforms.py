@@ -65,7 +65,7 @@ def colour(images: Images, *, seed: int, test: bool = False) -> Images:
 
     Example:
         >>> colour(np.full((2, 1, 1, 1), 255, np.uint8), seed=0)[:, 0, 0].tolist()
-        [[255, 146, 248], [255, 164, 248]]
+        [[95, 130, 255], [255, 33, 215]]
     """
     n_images, height, width, n_channels = images.shape
     if n_channels != 1:
@@ -120,7 +120,7 @@ def tiles(images: Images, *, size: int = 8, seed: int) -> Images:
 
     Example:
         >>> tiles(np.arange(4, dtype=np.uint8).reshape(1, 2, 2, 1), size=1, seed=0)[0, :, :, 0].tolist()
-        [[3, 1], [0, 2]]
+        [[0, 2], [3, 1]]
     """
     n_images, height, width, n_channels = images.shape
     if height % size or width % size:
