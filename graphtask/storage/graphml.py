@@ -1,0 +1,311 @@
+"""Architecture graphs as GraphML files: written without loss, read from several programs, safe on hostile input.
+
+What is written is plain GraphML that igraph, networkx and Gephi read as well. Every ``key`` carries its exact type in
+an attribute of its own name space, so that the values come back as they were: floats bit for bit, ints of any size,
+strings of any characters, and lists, tuples and dicts as JSON. ``None`` is written as an absent value.
+"""
+
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple
+from xml.sax.saxutils import escape, quoteattr
+
+import igraph
+
+from graphtask.errors import ArgumentError, FormatError, GraphError, GraphtaskError
+from graphtask.graph import PROVENANCE, RAW_WEIGHT, WEIGHT, check
+from graphtask.storage.assembly import Parts, assemble
+from graphtask.storage.atomic import write_atomically
+from graphtask.storage.graphml_keys import GRAPHTASK
+from graphtask.storage.graphml_parser import (
+    FORMAT_VERSION,
+    GRAPHML,
+    MAX_BYTES,
+    MAX_VALUE,
+    GraphmlParser,
+    check_size,
+)
+from graphtask.storage.values import from_json, is_usual_float, plain, to_json
+
+_CHUNK = 1 << 16
+_MESSAGE_LENGTH = 600
+_NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_ESCAPES = {"\r": "&#13;"}  # a bare one would be read as a line feed
+_ATTRIBUTE_ESCAPES = {"\r": "&#13;", "\n": "&#10;", "\t": "&#9;"}
+_BOOLEANS = {False: "false", True: "true"}
+_FLOATS = {"nan": "NaN", "inf": "INF", "-inf": "-INF"}  # as XML Schema spells them
+
+
+def write(graph: igraph.Graph, path: str | os.PathLike[str]) -> None:
+    """Write the graph with all its attributes to a GraphML file, whole or not at all.
+
+    Equal graphs give equal bytes. Attribute values may be booleans, ints, floats, strings, ``None`` (written as an
+    absent value), and lists, tuples and dicts of them; numpy scalars are written as the Python values they stand for.
+
+    Args:
+        graph: A valid architecture graph.
+        path: The file; one that exists is replaced.
+
+    Raises:
+        GraphError: The graph breaks a rule, or an attribute has a value that cannot be stored.
+        GraphtaskError: The file cannot be written.
+
+    Example:
+        >>> import tempfile, graphtask as gt
+        >>> path = Path(tempfile.mkdtemp()) / "full.graphml"
+        >>> gt.write(gt.full_dag(4, stages=2), path)
+        >>> gt.read(path).vs["stage"]
+        [0, 0, 1, 1]
+    """
+    content = dumps(graph)
+    with write_atomically(path) as file:
+        file.write(content)
+
+
+def dumps(graph: igraph.Graph) -> bytes:
+    """The bytes that `write` puts into the file; equal for equal graphs.
+
+    Raises:
+        GraphError: The graph breaks a rule, or an attribute has a value that cannot be stored.
+    """
+    check(graph)
+    graph_columns = [
+        _column("graph", number, name, [graph[name]])
+        for number, name in enumerate(sorted(graph.attributes()))
+    ]
+    node_columns, edge_columns = (
+        [_column(scope, number, name, items[name]) for number, name in enumerate(sorted(items.attributes()))]
+        for scope, items in (("node", graph.vs), ("edge", graph.es))
+    )
+    content = "".join(_document(graph, graph_columns, node_columns, edge_columns)).encode()
+    _check_readable(graph, len(content), n_cells=_n_cells(node_columns, edge_columns))
+    return content
+
+
+def read(
+    path: str | os.PathLike[str], *, stages: int | Sequence[int] | None = None, join: bool = False
+) -> igraph.Graph:
+    """Read an architecture graph from a GraphML file of graphtask, igraph, networkx, Gephi or yEd.
+
+    A file that `write` made gives back the same graph: values, types, and the order of vertices and edges (vertices
+    that did not stand in topological order are sorted). In files of other programs
+
+    - vertices are named by their attribute ``name``, else by their ids; a label of yEd becomes the attribute
+      ``label``; the rest of its drawing, ports and descriptions are left out;
+    - a ``stage`` that was stored as a float is a whole number again;
+    - an edge attribute ``weight`` (or ``w``) that cannot be the trained one, because a value is missing or outside
+      [0, 1], is kept as ``file_weight`` (``file_w``);
+    - attributes that no element has a value for are left out.
+
+    Nested graphs, hyperedges, document types and entities are refused, and so are files over 256 MiB.
+
+    Args:
+        path: The file.
+        stages: For a graph without stages: their number, or their sizes.
+        join: Whether several inputs (outputs) get one new vertex before (after) them; otherwise they are an error.
+
+    Raises:
+        FormatError: The file cannot be read, is not GraphML, or is not safe to read; the message names the line.
+        GraphError: The graph breaks a rule of the architecture graph.
+        ArgumentError: ``stages`` does not fit the number of vertices.
+
+    Example:
+        >>> import tempfile, graphtask as gt
+        >>> path = Path(tempfile.mkdtemp()) / "small.graphml"
+        >>> _ = path.write_text(
+        ...     '<graphml><graph edgedefault="directed"><node id="a"/><node id="b"/>'
+        ...     '<edge source="a" target="b"/></graph></graphml>'
+        ... )
+        >>> gt.read(path, stages=2).vs["name"]
+        ['a', 'b']
+    """
+    parser = GraphmlParser()
+    try:
+        for chunk in _chunks(path):
+            parser.feed(chunk)
+        parts = parser.finish()
+        return assemble(parts if parser.is_ours else _usable(parts, join=join), stages=stages, join=join)
+    except GraphtaskError as error:
+        message = _shortened(f"{_shown(path)}: {error}")
+        raise type(error)(message) from None
+
+
+class _Column(NamedTuple):
+    """An attribute of all elements of one kind, as it goes into the file."""
+
+    key: str
+    scope: str
+    name: str
+    kind: str
+    declared: str
+    texts: list[str | None]
+
+
+def _column(scope: str, number: int, name: str, values: Sequence[Any]) -> _Column:
+    if _NOT_XML.search(name):
+        raise GraphError(f"the {scope} attribute {name!r} cannot be stored: XML forbids its name; rename it")
+    kind, declared, texts = _texts(scope, name, [plain(value) for value in values])
+    if any(text is not None and len(text) > MAX_VALUE for text in texts):
+        raise GraphError(
+            f"the {scope} attribute {name!r} cannot be stored: a value is longer than {MAX_VALUE:,} bytes"
+        )
+    return _Column(f"{scope[0]}{number}", scope, name, kind, declared, texts)
+
+
+def _texts(scope: str, name: str, values: list[Any]) -> tuple[str, str, list[str | None]]:
+    kinds = {type(value) for value in values if value is not None}
+    present = (value for value in values if value is not None)
+    if kinds == {bool}:
+        return "boolean", "boolean", [_BOOLEANS.get(value) for value in values]
+    if kinds == {int}:
+        size = max(value.bit_length() for value in present)
+        if size < 64:
+            return (
+                "int",
+                "int" if size < 32 else "long",
+                [None if value is None else str(value) for value in values],
+            )
+    if kinds == {float} and all(map(is_usual_float, present)):
+        return "float", "double", [None if value is None else _float_text(value) for value in values]
+    if kinds == {str} and not any(map(_NOT_XML.search, present)):
+        return "string", "string", [None if value is None else escape(value, _ESCAPES) for value in values]
+    return "json", "string", _json_texts(scope, name, values)
+
+
+def _float_text(value: float) -> str:
+    text = repr(value)
+    return _FLOATS.get(text, text)
+
+
+def _json_texts(scope: str, name: str, values: list[Any]) -> list[str | None]:
+    try:
+        return [None if value is None else escape(to_json(value)) for value in values]
+    except ValueError as error:
+        raise GraphError(
+            f"the {scope} attribute {name!r} cannot be stored: it holds {error}; use numbers, strings, booleans, "
+            f"None, and lists, tuples and dicts of them (an array with .tolist()), or remove it"
+        ) from None
+
+
+def _document(
+    graph: igraph.Graph,
+    graph_columns: list[_Column],
+    node_columns: list[_Column],
+    edge_columns: list[_Column],
+) -> Iterator[str]:
+    yield (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n'
+        f'<graphml xmlns="{GRAPHML}" xmlns:gt="{GRAPHTASK}" gt:version="{FORMAT_VERSION}">\n'
+    )
+    for column in chain(graph_columns, node_columns, edge_columns):
+        yield (
+            f'  <key id="{column.key}" for="{column.scope}" attr.name={quoteattr(column.name, _ATTRIBUTE_ESCAPES)} '
+            f'attr.type="{column.declared}" gt:type="{column.kind}"/>\n'
+        )
+    yield '  <graph id="G" edgedefault="directed">\n'
+    yield from (f"    {data}\n" for data in _data(graph_columns, 1) if data)
+    for index, data in enumerate(_data(node_columns, graph.vcount())):
+        yield f'    <node id="n{index}">{data}</node>\n'
+    for (source, target), data in zip(graph.get_edgelist(), _data(edge_columns, graph.ecount()), strict=True):
+        yield f'    <edge source="n{source}" target="n{target}">{data}</edge>\n'
+    yield "  </graph>\n</graphml>\n"
+
+
+def _data(columns: list[_Column], n_elements: int) -> Iterable[str]:
+    """The data elements of each element, as one string."""
+    if not columns:
+        return [""] * n_elements
+    tagged = (
+        [f'<data key="{column.key}">{text}</data>' if text is not None else "" for text in column.texts]
+        for column in columns
+    )
+    return map("".join, zip(*tagged, strict=True))
+
+
+def _n_cells(*groups: list[_Column]) -> int:
+    return sum(len(column.texts) for column in chain.from_iterable(groups))
+
+
+def _check_readable(graph: igraph.Graph, n_bytes: int, *, n_cells: int) -> None:
+    """Refuse what `read` would refuse, while the graph is still there."""
+    if n_bytes > MAX_BYTES:
+        raise GraphError(
+            f"the graph takes {n_bytes:,} bytes as GraphML; files over {MAX_BYTES:,} are not read back"
+        )
+    check_size(graph.vcount(), graph.ecount(), n_cells=n_cells)
+
+
+def _chunks(path: str | os.PathLike[str]) -> Iterator[bytes]:
+    try:
+        file_path = Path(path)
+        if not stat.S_ISREG(file_path.stat().st_mode):  # a pipe could make us wait for ever
+            raise FormatError("is not a regular file; give the name of a GraphML file")
+        with file_path.open("rb") as file:
+            n_bytes = 0
+            while chunk := file.read(_CHUNK):
+                n_bytes += len(chunk)
+                if n_bytes > MAX_BYTES:
+                    raise FormatError(f"is larger than {MAX_BYTES:,} bytes; graphs of that size are not read")
+                yield chunk
+    except OSError as error:
+        raise FormatError(f"cannot be read: {error.strerror or error}") from error
+    except TypeError:
+        raise ArgumentError("is no path; give the name of a GraphML file") from None
+    except ValueError as error:
+        if isinstance(error, GraphtaskError):
+            raise
+        raise FormatError(f"cannot be read: {error}") from error
+
+
+def _usable(parts: Parts, *, join: bool) -> Parts:
+    """The parts of a foreign file, with the attributes of ours only where they mean what ours mean."""
+    edge_columns = dict(parts.edge_columns)
+    added = join and _n_added_nodes(parts) > 0
+    for name, low, high in ((WEIGHT, 0.0, 1.0), (RAW_WEIGHT, float("-inf"), float("inf"))):
+        values = edge_columns.get(name)
+        if values is not None and (added or not all(_is_between(value, low, high) for value in values)):
+            edge_columns = _renamed(edge_columns, name, f"file_{name}")
+    graph_values = dict(parts.graph_values)
+    if isinstance(graph_values.get(PROVENANCE), str):
+        graph_values[PROVENANCE] = _parsed(graph_values[PROVENANCE])
+    return parts._replace(graph_values=graph_values, edge_columns=edge_columns)
+
+
+def _is_between(value: Any, low: float, high: float) -> bool:
+    return isinstance(value, float | int) and not isinstance(value, bool) and low <= value <= high
+
+
+def _n_added_nodes(parts: Parts) -> int:
+    """How many vertices joining adds: one where there are several inputs, one where there are several outputs."""
+    n_inputs = parts.n_nodes - len({target for _, target in parts.edges})
+    n_outputs = parts.n_nodes - len({source for source, _ in parts.edges})
+    return (n_inputs > 1) + (n_outputs > 1)
+
+
+def _renamed(columns: dict[str, list[Any]], name: str, wish: str) -> dict[str, list[Any]]:
+    while wish in columns:
+        wish += "_"
+    return {wish if key == name else key: values for key, values in columns.items()}
+
+
+def _parsed(text: str) -> Any:
+    """Provenance that passed through another program as text; what is no JSON object stays as it is."""
+    try:
+        value = from_json(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, dict) else text
+
+
+def _shown(path: object) -> str:
+    text = os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else repr(path)
+    return text if text.isprintable() else repr(text)
+
+
+def _shortened(message: str) -> str:
+    line = " ".join(message.splitlines())
+    return line if len(line) <= _MESSAGE_LENGTH else f"{line[:_MESSAGE_LENGTH]} …"

@@ -1,0 +1,164 @@
+"""The declared attributes of a GraphML file: their types, their values, and the columns these make."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from graphtask.errors import FormatError
+from graphtask.storage.values import from_json, one_line
+
+GRAPHTASK = "urn:graphtask:graphml"
+
+_ABSENT = object()
+
+
+@dataclass(slots=True)
+class Key:
+    """A declared attribute, with the values found so far.
+
+    Attributes:
+        name: Name of the attribute.
+        kind: Its type, as the file calls it.
+        convert: Makes a value of its text; raises ValueError.
+        values: A list for each kind of element ("graph", "node", "edge") that may have the attribute; empty if the
+            attribute is none of the graph's.
+        is_drawing: Whether its data are drawings of yEd, of which the label is read.
+        default: The value of elements without one.
+    """
+
+    name: str
+    kind: str
+    convert: Callable[[str], Any]
+    values: dict[str, list[Any]]
+    is_drawing: bool = False
+    default: Any = _ABSENT
+
+    @property
+    def has_default(self) -> bool:
+        """Whether elements without a value have one all the same."""
+        return self.default is not _ABSENT
+
+    def value(self, text: str) -> Any:
+        """The value that ``text`` stands for.
+
+        Raises:
+            FormatError: It stands for none of this type.
+        """
+        try:
+            return self.convert(text)
+        except ValueError as error:
+            reason = f" ({error})" if self.kind == "json" else ""
+            raise FormatError(
+                f"{one_line(text)} is no {self.kind}, as attribute {self.name!r} has to be{reason}"
+            ) from None
+
+
+def declared_key(attributes: dict[str, str], *, is_ours: bool) -> Key:
+    """The attribute that a ``key`` element with these XML attributes declares.
+
+    Raises:
+        FormatError: Something is missing in it, or is unknown.
+    """
+    scope = attributes.get("for", "all")
+    if scope not in _SCOPES:
+        raise FormatError(f"a key is for {scope!r}; use graph, node, edge or all")
+    values: dict[str, list[Any]] = {part: [] for part in _SCOPES[scope]}
+    if is_ours:
+        return _own_key(attributes, values)
+    if any(name.endswith(" type") for name in attributes):
+        raise FormatError(
+            "a key has a type in a name space that is not known; files of graphtask say their version"
+        )
+    name = attributes.get("attr.name", attributes["id"])
+    if "yfiles.type" in attributes:
+        is_drawing = attributes["yfiles.type"] in {"nodegraphics", "edgegraphics"}
+        return Key(name, "drawing", str, values if is_drawing else {}, is_drawing=is_drawing)
+    kind = attributes.get("attr.type", "string").lower()
+    convert = str if kind.startswith("list") else _FOREIGN_KINDS.get(kind)  # Gephi's lists stay text
+    if convert is None:
+        raise FormatError(
+            f"the type {attributes['attr.type']!r} of attribute {name!r} is not known; use string"
+        )
+    return Key(name, kind, convert, values)
+
+
+def columns(keys: Iterable[Key], scope: str, n_elements: int, *, keep_empty: bool) -> dict[str, list[Any]]:
+    """The values of every attribute of one kind of element, None where an element has none.
+
+    Two keys of one name are one attribute: networkx declares a key for each type that its values have.
+
+    Raises:
+        FormatError: An element has two values for one attribute.
+    """
+    result: dict[str, list[Any]] = {}
+    for key in keys:
+        if scope not in key.values or key.is_drawing:
+            continue
+        column = _column(key, scope, n_elements)
+        if keep_empty or any(value is not None for value in column):
+            result[key.name] = _merged(key.name, result[key.name], column) if key.name in result else column
+    return result
+
+
+def _own_key(attributes: dict[str, str], values: dict[str, list[Any]]) -> Key:
+    name, kind = attributes.get("attr.name"), attributes.get(f"{GRAPHTASK} type", "")
+    if name is None or kind not in _OWN_KINDS:
+        raise FormatError(f"the key {attributes['id']!r} has no attr.name, or no type that graphtask knows")
+    return Key(name, kind, _OWN_KINDS[kind], values)
+
+
+def _column(key: Key, scope: str, n_elements: int) -> list[Any]:
+    values = key.values[scope]
+    column = values + [None] * (n_elements - len(values))
+    return [key.default if value is None else value for value in column] if key.has_default else column
+
+
+def _merged(name: str, first: list[Any], second: list[Any]) -> list[Any]:
+    if any(one is not None and other is not None for one, other in zip(first, second, strict=True)):
+        raise FormatError(f"attribute {name!r} is declared twice, and an element has a value for both")
+    return [other if one is None else one for one, other in zip(first, second, strict=True)]
+
+
+def _int(text: str) -> int:
+    _check_digits(text)
+    return int(text)
+
+
+def _float(text: str) -> float:
+    _check_digits(text)
+    return float(text)
+
+
+def _check_digits(text: str) -> None:
+    if "_" in text or not text.isascii():  # Python takes 1_000 and the digits of every script for numbers
+        raise ValueError(text)
+
+
+def _boolean(text: str) -> bool:
+    value = _BOOLEANS.get(text.strip().lower())
+    if value is None:
+        raise ValueError(text)
+    return value
+
+
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+_OWN_KINDS: dict[str, Callable[[str], Any]] = {
+    "boolean": _boolean,
+    "int": _int,
+    "float": _float,
+    "string": str,
+    "json": from_json,
+}
+_FOREIGN_KINDS: dict[str, Callable[[str], Any]] = {
+    **dict.fromkeys(("boolean", "bool"), _boolean),
+    **dict.fromkeys(("int", "integer", "long", "short", "byte", "biginteger"), _int),
+    **dict.fromkeys(("double", "float", "bigdecimal"), _float),
+    **dict.fromkeys(("string", "char", "character"), str),
+}
+_SCOPES: dict[str, tuple[str, ...]] = {
+    "graph": ("graph",),
+    "node": ("node",),
+    "edge": ("edge",),
+    "all": ("graph", "node", "edge"),
+    **dict.fromkeys(("graphml", "port", "endpoint", "hyperedge"), ()),
+}

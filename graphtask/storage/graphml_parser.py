@@ -1,0 +1,380 @@
+"""GraphML as a stream of XML events, turned into the parts of a graph; nothing in a file can make it do more.
+
+Document types (and with them every entity) are refused, and every quantity that a file could inflate has a limit, so
+that memory stays within a small multiple of the file's size, and time is linear in it.
+"""
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+from xml.parsers import expat
+
+from graphtask.errors import FormatError, GraphError
+from graphtask.storage.assembly import Parts, with_names
+from graphtask.storage.graphml_keys import GRAPHTASK, Key, columns, declared_key
+from graphtask.storage.values import one_line
+
+GRAPHML = "http://graphml.graphdrawing.org/xmlns"
+FORMAT_VERSION = "1"
+
+MAX_BYTES = 256 << 20
+MAX_VALUE = 16 << 20  # characters in one value
+_MAX_TAG = 1 << 20  # bytes in one tag or comment: expat reads it anew with every piece that arrives
+_MAX_DEPTH = 64
+_MAX_KEYS = 10_000
+_MAX_NODES = 2_000_000
+_MAX_EDGES = 8_000_000
+_MAX_CELLS = 50_000_000  # values that the graph's attributes have room for, present or not
+
+# What an open element is to us.
+_DOCUMENT, _ROOT, _GRAPH, _NODE, _EDGE = "document", "graphml", "graph", "node", "edge"
+_KEY, _DEFAULT, _DATA = "key", "default", "data"
+_DRAWING, _LABEL, _SKIPPED = "drawing", "label", "skipped"
+
+_SHOWN = 40  # characters of a name in a message
+_DIRECTED = {"directed": "true", "undirected": "false"}
+_TRUE = {"true", "1"}
+
+_Attributes = dict[str, str]
+_Opener = Callable[[_Attributes], str]
+
+
+def check_size(n_nodes: int, n_edges: int, *, n_cells: int) -> None:
+    """Raise unless a graph of this size is read.
+
+    Raises:
+        FormatError: There are too many nodes, edges, or values.
+    """
+    for count, limit, what in (
+        (n_nodes, _MAX_NODES, "nodes"),
+        (n_edges, _MAX_EDGES, "edges"),
+        (n_cells, _MAX_CELLS, "attribute values"),
+    ):
+        if count > limit:
+            raise FormatError(f"the graph has more than {limit:,} {what}; graphs of that size are not read")
+
+
+class GraphmlParser:
+    """Takes the bytes of one file, piece by piece, and gives the parts of its graph.
+
+    Attributes:
+        is_ours: Whether the file says that graphtask wrote it.
+
+    Example:
+        >>> parser = GraphmlParser()
+        >>> parser.feed(b'<graphml><graph edgedefault="directed"><node id="a"/><node id="b"/>')
+        >>> parser.feed(b'<edge source="a" target="b"/></graph></graphml>')
+        >>> parser.finish().edges
+        [(0, 1)]
+    """
+
+    def __init__(self) -> None:
+        self.is_ours = False
+        self._text: list[str] = []
+        self._parser = self._expat()
+        self._n_bytes = 0
+
+        self._roles = [_DOCUMENT]
+        self._prefix = ""  # the name space of the root, as it stands before the names of elements
+        self._openers: dict[str, dict[str, _Opener]] = {}
+        self._owner, self._index = "", 0  # the kind of element that data belong to now, and its number
+        self._directed = ""
+        self._n_graphs = 0
+        self._n_padded = 0
+
+        self._keys: dict[str, Key] = {}
+        self._key = Key("", "", str, {})
+        self._values: list[Any] = []
+        self._label = ""
+        self._labels: dict[str, dict[int, str]] = {_NODE: {}, _EDGE: {}}
+
+        self._ids: dict[str, int] = {}
+        self._sources: list[int] = []
+        self._targets: list[int] = []
+        self._waiting: list[tuple[list[int], int, str, int]] = []  # ends that stand before their nodes
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next piece of the file.
+
+        Raises:
+            FormatError: It is not XML, not GraphML, or not safe; the message names the line.
+            GraphError: The graph is undirected.
+        """
+        self._parse(chunk, is_final=False)
+        self._n_bytes += len(chunk)
+        if self._n_bytes - max(self._parser.CurrentByteIndex, 0) > _MAX_TAG:
+            self._refuse(f"a tag or a comment is longer than {_MAX_TAG:,} bytes")
+
+    def finish(self) -> Parts:
+        """The parts of the graph, once the whole file has been taken.
+
+        Raises:
+            FormatError: The file ends too early, or names a node that it does not have.
+        """
+        self._parse(b"", is_final=True)
+        if self._n_graphs == 0:
+            raise FormatError("holds no graph; a GraphML file has a <graph> inside <graphml>")
+        self._resolve_waiting()
+        self._check_cells()
+        graph, nodes, edges = (
+            columns(self._keys.values(), scope, count, keep_empty=self.is_ours)
+            for scope, count in ((_GRAPH, 1), (_NODE, len(self._ids)), (_EDGE, len(self._sources)))
+        )
+        return Parts(
+            n_nodes=len(self._ids),
+            edges=list(zip(self._sources, self._targets, strict=True)),
+            graph_values={name: values[0] for name, values in graph.items()},
+            vertex_columns=with_names(self._with_labels(_NODE, nodes, len(self._ids)), list(self._ids)),
+            edge_columns=self._with_labels(_EDGE, edges, len(self._sources)),
+        )
+
+    # What expat calls ------------------------------------------------------------------------------------------
+
+    def _expat(self) -> expat.XMLParserType:
+        parser = expat.ParserCreate(namespace_separator=" ")
+        parser.buffer_text = True
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._text.append
+        parser.StartDoctypeDeclHandler = self._refuse_doctype
+        parser.EntityDeclHandler = self._refuse_doctype
+        return parser
+
+    def _parse(self, chunk: bytes, *, is_final: bool) -> None:
+        try:
+            self._parser.Parse(chunk, is_final)
+        except expat.ExpatError as error:
+            reason = expat.ErrorString(error.code)
+            raise FormatError(f"line {error.lineno}: is not whole, well-formed XML ({reason})") from None
+        except (FormatError, GraphError):
+            raise
+        except (LookupError, ValueError) as error:
+            raise FormatError(f"has an encoding that cannot be read ({error}); store it as UTF-8") from None
+
+    def _start(self, name: str, attributes: _Attributes) -> None:
+        parent = self._roles[-1]
+        if self._text:
+            self._leave_text(parent)
+        if len(self._roles) > _MAX_DEPTH:
+            self._refuse(f"elements are nested more than {_MAX_DEPTH} deep")
+        opener = self._openers.get(parent, {}).get(name)
+        self._roles.append(opener(attributes) if opener else self._role_of_other(parent, name, attributes))
+
+    def _end(self, _name: str) -> None:
+        role = self._roles.pop()
+        if role == _DATA:
+            self._values.append(self._taken_value())
+        elif role == _DEFAULT:
+            self._key.default = self._taken_value()
+        elif self._text:
+            self._leave_text(role)
+        if role in {_NODE, _EDGE}:
+            self._owner, self._index = _GRAPH, 0
+
+    def _refuse_doctype(self, *_: object) -> NoReturn:
+        self._refuse("has a document type or an entity (DOCTYPE, ENTITY), which are not read; remove it")
+
+    def _refuse(self, message: str) -> NoReturn:
+        raise FormatError(f"line {self._parser.CurrentLineNumber}: {message}")
+
+    # Elements: each opener says what its element is ------------------------------------------------------------
+
+    def _role_of_other(self, parent: str, name: str, attributes: _Attributes) -> str:
+        """What an element is that has no opener where it stands."""
+        local = name.rpartition(" ")[2]
+        if parent == _DOCUMENT:
+            return self._open_root(name, local, attributes)
+        if parent in {_SKIPPED, _LABEL}:
+            return _SKIPPED
+        if parent == _DRAWING:
+            return _LABEL if local in {"NodeLabel", "EdgeLabel"} and not self._label else _DRAWING
+        if parent in {_DATA, _DEFAULT}:
+            self._refuse(
+                f"<{local}> stands in the value of attribute {self._key.name!r}, which has to be text"
+            )
+        if name != self._prefix + local:
+            return _SKIPPED
+        if local == _GRAPH and parent in {_NODE, _EDGE}:
+            self._refuse("a graph is nested in another; put all nodes into one graph (in yEd: ungroup them)")
+        return self._refuse(f"<{local[:_SHOWN]}> is not read inside of <{parent}>; remove it")
+
+    def _open_root(self, name: str, local: str, attributes: _Attributes) -> str:
+        if local != "graphml":
+            self._refuse(f"is not GraphML: its root is <{local[:_SHOWN]}>")
+        version = attributes.get(f"{GRAPHTASK} version")
+        if version not in {None, FORMAT_VERSION}:
+            self._refuse(
+                f"has version {one_line(version)} of the format, not {FORMAT_VERSION}; update graphtask"
+            )
+        self.is_ours = version is not None
+        self._prefix = name.removesuffix("graphml")
+        self._openers = {
+            role: {self._prefix + child: opener for child, opener in openers.items()}
+            for role, openers in self._openers_by_role().items()
+        }
+        return _ROOT
+
+    def _openers_by_role(self) -> dict[str, dict[str, _Opener]]:
+        desc: dict[str, _Opener] = {"desc": self._skip}
+        return {
+            _ROOT: {"key": self._open_key, "graph": self._open_graph, "data": self._skip_data, **desc},
+            _KEY: {"default": self._open_default, **desc},
+            _GRAPH: {"node": self._open_node, "edge": self._open_edge, "data": self._open_data, **desc},
+            _NODE: {"data": self._open_data, "port": self._skip, **desc},
+            _EDGE: {"data": self._open_data, **desc},
+        }
+
+    def _skip(self, _: _Attributes) -> str:
+        return _SKIPPED
+
+    def _skip_data(self, attributes: _Attributes) -> str:
+        key = self._declared(attributes)
+        if key.values and not key.is_drawing and set(key.values) != {_GRAPH, _NODE, _EDGE}:
+            self._refuse(f"data of attribute {key.name!r} stand outside of the graph; move them into it")
+        return _SKIPPED
+
+    def _open_key(self, attributes: _Attributes) -> str:
+        identity = attributes.get("id")
+        if identity is None or identity in self._keys:
+            self._refuse("a key has no id, or the id of another; every key needs an id of its own")
+        if self._n_graphs:
+            self._refuse("a key stands after the graph; keys have to come first")
+        if len(self._keys) == _MAX_KEYS:
+            self._refuse(f"has more than {_MAX_KEYS:,} keys; files with so many attributes are not read")
+        try:
+            self._key = self._keys[identity] = declared_key(attributes, is_ours=self.is_ours)
+        except FormatError as error:
+            self._refuse(str(error))
+        return _KEY
+
+    def _open_default(self, _: _Attributes) -> str:
+        return _DEFAULT if self._key.values and not self._key.is_drawing else _SKIPPED
+
+    def _open_graph(self, attributes: _Attributes) -> str:
+        self._n_graphs += 1
+        if self._n_graphs > 1:
+            self._refuse("holds two graphs; a file may hold one")
+        directed = _DIRECTED.get(attributes.get("edgedefault", ""))
+        if directed is None:
+            self._refuse('the graph has to say edgedefault="directed"')
+        self._directed = directed
+        self._owner, self._index = _GRAPH, 0
+        return _GRAPH
+
+    def _open_node(self, attributes: _Attributes) -> str:
+        index = len(self._ids)
+        identity = attributes.get("id")
+        if identity is None:
+            self._refuse("a node has no id")
+        if self._ids.setdefault(identity, index) != index:
+            self._refuse(f"two nodes have the id {one_line(identity)}")
+        if index == _MAX_NODES:
+            self._refuse(f"the graph has more than {_MAX_NODES:,} nodes; graphs of that size are not read")
+        self._owner, self._index = _NODE, index
+        return _NODE
+
+    def _open_edge(self, attributes: _Attributes) -> str:
+        index = len(self._sources)
+        if index == _MAX_EDGES:
+            self._refuse(f"the graph has more than {_MAX_EDGES:,} edges; graphs of that size are not read")
+        if attributes.get("directed", self._directed) not in _TRUE:
+            self._refuse_undirected(attributes)
+        for ends, side in ((self._sources, "source"), (self._targets, "target")):
+            identity = attributes.get(side)
+            if identity is None:
+                self._refuse(f"an edge has no {side}")
+            node = self._ids.get(identity, -1)
+            if node < 0:
+                self._waiting.append((ends, index, identity, self._parser.CurrentLineNumber))
+            ends.append(node)
+        self._owner, self._index = _EDGE, index
+        return _EDGE
+
+    def _refuse_undirected(self, attributes: _Attributes) -> NoReturn:
+        directed = attributes.get("directed", self._directed)
+        if directed not in {"false", "0"}:
+            self._refuse(f'an edge says directed={one_line(directed)}; use "true"')
+        raise GraphError(
+            f"line {self._parser.CurrentLineNumber}: the graph is undirected; read it with "
+            f"igraph.Graph.Read_GraphML and give its edges a direction with graphtask.orient(graph)"
+        )
+
+    def _open_data(self, attributes: _Attributes) -> str:
+        key = self._declared(attributes)
+        values = key.values.get(self._owner)
+        if values is None:
+            if key.values:
+                self._refuse(
+                    f"attribute {key.name!r} is not declared for a {self._owner}, but has a value here"
+                )
+            return _SKIPPED
+        if key.is_drawing:
+            self._label = ""
+            return _DRAWING
+        if len(values) != self._index:
+            self._pad(key, values)
+        self._key, self._values = key, values
+        return _DATA
+
+    def _declared(self, attributes: _Attributes) -> Key:
+        key = self._keys.get(attributes.get("key", ""))
+        if key is None:
+            self._refuse(f"data have the key {one_line(attributes.get('key'))}, which is not declared")
+        return key
+
+    def _pad(self, key: Key, values: list[Any]) -> None:
+        missing = self._index - len(values)
+        if missing < 0:
+            self._refuse(f"a {self._owner} has two values of attribute {key.name!r}")
+        self._n_padded += missing
+        check_size(0, 0, n_cells=self._n_padded)
+        values.extend([None] * missing)
+
+    # Text ------------------------------------------------------------------------------------------------------
+
+    def _taken_value(self) -> Any:
+        text = "".join(self._text)
+        self._text.clear()
+        if len(text) > MAX_VALUE:
+            self._refuse(f"a value of attribute {self._key.name!r} is longer than {MAX_VALUE:,} characters")
+        try:
+            return self._key.value(text)
+        except FormatError as error:
+            self._refuse(str(error))
+
+    def _leave_text(self, role: str) -> None:
+        """Deal with text that is no value: keep it if it is a label, and let nothing but white space get lost."""
+        text = "".join(self._text)
+        self._text.clear()
+        if role == _LABEL and self._owner in self._labels:
+            self._label = self._label or text.strip()
+            if self._label:
+                self._labels[self._owner].setdefault(self._index, self._label)
+        elif role not in {_DRAWING, _LABEL, _SKIPPED} and not text.isspace():
+            self._refuse(f"the text {one_line(text.strip())} stands where no text may be")
+
+    # The whole -------------------------------------------------------------------------------------------------
+
+    def _resolve_waiting(self) -> None:
+        for ends, index, identity, line in self._waiting:
+            node = self._ids.get(identity)
+            if node is None:
+                raise FormatError(
+                    f"line {line}: an edge names the node {one_line(identity)}, which does not exist"
+                )
+            ends[index] = node
+
+    def _check_cells(self) -> None:
+        counts = {_GRAPH: 1, _NODE: len(self._ids), _EDGE: len(self._sources)}
+        used = [
+            counts[scope]
+            for key in self._keys.values()
+            for scope, values in key.values.items()
+            if values or key.has_default or self.is_ours
+        ]
+        check_size(counts[_NODE], counts[_EDGE], n_cells=sum(used))
+
+    def _with_labels(self, scope: str, found: dict[str, list[Any]], n_elements: int) -> dict[str, list[Any]]:
+        labels = self._labels[scope]
+        if not labels or "label" in found:
+            return found
+        return {**found, "label": [labels.get(index) for index in range(n_elements)]}
