@@ -31,7 +31,9 @@ def shuffled(graph: igraph.Graph, seed: int) -> igraph.Graph:
     order, edge_order = rng.permutation(graph.vcount()), rng.permutation(graph.ecount())
     position = np.argsort(order)
     pairs = [graph.get_edgelist()[index] for index in edge_order]
-    result = igraph.Graph(n=graph.vcount(), edges=[(position[i], position[j]) for i, j in pairs], directed=True)
+    result = igraph.Graph(
+        n=graph.vcount(), edges=[(position[i], position[j]) for i, j in pairs], directed=True
+    )
     for attribute in graph.attributes():
         result[attribute] = graph[attribute]
     for attribute in graph.vs.attributes():
