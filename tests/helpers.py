@@ -41,3 +41,54 @@ def shuffled(graph: igraph.Graph, seed: int) -> igraph.Graph:
     for attribute in graph.es.attributes():
         result.es[attribute] = [graph.es[int(index)][attribute] for index in edge_order]
     return result
+
+
+def staged(edges, stages, names=None):
+    """The graph of these edges and stages; its nodes are named n0, n1 … unless told otherwise."""
+    graph = igraph.Graph(n=len(stages), edges=edges, directed=True)
+    graph.vs["name"] = list(names) if names is not None else [f"n{index}" for index in range(len(stages))]
+    graph.vs["stage"] = list(stages)
+    return graph
+
+
+@st.composite
+def staged_dags(draw, *, max_nodes=8, max_stage=3):
+    """Valid graphs whose stages may start above 0, leave some out, and whose vertices stand in any order."""
+    graph = draw(architectures(max_nodes=max_nodes))
+    n_nodes = graph.vcount()
+    stages = sorted(draw(st.lists(st.integers(0, max_stage), min_size=n_nodes, max_size=n_nodes)))
+    position = draw(st.permutations(range(n_nodes)))
+    vertices = sorted(range(n_nodes), key=position.__getitem__)
+    edges = [(position[source], position[target]) for source, target in graph.get_edgelist()]
+    return staged(edges, [stages[k] for k in vertices], [f"n{k}" for k in vertices])
+
+
+def staged(edges, stage, names=None):
+    """A valid graph from edges between vertex numbers and the stage of every vertex; the names are n0, n1 …"""
+    graph = igraph.Graph(n=len(stage), edges=edges, directed=True)
+    graph.vs["name"] = names or [f"n{index}" for index in range(len(stage))]
+    graph.vs["stage"] = list(stage)
+    gt.check(graph)
+    return graph
+
+
+@st.composite
+def staged_dags(draw, *, max_nodes=8, max_stage=3):
+    """Valid graphs of 2 … max_nodes nodes, with skipped and repeated stages, vertices and edges in any order."""
+    n = draw(st.integers(2, max_nodes))
+    stage = sorted(draw(st.lists(st.integers(0, max_stage), min_size=n, max_size=n)))
+    pairs = [(i, j) for j in range(n) for i in range(j)]
+    edges = set(draw(st.lists(st.sampled_from(pairs), unique=True)))
+    for j in range(1, n):  # one input: everybody has a predecessor, near or far
+        if not any(target == j for _, target in edges):
+            edges.add((draw(st.integers(0, j - 1)), j))
+    for i in range(n - 1):  # one output
+        if not any(source == i for source, _ in edges):
+            edges.add((i, draw(st.integers(i + 1, n - 1))))
+    place = draw(st.permutations(range(n)))
+    order = draw(st.permutations(sorted(edges)))
+    return staged(
+        [(place[i], place[j]) for i, j in order],
+        [stage[place.index(k)] for k in range(n)],
+        [f"n{place.index(k)}" for k in range(n)],
+    )
