@@ -38,19 +38,10 @@ class Key:
         """Whether elements without a value have one all the same."""
         return self.default is not _ABSENT
 
-    def value(self, text: str) -> Any:
-        """The value that ``text`` stands for.
-
-        Raises:
-            FormatError: It stands for none of this type.
-        """
-        try:
-            return self.convert(text)
-        except ValueError as error:
-            reason = f" ({error})" if self.kind == "json" else ""
-            raise FormatError(
-                f"{one_line(text)} is no {self.kind}, as attribute {self.name!r} has to be{reason}"
-            ) from None
+    def complaint(self, text: str, error: ValueError) -> str:
+        """What is wrong with a text that `convert` refused with ``error``."""
+        reason = f" ({error})" if self.kind == "json" else ""
+        return f"{one_line(text)} is no {self.kind}, as attribute {self.name!r} has to be{reason}"
 
 
 def declared_key(attributes: dict[str, str], *, is_ours: bool) -> Key:
@@ -119,19 +110,19 @@ def _merged(name: str, first: list[Any], second: list[Any]) -> list[Any]:
     return [other if one is None else one for one, other in zip(first, second, strict=True)]
 
 
+# Python's own int and float take 1_000 and the digits of every script for numbers.
+
+
 def _int(text: str) -> int:
-    _check_digits(text)
+    if "_" in text or not text.isascii():
+        raise ValueError(text)
     return int(text)
 
 
 def _float(text: str) -> float:
-    _check_digits(text)
-    return float(text)
-
-
-def _check_digits(text: str) -> None:
-    if "_" in text or not text.isascii():  # Python takes 1_000 and the digits of every script for numbers
+    if "_" in text or not text.isascii():
         raise ValueError(text)
+    return float(text)
 
 
 def _boolean(text: str) -> bool:

@@ -4,6 +4,7 @@ Document types (and with them every entity) are refused, and every quantity that
 that memory stays within a small multiple of the file's size, and time is linear in it.
 """
 
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, NoReturn
 from xml.parsers import expat
@@ -33,6 +34,7 @@ _DRAWING, _LABEL, _SKIPPED = "drawing", "label", "skipped"
 _SHOWN = 40  # characters of a name in a message
 _DIRECTED = {"directed": "true", "undirected": "false"}
 _TRUE = {"true", "1"}
+_NO_NODE = "\0"  # no id in XML is this
 
 _Attributes = dict[str, str]
 _Opener = Callable[[_Attributes], str]
@@ -75,7 +77,7 @@ class GraphmlParser:
 
         self._roles = [_DOCUMENT]
         self._prefix = ""  # the name space of the root, as it stands before the names of elements
-        self._openers: dict[str, dict[str, _Opener]] = {}
+        self._openers: dict[str, dict[str, _Opener]] = defaultdict(dict)
         self._owner, self._index = "", 0  # the kind of element that data belong to now, and its number
         self._directed = ""
         self._n_graphs = 0
@@ -154,9 +156,7 @@ class GraphmlParser:
         parent = self._roles[-1]
         if self._text:
             self._leave_text(parent)
-        if len(self._roles) > _MAX_DEPTH:
-            self._refuse(f"elements are nested more than {_MAX_DEPTH} deep")
-        opener = self._openers.get(parent, {}).get(name)
+        opener = self._openers[parent].get(name)
         self._roles.append(opener(attributes) if opener else self._role_of_other(parent, name, attributes))
 
     def _end(self, _name: str) -> None:
@@ -167,8 +167,6 @@ class GraphmlParser:
             self._key.default = self._taken_value()
         elif self._text:
             self._leave_text(role)
-        if role in {_NODE, _EDGE}:
-            self._owner, self._index = _GRAPH, 0
 
     def _refuse_doctype(self, *_: object) -> NoReturn:
         self._refuse("has a document type or an entity (DOCTYPE, ENTITY), which are not read; remove it")
@@ -180,6 +178,8 @@ class GraphmlParser:
 
     def _role_of_other(self, parent: str, name: str, attributes: _Attributes) -> str:
         """What an element is that has no opener where it stands."""
+        if len(self._roles) > _MAX_DEPTH:
+            self._refuse(f"elements are nested more than {_MAX_DEPTH} deep")
         local = name.rpartition(" ")[2]
         if parent == _DOCUMENT:
             return self._open_root(name, local, attributes)
@@ -207,10 +207,8 @@ class GraphmlParser:
             )
         self.is_ours = version is not None
         self._prefix = name.removesuffix("graphml")
-        self._openers = {
-            role: {self._prefix + child: opener for child, opener in openers.items()}
-            for role, openers in self._openers_by_role().items()
-        }
+        for role, openers in self._openers_by_role().items():
+            self._openers[role] = {self._prefix + child: opener for child, opener in openers.items()}
         return _ROOT
 
     def _openers_by_role(self) -> dict[str, dict[str, _Opener]]:
@@ -218,7 +216,7 @@ class GraphmlParser:
         return {
             _ROOT: {"key": self._open_key, "graph": self._open_graph, "data": self._skip_data, **desc},
             _KEY: {"default": self._open_default, **desc},
-            _GRAPH: {"node": self._open_node, "edge": self._open_edge, "data": self._open_data, **desc},
+            _GRAPH: {"node": self._open_node, "edge": self._open_edge, "data": self._open_graph_data, **desc},
             _NODE: {"data": self._open_data, "port": self._skip, **desc},
             _EDGE: {"data": self._open_data, **desc},
         }
@@ -257,7 +255,6 @@ class GraphmlParser:
         if directed is None:
             self._refuse('the graph has to say edgedefault="directed"')
         self._directed = directed
-        self._owner, self._index = _GRAPH, 0
         return _GRAPH
 
     def _open_node(self, attributes: _Attributes) -> str:
@@ -278,16 +275,21 @@ class GraphmlParser:
             self._refuse(f"the graph has more than {_MAX_EDGES:,} edges; graphs of that size are not read")
         if attributes.get("directed", self._directed) not in _TRUE:
             self._refuse_undirected(attributes)
+        source = self._ids.get(attributes.get("source", _NO_NODE), -1)
+        target = self._ids.get(attributes.get("target", _NO_NODE), -1)
+        if source < 0 or target < 0:
+            self._wait_for_nodes(attributes)
+        self._sources.append(source)
+        self._targets.append(target)
+        self._owner, self._index = _EDGE, index
+        return _EDGE
+
+    def _wait_for_nodes(self, attributes: _Attributes) -> None:
         for ends, side in ((self._sources, "source"), (self._targets, "target")):
             identity = attributes.get(side)
             if identity is None:
                 self._refuse(f"an edge has no {side}")
-            node = self._ids.get(identity, -1)
-            if node < 0:
-                self._waiting.append((ends, index, identity, self._parser.CurrentLineNumber))
-            ends.append(node)
-        self._owner, self._index = _EDGE, index
-        return _EDGE
+            self._waiting.append((ends, len(ends), identity, self._parser.CurrentLineNumber))
 
     def _refuse_undirected(self, attributes: _Attributes) -> NoReturn:
         directed = attributes.get("directed", self._directed)
@@ -298,8 +300,12 @@ class GraphmlParser:
             f"igraph.Graph.Read_GraphML and give its edges a direction with graphtask.orient(graph)"
         )
 
+    def _open_graph_data(self, attributes: _Attributes) -> str:
+        self._owner, self._index = _GRAPH, 0
+        return self._open_data(attributes)
+
     def _open_data(self, attributes: _Attributes) -> str:
-        key = self._declared(attributes)
+        key = self._keys.get(attributes.get("key", "")) or self._declared(attributes)
         values = key.values.get(self._owner)
         if values is None:
             if key.values:
@@ -337,9 +343,9 @@ class GraphmlParser:
         if len(text) > MAX_VALUE:
             self._refuse(f"a value of attribute {self._key.name!r} is longer than {MAX_VALUE:,} characters")
         try:
-            return self._key.value(text)
-        except FormatError as error:
-            self._refuse(str(error))
+            return self._key.convert(text)
+        except ValueError as error:
+            self._refuse(self._key.complaint(text, error))
 
     def _leave_text(self, role: str) -> None:
         """Deal with text that is no value: keep it if it is a label, and let nothing but white space get lost."""
