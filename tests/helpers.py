@@ -43,26 +43,6 @@ def shuffled(graph: igraph.Graph, seed: int) -> igraph.Graph:
     return result
 
 
-def staged(edges, stages, names=None):
-    """The graph of these edges and stages; its nodes are named n0, n1 … unless told otherwise."""
-    graph = igraph.Graph(n=len(stages), edges=edges, directed=True)
-    graph.vs["name"] = list(names) if names is not None else [f"n{index}" for index in range(len(stages))]
-    graph.vs["stage"] = list(stages)
-    return graph
-
-
-@st.composite
-def staged_dags(draw, *, max_nodes=8, max_stage=3):
-    """Valid graphs whose stages may start above 0, leave some out, and whose vertices stand in any order."""
-    graph = draw(architectures(max_nodes=max_nodes))
-    n_nodes = graph.vcount()
-    stages = sorted(draw(st.lists(st.integers(0, max_stage), min_size=n_nodes, max_size=n_nodes)))
-    position = draw(st.permutations(range(n_nodes)))
-    vertices = sorted(range(n_nodes), key=position.__getitem__)
-    edges = [(position[source], position[target]) for source, target in graph.get_edgelist()]
-    return staged(edges, [stages[k] for k in vertices], [f"n{k}" for k in vertices])
-
-
 def staged(edges, stage, names=None):
     """A valid graph from edges between vertex numbers and the stage of every vertex; the names are n0, n1 …"""
     graph = igraph.Graph(n=len(stage), edges=edges, directed=True)
