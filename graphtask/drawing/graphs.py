@@ -88,12 +88,15 @@ def draw(
     return _figure_of(axes)
 
 
-def draw_grid(graphs: Mapping[str, igraph.Graph], *, threshold: float | None = None) -> "Figure":
+def draw_grid(
+    graphs: Mapping[str, igraph.Graph], *, threshold: float | None = None, title: str | None = None
+) -> "Figure":
     """One picture of several graphs, in rows, each under its key and its size.
 
     Args:
         graphs: Valid architecture graphs by title, in reading order.
         threshold: As in `draw`, for all of them.
+        title: A line above all of them.
 
     Raises:
         GraphError: A graph is not valid.
@@ -114,19 +117,23 @@ def draw_grid(graphs: Mapping[str, igraph.Graph], *, threshold: float | None = N
     columns = min(len(graphs), max(2, min(5, math.ceil(math.sqrt(len(graphs))))))
     rows = math.ceil(len(graphs) / columns)
     cell = max(2.1, WIDTH / columns)
-    width, height = cell * columns, 0.85 * cell * rows + _BELOW
+    width, header = cell * columns, _ABOVE if title else 0.0
+    height = header + 0.85 * cell * rows + _BELOW
     figure = Figure(figsize=(width, height))
-    for index, (title, graph) in enumerate(graphs.items()):
+    for index, (name, graph) in enumerate(graphs.items()):
         row, column = divmod(index, columns)
-        middle, top = (column + 0.5) / columns, 1 - 0.85 * cell * row / height
+        middle, top = (column + 0.5) / columns, 1 - (header + 0.85 * cell * row) / height
         inside = (0.85 * cell - 0.6) / height
         axes = figure.add_axes((middle - 0.46 / columns, top - 0.5 / height - inside, 0.92 / columns, inside))
         _draw_graph(axes, graph, kamada_kawai(graph), _parts(graph, threshold))
         size = f"{graph.vcount():,} nodes, {graph.ecount():,} edges"
-        for text, below, look in ((title, 0.2, {"fontweight": "bold"}), (size, 0.34, {"alpha": 0.8})):
+        for text, below, look in ((name, 0.2, {"fontweight": "bold"}), (size, 0.34, {"alpha": 0.8})):
             figure.text(
                 middle, top - below / height, text, ha="center", fontsize=TEXT - 0.5, color=INK, **look
             )
+    if title:
+        place = {"x": 0.1 / width, "y": 1 - 0.12 / height, "ha": "left", "va": "top"}
+        figure.suptitle(title, fontsize=TEXT + 1.5, color=INK, fontweight="bold", **place)
     nothing = PrunedParts(*(np.zeros(0, np.bool_),) * 3)
     figure.legend(
         handles=_node_entries(max(map(_n_stages, graphs.values())), nothing),

@@ -1,0 +1,1 @@
+"""The command line of graphtask: each command parses, calls the library, and prints."""

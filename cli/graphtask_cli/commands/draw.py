@@ -1,0 +1,95 @@
+"""``graphtask draw``: graphs as pictures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from graphtask_cli.options import examples, join_option, stages_option, threshold_option
+from graphtask_cli.output import progress
+from graphtask_cli.sources import Source, expand
+
+_SUFFIXES = ("svg", "pdf", "png")
+
+
+@click.command(
+    epilog=examples(
+        "graphtask new banded --nodes 30 --bandwidth 4 -o banded.graphml",
+        "graphtask draw banded.graphml -o banded.svg",
+    )
+)
+@click.argument(
+    "paths", type=click.Path(path_type=Path), metavar="GRAPH|RUN|FOLDER...", nargs=-1, required=True
+)
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE|FOLDER",
+    help="A picture (.svg, .pdf, .png): of all graphs together, if there are several. Or a folder, for one picture "
+    "of each.  [default: beside each graph]",
+)
+@click.option(
+    "--type",
+    "suffix",
+    type=click.Choice(_SUFFIXES),
+    default="svg",
+    show_default=True,
+    help="Of pictures that -o does not name.",
+)
+@threshold_option(default=None, text="Red for what pruning with this threshold would remove.")
+@click.option("--title", help="A line above the picture.")
+@stages_option(foreign=True)
+@join_option
+def draw(
+    paths: tuple[Path, ...],
+    *,
+    out: Path | None,
+    suffix: str,
+    threshold: float | None,
+    title: str | None,
+    stages: int | Sequence[int] | None,
+    join: bool,
+) -> None:
+    """Draw graphs: coloured by stage, edges as wide as their weight.
+
+    The layout is Kamada-Kawai's, with the input on the left. A run stands for its trained graph; its edge history
+    and its learning curves are drawn too, unless all goes into one picture. Prints the files that it wrote.
+    """
+    import graphtask as gt
+
+    sources = expand(paths)
+    if out is not None and out.suffix and not out.is_dir():
+        graphs = {source.label: gt.read(source.path, stages=stages, join=join) for source in sources}
+        if len(graphs) == 1:
+            figure = gt.draw(*graphs.values(), threshold=threshold, title=title)
+        else:
+            figure = gt.draw_grid(graphs, threshold=threshold, title=title)
+        click.echo(gt.save_figure(figure, out))
+        return
+    with progress(visible=len(sources) > 1) as bar:
+        for source in bar.track(sources, description="drawing"):
+            graph = gt.read(source.path, stages=stages, join=join)
+            target = _target(source, out, suffix)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            click.echo(gt.save_figure(gt.draw(graph, threshold=threshold, title=title), target))
+            if source.run is not None:
+                _draw_training(source.run, target, 0.006 if threshold is None else threshold)
+
+
+def _target(source: Source, out: Path | None, suffix: str) -> Path:
+    if out is None:
+        return source.path.with_suffix(f".{suffix}")
+    return out / f"{source.label.replace('/', '-')}.{suffix}"
+
+
+def _draw_training(folder: Path, beside: Path, threshold: float) -> None:
+    import graphtask as gt
+
+    run = gt.open_run(folder)
+    figures = {
+        "history": gt.draw_history(run.history.magnitudes, threshold=threshold),
+        "curves": gt.draw_curves(run.metrics),
+    }
+    for name, figure in figures.items():
+        click.echo(gt.save_figure(figure, beside.with_stem(f"{beside.stem}-{name}")))

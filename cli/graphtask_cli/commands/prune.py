@@ -1,0 +1,70 @@
+"""``graphtask prune``: drop the connections that a trained graph does not need."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from graphtask_cli.options import device_option, examples, format_option, out_option, threshold_option
+from graphtask_cli.output import note, show
+from graphtask_cli.sources import graph_path, is_run
+
+if TYPE_CHECKING:
+    import igraph
+
+
+@click.command(
+    epilog=examples(
+        "graphtask prune runs/full-0 --threshold 0.006 -o pruned.graphml",
+        "graphtask prune runs/full-0 --parity",
+    )
+)
+@click.argument("source", type=click.Path(path_type=Path), metavar="RUN|GRAPH")
+@threshold_option(
+    default=0.006, text="Edges with a smaller weight go; then whatever lies on no path goes too."
+)
+@out_option(text="GraphML file for the pruned graph; a file that is there already is replaced.")
+@click.option(
+    "--parity",
+    is_flag=True,
+    help="For a run: compare the pruned network with the trained one on the test images.",
+)
+@device_option
+@format_option
+def prune(source: Path, *, threshold: float, out: Path | None, parity: bool, device: str, form: str) -> None:
+    """Drop weak edges and dead paths of a trained graph, or of a run's.
+
+    Prints the size before and after, and the critical threshold: the largest that leaves input and output connected.
+    """
+    import graphtask as gt
+
+    if parity and not is_run(source):
+        raise click.UsageError(f"--parity needs the folder of a run, and {source} is none")
+    graph = gt.read(graph_path(source))
+    pruned = gt.prune(graph, threshold=threshold)
+    record = _record(graph, pruned, threshold=threshold)
+    if out is not None:
+        gt.write(pruned, out)
+        note(f"wrote {out}")
+    if parity:
+        report = asdict(gt.parity(gt.open_run(source), threshold=threshold, device=device))
+        record |= {name: value for name, value in report.items() if name not in record}
+    show([record], form=form)
+
+
+def _record(graph: "igraph.Graph", pruned: "igraph.Graph", *, threshold: float) -> dict[str, Any]:
+    import graphtask as gt
+    from graphtask.pruning import pruned_parts
+
+    parts = pruned_parts(graph, threshold=threshold)
+    return {
+        "threshold": threshold,
+        "critical_threshold": gt.critical_threshold(graph),
+        "edges_before": graph.ecount(),
+        "edges_after": pruned.ecount(),
+        "nodes_before": graph.vcount(),
+        "nodes_after": pruned.vcount(),
+        "weak_edges": int(parts.weak_edges.sum()),
+        "edges_on_dead_paths": int(parts.dead_edges.sum()),
+    }

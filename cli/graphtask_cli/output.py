@@ -1,0 +1,219 @@
+"""Results on standard output (tables for people, CSV and JSON for programs), and tables in files."""
+
+import csv
+import io
+import json
+import math
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+    from rich.table import Table
+
+Record = Mapping[str, Any]
+
+TABLE_SUFFIXES = (".csv", ".json", ".parquet")
+
+
+def show(records: Sequence[Record], *, form: str) -> None:
+    """Print the records: ``csv`` and ``json`` in full precision, ``table`` rounded and laid out for the terminal.
+
+    In JSON a value that is not a number is ``null``, and infinities are the strings ``"inf"`` and ``"-inf"``.
+    """
+    click.echo(_RENDERERS[form](records), nl=False)
+
+
+def write_table(records: Sequence[Record], path: Path) -> None:
+    """Write the records as CSV, JSON or Parquet, by the suffix of the path; the file appears whole or not at all.
+
+    Raises:
+        ArgumentError: The suffix is another one.
+        GraphtaskError: The file cannot be written.
+    """
+    from graphtask.storage.atomic import write_atomically
+
+    check_table_path(path)
+    if path.suffix == ".parquet":
+        content = _as_parquet(records)
+    else:
+        content = _RENDERERS[path.suffix[1:]](records).encode("utf-8", errors="surrogateescape")
+    with write_atomically(path) as file:
+        file.write(content)
+
+
+def check_table_path(path: Path) -> None:
+    """Raise now rather than after the work is done.
+
+    Raises:
+        ArgumentError: `write_table` does not know the suffix.
+    """
+    from graphtask.errors import ArgumentError
+
+    if path.suffix not in TABLE_SUFFIXES:
+        raise ArgumentError(f"{path}: cannot write a {path.suffix!r} table; use .csv, .json or .parquet")
+
+
+def progress(*, visible: bool = True) -> "Progress":
+    """A progress bar on stderr, which shows nothing unless stderr is a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    return Progress(console=console, transient=True, disable=not (visible and console.is_terminal))
+
+
+def note(message: str) -> None:
+    """Say something beside the result, on stderr."""
+    click.echo(f"graphtask: {message}", err=True)
+
+
+def rounded(value: Any) -> str:
+    """A value for people: four significant digits, thousands apart.
+
+    >>> [rounded(value) for value in (863300, 0.123456, 36.04, 1e-9, float("nan"), True, None, [20, 20])]
+    ['863,300', '0.1235', '36.04', '1e-09', 'nan', 'yes', '', '20/20']
+    """
+    value = _plain(value)
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return "/".join(rounded(part) for part in value)
+    return str(value)
+
+
+def _as_table(records: Sequence[Record]) -> str:
+    if not records:
+        return ""
+    columns = _columns(records)
+    if len(records) == 1:
+        return _rendered(_grid([], [[name, rounded(records[0].get(name))] for name in columns]))
+    rows = [[rounded(record.get(name)) for name in columns] for record in records]
+    upright = [columns, *rows]
+    room = _terminal_width()
+    if room is None or _width(upright) <= room:
+        return _rendered(_grid(upright[0], upright[1:]))
+    return "\n".join(_rendered(_grid(block[0], block[1:])) for block in _blocks(_turned(upright), room))
+
+
+def _blocks(lines: list[list[str]], room: int) -> list[list[list[str]]]:
+    """The table in parts that are narrow enough, each with the first column in front."""
+    blocks, start, width = [], 1, len(lines[0])
+    while start < width:
+        end = start + 1
+        while end < width and _width([[line[0], *line[start : end + 1]] for line in lines]) <= room:
+            end += 1
+        blocks.append([[line[0], *line[start:end]] for line in lines])
+        start = end
+    return blocks
+
+
+def _turned(lines: list[list[str]]) -> list[list[str]]:
+    return [list(line) for line in zip(*lines, strict=True)]
+
+
+def _width(lines: list[list[str]]) -> int:
+    from rich.cells import cell_len
+
+    return sum(max(map(cell_len, column)) + 2 for column in _turned(lines))
+
+
+def _grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> "Table":
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        box=box.SIMPLE_HEAD, show_header=bool(header), show_edge=False, pad_edge=False, padding=(0, 1)
+    )
+    width = len(header) or len(rows[0])
+    for index in range(width):
+        title = Text(header[index] if header else "")
+        table.add_column(title, justify="left" if index == 0 or not header else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def _rendered(table: "Table") -> str:
+    from rich.console import Console
+
+    room = _terminal_width()
+    text = io.StringIO()
+    Console(file=text, width=room or 100_000, force_terminal=room is not None, legacy_windows=False).print(
+        table
+    )
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
+
+
+def _terminal_width() -> int | None:
+    """Columns of the terminal that stdout is, or None: into files and pipes nothing is ever cut off."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _as_csv(records: Sequence[Record]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    columns = _columns(records)
+    writer.writerow(columns)
+    writer.writerows([_cell(record.get(name)) for name in columns] for record in records)
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    value = _plain(value)
+    if isinstance(value, list | tuple):
+        return "/".join(map(str, value))
+    return "" if value is None else value
+
+
+def _as_json(records: Sequence[Record]) -> str:
+    columns = _columns(records)
+    plain = [{name: _strict(record.get(name)) for name in columns} for record in records]
+    return json.dumps(plain, indent=2, allow_nan=False) + "\n"
+
+
+def _strict(value: Any) -> Any:
+    value = _plain(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value
+
+
+def _as_parquet(records: Sequence[Record]) -> bytes:
+    import pandas as pd
+
+    columns = _columns(records)
+    frame = pd.DataFrame(
+        [[_plain(record.get(name)) for name in columns] for record in records], columns=columns
+    )
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    return buffer.getvalue()
+
+
+def _columns(records: Iterable[Record]) -> list[str]:
+    """The names of all values, in the order in which they first appear."""
+    return list(dict.fromkeys(name for record in records for name in record))
+
+
+def _plain(value: Any) -> Any:
+    """The Python value that a numpy scalar stands for; paths as strings."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return value.item() if hasattr(value, "item") else value
+
+
+_RENDERERS = {"table": _as_table, "csv": _as_csv, "json": _as_json}
