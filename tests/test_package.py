@@ -58,7 +58,9 @@ def test_the_installed_wheel_runs_from_another_folder(environment, tmp_path):
 def test_the_wheel_has_the_command_the_types_and_the_licence(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
-        entry_points = archive.read(next(name for name in names if name.endswith("entry_points.txt"))).decode()
+        entry_points = archive.read(
+            next(name for name in names if name.endswith("entry_points.txt"))
+        ).decode()
     assert "graphtask = graphtask_cli.main:cli" in entry_points
     for expected in ("graphtask/py.typed", "graphtask/__init__.pyi", "graphtask_cli/py.typed"):
         assert expected in names

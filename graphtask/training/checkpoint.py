@@ -43,7 +43,7 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Any] | None, str]:
     Raises:
         RunError: There are checkpoints, and every one of them is damaged.
     """
-    problems = []
+    problems: list[str] = []
     for name in (NEWEST, PREVIOUS):
         path = folder / name
         if not path.exists():

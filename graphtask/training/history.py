@@ -36,7 +36,9 @@ class EdgeHistory:
         """Write the history as ``.npz`` (arrays ``w``, ``source``, ``target``, ``gate``; no pickles)."""
         source, target = zip(*self.edges, strict=True)
         with write_atomically(path) as file:
-            np.savez(file, w=self.w, source=np.array(source), target=np.array(target), gate=np.array(self.gate))
+            np.savez(
+                file, w=self.w, source=np.array(source), target=np.array(target), gate=np.array(self.gate)
+            )
 
 
 def load_history(path: Path) -> EdgeHistory:
@@ -50,4 +52,6 @@ def load_history(path: Path) -> EdgeHistory:
             edges = tuple(zip(arrays["source"].tolist(), arrays["target"].tolist(), strict=True))
             return EdgeHistory(edges=edges, w=arrays["w"], gate=str(arrays["gate"]))
     except Exception as error:  # zipfile, zlib and numpy each raise their own kinds on a damaged file
-        raise RunError(f"{path}: the edge history cannot be read ({error}); train again to restore it") from error
+        raise RunError(
+            f"{path}: the edge history cannot be read ({error}); train again to restore it"
+        ) from error

@@ -149,7 +149,7 @@ class Trainer:
         cross_entropy = functional.cross_entropy(logits.float(), labels)
         loss = cross_entropy + self.regime.resource_price * self.module.resource_loss()
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         with torch.no_grad():
             self.totals[0] += cross_entropy * len(labels)

@@ -114,5 +114,3 @@ def _switched_off(run: Run, edges: Tensor, device: str) -> GraphModule:
     with torch.no_grad():
         module.edge_weight[edges.to(module.edge_weight.device)] = _OFF[module.gate]
     return module
-
-

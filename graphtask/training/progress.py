@@ -1,11 +1,17 @@
 """What a training run tells the person who waits for it, on standard error."""
 
-import sys
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 
 class Reporter(Protocol):
@@ -76,10 +82,10 @@ class ProgressBar:
         """Show what the epoch gave."""
         self._network = f"price {row['resource_loss']:.1f}, live edges {row['live_edges']}/{self._n_edges}"
         if not self._console.is_terminal:
-            print(
+            self._console.print(
                 f"epoch {row['epoch']}/{self._n_epochs}: loss {row['train_loss']:.4f}, "
                 f"accuracy {row['train_accuracy']:.1%}, test accuracy {row['test_accuracy']:.1%}, "
                 f"{self._network}, {row['seconds']:.1f} s",
-                file=sys.stderr,
-                flush=True,
+                soft_wrap=True,
+                highlight=False,
             )

@@ -1,15 +1,15 @@
 """Training runs: a graph and a data set in, a folder with the trained graph out, resumable at any moment."""
 
 import contextlib
-import datetime
+import datetime as dt
 import hashlib
 import importlib.metadata
 import json
 import platform
 import signal
-import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +25,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from graphtask.compiler.module import GraphModule, compile
+from graphtask.compiler.module import Execution, Gate, GraphModule
+from graphtask.compiler.module import compile as compile_graph
 from graphtask.compiler.writeback import write_back
 from graphtask.data.batches import Batches, channel_statistics
 from graphtask.data.catalog import load_data
@@ -81,9 +82,9 @@ class Run:
     folder: Path | None = None
     _data: ImageData | None = None
 
-    def module(self, *, device: str = "cpu", execution: str = "auto") -> GraphModule:
+    def module(self, *, device: str = "cpu", execution: Execution = "auto") -> GraphModule:
         """The trained network, in evaluation mode."""
-        net = compile(
+        net = compile_graph(
             self.graph,
             channels=self.config["channels"],
             in_channels=self.config["in_channels"],
@@ -127,8 +128,8 @@ def train(
     regime: Regime | None = None,
     device: str = "auto",
     precision: str = "fp32",
-    execution: str = "auto",
-    gate: str = "tanh",
+    execution: Execution = "auto",
+    gate: Gate = "tanh",
     data_root: str | Path | None = None,
     download: bool = False,
     transforms: Sequence[str] = (),
@@ -209,7 +210,7 @@ def train(
     with _threads(threads), _claimed(folder, config, initial):
         if folder is not None and (folder / WEIGHTS).exists():
             return _with_data(open_run(folder), images)
-        module = compile(
+        module = compile_graph(
             initial,
             channels=channels,
             in_channels=images.in_channels,
@@ -238,7 +239,9 @@ def open_run(folder: str | Path) -> Run:
         weights = safetensors.torch.load_file(folder / WEIGHTS)
         metrics = pd.read_csv(folder / METRICS)
     except (OSError, ValueError, safetensors.SafetensorError) as error:
-        raise RunError(f"{folder}: the run is damaged ({error}); delete the folder and train again") from error
+        raise RunError(
+            f"{folder}: the run is damaged ({error}); delete the folder and train again"
+        ) from error
     return Run(
         config=config,
         initial_graph=read(folder / INITIAL),
@@ -261,7 +264,9 @@ def choose_device(device: str) -> torch.device:
         return torch.device(next(name for name in ("cuda", "mps", "cpu") if available[name]))
     kind, _, index = device.partition(":")
     if kind not in available or (index and not index.isdecimal()):
-        raise ArgumentError(f"device {device!r} is unknown; use one of {', '.join(DEVICES)}, cuda:0, cuda:1 …")
+        raise ArgumentError(
+            f"device {device!r} is unknown; use one of {', '.join(DEVICES)}, cuda:0, cuda:1 …"
+        )
     if not available[kind] or (kind == "cuda" and int(index or 0) >= torch.cuda.device_count()):
         there = ", ".join(name for name, there in available.items() if there)
         raise ArgumentError(f"device {device!r} is not available here; use auto or one of: {there}")
@@ -294,9 +299,7 @@ def _lasting(data: str | Path | ImageData) -> str | None:
     return str(Path(data).resolve()) if Path(data).exists() else str(data)
 
 
-def _trainer(
-    module: GraphModule, images: ImageData, *, regime: Regime, seed: int, precision: str
-) -> Trainer:
+def _trainer(module: GraphModule, images: ImageData, *, regime: Regime, seed: int, precision: str) -> Trainer:
     train, test = data_batches(images, regime=regime, device=module.edge_weight.device)
     return Trainer(module, train=train, test=test, regime=regime, seed=seed, precision=precision)
 
@@ -307,7 +310,7 @@ def _fit(
     if folder is not None:
         state, warning = load_checkpoint(folder)
         if warning:
-            print(f"graphtask: warning: {warning}", file=sys.stderr)
+            warnings.warn(warning, RuntimeWarning, stacklevel=4)
         if state is not None:
             trainer.load_state_dict(state)
     keeper = _Keeper(trainer, folder, checkpoint_seconds)
@@ -372,9 +375,7 @@ def _stop_requests(keeper: _Keeper) -> Iterator[None]:
         restore()
 
 
-def _reporter(
-    trainer: Trainer, *, progress: bool, name: str
-) -> contextlib.AbstractContextManager[Reporter]:
+def _reporter(trainer: Trainer, *, progress: bool, name: str) -> contextlib.AbstractContextManager[Reporter]:
     if not progress:
         return contextlib.nullcontext(Silence())
     n_steps = len(trainer.train)
@@ -404,7 +405,8 @@ def _finished(trainer: Trainer, config: dict[str, Any], initial: igraph.Graph, i
         metrics=pd.DataFrame(trainer.rows),
         history=_history(trainer),
         weights={
-            key: value.detach().to("cpu", copy=True).contiguous() for key, value in trainer.module.state_dict().items()
+            key: value.detach().to("cpu", copy=True).contiguous()
+            for key, value in trainer.module.state_dict().items()
         },
         _data=images,
     )
@@ -500,9 +502,13 @@ def _read_config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise RunError(f"{folder}: no {CONFIG} here, so this is not a run folder; make one with train") from error
+        raise RunError(
+            f"{folder}: no {CONFIG} here, so this is not a run folder; make one with train"
+        ) from error
     except (OSError, ValueError) as error:
-        raise RunError(f"{folder / CONFIG}: cannot be read ({error}); delete the folder and train again") from error
+        raise RunError(
+            f"{folder / CONFIG}: cannot be read ({error}); delete the folder and train again"
+        ) from error
     if not isinstance(config, dict) or not all(key in config for key in _IDENTITY):
         raise RunError(f"{folder / CONFIG}: is not the config of a run; delete the folder and train again")
     return config
@@ -517,7 +523,7 @@ def _environment(config: dict[str, Any]) -> dict[str, Any]:
     packages = ("graphtask", "torch", "torchvision", "numpy", "igraph", "scipy", "pandas")
     device = torch.device(config["device"])
     return {
-        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "time": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: importlib.metadata.version(name) for name in packages},

@@ -1,0 +1,63 @@
+import pytest
+import torch
+
+import graphtask as gt
+from graphtask.training.loop import evaluate
+from graphtask.training.run import data_batches
+
+
+@pytest.fixture(scope="module")
+def thinned(digits):
+    """A run whose edges end up at very different strengths."""
+    regime = gt.Regime(epochs=8, batch_size=40, resource_price=0.02)
+    return gt.train(gt.full_dag(9), data=digits, channels=2, seed=1, regime=regime, progress=False)
+
+
+def thresholds(run):
+    ranked = sorted(run.graph.es["weight"])
+    top = gt.critical_threshold(run.graph)
+    return [0.0, *(value for value in ranked[:: len(ranked) // 8] if value <= top), top]
+
+
+def test_the_pruned_network_is_the_trained_one_without_the_cut_edges(thinned):
+    for threshold in thresholds(thinned):
+        report = gt.parity(thinned, threshold=threshold)
+        assert report.accuracy_cut == report.accuracy_pruned
+        assert report.difference_cut_pruned <= 1e-5 * report.largest_logit
+
+
+def test_nothing_changes_when_nothing_is_cut(thinned):
+    report = gt.parity(thinned, threshold=0.0)
+    assert report.edges_after == report.edges_before == 36
+    assert report.accuracy_trained == report.accuracy_pruned
+    assert report.difference_thresholded_cut == 0.0
+
+
+def test_the_accuracies_are_those_of_an_evaluation(thinned, digits):
+    threshold = thresholds(thinned)[-1]
+    report = gt.parity(thinned, threshold=threshold)
+    _, test = data_batches(digits, regime=gt.Regime(), device=torch.device("cpu"))
+    pruned = gt.transfer(thinned.module(), gt.prune(thinned.graph, threshold=threshold))
+    assert report.accuracy_trained == evaluate(thinned.module(), test).accuracy
+    assert report.accuracy_pruned == evaluate(pruned, test).accuracy
+    assert report.edges_after < report.edges_before
+
+
+def test_dropped_constants_are_what_separates_thresholded_from_cut(digits):
+    run = gt.train(
+        gt.full_dag(4, stages=1),
+        data=digits,
+        channels=2,
+        regime=gt.Regime(epochs=1, batch_size=40),
+        progress=False,
+    )
+    run.graph.es["weight"] = [0.0, 0.9, 0.9, 0.9, 0.9, 0.9]  # v0 → v1 falls: v1 sends a constant to v2 and v3
+    report = gt.parity(run, threshold=0.5)
+    assert (report.edges_after, report.nodes_after) == (3, 3)
+    assert report.difference_thresholded_cut > 0
+    assert report.difference_cut_pruned <= 1e-5 * report.largest_logit
+
+
+def test_a_threshold_that_disconnects_is_its_own_error(thinned):
+    with pytest.raises(gt.DisconnectedError):
+        gt.parity(thinned, threshold=1.0)
