@@ -72,13 +72,21 @@ def load_data(
     if str(source) in CATALOG:
         named = _from_catalog(str(source), root=root, download=download, seed=seed)
         return transform(named, steps, seed=seed)
-    path = Path(source).expanduser()
+    path = _existing(source)
     if path.is_dir():
         # Images of different sizes become one array only if the first thing that happens to them is a resize.
         first = steps.pop(0).value if steps and steps[0].name == "resize" else None
         return transform(read_folder(path, resize=first), steps, seed=seed)
-    if path.is_file():
-        return transform(read_npz(path), steps, seed=seed)
+    return transform(read_npz(path), steps, seed=seed)
+
+
+def _existing(source: str | os.PathLike[str]) -> Path:
+    try:
+        path = Path(source).expanduser()
+        if str(source) and path.exists():
+            return path
+    except (OSError, RuntimeError, TypeError, ValueError):  # what pathlib says to things that cannot be paths
+        pass
     raise DataError(
         f"there is no data set, file or folder {str(source)!r}; the catalog has {', '.join(CATALOG)}; "
         "any .npz file or image folder works by its path"
