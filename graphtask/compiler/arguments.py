@@ -5,8 +5,8 @@ import operator
 from graphtask.errors import ArgumentError
 
 
-def checked_count(name: str, value: int) -> int:
-    """``value`` as an int, if it is a whole number from 1.
+def checked_count(name: str, value: int, *, least: int = 1) -> int:
+    """``value`` as an int, if it is a whole number from ``least``.
 
     Raises:
         ArgumentError: It is not.
@@ -14,9 +14,9 @@ def checked_count(name: str, value: int) -> int:
     try:
         count: int = operator.index(value)
     except TypeError:
-        count = 0
-    if count < 1 or isinstance(value, bool):
-        raise ArgumentError(f"{name} has to be a whole number from 1, not {value!r}")
+        count = least - 1
+    if count < least or isinstance(value, bool):
+        raise ArgumentError(f"{name} has to be a whole number from {least}, not {value!r}")
     return count
 
 

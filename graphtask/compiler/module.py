@@ -64,7 +64,7 @@ def compile(
             applies. Parameters and state dict are the same for all.
         block: Makes a node's block from its input channels, output channels and stride; the result has to have
             ``ceil(size / stride)`` pixels a side.
-        seed: Seed of the initial parameters. No global random generator is read or changed.
+        seed: Seed of the initial parameters, from 0. No global random generator is read or changed.
 
     Returns:
         The module; it maps images (batch, in_channels, height, width) to logits (batch, num_classes).
@@ -83,7 +83,7 @@ def compile(
     """
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         # Not torch.manual_seed: it would seed the accelerators too, whose generators are not forked.
-        torch.default_generator.manual_seed(_checked_seed(seed))
+        torch.default_generator.manual_seed(checked_count("seed", seed, least=0) % 2**64)
         return GraphModule(
             graph,
             channels=channels,
@@ -138,7 +138,7 @@ class GraphModule(nn.Module):
                 for reduction in node.reduces
             }
         )
-        self.head = Head(self._width(self.plan.output.stage), num_classes)
+        self.head = Head(self._width(self.plan.output.stage), self.num_classes)
         self.executor = choose_executor(execution, self.plan)
 
     def forward(
@@ -332,12 +332,6 @@ def _one_of(name: str, value: str, choices: tuple[str, ...]) -> str:
     if value not in choices:
         raise ArgumentError(f"{name} has to be one of {', '.join(map(repr, choices))}, not {value!r}")
     return value
-
-
-def _checked_seed(seed: int) -> int:
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
-        raise ArgumentError(f"seed has to be a whole number from 0 to 2^63 - 1, not {seed!r}")
-    return seed
 
 
 def _shown(images: object) -> str:

@@ -1,7 +1,7 @@
 """A second, naive implementation of the networks of graphs, to compare the compiler with."""
 
 import torch
-from torch.nn import functional as F
+from torch.nn import functional
 
 
 def randomised(module, seed=0):
@@ -26,12 +26,16 @@ def naive_logits(graph, values, images, *, gate=torch.tanh, training):
     def norm(prefix, x):
         mean, variance = values[f"{prefix}.running_mean"], values[f"{prefix}.running_var"]
         weight, bias = values[f"{prefix}.weight"], values[f"{prefix}.bias"]
-        return F.batch_norm(x, mean, variance, weight, bias, training=training, momentum=0.1, eps=1e-5)
+        return functional.batch_norm(
+            x, mean, variance, weight, bias, training=training, momentum=0.1, eps=1e-5
+        )
 
     def block(prefix, a, stride):
         if prefix not in memo:
-            long = F.conv2d(F.relu(a), values[f"{prefix}.conv3x3.weight"], stride=stride, padding=1)
-            short = F.conv2d(a, values[f"{prefix}.conv1x1.weight"], stride=stride)
+            long = functional.conv2d(
+                functional.relu(a), values[f"{prefix}.conv3x3.weight"], stride=stride, padding=1
+            )
+            short = functional.conv2d(a, values[f"{prefix}.conv1x1.weight"], stride=stride)
             memo[prefix] = norm(f"{prefix}.norm3x3", long) + norm(f"{prefix}.norm1x1", short)
         return memo[prefix]
 

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from torch.nn import functional as F
+from torch.nn import functional
 
 from graphtask.compiler.blocks import ConvBlock, Head
 
@@ -21,13 +21,13 @@ def test_a_block_is_the_sum_of_two_normalised_convolutions_of_which_one_sees_onl
         mean, variance = x.mean(dim=(0, 2, 3)), x.var(dim=(0, 2, 3), correction=0)
         return (x - mean[:, None, None]) / (variance + 1e-5).sqrt()[:, None, None]
 
-    long = F.conv2d(a.clamp(min=0), block.conv3x3.weight, stride=stride, padding=1)
-    short = F.conv2d(a, block.conv1x1.weight, stride=stride)
+    long = functional.conv2d(a.clamp(min=0), block.conv3x3.weight, stride=stride, padding=1)
+    short = functional.conv2d(a, block.conv1x1.weight, stride=stride)
     torch.testing.assert_close(block(a), normalised(long) + normalised(short), rtol=1e-12, atol=1e-12)
 
 
 def test_a_block_has_no_biases_beside_those_of_its_norms():
-    assert dict((name, tuple(value.shape)) for name, value in ConvBlock(2, 3, 1).named_parameters()) == {
+    assert {name: tuple(value.shape) for name, value in ConvBlock(2, 3, 1).named_parameters()} == {
         "conv3x3.weight": (3, 2, 3, 3),
         "norm3x3.weight": (3,),
         "norm3x3.bias": (3,),

@@ -1,8 +1,8 @@
 import networkx as nx
 import pytest
+from helpers import staged, staged_dags
 from hypothesis import given
 from hypothesis import strategies as st
-from helpers import staged, staged_dags
 from torch import nn
 
 import graphtask as gt
