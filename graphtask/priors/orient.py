@@ -9,8 +9,8 @@ The orders are those of Janik & Nowak 2020 (arXiv:2002.08104), on igraph's Kamad
   are the two nodes farthest from each other in the graph; among several such pairs the one whose degrees have the
   greatest product, then the one with the smallest ids.
 
-Values that differ by less than a billionth of the layout's size count as equal, and equal ones stand in the order of
-their ids, so that rounding does not decide the order of a symmetric layout.
+Values that differ by less than a millionth of the layout's size count as equal, and equal ones stand in the order of
+their ids: igraph stops that close to a minimum, and rounding must not decide the order of a symmetric layout.
 """
 
 from collections.abc import Sequence
@@ -107,9 +107,10 @@ def node_sequence(graph: igraph.Graph, *, order: Order, seed: int = 0) -> IntArr
     else:
         first, second = _foci(graph)
         near, far = _distance(position, position[first]), _distance(position, position[second])
-        value = (near - far) / (near + far)
+        # Where only self-loops are left, both foci are one node, which is at distance 0 from both.
+        value = np.divide(near - far, near + far, out=np.zeros(len(near)), where=near + far > 0)
     size = float(np.abs(value).max()) or 1.0
-    return np.argsort(np.round(value / size, 9), kind="stable")
+    return np.argsort(np.round(value / size, 6), kind="stable")
 
 
 def forward_edges(edges: IntArray, ids: IntArray) -> IntArray:
