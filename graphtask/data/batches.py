@@ -224,10 +224,9 @@ def _check(
     batch_size: int,
     padding: int,
 ) -> None:
-    if batch_size < 1:
-        raise ArgumentError(f"the batch size is {batch_size}; it has to be at least 1")
-    if padding < 0:
-        raise ArgumentError(f"the padding is {padding}; it has to be at least 0")
+    for name, number, least in (("batch size", batch_size, 1), ("padding", padding, 0)):
+        if not isinstance(number, int) or number < least:
+            raise ArgumentError(f"the {name} is {number!r}; it has to be a whole number of at least {least}")
     if images.dtype != np.uint8 or images.ndim != 4 or not images.size:
         raise DataError(
             f"images are {images.dtype} of shape {images.shape}; batches are made of uint8 (images, height, width, channels)"

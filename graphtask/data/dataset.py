@@ -1,6 +1,7 @@
 """A data set of images: plain arrays, checked once, that know how they were made."""
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -8,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Int64, UInt8
+from jaxtyping import Integer, UInt8
 
 from graphtask.data.stream import Part, permutation
 from graphtask.errors import ArgumentError, DataError
@@ -16,8 +17,8 @@ from graphtask.errors import ArgumentError, DataError
 MAX_BYTES = 4 * 2**30
 """What the images of one split may take up; larger ones are refused before they are unpacked or computed."""
 
-Images = UInt8[np.ndarray, "images height width channels"]
-Labels = Int64[np.ndarray, " images"]
+Images = UInt8[np.ndarray, "_images _height _width _channels"]
+Labels = Integer[np.ndarray, " _images"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +31,7 @@ class ImageData:
     Args:
         name: What tables and run folders call the data set.
         x_train: Training images, uint8 0 … 255, of shape (images, height, width, channels).
-        y_train: Class of each training image, whole numbers 0 … classes-1, of shape (images,).
+        y_train: Class of each training image, whole numbers 0 … classes-1, of shape (images,); kept as int64.
         x_test: Test images, like ``x_train``.
         y_test: Class of each test image, like ``y_train``.
         class_names: One name per class; at least two.
@@ -126,12 +127,15 @@ class ImageData:
             y_train=self.y_train[train],
             x_test=self.x_test[test],
             y_test=self.y_test[test],
-            origin={**self.origin, "subset": {"n_train": n_train, "n_test": n_test, "seed": seed}},
+            origin={
+                **self.origin,
+                "subset": {"n_train": int(n_train), "n_test": int(n_test), "seed": int(seed)},
+            },
         )
 
     def _balanced(self, split: str, count: int, *, seed: int) -> npt.NDArray[np.int64]:
-        if count < 1:
-            raise ArgumentError(f"a subset of {count} {split} images; give at least 1")
+        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
+            raise ArgumentError(f"a subset of {count!r} {split} images; give a whole number of at least 1")
         labels = getattr(self, f"y_{split}")
         wanted = count // self.n_classes + (np.arange(self.n_classes) < count % self.n_classes)
         present = np.bincount(labels, minlength=self.n_classes)
@@ -170,7 +174,7 @@ def check_size(shape: tuple[int, ...], *, what: str) -> None:
     Raises:
         DataError: They do not; the message says how large they would be.
     """
-    size = int(np.prod(shape, dtype=object))
+    size = math.prod(shape)
     if size > MAX_BYTES:
         raise DataError(
             f"{what} would take {size / 2**30:.1f} GiB; the limit is {MAX_BYTES / 2**30:.0f} GiB for the images of a split"

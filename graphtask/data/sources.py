@@ -1,5 +1,6 @@
 """Where images come from: torchvision's data sets, scikit-learn's digits, image folders, .npz files."""
 
+import math
 import os
 import pickle
 import struct
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -290,27 +291,30 @@ def _npy_member(archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
     if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
         raise ValueError(f"{name} is compressed in a way that numpy does not write")
     with warnings.catch_warnings(action="ignore"):  # about headers written by old versions of Python
-        with archive.open(info) as file:
-            shape, dtype = _npy_header(file)
-            if dtype.hasobject:
-                raise ValueError(f"{name} holds pickled objects, which may run code; save plain arrays")
-            check_size((*shape, dtype.itemsize), what=f"{archive.filename}: {name}")
-            promised = file.tell() + int(np.prod(shape, dtype=object)) * dtype.itemsize
+        shape, dtype, offset = _npy_header(archive, info)
+        if dtype.hasobject:
+            raise ValueError(f"{name} holds pickled objects, which may run code; save plain arrays")
+        check_size((*shape, dtype.itemsize), what=f"{archive.filename}: {name}")
+        promised = offset + math.prod(shape) * dtype.itemsize
         if promised != info.file_size:
             raise ValueError(f"{name} has {info.file_size} bytes where its header promises {promised}")
         with archive.open(info) as file:
             return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
 
 
-def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    elif version == (2, 0):
-        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
-    else:
-        raise ValueError(f"version {version} of the npy format is not one of plain arrays")
-    return shape, dtype
+def _npy_header(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo
+) -> tuple[tuple[int, ...], np.dtype[Any], int]:
+    """Shape and type of an array, and where its values begin."""
+    with archive.open(info) as file:
+        version = np.lib.format.read_magic(file)
+        if version == (1, 0):
+            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        elif version == (2, 0):
+            shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+        else:
+            raise ValueError(f"version {version} of the npy format is not one of plain arrays")
+        return shape, dtype, file.tell()
 
 
 def _npz_images(images: npt.NDArray[Any], *, where: str) -> Images:

@@ -87,6 +87,7 @@ def pad(images: Images, *, width: int = 2) -> Images:
         >>> pad(np.ones((1, 28, 28, 1), np.uint8), width=2).shape
         (1, 32, 32, 1)
     """
+    _check_number("width", width)
     n_images, height, breadth, n_channels = images.shape
     check_size((n_images, height + 2 * width, breadth + 2 * width, n_channels), what=f"pad:{width}")
     return np.pad(images, ((0, 0), (width, width), (width, width), (0, 0)))
@@ -99,6 +100,7 @@ def scale(images: Images, *, factor: int = 2) -> Images:
         >>> scale(np.array([[[[1], [2]]]], np.uint8))[0, :, :, 0].tolist()
         [[1, 1, 2, 2], [1, 1, 2, 2]]
     """
+    _check_number("factor", factor)
     n_images, height, width, n_channels = images.shape
     check_size((n_images, height * factor, width * factor, n_channels), what=f"scale:{factor}")
     return images.repeat(factor, axis=1).repeat(factor, axis=2)
@@ -122,6 +124,7 @@ def tiles(images: Images, *, size: int = 8, seed: int) -> Images:
         >>> tiles(np.arange(4, dtype=np.uint8).reshape(1, 2, 2, 1), size=1, seed=0)[0, :, :, 0].tolist()
         [[0, 2], [3, 1]]
     """
+    _check_number("size", size)
     n_images, height, width, n_channels = images.shape
     if height % size or width % size:
         common = int(np.gcd(height, width))
@@ -145,6 +148,7 @@ def resize(images: Images, *, size: int = 32) -> Images:
     """
     from PIL import Image
 
+    _check_number("size", size)
     n_images, _, _, n_channels = images.shape
     check_size((n_images, size, size, n_channels), what=f"resize:{size}")
     resized = np.empty((n_images, size, size, n_channels), dtype=np.uint8)
@@ -238,13 +242,19 @@ def _apply(data: ImageData, step: Transform, *, seed: int) -> ImageData:
     except DataError as error:
         raise DataError(f"{data.name}: {error}") from error
     earlier = data.origin.get("transforms", [])
+    written = {"name": step.name, **{key: int(value) for key, value in arguments.items()}}
     return replace(
         data,
         name=f"{data.name}+{step}",
         x_train=x_train,
         x_test=x_test,
-        origin={**data.origin, "transforms": [*earlier, {"name": step.name, **arguments}]},
+        origin={**data.origin, "transforms": [*earlier, written]},
     )
+
+
+def _check_number(name: str, value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ArgumentError(f"the {name} is {value!r}; it has to be a whole number of at least 1")
 
 
 def _usage(name: str) -> str:

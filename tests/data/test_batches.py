@@ -214,6 +214,7 @@ def test_the_read_only_arrays_of_a_data_set_will_do(make_data):
     ("changes", "error", "message"),
     [
         ({"batch_size": 0}, ArgumentError, "the batch size is 0"),
+        ({"batch_size": 2.5}, ArgumentError, "the batch size is 2.5"),
         ({"padding": -1}, ArgumentError, "the padding is -1"),
         ({"images": np.zeros((23, 6, 9, 3))}, DataError, "images are float64 of shape"),
         ({"images": np.zeros((23, 6, 9), np.uint8)}, DataError, "images are uint8 of shape (23, 6, 9)"),

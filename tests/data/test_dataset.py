@@ -141,6 +141,8 @@ def test_a_subset_that_a_class_cannot_fill_names_it_and_the_largest_one(make_dat
         make_data(12, 8).subset(13, 4, seed=0)
     with pytest.raises(ArgumentError, match="a subset of 0 test images"):
         make_data().subset(4, 0, seed=0)
+    with pytest.raises(ArgumentError, match=r"a subset of 4.5 train images"):
+        make_data().subset(4.5, 4, seed=0)
 
 
 def test_sizes_beyond_the_limit_are_refused_however_large():

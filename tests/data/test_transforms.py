@@ -148,6 +148,19 @@ def test_colouring_twice_is_refused():
         colour(np.zeros((1, 2, 2, 3), np.uint8), seed=0)
 
 
+@pytest.mark.parametrize("value", [0, -1, 2.0, True, None])
+def test_numbers_below_1_are_refused(value):
+    images = np.zeros((1, 8, 8, 1), np.uint8)
+    for call in (
+        lambda: pad(images, width=value),
+        lambda: scale(images, factor=value),
+        lambda: tiles(images, size=value, seed=0),
+        lambda: resize(images, size=value),
+    ):
+        with pytest.raises(ArgumentError, match="it has to be a whole number of at least 1"):
+            call()
+
+
 def test_results_too_large_are_refused_before_they_are_made(monkeypatch):
     monkeypatch.setattr(dataset, "MAX_BYTES", 1000)
     images = np.zeros((4, 8, 8, 1), np.uint8)
@@ -234,5 +247,11 @@ def test_a_transform_that_does_not_fit_names_the_data_set(make_data):
 
 
 def test_the_seed_is_checked(make_data):
-    with pytest.raises(ArgumentError, match="the seed is -1"):
-        transform(make_data(), ["colour"], seed=-1)
+    for seed in (-1, 1.5):
+        with pytest.raises(ArgumentError, match=f"the seed is {seed}"):
+            transform(make_data(), ["colour"], seed=seed)
+
+
+def test_numbers_of_numpy_do_as_well_and_are_written_down_as_plain_ones(make_data):
+    made = transform(make_data(), ["colour"], seed=np.int64(3)).subset(np.int32(4), 4, seed=np.uint8(1))
+    assert json.loads(json.dumps(made.origin)) == made.origin
