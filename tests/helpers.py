@@ -1,5 +1,7 @@
 """Builders that several tests share."""
 
+import struct
+
 import igraph
 import numpy as np
 from hypothesis import strategies as st
@@ -72,3 +74,71 @@ def staged_dags(draw, *, max_nodes=8, max_stage=3):
         [stage[place.index(k)] for k in range(n)],
         [f"n{place.index(k)}" for k in range(n)],
     )
+
+
+def bits(value):
+    """The value in a form whose equality means the same type and, for floats, the same bits (NaN and -0.0 too)."""
+    if isinstance(value, float):
+        return float, struct.pack(">d", value)
+    if isinstance(value, list | tuple):
+        return type(value), [bits(item) for item in value]
+    if isinstance(value, dict):
+        return dict, [(bits(key), bits(item)) for key, item in value.items()]
+    return type(value), value
+
+
+def assert_same_graph(left: igraph.Graph, right: igraph.Graph):
+    """Same vertices and edges in the same order, same attributes with the same values of the same types."""
+    assert left.vcount() == right.vcount()
+    assert left.get_edgelist() == right.get_edgelist()
+    for ours, theirs in ((left, right), (left.vs, right.vs), (left.es, right.es)):
+        assert sorted(ours.attributes()) == sorted(theirs.attributes())
+        for name in ours.attributes():
+            assert bits(ours[name]) == bits(theirs[name]), name
+
+
+_SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.sampled_from([2**31, -(2**31), 2**63 - 1, 2**63, -(2**63) - 1, 10**400]),
+    st.floats(),
+    st.sampled_from([-0.0, 5e-324, float("inf"), -float("inf"), float("nan")]),
+    st.text(),
+    st.text(alphabet="\0\x01\x1f\r\n\t <&>\"']\ud800\ufffe\U0001f600"),
+)
+_VALUES = st.recursive(
+    _SCALARS,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.lists(inner, max_size=3).map(tuple),
+        st.dictionaries(
+            st.one_of(st.text(max_size=3), st.sampled_from(["$tuple", "$float"])), inner, max_size=3
+        ),
+        st.dictionaries(st.one_of(st.integers(), st.tuples(st.integers())), inner, max_size=2),
+    ),
+    max_leaves=6,
+)
+_COLUMN_KINDS = (st.booleans(), st.integers(), st.floats(), st.text(), _SCALARS, _VALUES)
+
+
+@st.composite
+def attributed_architectures(draw, *, max_nodes=6):
+    """Valid graphs in topological order with attributes of every type and name on the graph, vertices, and edges."""
+    graph = draw(architectures(max_nodes=max_nodes))
+    names = st.lists(st.text(), min_size=graph.vcount(), max_size=graph.vcount(), unique=True)
+    graph.vs["name"] = draw(st.one_of(names, st.just(graph.vs["name"])))
+    attributes = st.sampled_from(
+        ["x", "label", "index", "attr", "a b", "ü", "<&\"'>", "e0", "names", "line\nbreak", ""]
+    )
+    graph["provenance"] = draw(st.dictionaries(st.text(max_size=3), _VALUES, max_size=3))
+    for name in draw(st.sets(attributes, max_size=2)):
+        graph[name] = draw(_VALUES)
+    for items in (graph.vs, graph.es):
+        for name in draw(st.sets(attributes, max_size=2)):
+            kind = draw(st.sampled_from(_COLUMN_KINDS))
+            items[name] = draw(st.lists(kind, min_size=len(items), max_size=len(items)))
+    for name, values in (("weight", st.floats(0, 1)), ("w", st.floats(allow_nan=False))):
+        if draw(st.booleans()):
+            graph.es[name] = draw(st.lists(values, min_size=graph.ecount(), max_size=graph.ecount()))
+    return graph

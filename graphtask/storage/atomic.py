@@ -40,7 +40,7 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         # Short and independent of the target, so that a long name stays within the limits of the file system.
         temporary = target.parent / f".graphtask-{secrets.token_hex(8)}.tmp"
         handle = temporary.open("xb")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise GraphtaskError(_message(path, error)) from error
     try:
         with handle:
@@ -86,6 +86,6 @@ def _folder_to_disk(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _message(path: str | os.PathLike[str], error: OSError | ValueError) -> str:
+def _message(path: object, error: Exception) -> str:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return f"cannot write {os.fspath(path)}: {reason}; nothing was left half-written"
+    return f"cannot write {path}: {reason}; nothing was left half-written"

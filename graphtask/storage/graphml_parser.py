@@ -31,6 +31,8 @@ _DOCUMENT, _ROOT, _GRAPH, _NODE, _EDGE = "document", "graphml", "graph", "node",
 _KEY, _DEFAULT, _DATA = "key", "default", "data"
 _DRAWING, _LABEL, _SKIPPED = "drawing", "label", "skipped"
 
+_WITH_TEXT = frozenset({_DATA, _DEFAULT, _DRAWING, _LABEL, _SKIPPED})
+
 _SHOWN = 40  # characters of a name in a message
 _DIRECTED = {"directed": "true", "undirected": "false"}
 _TRUE = {"true", "1"}
@@ -310,7 +312,7 @@ class GraphmlParser:
         if values is None:
             if key.values:
                 self._refuse(
-                    f"attribute {key.name!r} is not declared for a {self._owner}, but has a value here"
+                    f"attribute {key.name!r} has a value here, but is not declared for {self._owner}s"
                 )
             return _SKIPPED
         if key.is_drawing:
@@ -355,7 +357,7 @@ class GraphmlParser:
             self._label = self._label or text.strip()
             if self._label:
                 self._labels[self._owner].setdefault(self._index, self._label)
-        elif role not in {_DRAWING, _LABEL, _SKIPPED} and not text.isspace():
+        elif role not in _WITH_TEXT and not text.isspace():
             self._refuse(f"the text {one_line(text.strip())} stands where no text may be")
 
     # The whole -------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+_MAX_INT_BITS = 4_000 * 10 // 3  # Python by itself reads no decimal number of more than 4,300 digits
 _NAMED_FLOATS = {"NaN": math.nan, "INF": math.inf, "-INF": -math.inf}
 
 
@@ -68,6 +69,8 @@ def is_usual_float(value: float) -> bool:
 def _tagged(value: Any) -> Any:
     value = plain(value)
     kind = type(value)
+    if kind is int and value.bit_length() > _MAX_INT_BITS:
+        raise ValueError("an int of more than 4,000 digits")
     if value is None or kind in {bool, int, str}:
         return value
     if kind is float:

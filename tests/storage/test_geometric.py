@@ -1,0 +1,135 @@
+import sys
+
+import pytest
+import torch
+from helpers import architectures, assert_same_graph, attributed_architectures, shuffled
+from hypothesis import given, settings
+
+import graphtask as gt
+
+
+def data_class():
+    # Imported as the library does it, for its import warns of what torch means to change.
+    from graphtask.storage.geometric import _data_class
+
+    return _data_class()
+
+
+def data(**fields):
+    return data_class()(**fields)
+
+
+@settings(max_examples=60, deadline=None)
+@given(attributed_architectures())
+def test_a_graph_comes_back_with_every_bit(graph):
+    assert_same_graph(gt.from_geometric(gt.to_geometric(graph)), graph)
+
+
+@settings(max_examples=30, deadline=None)
+@given(architectures())
+def test_vertices_in_any_order_come_back_sorted(graph):
+    mixed = shuffled(graph, 7)
+
+    assert_same_graph(gt.from_geometric(gt.to_geometric(mixed)), gt.architecture(mixed))
+
+
+@settings(max_examples=30, deadline=None)
+@given(attributed_architectures())
+def test_data_come_back_field_by_field(graph):
+    first = gt.to_geometric(graph)
+    second = gt.to_geometric(gt.from_geometric(first))
+
+    assert first.keys() == second.keys()
+    for key in first.keys():  # noqa: SIM118 - iterating over Data gives pairs
+        if isinstance(first[key], torch.Tensor):
+            assert first[key].dtype == second[key].dtype
+            torch.testing.assert_close(first[key], second[key], rtol=0, atol=0, equal_nan=True)
+        else:
+            assert repr(first[key]) == repr(second[key])
+
+
+def test_the_fields_are_tensors_of_the_types_that_are_promised():
+    graph = gt.full_dag(4, stages=2)
+    graph.es["weight"] = [0.5] * 6
+    graph.es["w"] = [-1.0] * 6
+    graph.vs["flag"] = [True] * 4
+    graph.vs["label"] = ["a", None, "b", "c"]
+    graph.es["big"] = [2**63] * 6
+    result = gt.to_geometric(graph)
+
+    assert (result.edge_index.dtype, tuple(result.edge_index.shape)) == (torch.int64, (2, 6))
+    assert (result.stage.dtype, result.stage.tolist()) == (torch.int64, [0, 0, 1, 1])
+    assert (result.weight.dtype, result.w.dtype) == (torch.float64, torch.float64)
+    assert (result.node_attr_flag.dtype, result.node_attr_label) == (torch.bool, ["a", None, "b", "c"])
+    assert result.edge_attr_big == [2**63] * 6
+    assert (result.num_nodes, result.names) == (4, ["v0", "v1", "v2", "v3"])
+    assert '"full"' in result.provenance
+    assert result.validate()
+
+
+def test_data_of_others_keep_node_edge_and_graph_fields():
+    graph = gt.from_geometric(
+        data(
+            edge_index=torch.tensor([[0, 0, 1], [1, 2, 2]]),
+            x=torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]),
+            edge_attr=torch.tensor([[1], [2], [3]]),
+            y=torch.tensor([7]),
+            num_nodes=3,
+        ),
+        stages=3,
+    )
+
+    assert graph.vs["name"] == ["v0", "v1", "v2"]
+    assert graph.vs["x"] == [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
+    assert graph.es["edge_attr"] == [[1], [2], [3]]
+    assert graph["y"] == [7]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "edge_index"),
+        ({"edge_index": torch.zeros(3, 2, dtype=torch.int64)}, "edge_index"),
+        ({"edge_index": torch.zeros(2, 3)}, "integer tensor"),
+        ({"edge_index": torch.zeros(2, 0, dtype=torch.int64), "num_nodes": 2}, "no edges"),
+        ({"edge_index": torch.tensor([[0], [5]]), "num_nodes": 2}, "from 0 to 5, but there are 2 nodes"),
+        ({"edge_index": torch.tensor([[-1], [1]]), "num_nodes": 2}, "from -1 to 1"),
+        ({"edge_index": torch.tensor([[0, 1], [1, 0]])}, "cycle"),
+        ({"edge_index": torch.tensor([[0], [1]]), "names": ["a"]}, "'name' has 1 values for 2 nodes"),
+        (
+            {"edge_index": torch.tensor([[0], [1]]), "weight": torch.tensor([0.5, 0.5])},
+            "has 2 values for 1 edges",
+        ),
+        (
+            {"edge_index": torch.tensor([[0], [1]]), "weight": torch.tensor([2.0])},
+            "`weight` of edge 'v0' → 'v1'",
+        ),
+    ],
+)
+def test_data_that_cannot_be_an_architecture_are_refused_in_one_line(fields, words):
+    with pytest.raises(gt.GraphError, match=words) as caught:
+        gt.from_geometric(data(**fields), stages=1)
+
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_data_is_refused():
+    with pytest.raises(gt.GraphError, match="Data is needed, not str"):
+        gt.from_geometric("graph")
+
+
+def test_provenance_that_json_cannot_hold_is_named():
+    graph = gt.full_dag(3, stages=1)
+    graph["provenance"] = {"seed": {1, 2}}
+
+    with pytest.raises(gt.GraphError, match=r"'provenance' cannot be converted.*set"):
+        gt.to_geometric(graph)
+
+
+def test_without_torch_geometric_one_line_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch_geometric.data", None)
+
+    for call in (gt.to_geometric, gt.from_geometric):
+        with pytest.raises(gt.GraphtaskError, match=r"pip install 'graphtask\[geometric\]'") as caught:
+            call(gt.full_dag(3, stages=1))
+        assert "\n" not in str(caught.value)
