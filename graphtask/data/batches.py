@@ -185,7 +185,7 @@ class Batches:
     def _normalised(
         self, images: UInt8[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels height width"]:
-        return ((images.to(torch.float32) - self._mean) / self._std).to(self.dtype)
+        return images.to(torch.float32).sub_(self._mean).div_(self._std).to(self.dtype)
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
