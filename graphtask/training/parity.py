@@ -11,9 +11,10 @@ from graphtask.data.batches import Batches
 from graphtask.data.dataset import ImageData
 from graphtask.graph import edge_names
 from graphtask.pruning import prune
+from graphtask.training.device import choose_device
 from graphtask.training.loop import predictions
 from graphtask.training.regime import Regime
-from graphtask.training.run import Run, choose_device, data_batches
+from graphtask.training.run import Run, data_batches
 
 # The raw edge weight that switches an edge off, by gate.
 _OFF = {"tanh": 0.0, "sigmoid": -torch.inf, "none": 0.0}

@@ -1,24 +1,15 @@
 """Training runs: a graph and a data set in, a folder with the trained graph out, resumable at any moment."""
 
 import contextlib
-import datetime as dt
 import hashlib
-import importlib.metadata
 import json
-import platform
-import signal
-import threading
-import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-import filelock
 import igraph
-import numpy as np
 import pandas as pd
 import safetensors
 import safetensors.torch
@@ -31,30 +22,20 @@ from graphtask.compiler.writeback import write_back
 from graphtask.data.batches import Batches, channel_statistics
 from graphtask.data.catalog import load_data
 from graphtask.data.dataset import ImageData
-from graphtask.errors import ArgumentError, RunError, RunInterruptedError
-from graphtask.graph import check, edge_names, with_initial_size, with_provenance
+from graphtask.errors import ArgumentError, RunError
+from graphtask.graph import check, with_initial_size, with_provenance
 from graphtask.storage.atomic import write_atomically
 from graphtask.storage.graphml import dumps, read, write
-from graphtask.training.checkpoint import PREVIOUS, load_checkpoint, save_checkpoint
+from graphtask.training.checkpoint import PREVIOUS, load_checkpoint
+from graphtask.training.device import choose_device, limited_threads
+from graphtask.training.folder import HISTORY, INITIAL, METRICS, TRAINED, WEIGHTS, claimed, read_config
 from graphtask.training.history import EdgeHistory, load_history
+from graphtask.training.keeper import Keeper, edge_history, stop_requests, write_records
 from graphtask.training.loop import Trainer
 from graphtask.training.progress import ProgressBar, Reporter, Silence
 from graphtask.training.regime import Regime
 
-CONFIG = "config.json"
-PROVENANCE = "provenance.json"
-INITIAL = "initial.graphml"
-TRAINED = "trained.graphml"
-METRICS = "metrics.csv"
-HISTORY = "history.npz"
-WEIGHTS = "weights.safetensors"
-LOCK = "run.lock"
-
 PRECISIONS = ("fp32", "bf16")
-DEVICES = ("auto", "cpu", "cuda", "mps")
-
-# What makes two runs the same run; the rest of the config (device, threads …) may change when a run is resumed.
-_IDENTITY = ("graph_sha256", "data_fingerprint", "channels", "gate", "seed", "precision", "regime")
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,7 +188,7 @@ def train(
         "execution": execution,
     }
     folder = None if out is None else Path(out)
-    with _threads(threads), _claimed(folder, config, initial):
+    with limited_threads(threads), claimed(folder, config, initial):
         if folder is not None and (folder / WEIGHTS).exists():
             return _with_data(open_run(folder), images)
         module = compile_graph(
@@ -222,7 +203,7 @@ def train(
         trainer = _trainer(module, images, regime=regime, seed=seed, precision=precision)
         _fit(trainer, folder, progress=progress, checkpoint_seconds=checkpoint_seconds, name=images.name)
         run = _finished(trainer, config, initial, images)
-        return run if folder is None else _store(run, folder)
+        return run if folder is None else _store(run, trainer, folder)
 
 
 def open_run(folder: str | Path) -> Run:
@@ -232,7 +213,7 @@ def open_run(folder: str | Path) -> Run:
         RunError: The folder holds no run, or one that is not finished, or that is damaged.
     """
     folder = Path(folder)
-    config = _read_config(folder)
+    config = read_config(folder)
     if not (folder / WEIGHTS).exists():
         raise RunError(f"{folder}: the run is not finished; run the same train command again to finish it")
     try:
@@ -251,26 +232,6 @@ def open_run(folder: str | Path) -> Run:
         weights=weights,
         folder=folder,
     )
-
-
-def choose_device(device: str) -> torch.device:
-    """The device of that name; ``auto`` is CUDA if there is one, else MPS, else the CPU.
-
-    Raises:
-        ArgumentError: There is no such device here.
-    """
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if device == "auto":
-        return torch.device(next(name for name in ("cuda", "mps", "cpu") if available[name]))
-    kind, _, index = device.partition(":")
-    if kind not in available or (index and not index.isdecimal()):
-        raise ArgumentError(
-            f"device {device!r} is unknown; use one of {', '.join(DEVICES)}, cuda:0, cuda:1 …"
-        )
-    if not available[kind] or (kind == "cuda" and int(index or 0) >= torch.cuda.device_count()):
-        there = ", ".join(name for name, there in available.items() if there)
-        raise ArgumentError(f"device {device!r} is not available here; use auto or one of: {there}")
-    return torch.device(device)
 
 
 def data_batches(images: ImageData, *, regime: Regime, device: torch.device) -> tuple[Batches, Batches]:
@@ -313,66 +274,9 @@ def _fit(
             warnings.warn(warning, RuntimeWarning, stacklevel=4)
         if state is not None:
             trainer.load_state_dict(state)
-    keeper = _Keeper(trainer, folder, checkpoint_seconds)
-    with _reporter(trainer, progress=progress, name=name) as reporter, _stop_requests(keeper):
+    keeper = Keeper(trainer, folder, checkpoint_seconds)
+    with _reporter(trainer, progress=progress, name=name) as reporter, stop_requests(keeper):
         trainer.fit(reporter=reporter, on_step=keeper.after_step, on_epoch=keeper.after_epoch)
-
-
-class _Keeper:
-    """Saves the state of a trainer when it is time, and stops it when somebody asked for that."""
-
-    def __init__(self, trainer: Trainer, folder: Path | None, seconds: float) -> None:
-        self.trainer = trainer
-        self.folder = folder
-        self.stop = False
-        self._seconds = seconds
-        self._saved = time.monotonic()
-
-    def after_step(self) -> None:
-        if self.stop:
-            self._save()
-            raise RunInterruptedError(
-                f"stopped in epoch {self.trainer.epoch + 1} of {self.trainer.regime.epochs}; everything is saved in "
-                f"{self.folder}: run the same command again to go on"
-            )
-        if time.monotonic() - self._saved > self._seconds:
-            self._save()
-
-    def after_epoch(self) -> None:
-        self._save()
-        if self.folder is not None:
-            _write_records(self.trainer, self.folder)
-
-    def _save(self) -> None:
-        self.trainer.check_finite()
-        if self.folder is not None:
-            save_checkpoint(self.folder, self.trainer.state_dict())
-        self._saved = time.monotonic()
-
-
-@contextlib.contextmanager
-def _stop_requests(keeper: _Keeper) -> Iterator[None]:
-    """Turn the first Ctrl-C or SIGTERM into a stop after the current step; the second one acts at once."""
-    if keeper.folder is None or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in signals}
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    def request(_number: int, _frame: FrameType | None) -> None:
-        keeper.stop = True
-        restore()
-
-    for number in signals:
-        signal.signal(number, request)
-    try:
-        yield
-    finally:
-        restore()
 
 
 def _reporter(trainer: Trainer, *, progress: bool, name: str) -> contextlib.AbstractContextManager[Reporter]:
@@ -403,7 +307,7 @@ def _finished(trainer: Trainer, config: dict[str, Any], initial: igraph.Graph, i
         initial_graph=initial,
         graph=trained,
         metrics=pd.DataFrame(trainer.rows),
-        history=_history(trainer),
+        history=edge_history(trainer),
         weights={
             key: value.detach().to("cpu", copy=True).contiguous()
             for key, value in trainer.module.state_dict().items()
@@ -412,7 +316,8 @@ def _finished(trainer: Trainer, config: dict[str, Any], initial: igraph.Graph, i
     )
 
 
-def _store(run: Run, folder: Path) -> Run:
+def _store(run: Run, trainer: Trainer, folder: Path) -> Run:
+    write_records(trainer, folder)
     write(run.graph, folder / TRAINED)
     # The weights come last: where they are, the run is finished.
     with write_atomically(folder / WEIGHTS) as file:
@@ -423,112 +328,3 @@ def _store(run: Run, folder: Path) -> Run:
 
 def _with_data(run: Run, images: ImageData) -> Run:
     return Run(**{**vars(run), "_data": images})
-
-
-def _history(trainer: Trainer) -> EdgeHistory:
-    return EdgeHistory(
-        edges=tuple(edge_names(trainer.module.graph)),
-        w=np.stack([weights.numpy() for weights in trainer.history]),
-        gate=trainer.module.gate,
-    )
-
-
-def _write_records(trainer: Trainer, folder: Path) -> None:
-    with write_atomically(folder / METRICS) as file:
-        pd.DataFrame(trainer.rows).to_csv(file, index=False)
-    _history(trainer).save(folder / HISTORY)
-
-
-@contextlib.contextmanager
-def _threads(threads: int | None) -> Iterator[None]:
-    before = torch.get_num_threads()
-    if threads is not None:
-        if threads < 1:
-            raise ArgumentError(f"threads is {threads}; use at least 1")
-        torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextlib.contextmanager
-def _claimed(folder: Path | None, config: dict[str, Any], initial: igraph.Graph) -> Iterator[None]:
-    """Hold the run folder for this process: made if new, refused if it holds another run or is in use."""
-    if folder is None:
-        yield
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(folder / LOCK, timeout=0)
-        lock.acquire()
-    except filelock.Timeout as error:
-        raise RunError(f"{folder}: another process is training this run; wait for it, or stop it") from error
-    except OSError as error:
-        raise RunError(f"{folder}: the run folder cannot be used ({error.strerror})") from error
-    try:
-        if (folder / CONFIG).exists():
-            _check_same_run(folder, config)
-        else:
-            strangers = sorted(path.name for path in folder.iterdir() if path.name != LOCK)
-            if strangers and not (folder / INITIAL).exists():
-                raise RunError(
-                    f"{folder}: the folder is not empty ({strangers[0]} …) and holds no run; choose another one"
-                )
-            write(initial, folder / INITIAL)
-            _write_json(folder / CONFIG, config)
-        _write_json(folder / PROVENANCE, _environment(config))
-        yield
-    finally:
-        lock.release()
-
-
-def _check_same_run(folder: Path, config: dict[str, Any]) -> None:
-    stored = _read_config(folder)
-    for key in _IDENTITY:
-        if stored[key] == config[key]:
-            continue
-        before, now = stored[key], config[key]
-        if key == "regime":
-            key = next(name for name in now if before.get(name) != now[name])  # noqa: PLW2901
-            before, now = before.get(key), now[key]
-        raise RunError(
-            f"{folder}: holds a run with another {key} ({before} there, {now} asked for); choose another folder, "
-            f"or repeat that run's options to go on with it"
-        )
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise RunError(
-            f"{folder}: no {CONFIG} here, so this is not a run folder; make one with train"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise RunError(
-            f"{folder / CONFIG}: cannot be read ({error}); delete the folder and train again"
-        ) from error
-    if not isinstance(config, dict) or not all(key in config for key in _IDENTITY):
-        raise RunError(f"{folder / CONFIG}: is not the config of a run; delete the folder and train again")
-    return config
-
-
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    with write_atomically(path) as file:
-        file.write((json.dumps(value, indent=2) + "\n").encode())
-
-
-def _environment(config: dict[str, Any]) -> dict[str, Any]:
-    packages = ("graphtask", "torch", "torchvision", "numpy", "igraph", "scipy", "pandas")
-    device = torch.device(config["device"])
-    return {
-        "time": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "packages": {name: importlib.metadata.version(name) for name in packages},
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
-        "threads": torch.get_num_threads(),
-        "seed": config["seed"],
-        "data_fingerprint": config["data_fingerprint"],
-    }

@@ -1,0 +1,117 @@
+"""The folder of a run: what was asked for, where it ran, and who may write in it."""
+
+import contextlib
+import datetime as dt
+import importlib.metadata
+import json
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import filelock
+import igraph
+import torch
+
+from graphtask.errors import RunError
+from graphtask.storage.atomic import write_atomically
+from graphtask.storage.graphml import write
+
+CONFIG = "config.json"
+PROVENANCE = "provenance.json"
+INITIAL = "initial.graphml"
+TRAINED = "trained.graphml"
+METRICS = "metrics.csv"
+HISTORY = "history.npz"
+WEIGHTS = "weights.safetensors"
+LOCK = "run.lock"
+
+# What makes two runs the same run; the rest of the config (device, threads …) may change when a run is resumed.
+_IDENTITY = ("graph_sha256", "data_fingerprint", "channels", "gate", "seed", "precision", "regime")
+
+
+@contextlib.contextmanager
+def claimed(folder: Path | None, config: dict[str, Any], initial: igraph.Graph) -> Iterator[None]:
+    """Hold the run folder for this process: made if new, refused if it holds another run or is in use."""
+    if folder is None:
+        yield
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(folder / LOCK, timeout=0)
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise RunError(f"{folder}: another process is training this run; wait for it, or stop it") from error
+    except OSError as error:
+        raise RunError(f"{folder}: the run folder cannot be used ({error.strerror})") from error
+    try:
+        if (folder / CONFIG).exists():
+            _check_same_run(folder, config)
+        else:
+            strangers = sorted(path.name for path in folder.iterdir() if path.name != LOCK)
+            if strangers and not (folder / INITIAL).exists():
+                raise RunError(
+                    f"{folder}: the folder is not empty ({strangers[0]} …) and holds no run; choose another one"
+                )
+            write(initial, folder / INITIAL)
+            _write_json(folder / CONFIG, config)
+        _write_json(folder / PROVENANCE, _environment(config))
+        yield
+    finally:
+        lock.release()
+
+
+def _check_same_run(folder: Path, config: dict[str, Any]) -> None:
+    stored = read_config(folder)
+    for key in _IDENTITY:
+        if stored[key] == config[key]:
+            continue
+        before, now = stored[key], config[key]
+        if key == "regime":
+            key = next(name for name in now if before.get(name) != now[name])  # noqa: PLW2901
+            before, now = before.get(key), now[key]
+        raise RunError(
+            f"{folder}: holds a run with another {key} ({before} there, {now} asked for); choose another folder, "
+            f"or repeat that run's options to go on with it"
+        )
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """What was asked for when the run in ``folder`` was started.
+
+    Raises:
+        RunError: The folder holds no run, or a damaged one.
+    """
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(
+            f"{folder}: no {CONFIG} here, so this is not a run folder; make one with train"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"{folder / CONFIG}: cannot be read ({error}); delete the folder and train again"
+        ) from error
+    if not isinstance(config, dict) or not all(key in config for key in _IDENTITY):
+        raise RunError(f"{folder / CONFIG}: is not the config of a run; delete the folder and train again")
+    return config
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    with write_atomically(path) as file:
+        file.write((json.dumps(value, indent=2) + "\n").encode())
+
+
+def _environment(config: dict[str, Any]) -> dict[str, Any]:
+    packages = ("graphtask", "torch", "torchvision", "numpy", "igraph", "scipy", "pandas")
+    device = torch.device(config["device"])
+    return {
+        "time": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: importlib.metadata.version(name) for name in packages},
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
+        "threads": torch.get_num_threads(),
+        "seed": config["seed"],
+        "data_fingerprint": config["data_fingerprint"],
+    }
