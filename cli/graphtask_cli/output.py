@@ -5,6 +5,7 @@ import io
 import json
 import math
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 Record = Mapping[str, Any]
+
+_SENTENCE = 36  # characters from which a cell is text that may be wrapped
+_NUMBER = re.compile(r"[-+]?[\d,.]+(e[-+]\d+)?|[-+]?inf|nan|yes|no|")
 
 TABLE_SUFFIXES = (".csv", ".json", ".parquet")
 
@@ -100,12 +104,16 @@ def _as_table(records: Sequence[Record]) -> str:
     columns = _columns(records)
     if len(records) == 1:
         return _rendered(_grid([], [[name, rounded(records[0].get(name))] for name in columns]))
-    rows = [[rounded(record.get(name)) for name in columns] for record in records]
-    upright = [columns, *rows]
+    lines = [columns, *([rounded(record.get(name)) for name in columns] for record in records)]
     room = _terminal_width()
-    if room is None or _width(upright) <= room:
-        return _rendered(_grid(upright[0], upright[1:]))
-    return "\n".join(_rendered(_grid(block[0], block[1:])) for block in _blocks(_turned(upright), room))
+    if room is None or _width(lines) <= room or _has_sentences(lines):
+        return _rendered(_grid(lines[0], lines[1:]))
+    return "\n".join(_rendered(_grid(block[0], block[1:])) for block in _blocks(_turned(lines), room))
+
+
+def _has_sentences(lines: list[list[str]]) -> bool:
+    """Whether the table is made to be read line by line, with cells that may be wrapped."""
+    return any(len(cell) > _SENTENCE for line in lines for cell in line[1:])
 
 
 def _blocks(lines: list[list[str]], room: int) -> list[list[list[str]]]:
@@ -136,12 +144,16 @@ def _grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> "Table":
     from rich.text import Text
 
     table = Table(
-        box=box.SIMPLE_HEAD, show_header=bool(header), show_edge=False, pad_edge=False, padding=(0, 1)
+        box=box.SIMPLE_HEAD, show_header=bool(header), show_edge=False, pad_edge=False, padding=(0, 0, 0, 1)
     )
-    width = len(header) or len(rows[0])
-    for index in range(width):
-        title = Text(header[index] if header else "")
-        table.add_column(title, justify="left" if index == 0 or not header else "right", no_wrap=True)
+    columns = list(zip(*rows, strict=True))
+    for index, cells in enumerate(columns):
+        numeric = bool(header) and all(_NUMBER.fullmatch(cell) for cell in cells)
+        table.add_column(
+            Text(header[index] if header else ""),
+            justify="right" if numeric else "left",
+            no_wrap=max(map(len, cells)) <= _SENTENCE,
+        )
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     return table

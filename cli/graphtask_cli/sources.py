@@ -1,10 +1,13 @@
 """The graphs that command-line arguments name: graph files, run folders, and folders of graph files."""
 
+import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+CONFIG = "config.json"  # in every run folder
 TRAINED = "trained.graphml"  # in a run folder, written when training is done
 
 
@@ -20,7 +23,7 @@ class Source(NamedTuple):
 
 def is_run(path: Path) -> bool:
     """Whether the path is the folder of a training run, finished or not."""
-    return (path / "config.json").is_file()
+    return (path / CONFIG).is_file()
 
 
 def graph_path(path: Path) -> Path:
@@ -39,6 +42,35 @@ def graph_path(path: Path) -> Path:
     if is_run(path):
         raise RunError(f"{path}: the run is not finished; run the same train command again to finish it")
     raise FormatError(f"{path}: this folder holds no run; name a graph file, or the folder of a run")
+
+
+def run_config(folder: Path) -> dict[str, int]:
+    """The sizes of the network that the run in ``folder`` trained; read without PyTorch.
+
+    Raises:
+        RunError: The file is damaged.
+    """
+    from graphtask.errors import RunError
+
+    path = folder / CONFIG
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        return {name: int(config[name]) for name in ("channels", "in_channels", "num_classes")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{path}: cannot be read ({error}); delete the folder and train again") from error
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Say in the message of an error which file it is about, unless it says so already."""
+    from graphtask.errors import GraphtaskError
+
+    try:
+        yield
+    except GraphtaskError as error:
+        if str(path) in str(error):
+            raise
+        raise type(error)(f"{path}: {error}") from error
 
 
 def expand(paths: Iterable[Path]) -> list[Source]:

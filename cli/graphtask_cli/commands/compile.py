@@ -8,6 +8,7 @@ import click
 
 from graphtask_cli.options import examples, format_option, join_option, out_option, stages_option
 from graphtask_cli.output import note, show
+from graphtask_cli.sources import graph_path, is_run, run_config
 
 if TYPE_CHECKING:
     import igraph
@@ -22,15 +23,15 @@ _CHANNELS = 11
         "graphtask compile full.graphml --budget 853018 -o net.pt2",
     )
 )
-@click.argument("graph_file", type=click.Path(path_type=Path), metavar="GRAPH")
+@click.argument("graph_file", type=click.Path(path_type=Path), metavar="GRAPH|RUN")
 @click.option(
     "--channels",
     type=int,
-    help=f"Channels of stage 0; stage s has 2^s times as many.  [default: {_CHANNELS}]",
+    help=f"Channels of stage 0; stage s has 2^s times as many.  [default: {_CHANNELS}, or the run's]",
 )
 @click.option("--budget", type=int, help="Choose the channels whose parameter count is nearest to this.")
-@click.option("--in-channels", type=int, default=3, show_default=True, help="Channels of the images.")
-@click.option("--num-classes", type=int, default=10, show_default=True, help="Number of classes.")
+@click.option("--in-channels", type=int, help="Channels of the images.  [default: 3, or the run's]")
+@click.option("--num-classes", type=int, help="Number of classes.  [default: 10, or the run's]")
 @click.option(
     "--size", type=int, default=32, show_default=True, help="Height and width of the images, in pixels."
 )
@@ -43,8 +44,8 @@ def compile(  # noqa: A001 - the word the field uses
     *,
     channels: int | None,
     budget: int | None,
-    in_channels: int,
-    num_classes: int,
+    in_channels: int | None,
+    num_classes: int | None,
     size: int,
     stages: int | Sequence[int] | None,
     join: bool,
@@ -53,23 +54,34 @@ def compile(  # noqa: A001 - the word the field uses
 ) -> None:
     """Print the size of the network of a graph; write it to a file with -o.
 
-    Counting needs no PyTorch. The network that -o writes has new parameters; edges with trained weights keep them.
+    Counting needs no PyTorch. The network of a run is the trained one, unless other channels or classes are asked
+    for; that of a graph is new, but edges that have trained weights keep them.
     """
     import graphtask as gt
 
     if channels is not None and budget is not None:
         raise click.UsageError("--channels and --budget exclude each other; give one of them")
-    graph = gt.read(graph_file, stages=stages, join=join)
-    shape: dict[str, Any] = {"in_channels": in_channels, "num_classes": num_classes}
+    graph = gt.read(graph_path(graph_file), stages=stages, join=join)
+    known = run_config(graph_file) if is_run(graph_file) else {}
+    trained = bool(known) and channels is budget is in_channels is num_classes is None
+    n_in = known.get("in_channels", 3) if in_channels is None else in_channels
+    n_out = known.get("num_classes", 10) if num_classes is None else num_classes
     if budget is not None:
-        channels = gt.fit_channels(graph, budget=budget, **shape)
-    channels = _CHANNELS if channels is None else channels
-    record = _record(graph, channels=channels, size=size, **shape)
+        channels = gt.fit_channels(graph, budget=budget, in_channels=n_in, num_classes=n_out)
+    elif channels is None:
+        channels = known.get("channels", _CHANNELS)
+    record = _record(graph, channels=channels, size=size, in_channels=n_in, num_classes=n_out)
     if out is not None:
         from graphtask.compiler.export import export_program
 
-        export_program(gt.compile(graph, channels=channels, **shape), out, size=size)
-        note(f"wrote {out}; torch.export.load({str(out)!r}).module()(images) runs it")
+        net = (
+            gt.open_run(graph_file).module()
+            if trained
+            else gt.compile(graph, channels=channels, in_channels=n_in, num_classes=n_out)
+        )
+        export_program(net, out, size=size)
+        what = "the trained network" if trained else "the network"
+        note(f"wrote {what} to {out}; torch.export.load({str(out)!r}).module()(images) runs it")
     show([record], form=form)
 
 

@@ -100,12 +100,12 @@ def _print_results(outcomes: list[Outcome], out: Path) -> None:
     import graphtask as gt
 
     table = gt.measure_all([outcome.pruned for outcome in outcomes], channels=CHANNELS)
-    records = [
+    records: list[dict[str, Any]] = [
         {
             "graph": outcome.name,
             "accuracy_trained": outcome.trained_accuracy,
             "accuracy_pruned": outcome.pruned_accuracy,
-            **row,
+            **{str(name): value for name, value in row.items()},
         }
         for outcome, row in zip(outcomes, table.to_dict("records"), strict=True)
     ]

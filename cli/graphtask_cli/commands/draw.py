@@ -7,7 +7,7 @@ import click
 
 from graphtask_cli.options import examples, join_option, stages_option, threshold_option
 from graphtask_cli.output import progress
-from graphtask_cli.sources import Source, expand
+from graphtask_cli.sources import Source, expand, named
 
 _SUFFIXES = ("svg", "pdf", "png")
 
@@ -72,7 +72,9 @@ def draw(
             graph = gt.read(source.path, stages=stages, join=join)
             target = _target(source, out, suffix)
             target.parent.mkdir(parents=True, exist_ok=True)
-            click.echo(gt.save_figure(gt.draw(graph, threshold=threshold, title=title), target))
+            with named(source.path):
+                figure = gt.draw(graph, threshold=threshold, title=title)
+            click.echo(gt.save_figure(figure, target))
             if source.run is not None:
                 _draw_training(source.run, target, 0.006 if threshold is None else threshold)
 

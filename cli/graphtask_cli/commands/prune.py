@@ -8,7 +8,7 @@ import click
 
 from graphtask_cli.options import device_option, examples, format_option, out_option, threshold_option
 from graphtask_cli.output import note, show
-from graphtask_cli.sources import graph_path, is_run
+from graphtask_cli.sources import graph_path, is_run, named
 
 if TYPE_CHECKING:
     import igraph
@@ -42,8 +42,9 @@ def prune(source: Path, *, threshold: float, out: Path | None, parity: bool, dev
     if parity and not is_run(source):
         raise click.UsageError(f"--parity needs the folder of a run, and {source} is none")
     graph = gt.read(graph_path(source))
-    pruned = gt.prune(graph, threshold=threshold)
-    record = _record(graph, pruned, threshold=threshold)
+    with named(source):
+        pruned = gt.prune(graph, threshold=threshold)
+        record = _record(graph, pruned, threshold=threshold)
     if out is not None:
         gt.write(pruned, out)
         note(f"wrote {out}")

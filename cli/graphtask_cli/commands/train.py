@@ -149,7 +149,8 @@ def train(
 
 def _report(run: "Run", folder: Path, threshold: float) -> str:
     last = run.metrics.iloc[-1]
-    files = [f"  {folder / name}  {text}" for name, text in _FILES.items()]
+    width = max(map(len, _FILES))
+    files = [f"  {name:<{width}}  {text}" for name, text in _FILES.items()]
     outcome = (
         f"{folder}: test accuracy {last['test_accuracy']:.2%} after {int(last['epoch'])} epochs, "
         f"{int(last['live_edges']):,} of {run.graph.ecount():,} edges live at {threshold:g}"
