@@ -28,6 +28,7 @@ def test_the_count_is_that_of_the_compiled_module(graph, sizes):
     assert gt.count_parameters(graph, **sizes) == trainable
 
 
+@settings(max_examples=50, deadline=None)
 @given(
     staged_dags(max_nodes=10, max_stage=4), st.integers(1, 300), small["in_channels"], small["num_classes"]
 )
@@ -37,6 +38,7 @@ def test_a_count_as_budget_gives_its_channels_back(graph, channels, in_channels,
     assert gt.fit_channels(graph, budget=budget, **sizes) == channels
 
 
+@settings(max_examples=40, deadline=None)
 @given(staged_dags(), st.integers(1, 200_000), small["in_channels"], small["num_classes"])
 def test_no_other_channels_come_nearer_to_the_budget(graph, budget, in_channels, num_classes):
     sizes = {"in_channels": in_channels, "num_classes": num_classes}

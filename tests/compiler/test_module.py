@@ -267,6 +267,16 @@ def test_the_seed_decides_and_the_global_generator_is_left_alone(diamond):
     assert not torch.equal(first.node("n0").conv3x3.weight, third.node("n0").conv3x3.weight)
 
 
+def test_the_generators_of_accelerators_are_left_alone(diamond, monkeypatch):
+    def touched(*_):
+        raise AssertionError
+
+    for backend in (torch.cuda, torch.mps, torch.xpu):
+        for name in ("manual_seed", "manual_seed_all"):
+            monkeypatch.setattr(backend, name, touched, raising=False)
+    gt.compile(diamond, channels=2, seed=3)
+
+
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda module: pickle.loads(pickle.dumps(module))])
 def test_a_copy_computes_the_same_and_shares_nothing(net, copied):
     images = torch.randn(4, 3, 8, 8)

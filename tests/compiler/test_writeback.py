@@ -61,6 +61,7 @@ def test_every_edge_carries_its_raw_value_and_its_magnitude(dtype):
     assert trained.es["weight"] == pytest.approx([abs(math.tanh(w)) for w in trained.es["w"]], rel=tolerance)
 
 
+@settings(max_examples=25, deadline=None)
 @given(staged_dags(), st.randoms(use_true_random=False))
 def test_edges_are_matched_by_the_names_of_their_ends(graph, random):
     module = randomised(gt.compile(graph, channels=1), 1)
