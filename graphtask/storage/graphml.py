@@ -236,7 +236,7 @@ def _check_readable(graph: igraph.Graph, n_bytes: int, *, n_cells: int) -> None:
         raise GraphError(
             f"the graph takes {n_bytes:,} bytes as GraphML; files over {MAX_BYTES:,} are not read back"
         )
-    check_size(graph.vcount(), graph.ecount(), n_cells=n_cells)
+    check_size(graph.vcount(), graph.ecount(), n_cells=n_cells, n_bytes=n_bytes)
 
 
 def _chunks(path: str | os.PathLike[str]) -> Iterator[bytes]:

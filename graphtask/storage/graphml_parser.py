@@ -4,6 +4,7 @@ Document types (and with them every entity) are refused, and every quantity that
 that memory stays within a small multiple of the file's size, and time is linear in it.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -24,7 +25,7 @@ _MAX_DEPTH = 64
 _MAX_KEYS = 10_000
 _MAX_NODES = 2_000_000
 _MAX_EDGES = 8_000_000
-_MAX_CELLS = 50_000_000  # values that the graph's attributes have room for, present or not
+_MAX_CELLS = 2_000_000  # values that attributes have room for, present or not; and one more for each byte
 
 # What an open element is to us.
 _DOCUMENT, _ROOT, _GRAPH, _NODE, _EDGE = "document", "graphml", "graph", "node", "edge"
@@ -33,6 +34,7 @@ _DRAWING, _LABEL, _SKIPPED = "drawing", "label", "skipped"
 
 _WITH_TEXT = frozenset({_DATA, _DEFAULT, _DRAWING, _LABEL, _SKIPPED})
 
+_ENCODINGS = re.compile(r"utf-?8|utf-?16(le|be)?|(us-)?ascii|iso-8859-\d+|windows-125\d", re.IGNORECASE)
 _SHOWN = 40  # characters of a name in a message
 _DIRECTED = {"directed": "true", "undirected": "false"}
 _TRUE = {"true", "1"}
@@ -42,8 +44,14 @@ _Attributes = dict[str, str]
 _Opener = Callable[[_Attributes], str]
 
 
-def check_size(n_nodes: int, n_edges: int, *, n_cells: int) -> None:
+def check_size(n_nodes: int, n_edges: int, *, n_cells: int, n_bytes: int) -> None:
     """Raise unless a graph of this size is read.
+
+    Args:
+        n_nodes: Number of nodes.
+        n_edges: Number of edges.
+        n_cells: Number of values that its attributes have room for: elements times attributes.
+        n_bytes: Size of the file; a small one may not ask for much memory.
 
     Raises:
         FormatError: There are too many nodes, edges, or values.
@@ -51,7 +59,7 @@ def check_size(n_nodes: int, n_edges: int, *, n_cells: int) -> None:
     for count, limit, what in (
         (n_nodes, _MAX_NODES, "nodes"),
         (n_edges, _MAX_EDGES, "edges"),
-        (n_cells, _MAX_CELLS, "attribute values"),
+        (n_cells, _MAX_CELLS + n_bytes, "attribute values, present or absent"),
     ):
         if count > limit:
             raise FormatError(f"the graph has more than {limit:,} {what}; graphs of that size are not read")
@@ -103,8 +111,8 @@ class GraphmlParser:
             FormatError: It is not XML, not GraphML, or not safe; the message names the line.
             GraphError: The graph is undirected.
         """
-        self._parse(chunk, is_final=False)
         self._n_bytes += len(chunk)
+        self._parse(chunk, is_final=False)
         if self._n_bytes - max(self._parser.CurrentByteIndex, 0) > _MAX_TAG:
             self._refuse(f"a tag or a comment is longer than {_MAX_TAG:,} bytes")
 
@@ -139,6 +147,7 @@ class GraphmlParser:
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._text.append
+        parser.XmlDeclHandler = self._check_declaration
         parser.StartDoctypeDeclHandler = self._refuse_doctype
         parser.EntityDeclHandler = self._refuse_doctype
         return parser
@@ -169,6 +178,11 @@ class GraphmlParser:
             self._key.default = self._taken_value()
         elif self._text:
             self._leave_text(role)
+
+    def _check_declaration(self, _version: str, encoding: str | None, _standalone: int) -> None:
+        # Python would try any codec of that name, even those that are no encodings of text.
+        if encoding is not None and not _ENCODINGS.fullmatch(encoding):
+            self._refuse(f"has the encoding {one_line(encoding)}, which is not read; store it as UTF-8")
 
     def _refuse_doctype(self, *_: object) -> NoReturn:
         self._refuse("has a document type or an entity (DOCTYPE, ENTITY), which are not read; remove it")
@@ -334,7 +348,7 @@ class GraphmlParser:
         if missing < 0:
             self._refuse(f"a {self._owner} has two values of attribute {key.name!r}")
         self._n_padded += missing
-        check_size(0, 0, n_cells=self._n_padded)
+        check_size(0, 0, n_cells=self._n_padded, n_bytes=self._n_bytes)
         values.extend([None] * missing)
 
     # Text ------------------------------------------------------------------------------------------------------
@@ -379,7 +393,7 @@ class GraphmlParser:
             for scope, values in key.values.items()
             if values or key.has_default or self.is_ours
         ]
-        check_size(counts[_NODE], counts[_EDGE], n_cells=sum(used))
+        check_size(counts[_NODE], counts[_EDGE], n_cells=sum(used), n_bytes=self._n_bytes)
 
     def _with_labels(self, scope: str, found: dict[str, list[Any]], n_elements: int) -> dict[str, list[Any]]:
         labels = self._labels[scope]
