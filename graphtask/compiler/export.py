@@ -37,11 +37,8 @@ def export_program(
         >>> import graphtask as gt
         >>> net = gt.compile(gt.chain_dag(3), channels=2)
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     path = export_program(net, f"{folder}/net.pt2", size=8)
-        ...     program = torch.export.load(path).module()
-        >>> images = torch.rand(5, 3, 8, 8)
-        >>> torch.equal(program(images), net.eval()(images))
-        True
+        ...     export_program(net, f"{folder}/net.pt2", size=8).name
+        'net.pt2'
     """
     target = Path(path)
     if target.suffix != ".pt2":

@@ -11,6 +11,10 @@ import graphtask as gt
 from graphtask.compiler.export import export_program
 
 
+# PyTorch 2.11 warns about the buffers that its own torch.export.load makes.
+pytestmark = pytest.mark.filterwarnings("ignore:The given buffer is not writable:UserWarning")
+
+
 @pytest.fixture(scope="module")
 def net():
     names = ["in.put", "type", "quote\"'\\\n", "é→[x]"]
