@@ -4,6 +4,7 @@ One convolution/BN pair from ``a`` to ``b`` channels, BN(Conv3×3) + BN(Conv1×1
 9ab + ab + 4b parameters. With ``C·2^s`` channels in stage s, the sum over all blocks is quadratic in C.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -64,12 +65,20 @@ def polynomial_of(
 def _blocks(edges: IntArray, stage: IntArray) -> Iterator[tuple[int, int, int]]:
     """Stage before, stage after, and number of blocks: one per node, and one per node and later stage it feeds."""
     levels, level = np.unique(stage, return_inverse=True)
-    source, target = edges[:, 0], level[edges[:, 1]]
-    across = level[source] != target
-    reduces = np.unique(source[across] * len(levels) + target[across])
-    pairs = np.concatenate(
-        [level * len(levels) + level, level[reduces // len(levels)] * len(levels) + reduces % len(levels)]
-    )
-    for pair, n_blocks in zip(*np.unique(pairs, return_counts=True), strict=True):
-        before, after = divmod(int(pair), len(levels))
-        yield int(levels[before]), int(levels[after]), int(n_blocks)
+    n_levels = len(levels)
+    source, target = level[edges[:, 0]], level[edges[:, 1]]
+    across = source != target
+    feeds = _distinct(edges[across, 0] * n_levels + target[across], len(stage) * n_levels)
+    before = np.concatenate([level, level[feeds // n_levels]])
+    after = np.concatenate([level, feeds % n_levels])
+    for pair, n_blocks in Counter((before * n_levels + after).tolist()).items():
+        yield int(levels[pair // n_levels]), int(levels[pair % n_levels]), n_blocks
+
+
+def _distinct(keys: IntArray, n_possible: int) -> IntArray:
+    """The distinct keys below ``n_possible``: marked in a table if that is not much longer than the keys."""
+    if n_possible > 8 * len(keys) + 4096:
+        return np.unique(keys)
+    seen = np.zeros(n_possible, dtype=np.bool_)
+    seen[keys] = True
+    return np.flatnonzero(seen)

@@ -1,0 +1,1 @@
+"""Measuring graphs: the metrics as data (`registry`), what they share (`view`), and rows of them (`table`)."""

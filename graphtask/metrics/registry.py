@@ -1,0 +1,400 @@
+"""The metrics as data: what each is called, means, costs and comes from. The one place that knows the columns."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from graphtask.errors import ArgumentError
+from graphtask.metrics import communicability, connectivity, layout, paths, size
+from graphtask.metrics.view import GraphView, Options, UndefinedMetricError
+
+Value = float | int | bool | str
+
+STAGE_SUFFIX = "_stage_k"
+LARGE = (
+    2_000  # nodes beyond which a metric whose cost grows faster than the edges has to be asked for by name
+)
+
+_PAPER = "Janik & Nowak, Connectivity properties of neural networks under performance-resources trade-off"
+_AUTHORS = "Nowak & Janik, arXiv:2002.08104"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One metric.
+
+    Example:
+        >>> density = Metric(
+        ...     name="density", compute=lambda view: view.graph.density(), formula="m/(n(n − 1))"
+        ... )
+        >>> density.column
+        'density'
+    """
+
+    name: str
+    """What it is selected by; of a metric per stage it ends in ``_stage_k``."""
+    compute: Callable[..., Value]
+    """Its value for a `GraphView`; of a metric per stage, for a view and a stage. Raises `UndefinedMetricError`."""
+    formula: str
+    """Its definition in one line."""
+    low: float = -math.inf
+    """Smallest possible value."""
+    high: float = math.inf
+    """Largest possible value."""
+    meaning: str = ""
+    """What a larger value says."""
+    reads_weights: bool = False
+    """Whether it depends on the weights of the edges."""
+    defined_when: str = "always"
+    """The graphs that have it."""
+    cost: str = ""
+    """Time, in nodes n and edges m."""
+    source: str = ""
+    """Where the definition comes from."""
+    sets: tuple[str, ...] = ()
+    """Named selections that it belongs to."""
+    kind: Literal["number", "count", "flag", "text"] = "number"
+    """What its values are."""
+    max_nodes: int | None = None
+    """Beyond this many nodes it is computed only if asked for by name."""
+    order_dependent: bool = False
+    """Whether it may change when the vertices are numbered in another topological order."""
+
+    @cached_property
+    def per_stage(self) -> bool:
+        """Whether it has one column for every stage."""
+        return self.name.endswith(STAGE_SUFFIX)
+
+    @cached_property
+    def column(self) -> str:
+        """Its column, or what its columns start with."""
+        return self.name.removesuffix("k") if self.per_stage else self.name
+
+    def columns(self, stages: Iterable[int]) -> dict[str, int | None]:
+        """Its columns in a table of graphs with these stages, and the stage of each (none for the whole graph)."""
+        return {f"{self.column}{stage}": stage for stage in stages} if self.per_stage else {self.column: None}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The metrics that a table shall have."""
+
+    metrics: tuple[Metric, ...]
+    by_name: bool
+    """Whether each was asked for by name, so that none is skipped because of its cost."""
+
+    @property
+    def per_stage(self) -> bool:
+        """Whether the columns depend on the stages of the graphs."""
+        return any(metric.per_stage for metric in self.metrics)
+
+    def columns(self, stages: Iterable[int]) -> list[str]:
+        """The columns of the table, before ``undefined``."""
+        ordered = sorted(stages)
+        return [column for metric in self.metrics for column in metric.columns(ordered)]
+
+
+def q1d(view: GraphView) -> bool:
+    """Whether a graph is quasi-one-dimensional: `pca_elongation` > 0.25 and `edge_connectivity` > 1."""
+    return layout.pca_elongation(view) > 0.25 and connectivity.edge_connectivity(view) > 1
+
+
+_CONNECTED = "a DAG with one input and one output"
+
+_BUILT_IN = (
+    Metric(
+        name="sparsity",
+        compute=size.sparsity,
+        formula="1 − m/m0, m0 edges of the initial graph",
+        high=1.0,
+        meaning="fewer connections are left; negative if the graph has grown",
+        defined_when="the provenance says how many edges the initial graph had",
+        cost="O(1)",
+        source=_PAPER,
+        sets=("paper",),
+    ),
+    Metric(
+        name="sparsity_stage_k",
+        compute=size.sparsity_of_stage,
+        formula="1 − m/m0 over the edges with both ends in stage k",
+        high=1.0,
+        meaning="fewer connections are left inside the stage",
+        defined_when="the provenance says how many edges the stage had, and it had some",
+        cost="O(m)",
+        source=_PAPER,
+        sets=("paper",),
+    ),
+    Metric(
+        name="nodes",
+        compute=size.nodes,
+        formula="n",
+        low=0,
+        meaning="more nodes",
+        cost="O(1)",
+        source=_PAPER,
+        sets=("paper",),
+        kind="count",
+    ),
+    Metric(
+        name="nodes_stage_k",
+        compute=size.nodes_of_stage,
+        formula="number of nodes in stage k",
+        low=0,
+        meaning="more nodes in the stage",
+        defined_when="every vertex has a stage",
+        cost="O(n)",
+        source=_PAPER,
+        sets=("paper",),
+        kind="count",
+    ),
+    Metric(
+        name="edges",
+        compute=size.edges,
+        formula="m",
+        low=0,
+        meaning="more connections",
+        cost="O(1)",
+        source=_PAPER,
+        sets=("paper",),
+        kind="count",
+    ),
+    Metric(
+        name="parameters",
+        compute=size.parameters,
+        formula="trainable parameters of the compiled network, a polynomial in its channels",
+        low=0,
+        meaning="a larger network",
+        defined_when=f"the channels are given or in the provenance; {_CONNECTED}; stages never fall along an edge",
+        cost="O(m log m)",
+        source=_PAPER,
+        sets=("paper",),
+        kind="count",
+    ),
+    Metric(
+        name="log_paths",
+        compute=paths.log_paths,
+        formula="ln of the number of paths from the input to the output",
+        low=0.0,
+        meaning="more ways through the network",
+        defined_when=f"{_CONNECTED}; −inf without edges",
+        cost="O(m)",
+        source=_PAPER,
+        sets=("paper",),
+    ),
+    Metric(
+        name="mean_path",
+        compute=paths.mean_path,
+        formula="mean number of edges over all paths from the input to the output",
+        low=0.0,
+        meaning="a deeper network",
+        defined_when=_CONNECTED,
+        cost="O(m)",
+        source=_PAPER,
+        sets=("paper",),
+    ),
+    Metric(
+        name="std_path",
+        compute=paths.std_path,
+        formula="standard deviation (population) of the number of edges over all paths",
+        low=0.0,
+        meaning="paths of more different lengths",
+        defined_when=_CONNECTED,
+        cost="O(m)",
+        source=_AUTHORS,
+        sets=("paper",),
+    ),
+    Metric(
+        name="min_path",
+        compute=paths.min_path,
+        formula="number of edges of the shortest path from the input to the output",
+        low=0,
+        meaning="no shortcut",
+        defined_when=_CONNECTED,
+        cost="O(m)",
+        source=_AUTHORS,
+        sets=("paper",),
+        kind="count",
+    ),
+    Metric(
+        name="max_path",
+        compute=paths.max_path,
+        formula="number of edges of the longest path from the input to the output",
+        low=0,
+        meaning="a deeper network",
+        defined_when=_CONNECTED,
+        cost="O(m)",
+        source=_PAPER,
+        sets=("paper",),
+        kind="count",
+    ),
+    Metric(
+        name="ln_communicability",
+        compute=communicability.ln_communicability,
+        formula="ln [exp(A + Aᵀ)]_uv, u the input, v the output",
+        meaning="more and shorter walks between input and output, edges taken in both directions",
+        defined_when=f"{_CONNECTED}; −inf without edges",
+        cost="O(m·(r + max_path)), r the spectral radius",
+        source="Estrada & Hatano, Phys. Rev. E 77, 036111 (2008)",
+        sets=("paper",),
+        max_nodes=LARGE,
+    ),
+    Metric(
+        name="ln_communicability_directed",
+        compute=communicability.ln_communicability_directed,
+        formula="ln [exp(A)]_uv: paths of length k weighted by 1/k!",
+        meaning="more and shorter paths from input to output",
+        defined_when=f"{_CONNECTED}; −inf without edges",
+        cost="O(m·max_path)",
+        source="Estrada & Hatano, Phys. Rev. E 77, 036111 (2008)",
+        sets=("paper",),
+        max_nodes=LARGE,
+    ),
+    Metric(
+        name="edge_connectivity",
+        compute=connectivity.edge_connectivity,
+        formula="least number of edges whose removal cuts the output off from the input (directed)",
+        low=0,
+        meaning="more paths that share no edge",
+        defined_when=f"{_CONNECTED} that are not the same; 0 without edges",
+        cost="one maximum flow",
+        source=_PAPER,
+        sets=("paper",),
+        kind="count",
+    ),
+    Metric(
+        name="mean_degree",
+        compute=size.mean_degree,
+        formula="2m/n",
+        low=0.0,
+        meaning="denser",
+        defined_when="the graph has nodes",
+        cost="O(1)",
+        source=_PAPER,
+        sets=("paper",),
+    ),
+    Metric(
+        name="pca_elongation",
+        compute=layout.pca_elongation,
+        formula="2·(V1 − 0.5), V1 the share of variance on the first principal axis of the Kamada-Kawai layout",
+        low=0.0,
+        high=1.0,
+        meaning="more like a line; 0 is as wide as long",
+        defined_when="a connected DAG with at least two nodes",
+        cost="O(n²) a step of the optimiser",
+        source=f"{_PAPER}; layout as in networkx",
+        sets=("paper",),
+        max_nodes=LARGE,
+        order_dependent=True,
+    ),
+    Metric(
+        name="pca_elongation_spread",
+        compute=layout.pca_elongation_spread,
+        formula="standard deviation (sample) of pca_elongation over the starts of the layout",
+        low=0.0,
+        meaning="a less certain pca_elongation",
+        defined_when="pca_elongation is, and the layout has several starts",
+        cost="O(n²) a step of the optimiser",
+        max_nodes=LARGE,
+        order_dependent=True,
+    ),
+    Metric(
+        name="q1d",
+        compute=q1d,
+        formula="pca_elongation > 0.25 and edge_connectivity > 1",
+        low=0,
+        high=1,
+        meaning="quasi-one-dimensional",
+        defined_when="pca_elongation and edge_connectivity are",
+        cost="that of pca_elongation",
+        source=_PAPER,
+        sets=("paper",),
+        kind="flag",
+        max_nodes=LARGE,
+        order_dependent=True,
+    ),
+)
+
+_METRICS: dict[str, Metric] = {metric.name: metric for metric in _BUILT_IN}
+
+
+def all_metrics() -> list[Metric]:
+    """Every metric known, in the order of the columns."""
+    return list(_METRICS.values())
+
+
+def register(metric: Metric) -> None:
+    """Make a metric known, so that it can be selected by its name and by its sets.
+
+    Raises:
+        ArgumentError: Its name is taken, or would give two columns the same name.
+
+    Example:
+        >>> import graphtask as gt
+        >>> register(
+        ...     Metric(name="density", compute=lambda view: view.graph.density(), formula="m/(n(n − 1))")
+        ... )
+        >>> gt.measure(gt.full_dag(4), metrics=["density"])
+        {'density': 0.5, 'undefined': ''}
+        >>> unregister("density")
+    """
+    if metric.name in _METRICS or metric.name in metric_sets() or metric.name == "undefined":
+        raise ArgumentError(f"{metric.name!r} is taken; give the metric a name of its own")
+    _METRICS[metric.name] = metric
+
+
+def unregister(name: str) -> None:
+    """Forget a metric.
+
+    Raises:
+        ArgumentError: There is no metric of this name.
+    """
+    if name not in _METRICS:
+        raise ArgumentError(f"there is no metric {name!r} to forget")
+    del _METRICS[name]
+
+
+def metric_sets() -> list[str]:
+    """The names of the sets of metrics."""
+    return sorted({name for metric in _METRICS.values() for name in metric.sets})
+
+
+def select(metrics: str | Sequence[str], *, options: Options) -> Selection:
+    """The metrics that ``metrics`` names: a set, or names of metrics, in the order given.
+
+    Raises:
+        ArgumentError: A name is unknown.
+    """
+    if isinstance(metrics, str) and metrics in metric_sets():
+        chosen = [metric for metric in _METRICS.values() if metrics in metric.sets]
+        return Selection(tuple(_with_spread(chosen, options)), by_name=False)
+    names = [metrics] if isinstance(metrics, str) else list(dict.fromkeys(metrics))
+    unknown = [name for name in names if name not in _METRICS]
+    if unknown:
+        known = ", ".join([*metric_sets(), *_METRICS])
+        raise ArgumentError(f"there is no metric {unknown[0]!r}; there are {known}")
+    return Selection(tuple(_with_spread([_METRICS[name] for name in names], options)), by_name=True)
+
+
+def evaluate(metric: Metric, view: GraphView, stage: int | None = None) -> tuple[Value, str]:
+    """The value of a metric (at a stage), and why it is not defined, if so; an error in it is a reason, too."""
+    if metric.max_nodes is not None and view.n_nodes > metric.max_nodes and not view.patient:
+        return math.nan, f"skipped beyond {metric.max_nodes} nodes; ask for it by name"
+    try:
+        value = metric.compute(view) if stage is None else metric.compute(view, stage)
+    except UndefinedMetricError as error:
+        return error.value, error.reason
+    except Exception as error:  # noqa: BLE001  one metric of one graph never takes a batch down
+        return math.nan, f"{type(error).__name__}: {error}"
+    if isinstance(value, float) and not math.isfinite(value):
+        return value, "the computation gave no finite number"
+    return value, ""
+
+
+def _with_spread(chosen: list[Metric], options: Options) -> Iterable[Metric]:
+    spread = _METRICS["pca_elongation_spread"]
+    for metric in chosen:
+        yield metric
+        if metric.name == "pca_elongation" and options.layout_starts > 1 and spread not in chosen:
+            yield spread

@@ -1,0 +1,111 @@
+"""How large a graph is, and how much smaller than the one it came from."""
+
+import math
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from graphtask.metrics.view import GraphView, UndefinedMetricError
+from graphtask.parameters import polynomial_of
+
+_MAX_STAGE = 48  # channels double with every stage
+
+
+def sparsity(view: GraphView) -> float:
+    """1 − m/m0: the share of the edges of the initial graph that are gone.
+
+    Example:
+        >>> import graphtask as gt
+        >>> graph = gt.full_dag(5)
+        >>> graph.delete_edges([(0, 4)])
+        >>> gt.measure(graph)["sparsity"]
+        0.1
+    """
+    return _share_gone(view.n_edges, view.initial.get("edges"))
+
+
+def sparsity_of_stage(view: GraphView, stage: int) -> float:
+    """1 − m/m0 of the edges that have both ends in ``stage``."""
+    per_stage = view.initial.get("edges_per_stage")
+    if not isinstance(per_stage, list | tuple) or stage >= len(per_stage):
+        raise UndefinedMetricError("the provenance does not say how many edges this stage had")
+    return _share_gone(view.once(_edges_per_stage)[stage], per_stage[stage])
+
+
+def nodes(view: GraphView) -> int:
+    """n, the number of nodes."""
+    return view.n_nodes
+
+
+def nodes_of_stage(view: GraphView, stage: int) -> int:
+    """The number of nodes in ``stage``."""
+    return view.once(_nodes_per_stage)[stage]
+
+
+def edges(view: GraphView) -> int:
+    """m, the number of edges."""
+    return view.n_edges
+
+
+def mean_degree(view: GraphView) -> float:
+    """2m/n, the mean number of edges at a node."""
+    if view.n_nodes == 0:
+        raise UndefinedMetricError("the graph has no nodes")
+    return 2 * view.n_edges / view.n_nodes
+
+
+def parameters(view: GraphView) -> int:
+    """Trainable parameters of the compiled network; see `graphtask.parameters`."""
+    channels = _setting(view, "channels")
+    if channels is None:
+        raise UndefinedMetricError("channels not given")
+    in_channels, num_classes = _setting(view, "in_channels"), _setting(view, "num_classes")
+    view.once(_require_stages)
+    polynomial = polynomial_of(
+        view.edges,
+        view.stage,
+        in_channels=3 if in_channels is None else in_channels,
+        num_classes=10 if num_classes is None else num_classes,
+    )
+    return polynomial.at(channels)
+
+
+def _share_gone(now: int, before: Any) -> float:
+    if isinstance(before, bool) or not isinstance(before, int | float) or not math.isfinite(before):
+        raise UndefinedMetricError("the provenance does not say how many edges the initial graph had")
+    if before <= 0:
+        raise UndefinedMetricError("the initial graph had no edges here")
+    return (before - now) / before
+
+
+def _nodes_per_stage(view: GraphView) -> Counter[int]:
+    return Counter(view.stage.tolist())
+
+
+def _edges_per_stage(view: GraphView) -> Counter[int]:
+    source, target = view.stage[view.edges[:, 0]], view.stage[view.edges[:, 1]]
+    return Counter(source[source == target].tolist())
+
+
+def _setting(view: GraphView, name: str) -> int | None:
+    value = getattr(view.options, name)
+    if value is None:
+        value = view.facts.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer) or not value >= 1:
+        raise UndefinedMetricError(f"{name} in the provenance is {value!r}")
+    if value != math.floor(value):
+        raise UndefinedMetricError(f"{name} in the provenance is {value!r}")
+    return int(value)
+
+
+def _require_stages(view: GraphView) -> None:
+    _ = view.ends
+    if bool((view.stage[view.edges[:, 0]] > view.stage[view.edges[:, 1]]).any()):
+        raise UndefinedMetricError("the stage falls along an edge")
+    if int(view.stage.max()) > _MAX_STAGE:
+        raise UndefinedMetricError(
+            f"stage {int(view.stage.max())} would have 2^{int(view.stage.max())} channels"
+        )

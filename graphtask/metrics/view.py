@@ -1,0 +1,236 @@
+"""What the metrics of one graph share, each worked out once: arrays, ends, order, and where the graph came from."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, NamedTuple, TypeVar
+
+import igraph
+import numpy as np
+import numpy.typing as npt
+
+from graphtask.errors import ArgumentError, GraphError
+from graphtask.graph import PROVENANCE, STAGE, IntArray, node_order
+
+FloatArray = npt.NDArray[np.float64]
+T = TypeVar("T")
+
+SMALL = 256  # nodes up to which dense matrices are the fastest way to count walks
+
+
+class UndefinedMetricError(Exception):
+    """Raised by a metric that a graph does not have; carries the value to show instead, and the reason."""
+
+    def __init__(self, reason: str, *, value: float = math.nan) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.value = value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What metrics may need to know besides the graph."""
+
+    channels: int | None = None
+    """Channels of stage 0; unknown: what the provenance of the graph says."""
+    in_channels: int | None = None
+    """Channels of the images; unknown: what the provenance says, or else 3."""
+    num_classes: int | None = None
+    """Outputs of the head; unknown: what the provenance says, or else 10."""
+    layout_starts: int = 1
+    """Starts of the layout; the first is the circle in node order, the others are shuffled circles."""
+    layout_seed: int = 0
+    """What the shuffled circles are drawn from."""
+
+    def __post_init__(self) -> None:
+        for name, low in (
+            ("channels", 1),
+            ("in_channels", 1),
+            ("num_classes", 1),
+            ("layout_starts", 1),
+            ("layout_seed", 0),
+        ):
+            value = getattr(self, name)
+            if value is not None and not (_is_whole(value) and value >= low):
+                raise ArgumentError(f"{name} is {value!r}; it has to be a whole number of at least {low}")
+
+
+class Ends(NamedTuple):
+    """The vertex indices of the one input and the one output."""
+
+    input: int
+    output: int
+
+
+class GraphView:
+    """One graph, read once.
+
+    Metrics are functions of a view. A metric reads what it needs from here, and shares its own intermediate
+    results with other metrics through `once`. Asking for something that the graph does not have raises
+    `UndefinedMetricError`, which the table turns into NaN and a reason. ``patient`` says whether a metric may take
+    as long as it needs, because it was asked for by name.
+    """
+
+    def __init__(self, graph: igraph.Graph, options: Options, *, patient: bool = True) -> None:
+        self.graph = graph
+        self.options = options
+        self.patient = patient
+        self.n_nodes: int = graph.vcount()
+        self.n_edges: int = graph.ecount()
+        self._known: dict[Callable[[GraphView], Any], Any] = {}
+
+    def once(self, function: Callable[["GraphView"], T]) -> T:
+        """``function(view)``, computed on the first call only; so is the error that says it is undefined."""
+        if function not in self._known:
+            try:
+                self._known[function] = function(self)
+            except UndefinedMetricError as error:
+                self._known[function] = error
+        known: T | UndefinedMetricError = self._known[function]
+        if isinstance(known, UndefinedMetricError):
+            raise UndefinedMetricError(known.reason, value=known.value)
+        return known
+
+    @property
+    def edges(self) -> IntArray:
+        """Source and target of every edge, of shape (edges, 2), in no particular order."""
+        return self.once(_edges)
+
+    @property
+    def ends(self) -> Ends:
+        """The one input and the one output of a directed acyclic graph."""
+        return self.once(_ends)
+
+    @property
+    def order(self) -> IntArray:
+        """Vertices in the topological order that everybody uses (`graphtask.graph.node_order`)."""
+        return self.once(_order)
+
+    @property
+    def stage(self) -> IntArray:
+        """The stage of every vertex."""
+        return self.once(_stage)
+
+    @property
+    def adjacency(self) -> FloatArray:
+        """A of shape (nodes, nodes): A[i, j] is the number of edges i → j."""
+        return self.once(_adjacency)
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """The provenance of the graph, to be read only."""
+        return self.once(_facts)
+
+    @property
+    def initial(self) -> Mapping[str, Any]:
+        """The sizes of the initial graph."""
+        initial = self.facts.get("initial")
+        if not isinstance(initial, Mapping):
+            raise UndefinedMetricError("the provenance does not say how large the initial graph was")
+        return initial
+
+    @property
+    def stages(self) -> list[int]:
+        """The stages that get columns: those of the initial graph if known, and those of the graph itself."""
+        return self.once(_stages)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _edges(view: GraphView) -> IntArray:
+    edges = np.empty((view.n_edges, 2), dtype=np.int64)
+    if view.n_edges < 8 * view.n_nodes or not view.graph.is_directed():
+        pairs = chain.from_iterable(view.graph.get_edgelist())
+        edges[:] = np.fromiter(pairs, dtype=np.int64, count=2 * view.n_edges).reshape(-1, 2)
+        return edges
+    # Of a dense graph, igraph gives lists of neighbours in half the time.
+    successors = view.graph.get_adjlist(mode="out")
+    edges[:, 0] = np.repeat(np.arange(view.n_nodes), list(map(len, successors)))
+    edges[:, 1] = np.fromiter(chain.from_iterable(successors), dtype=np.int64, count=view.n_edges)
+    return edges
+
+
+def _is_sorted(view: GraphView) -> bool:
+    return bool((view.edges[:, 0] < view.edges[:, 1]).all())
+
+
+def _require_dag(view: GraphView) -> None:
+    if not view.graph.is_directed():
+        raise UndefinedMetricError("the graph is undirected")
+    if not view.once(_is_sorted) and not view.graph.is_dag():
+        raise UndefinedMetricError("the graph has a cycle")
+
+
+def _ends(view: GraphView) -> Ends:
+    if view.n_nodes == 0:
+        raise UndefinedMetricError("the graph has no nodes")
+    view.once(_require_dag)
+    inputs = np.flatnonzero(np.bincount(view.edges[:, 1], minlength=view.n_nodes) == 0)
+    outputs = np.flatnonzero(np.bincount(view.edges[:, 0], minlength=view.n_nodes) == 0)
+    for ends, kind in ((inputs, "inputs"), (outputs, "outputs")):
+        if len(ends) > 1:
+            raise UndefinedMetricError(f"the graph has {len(ends)} {kind}")
+    return Ends(int(inputs[0]), int(outputs[0]))
+
+
+def _order(view: GraphView) -> IntArray:
+    view.once(_require_dag)
+    staged = STAGE in view.graph.vs.attributes()
+    try:
+        stage = view.stage if staged else np.zeros(view.n_nodes, dtype=np.int64)
+    except UndefinedMetricError:
+        graph = view.graph.copy()
+        del graph.vs[STAGE]
+        return np.asarray(node_order(graph), dtype=np.int64)
+    if view.once(_is_sorted) and bool((stage[1:] >= stage[:-1]).all()):
+        return np.arange(view.n_nodes)
+    try:
+        return np.asarray(node_order(view.graph), dtype=np.int64)
+    except GraphError as error:
+        raise UndefinedMetricError(str(error)) from error
+
+
+def _stage(view: GraphView) -> IntArray:
+    if STAGE not in view.graph.vs.attributes():
+        raise UndefinedMetricError("no vertex has a stage")
+    values = view.graph.vs[STAGE]
+    if set(map(type, values)) == {int} and min(values) >= 0 and max(values) < 2**53:
+        return np.array(values, dtype=np.int64)
+    try:
+        numbers = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        numbers = np.full(view.n_nodes, math.nan)
+    whole = (numbers >= 0) & (numbers < 2**53) & (numbers == np.floor(numbers))
+    if not whole.all():
+        index = int(np.flatnonzero(~whole)[0])
+        raise UndefinedMetricError(f"the stage of vertex {index} is {values[index]!r}")
+    return numbers.astype(np.int64)
+
+
+def _adjacency(view: GraphView) -> FloatArray:
+    n = view.n_nodes
+    keys = view.edges[:, 0] * n + view.edges[:, 1]
+    return np.bincount(keys, minlength=n * n).reshape(n, n).astype(np.float64)
+
+
+def _facts(view: GraphView) -> Mapping[str, Any]:
+    if PROVENANCE not in view.graph.attributes():
+        return {}
+    known = view.graph[PROVENANCE]
+    return known if isinstance(known, Mapping) else {}
+
+
+def _stages(view: GraphView) -> list[int]:
+    try:
+        per_stage = view.initial.get("nodes_per_stage")
+    except UndefinedMetricError:
+        per_stage = None
+    stages = set(range(len(per_stage))) if isinstance(per_stage, list | tuple) else set()
+    try:
+        stages.update(view.stage.tolist())
+    except UndefinedMetricError:
+        return sorted(stages)
+    return sorted(stages)
