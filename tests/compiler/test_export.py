@@ -10,7 +10,6 @@ from helpers import staged
 import graphtask as gt
 from graphtask.compiler.export import export_program
 
-
 # PyTorch 2.11 warns about the buffers that its own torch.export.load makes.
 pytestmark = pytest.mark.filterwarnings("ignore:The given buffer is not writable:UserWarning")
 
