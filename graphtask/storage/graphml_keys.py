@@ -9,6 +9,8 @@ from graphtask.storage.values import from_json, one_line
 
 GRAPHTASK = "urn:graphtask:graphml"
 
+DRAWING = "drawing"
+
 _ABSENT = object()
 
 
@@ -18,11 +20,10 @@ class Key:
 
     Attributes:
         name: Name of the attribute.
-        kind: Its type, as the file calls it.
+        kind: Its type, as the file calls it; `DRAWING` for drawings of yEd, of which only labels are read.
         convert: Makes a value of its text; raises ValueError.
         values: A list for each kind of element ("graph", "node", "edge") that may have the attribute; empty if the
             attribute is none of the graph's.
-        is_drawing: Whether its data are drawings of yEd, of which the label is read.
         default: The value of elements without one.
     """
 
@@ -30,7 +31,6 @@ class Key:
     kind: str
     convert: Callable[[str], Any]
     values: dict[str, list[Any]]
-    is_drawing: bool = False
     default: Any = _ABSENT
 
     @property
@@ -62,8 +62,8 @@ def declared_key(attributes: dict[str, str], *, is_ours: bool) -> Key:
         )
     name = attributes.get("attr.name", attributes["id"])
     if "yfiles.type" in attributes:
-        is_drawing = attributes["yfiles.type"] in {"nodegraphics", "edgegraphics"}
-        return Key(name, "drawing", str, values if is_drawing else {}, is_drawing=is_drawing)
+        has_labels = attributes["yfiles.type"] in {"nodegraphics", "edgegraphics"}
+        return Key(name, DRAWING, str, values if has_labels else {})
     kind = attributes.get("attr.type", "string").lower()
     convert = str if kind.startswith("list") else _FOREIGN_KINDS.get(kind)  # Gephi's lists stay text
     if convert is None:
@@ -83,7 +83,7 @@ def columns(keys: Iterable[Key], scope: str, n_elements: int, *, keep_empty: boo
     """
     result: dict[str, list[Any]] = {}
     for key in keys:
-        if scope not in key.values or key.is_drawing:
+        if scope not in key.values or key.kind == DRAWING:
             continue
         column = _column(key, scope, n_elements)
         if keep_empty or any(value is not None for value in column):
@@ -95,6 +95,8 @@ def _own_key(attributes: dict[str, str], values: dict[str, list[Any]]) -> Key:
     name, kind = attributes.get("attr.name"), attributes.get(f"{GRAPHTASK} type", "")
     if name is None or kind not in _OWN_KINDS:
         raise FormatError(f"the key {attributes['id']!r} has no attr.name, or no type that graphtask knows")
+    if len(values) != 1:
+        raise FormatError(f"the key {attributes['id']!r} is not for graph, node, or edge")
     return Key(name, kind, _OWN_KINDS[kind], values)
 
 

@@ -12,7 +12,7 @@ from xml.parsers import expat
 
 from graphtask.errors import FormatError, GraphError
 from graphtask.storage.assembly import Parts, with_names
-from graphtask.storage.graphml_keys import GRAPHTASK, Key, columns, declared_key
+from graphtask.storage.graphml_keys import DRAWING, GRAPHTASK, Key, columns, declared_key
 from graphtask.storage.values import one_line
 
 GRAPHML = "http://graphml.graphdrawing.org/xmlns"
@@ -228,12 +228,14 @@ class GraphmlParser:
         return _ROOT
 
     def _openers_by_role(self) -> dict[str, dict[str, _Opener]]:
-        desc: dict[str, _Opener] = {"desc": self._skip}
+        # Descriptions and ports say nothing of the graph; we write none, so that in our files they are damage.
+        desc: dict[str, _Opener] = {} if self.is_ours else {"desc": self._skip}
+        port: dict[str, _Opener] = {} if self.is_ours else {"port": self._skip}
         return {
             _ROOT: {"key": self._open_key, "graph": self._open_graph, "data": self._skip_data, **desc},
             _KEY: {"default": self._open_default, **desc},
             _GRAPH: {"node": self._open_node, "edge": self._open_edge, "data": self._open_graph_data, **desc},
-            _NODE: {"data": self._open_data, "port": self._skip, **desc},
+            _NODE: {"data": self._open_data, **port, **desc},
             _EDGE: {"data": self._open_data, **desc},
         }
 
@@ -242,7 +244,7 @@ class GraphmlParser:
 
     def _skip_data(self, attributes: _Attributes) -> str:
         key = self._declared(attributes)
-        if key.values and not key.is_drawing and set(key.values) != {_GRAPH, _NODE, _EDGE}:
+        if key.values and key.kind != DRAWING and set(key.values) != {_GRAPH, _NODE, _EDGE}:
             self._refuse(f"data of attribute {key.name!r} stand outside of the graph; move them into it")
         return _SKIPPED
 
@@ -261,7 +263,7 @@ class GraphmlParser:
         return _KEY
 
     def _open_default(self, _: _Attributes) -> str:
-        return _DEFAULT if self._key.values and not self._key.is_drawing else _SKIPPED
+        return _DEFAULT if self._key.values and self._key.kind != DRAWING else _SKIPPED
 
     def _open_graph(self, attributes: _Attributes) -> str:
         self._n_graphs += 1
@@ -324,12 +326,12 @@ class GraphmlParser:
         key = self._keys.get(attributes.get("key", "")) or self._declared(attributes)
         values = key.values.get(self._owner)
         if values is None:
-            if key.values:
+            if key.kind != DRAWING:
                 self._refuse(
                     f"attribute {key.name!r} has a value here, but is not declared for {self._owner}s"
                 )
             return _SKIPPED
-        if key.is_drawing:
+        if key.kind == DRAWING:
             self._label = ""
             return _DRAWING
         if len(values) != self._index:

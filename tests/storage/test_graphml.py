@@ -371,6 +371,10 @@ _KEY = '<key id="d0" for="node" attr.name="x" attr.type="int"/>'
             {"keys": _KEY, "edge": '<edge source="a" target="b"><data key="d0">1</data></edge>'},
             "but is not declared for edges",
         ),
+        (
+            {"keys": _KEY.replace("node", "port"), "body": '<node id="a"><data key="d0">1</data></node>'},
+            "but is not declared for nodes",
+        ),
         ({"keys": _KEY, "body": '<node id="a"><data key="d0">1<b/></data></node>'}, "which has to be text"),
         (
             {
@@ -403,6 +407,8 @@ def test_a_file_that_is_wrong_is_refused_with_the_place_and_the_reason(path, par
         ("urn:graphtask:graphml", "urn:graphtask:grbphml", "files of graphtask say their version"),
         ('gt:type="int"', 'gt:type="intt"', "no type that graphtask knows"),
         ('gt:type="int"', "", "no type that graphtask knows"),
+        ('for="node"', 'for="graphml"', "is not for graph, node, or edge"),
+        ('<node id="n3">', '<desc/><node id="n3">', "<desc> is not read inside of <graph>"),
     ],
 )
 def test_a_damaged_mark_of_ours_is_noticed_not_taken_for_another_program(path, old, new, words):

@@ -104,6 +104,8 @@ def insert(data, rng):
 def swap_values(data, rng):
     """Swap two values of XML attributes, such as the target of an edge and the id of a key."""
     values = list(re.finditer(rb'"[^"]*"', data))
+    if len(values) < 2:
+        return data
     one, other = sorted(rng.sample(values, 2), key=lambda match: match.start())
     return (
         data[: one.start()]
