@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from graphtask.compiler.arguments import checked_count, checked_size
 from graphtask.compiler.blocks import BlockFactory, ConvBlock, Head
+from graphtask.compiler.fast import FastExecution
 from graphtask.compiler.plan import NodePlan, Plan, make_plan, node_key, reduce_key
 from graphtask.errors import ArgumentError
 from graphtask.graph import RAW_WEIGHT, check, edge_names, provenance
@@ -37,6 +38,7 @@ def compile(
     gate: Gate = "tanh",
     initial_weight: float = 0.5,
     execution: Execution = "auto",
+    checkpoint: bool = False,
     block: BlockFactory = ConvBlock,
     seed: int = 0,
 ) -> "GraphModule":
@@ -61,7 +63,9 @@ def compile(
         gate: What an edge multiplies by: ``tanh(w)``, ``sigmoid(w)``, or ``w`` itself ("none").
         initial_weight: gate(w) of every edge at the start: within (−1, 1) for tanh, (0, 1) for sigmoid.
         execution: How the same function is computed: "plain" is node by node; "auto" takes the fastest one that
-            applies. Parameters and state dict are the same for all.
+            applies; "fast" is the fast one wherever it runs. Parameters and state dict are the same for all. The fast
+            one has no second derivative.
+        checkpoint: Whether the fast execution computes some of what its backward needs again, to keep less.
         block: Makes a node's block from its input channels, output channels and stride; the result has to have
             ``ceil(size / stride)`` pixels a side.
         seed: Seed of the initial parameters, from 0. No global random generator is read or changed.
@@ -92,6 +96,7 @@ def compile(
             gate=gate,
             initial_weight=initial_weight,
             execution=execution,
+            checkpoint=checkpoint,
             block=block,
         )
 
@@ -113,6 +118,7 @@ class GraphModule(nn.Module):
         gate: Gate,
         initial_weight: float,
         execution: Execution,
+        checkpoint: bool,
         block: BlockFactory,
     ) -> None:
         check(graph)
@@ -139,7 +145,8 @@ class GraphModule(nn.Module):
             }
         )
         self.head = Head(self._width(self.plan.output.stage), self.num_classes)
-        self.executor = choose_executor(execution, self.plan)
+        self.checkpoint = checkpoint
+        self.executor = choose_executor(execution, self.plan, checkpoint=checkpoint)
 
     def forward(
         self, images: Float[Tensor, "batch in_channels height width"]
@@ -270,9 +277,31 @@ class GraphModule(nn.Module):
         return images.is_floating_point() and torch.is_autocast_enabled(images.device.type)
 
 
-def choose_executor(execution: Execution, plan: Plan) -> Executor:  # noqa: ARG001
+def choose_executor(execution: Execution, plan: Plan, *, checkpoint: bool) -> Executor:
     """The function that computes a module's forward pass; the one place where executions are told apart."""
-    return run_plain
+    if execution == "plain":
+        return run_plain
+    fast = FastExecution(plan, checkpoint=checkpoint)
+    return fast if execution == "fast" else Automatic(fast)
+
+
+class Automatic:
+    """Takes the fast execution where it applies, else the plain one.
+
+    The plain one is what programs are exported and compiled from by PyTorch, and what runs on other devices than
+    CPU and CUDA.
+    """
+
+    def __init__(self, fast: FastExecution) -> None:
+        self.fast = fast
+
+    def __call__(
+        self, module: GraphModule, images: Float[Tensor, "batch in_channels height width"]
+    ) -> Float[Tensor, "batch classes"]:
+        """The logits."""
+        if torch.compiler.is_compiling() or images.device.type not in {"cpu", "cuda"}:
+            return run_plain(module, images)
+        return self.fast(module, images)
 
 
 def run_plain(

@@ -106,6 +106,7 @@ def transfer(module: GraphModule, graph: igraph.Graph) -> GraphModule:
         num_classes=module.num_classes,
         gate=module.gate,
         execution=module.execution,
+        checkpoint=module.checkpoint,
         block=module.block,
     )
     for key in small.nodes:
