@@ -39,7 +39,7 @@ def stage_colours(n_stages: int) -> list[str]:
 
     Example:
         >>> stage_colours(3)
-        ['#3b528b', '#21918c', '#addc30']
+        ['#414487', '#1e9c89', '#bddf26']
     """
     from matplotlib import colormaps
     from matplotlib.colors import to_hex

@@ -52,7 +52,7 @@ def compile(  # noqa: A001 - the word the field uses
     out: Path | None,
     form: str,
 ) -> None:
-    """Print the size of the network of a graph; write it to a file with -o.
+    """Print the size of a graph's network; export it with -o.
 
     Counting needs no PyTorch. The network of a run is the trained one, unless other channels or classes are asked
     for; that of a graph is new, but edges that have trained weights keep them.

@@ -33,7 +33,7 @@ file_option = out_option(
 
 @click.group(epilog=examples("graphtask new full --nodes 60 --stages 3 -o full.graphml"))
 def new() -> None:
-    """Make a graph: dense, banded, random, or from a file of another program.
+    """Make a graph: dense, banded, random, or from a file.
 
     Each graph is directed and acyclic, with one input and one output, and its nodes are cut into stages.
     """

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @device_option
 @format_option
 def prune(source: Path, *, threshold: float, out: Path | None, parity: bool, device: str, form: str) -> None:
-    """Drop weak edges and dead paths of a trained graph, or of a run's.
+    """Drop the weak edges and dead paths of a trained graph.
 
     Prints the size before and after, and the critical threshold: the largest that leaves input and output connected.
     """

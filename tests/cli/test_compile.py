@@ -1,0 +1,60 @@
+import json
+
+import pytest
+
+import graphtask as gt
+
+
+@pytest.fixture
+def full(tmp_path):
+    path = tmp_path / "full.graphml"
+    gt.write(gt.full_dag(60, stages=3), path)
+    return path
+
+
+def numbers(result):
+    assert result.exit_code == 0, result.output
+    (record,) = json.loads(result.stdout)
+    return record
+
+
+def test_the_full_dag_of_the_paper_has_863300_parameters(call, full):
+    record = numbers(call("compile", full, "--channels", 11, "--format", "json"))
+    assert record["parameters"] == 863_300
+    assert (record["nodes"], record["edges"], record["stages"]) == (60, 1770, 3)
+    assert record["nodes_per_stage"] == [20, 20, 20]
+    assert record["channels_per_stage"] == [11, 22, 44]
+    assert record["macs_32x32"] == gt.count_macs(gt.read(full), channels=11, size=32)
+    assert "863,300" in call("compile", full).stdout
+
+
+def test_the_budget_of_a_resnet_56_gives_11_channels(call, full):
+    assert numbers(call("compile", full, "--budget", 853_018, "--format", "json"))["channels"] == 11
+
+
+def test_images_and_classes_count(call, full):
+    record = numbers(
+        call("compile", full, "--in-channels", 1, "--num-classes", 100, "--size", 8, "--format", "json")
+    )
+    shape = {"channels": 11, "in_channels": 1, "num_classes": 100}
+    assert record["parameters"] == gt.count_parameters(gt.read(full), **shape)
+    assert record["macs_8x8"] == gt.count_macs(gt.read(full), size=8, **shape)
+
+
+def test_the_program_gives_what_the_network_of_the_run_gives(call, run_folder, tmp_path):
+    import torch
+
+    result = call("compile", run_folder, "-o", "net.pt2", "--size", 24)
+    assert result.exit_code == 0, result.output
+    assert "the trained network" in result.stderr
+    net = gt.open_run(run_folder).module(execution="plain")
+    images = torch.rand(3, 3, 24, 24)
+    program = torch.export.load(tmp_path / "net.pt2").module()
+    assert torch.equal(program(images), net(images))
+
+
+def test_a_run_is_counted_as_it_was_trained(call, run_folder):
+    record = numbers(call("compile", run_folder, "--format", "json"))
+    net = gt.open_run(run_folder).module()
+    assert record["parameters"] == sum(parameter.numel() for parameter in net.parameters())
+    assert record["channels"] == 2

@@ -1,0 +1,40 @@
+import pandas as pd
+import pytest
+
+import graphtask as gt
+from graphtask_cli.commands import demo
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """The demo on two small networks; what it trains is for another test to judge."""
+    monkeypatch.setattr(demo, "DATA", ("cdigits",))
+    monkeypatch.setattr(demo, "NODES", 5)
+    monkeypatch.setattr(demo, "CHANNELS", 1)
+    monkeypatch.setattr(demo, "THRESHOLD", 0.0)
+    monkeypatch.setattr(demo, "REGIME", {**demo.REGIME, "epochs": 1, "batch_size": 512})
+
+
+@pytest.mark.usefixtures("tiny")
+def test_the_demo_leaves_every_step_of_the_job(call, tmp_path):
+    result = call("demo", "--out", "out", "--threads", 1)
+    assert result.exit_code == 0, result.output
+    out = tmp_path / "out"
+    table = pd.read_csv(out / "metrics.csv")
+    assert table["graph"].tolist() == ["cdigits-0", "cdigits-1"]
+    assert table["accuracy_pruned"].between(0, 1).all()
+    for name in table["graph"]:
+        assert gt.open_run(out / "runs" / name).graph.ecount() == gt.full_dag(5).ecount()
+        assert gt.read(out / "pruned" / f"{name}.graphml").ecount() > 0
+        assert (out / "pruned" / f"{name}.svg").stat().st_size > 1000
+    assert (out / "overview.png").stat().st_size > 1000
+    assert "graphtask draw" in result.stdout
+
+
+@pytest.mark.slow
+def test_the_demo_learns_and_really_loses_connections(call, tmp_path):
+    assert call("demo", "--out", "out").exit_code == 0
+    table = pd.read_csv(tmp_path / "out" / "metrics.csv")
+    assert len(table) == 4
+    assert (table.loc[table["graph"].str.fullmatch(r"cdigits-\d"), "accuracy_pruned"] >= 0.9).all()
+    assert (table["sparsity"] > 0.2).all()

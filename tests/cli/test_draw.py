@@ -1,0 +1,55 @@
+import pytest
+
+import graphtask as gt
+
+
+@pytest.fixture
+def files(tmp_path):
+    for name, graph in {"full": gt.full_dag(6), "chain": gt.chain_dag(5)}.items():
+        gt.write(graph, tmp_path / f"{name}.graphml")
+
+
+def drawn(result):
+    assert result.exit_code == 0, result.output
+    return result.stdout.splitlines()
+
+
+@pytest.mark.usefixtures("files")
+def test_without_a_target_pictures_stand_beside_the_graphs(call, tmp_path):
+    assert drawn(call("draw", "full.graphml", "chain.graphml")) == ["full.svg", "chain.svg"]
+    assert (tmp_path / "full.svg").read_text().startswith("<?xml")
+
+
+@pytest.mark.usefixtures("files")
+@pytest.mark.parametrize(("suffix", "magic"), [("svg", b"<?xml"), ("pdf", b"%PDF"), ("png", b"\x89PNG")])
+def test_a_file_takes_all_graphs_together(call, tmp_path, suffix, magic):
+    assert drawn(call("draw", "full.graphml", "-o", f"one.{suffix}")) == [f"one.{suffix}"]
+    assert drawn(call("draw", "full.graphml", "chain.graphml", "-o", f"both.{suffix}", "--title", "Two")) == [
+        f"both.{suffix}"
+    ]
+    for name in ("one", "both"):
+        assert (tmp_path / f"{name}.{suffix}").read_bytes().startswith(magic)
+
+
+@pytest.mark.usefixtures("files")
+def test_a_folder_takes_one_picture_of_each(call):
+    assert drawn(call("draw", "full.graphml", "chain.graphml", "-o", "pictures", "--type", "png")) == [
+        "pictures/full.png",
+        "pictures/chain.png",
+    ]
+
+
+def test_a_threshold_marks_what_pruning_would_remove(call, trained, tmp_path):
+    drawn(call("draw", trained, "--threshold", 0.3, "-o", "cut.svg"))
+    drawn(call("draw", trained, "-o", "whole.svg"))
+    red = "#d62f3f"
+    assert red in (tmp_path / "cut.svg").read_text()
+    assert red not in (tmp_path / "whole.svg").read_text()
+
+
+def test_a_run_is_drawn_with_its_training(call, run_folder):
+    assert drawn(call("draw", run_folder, "-o", "pictures")) == [
+        "pictures/digits-0.svg",
+        "pictures/digits-0-history.svg",
+        "pictures/digits-0-curves.svg",
+    ]

@@ -1,0 +1,189 @@
+"""What all commands do alike: start fast, fail in one line, end quietly."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+
+import graphtask as gt
+from graphtask_cli.main import COMMANDS, cli
+
+GRAPHTASK = str(Path(sys.executable).with_name("graphtask"))
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def shell(command, cwd, *, expect=0):
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=cwd, capture_output=True, text=True, env=ENVIRONMENT, check=False
+    )
+    assert done.returncode == expect, (done.returncode, done.stdout, done.stderr)
+    return done
+
+
+def modules_after(arguments, cwd):
+    code = (
+        "import sys\nfrom graphtask_cli.main import cli\n"
+        f"status = 0\ntry:\n    cli({arguments!r})\nexcept SystemExit as exit:\n    status = exit.code\n"
+        "print('MODULES', *sorted(sys.modules), file=sys.stderr)\nraise SystemExit(status)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, check=True, env=ENVIRONMENT
+    )
+    return done.stderr.rpartition("MODULES ")[2].split()
+
+
+def test_every_command_can_be_reached_from_the_group():
+    context = click.Context(cli)
+    assert [cli.get_command(context, name).name for name in cli.list_commands(context)] == list(COMMANDS)
+    assert cli.get_command(context, "no-such-command") is None
+
+
+def test_the_version_is_that_of_the_package(call):
+    assert call("--version").output == f"graphtask {gt.__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS)])
+def test_help_loads_neither_pytorch_nor_igraph_nor_pandas(arguments, tmp_path):
+    heavy = {"torch", "igraph", "pandas", "numpy", "scipy", "matplotlib", "rich"}
+    assert heavy.isdisjoint(modules_after(arguments, tmp_path))
+
+
+def test_making_counting_pruning_measuring_and_drawing_never_load_pytorch(tmp_path, trained):
+    for arguments in (
+        ["new", "full", "--nodes", "6", "-o", "full.graphml"],
+        ["compile", "full.graphml"],
+        ["prune", str(trained), "-o", "pruned.graphml"],
+        ["metrics", "full.graphml", "pruned.graphml", "--channels", "2"],
+        ["draw", "full.graphml"],
+    ):
+        loaded = modules_after(arguments, tmp_path)
+        assert "igraph" in loaded
+        assert "torch" not in loaded, arguments
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["metrics", "missing.graphml", "--strict"],
+        ["compile", "missing.graphml"],
+        ["compile", "broken.graphml"],
+        ["compile", "."],
+        ["prune", "untrained.graphml"],
+        ["prune", "untrained.graphml", "--threshold", "nan"],
+        ["draw", "untrained.graphml", "-o", "picture.gif"],
+        ["draw", "untrained.graphml", "--threshold", "0.1"],
+        ["draw", "empty"],
+        ["metrics", "untrained.graphml", "--metrics", "beauty"],
+        ["metrics", "untrained.graphml", "--layout-starts", "0"],
+        ["metrics", "untrained.graphml", "-o", "table.xlsx"],
+        ["metrics", "untrained.graphml", "-o", "no/such/folder.csv"],
+        ["compile", "untrained.graphml", "--channels", "0"],
+        ["new", "full", "--nodes", "1", "-o", "one.graphml"],
+        ["new", "full", "--nodes", "6", "--stages", "3,2", "-o", "six.graphml"],
+        ["new", "full", "--nodes", "6", "-o", "no/such/folder.graphml"],
+        ["new", "from", "broken.graphml", "-o", "valid.graphml"],
+        ["train", "untrained.graphml", "--data", "no-such-data", "--out", "run"],
+        ["train", "untrained.graphml", "--data", "cdigits", "--epochs", "0", "--out", "run"],
+    ],
+)
+def test_what_fails_says_so_in_one_line_and_exits_with_1(call, tmp_path, arguments):
+    gt.write(gt.full_dag(5), tmp_path / "untrained.graphml")
+    (tmp_path / "broken.graphml").write_text("<graphml><graph>")
+    (tmp_path / "empty").mkdir()
+    result = call(*arguments)
+    assert result.exit_code == 1
+    assert "Traceback" not in result.stderr
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("graphtask: error: ")
+    assert len(line) > len("graphtask: error: ") + 20
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["no-such-command"],
+        ["new"],
+        ["new", "full"],
+        ["new", "full", "--nodes", "six", "-o", "six.graphml"],
+        ["new", "full", "--nodes", "6", "--stages", "a,b", "-o", "six.graphml"],
+        ["metrics"],
+        ["draw"],
+        ["metrics", "graph.graphml", "--format", "yaml"],
+        ["compile", "graph.graphml", "--channels", "3", "--budget", "100"],
+        ["prune", "graph.graphml", "--parity"],
+        ["train", "graph.graphml", "--data", "cdigits", "--out", "run", "--milestones", "soon"],
+        ["train", "graph.graphml", "--data", "cdigits"],
+    ],
+)
+def test_what_was_called_wrongly_exits_with_2_and_explains_the_usage(call, arguments):
+    result = call(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "Usage: " in result.stderr
+
+
+def test_an_error_from_the_operating_system_is_one_line_too(call, monkeypatch):
+    def full_disk(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("graphtask.storage.graphml.write_atomically", full_disk)
+    result = call("new", "chain", "--nodes", "5", "-o", "chain.graphml")
+    assert result.exit_code == 1
+    assert result.stderr == "graphtask: error: [Errno 28] No space left on device\n"
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json"])
+def test_the_reader_of_a_pipe_may_leave_early(tmp_path, form):
+    gt.write(gt.full_dag(5), tmp_path / "full.graphml")
+    files = " ".join(["full.graphml"] * 300)
+    command = f"{GRAPHTASK} metrics {files} --metrics nodes,edges --format {form} | head -n 1"
+    done = shell(command, tmp_path)
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) == 1
+    assert shell(f"{GRAPHTASK} metrics {files} --metrics edges --format {form} | true", tmp_path).stderr == ""
+
+
+def test_a_file_name_that_is_no_text_does_not_break_a_table(tmp_path):
+    gt.write(gt.full_dag(5), tmp_path / "gr\udcff\udcdfe.graphml")
+    done = shell(f"{GRAPHTASK} metrics *.graphml --metrics edges", tmp_path)
+    assert done.stderr == ""
+    assert "gr" in done.stdout
+    assert done.stdout.split()[-2:] == ["edges", "10"]
+
+
+def test_ctrl_c_ends_with_one_line_and_130(tmp_path):
+    gt.write(gt.full_dag(12), tmp_path / "full.graphml")
+    with subprocess.Popen(
+        [GRAPHTASK, "train", "full.graphml", "--data", "cdigits", "--out", "run", "--threads", "1"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+    ) as process:
+        deadline = time.monotonic() + 100
+        while not (tmp_path / "run" / "config.json").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        time.sleep(1.0)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=100)
+    assert process.returncode == 130
+    assert stdout == ""
+    assert "Traceback" not in stderr
+    assert stderr.splitlines()[-1].startswith("graphtask: ")
+
+
+def test_ctrl_c_outside_of_training_says_interrupted(call, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("graphtask.storage.graphml.write", interrupt)
+    monkeypatch.setattr(gt, "write", interrupt, raising=False)
+    result = call("new", "chain", "--nodes", "5", "-o", "chain.graphml")
+    assert result.exit_code == 130
+    assert result.stderr == "graphtask: interrupted\n"

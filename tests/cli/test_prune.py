@@ -1,0 +1,49 @@
+import json
+
+import pytest
+
+import graphtask as gt
+
+
+def test_a_trained_graph_loses_its_weak_edges_and_dead_paths(call, trained, tmp_path):
+    result = call("prune", trained, "--threshold", 0.3, "-o", "pruned.graphml", "--format", "json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout) == [
+        {
+            "threshold": 0.3,
+            "critical_threshold": 0.5,
+            "edges_before": 10,
+            "edges_after": 2,
+            "nodes_before": 5,
+            "nodes_after": 3,
+            "weak_edges": 7,
+            "edges_on_dead_paths": 1,
+        }
+    ]
+    assert gt.read(tmp_path / "pruned.graphml").vs["name"] == ["v0", "v1", "v4"]
+
+
+def test_a_threshold_that_cuts_everything_names_the_critical_one(call, trained, tmp_path):
+    result = call("prune", trained, "--threshold", 0.6, "-o", "pruned.graphml")
+    assert result.exit_code == 1
+    assert "critical threshold 0.5" in result.stderr
+    assert str(trained) in result.stderr
+    assert not (tmp_path / "pruned.graphml").exists()
+
+
+def test_without_a_file_pruning_only_reports(call, trained, tmp_path):
+    assert call("prune", trained).exit_code == 0
+    assert [path.name for path in tmp_path.iterdir()] == [trained.name]
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.3])
+def test_the_parity_of_a_run_is_that_of_the_library(call, run_folder, threshold):
+    result = call(
+        "prune", run_folder, "--threshold", threshold, "--parity", "--device", "cpu", "--format", "json"
+    )
+    assert result.exit_code == 0, result.output
+    (record,) = json.loads(result.stdout)
+    report = gt.parity(gt.open_run(run_folder), threshold=threshold, device="cpu")
+    assert record["accuracy_pruned"] == report.accuracy_pruned
+    assert record["accuracy_cut"] == record["accuracy_pruned"]
+    assert record["edges_after"] == report.edges_after

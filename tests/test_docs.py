@@ -1,0 +1,68 @@
+"""The documentation of the command line is made from it, and can be pasted."""
+
+import importlib.util
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from graphtask_cli.main import cli
+
+ROOT = Path(__file__).parents[1]
+
+
+def load_script():
+    spec = importlib.util.spec_from_file_location("make_commands", ROOT / "docs" / "make_commands.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+make_commands = load_script()
+COMMANDS = dict(make_commands.walk(cli, "graphtask"))
+
+
+def example_lines(command):
+    return [
+        line.strip() for line in (command.epilog or "").splitlines() if line.strip().startswith("graphtask ")
+    ]
+
+
+EXAMPLES = sorted({line for command in COMMANDS.values() for line in example_lines(command)})
+
+
+def test_the_page_of_commands_is_what_help_says():
+    stale = "docs/commands.md is stale; run .venv/bin/python docs/make_commands.py"
+    assert make_commands.PAGE.read_text(encoding="utf-8") == make_commands.page(), stale
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself_and_ends_in_an_example(name):
+    command = COMMANDS[name]
+    assert command.help
+    assert any(line.startswith(name) for line in example_lines(command))
+    last = command.get_help(click.Context(command, info_name=name)).rstrip().splitlines()[-1].strip()
+    assert last.startswith("graphtask ")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_of_every_command_has_a_help_text(name):
+    options = [parameter for parameter in COMMANDS[name].params if isinstance(parameter, click.Option)]
+    assert [option.name for option in options if not option.help] == []
+
+
+@pytest.mark.parametrize("line", EXAMPLES)
+def test_every_example_is_a_valid_call(line):
+    command, words = cli, shlex.split(line)[1:]
+    while isinstance(command, click.Group):
+        command = command.get_command(click.Context(command), words.pop(0))
+        assert command is not None
+    command.make_context(line, words)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_fits_a_terminal_of_80_columns(name):
+    context = click.Context(COMMANDS[name], info_name=name, terminal_width=80)
+    text = COMMANDS[name].get_help(context).split("\n  Example")[0]
+    assert max(map(len, text.splitlines())) <= 80
