@@ -43,6 +43,7 @@ from .storage.graphml import read as read
 from .storage.graphml import write as write
 from .storage.networkx import from_networkx as from_networkx
 from .storage.networkx import to_networkx as to_networkx
+from .tracing.trace import trace as trace
 from .training.history import EdgeHistory as EdgeHistory
 from .training.parity import Parity as Parity
 from .training.parity import parity as parity

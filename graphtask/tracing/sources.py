@@ -1,0 +1,103 @@
+"""Modules by name: torchvision's models, and what a Python package offers."""
+
+import difflib
+import importlib
+import inspect
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from graphtask.errors import ArgumentError
+
+_TORCHVISION = "torchvision"
+
+
+def load_module(source: str, *, seed: int = 0) -> nn.Module:
+    """The module that a name stands for, on the CPU, with random parameters.
+
+    Args:
+        source: ``torchvision:resnet18``, any model of torchvision, built without pretrained weights, so that nothing
+            is downloaded; or ``package.module:name``, where the name is that of a module, or of a class or function
+            that gives one when called without arguments. Packages are also looked for in the current folder.
+        seed: Seed of the parameters; the global generator stays as it is.
+
+    Raises:
+        ArgumentError: Nothing has that name, or what has it gives no module.
+
+    Example:
+        >>> type(load_module("torchvision:resnet18")).__name__
+        'ResNet'
+    """
+    place, separator, name = source.partition(":")
+    if not (place and separator and name):
+        raise ArgumentError(
+            f"{source!r} names no module; write torchvision:resnet18 or package.module:callable"
+        )
+    find = _torchvision_builder if place == _TORCHVISION else _attribute
+    with _apart(seed):
+        return _built(source, find(place, name))
+
+
+@contextmanager
+def _apart(seed: int) -> Iterator[None]:
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        # Not torch.manual_seed: it would seed the accelerators too, whose generators are not forked.
+        torch.default_generator.manual_seed(seed)
+        yield
+
+
+def _torchvision_builder(place: str, name: str) -> Callable[[], Any]:
+    from torchvision import models
+
+    names = models.list_models()
+    if name not in names:
+        close = difflib.get_close_matches(name, names, n=5, cutoff=0.5)
+        hint = f"did you mean {', '.join(close)}?" if close else "see torchvision.models.list_models()"
+        raise ArgumentError(f"{place} has no model {name!r}; {hint}")
+    builder = models.get_model_builder(name)
+    # Detection and segmentation models load weights for their backbone unless told not to.
+    weights = [option for option in inspect.signature(builder).parameters if option.startswith("weights")]
+    return lambda: builder(**dict.fromkeys(weights))
+
+
+def _attribute(place: str, name: str) -> Any:
+    folder = str(Path.cwd())
+    sys.path.insert(0, folder)
+    try:
+        package = importlib.import_module(place)
+    except Exception as error:
+        raise ArgumentError(f"cannot import {place}: {_said(error)}") from error
+    finally:
+        sys.path.remove(folder)
+    if not hasattr(package, name):
+        close = difflib.get_close_matches(name, dir(package), n=5, cutoff=0.5)
+        hint = f"; did you mean {', '.join(close)}?" if close else ""
+        raise ArgumentError(f"{place} has no {name!r}{hint}")
+    return getattr(package, name)
+
+
+def _built(source: str, found: Any) -> nn.Module:
+    if isinstance(found, nn.Module):
+        return found
+    if not callable(found):
+        raise ArgumentError(
+            f"{source} is of type {type(found).__name__}, neither a module nor something to call"
+        )
+    try:
+        module = found()
+    except Exception as error:
+        raise ArgumentError(f"{source}() fails: {_said(error)}") from error
+    if not isinstance(module, nn.Module):
+        raise ArgumentError(f"{source}() gives a {type(module).__name__}, not a torch.nn.Module")
+    return module
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
