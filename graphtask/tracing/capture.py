@@ -3,6 +3,7 @@
 import copy
 import io
 import logging
+import os
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -171,7 +172,7 @@ def _reason(error: Exception, module: nn.Module, args: tuple[Any, ...], kwargs: 
 
 def _place(error: Exception) -> str:
     """Where the module's own code was when the error arose; empty if it was in PyTorch all along."""
-    torch_folder = str(Path(torch.__file__).parent)
+    torch_folder = f"{Path(torch.__file__).parent}{os.sep}"  # not that of torchvision
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)

@@ -6,6 +6,7 @@ import re
 from graphtask.tracing.capture import Captured, Operation
 
 _SPATIAL = re.compile(r"(?:conv|pool|upsample|pixel_unshuffle)")
+_PRODUCTS = {"matmul", "mm", "bmm", "einsum", "scaled_dot_product_attention"}
 _N_SPATIAL = re.compile(r"([123])d")
 
 
@@ -17,17 +18,19 @@ def halvings(captured: Captured) -> list[int]:
     (pixels, or frames) of its operand and its result. Of operations without strides only linear layers tell the
     resolution, if the example holds images of P₀ pixels: on a grid with the channels last (Swin), and where they make
     tokens of the image, it is log2(P₀ / P) / d for P positions. All other operations have the resolution of what they
-    read (the coarsest, should it differ), and so has a pooling that leaves one position: the tail behind it, and
+    read (products of two tensors, such as attention with pooled keys, that of the first one, all else the coarsest), and
+    so has a pooling that leaves one position: the tail behind it, and
     squeeze and excitation, keep the stage.
 
     The stage is that number of halvings, rounded, and never less than in anything that the operation reads: where a
-    network upsamples, it stays where it is.
+    network upsamples, or has read a coarser tensor on the side, it stays where it is.
     """
     image = max((operation.shape[2:] for operation in captured.operations[: captured.n_inputs]), key=len)
     levels: list[float] = []
     stages: list[int] = []
     for operation in captured.operations:
-        level = max((levels[read] for read in operation.reads), default=0.0)
+        deciding = operation.reads[:1] if operation.name in _PRODUCTS else operation.reads
+        level = max((levels[read] for read in deciding), default=0.0)
         if _SPATIAL.search(operation.name):
             operand = captured.operations[operation.reads[0]]
             level += _step(operation, operand)

@@ -139,3 +139,25 @@ def test_a_block_that_returns_several_resolutions_does_not_make_the_stage_fall()
     graph = gt.trace(Net(), torch.zeros(1, 3, 32, 32), granularity="block", blocks=["Pyramid"])
     gt.check(graph)
     assert graph.vs.find("head")["stage"] == 1
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_attention_to_pooled_keys_does_not_add_their_halvings_up(fused):
+    class Attention(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.pool = nn.Conv2d(3, 3, 4, stride=4)
+
+        def forward(self, x):
+            queries, keys = x.flatten(2).transpose(1, 2), self.pool(x).flatten(2).transpose(1, 2)
+            if fused:
+                mixed = nn.functional.scaled_dot_product_attention(queries, keys, keys)
+            else:
+                mixed = (queries @ keys.transpose(1, 2)).softmax(-1) @ keys
+            return mixed.transpose(1, 2).reshape(x.shape)
+
+    net = nn.Sequential(
+        nn.Conv2d(3, 3, 1), Attention(), Attention(), Attention(), nn.Conv2d(3, 3, 2, stride=2)
+    )
+    found = stages(net, torch.zeros(1, 3, 32, 32), granularity="layer")
+    assert found == {"input": 0, "0": 0, "1.pool": 2, "2.pool": 2, "3.pool": 2, "4": 2}

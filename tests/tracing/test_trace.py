@@ -370,6 +370,7 @@ def test_a_traced_graph_is_stored_without_loss_and_measured(tmp_path):
     [
         (DependsOnValues(), X, {}, r"depends on the values of tensors \(models.py, line \d+\)"),
         (Skip(), torch.zeros(2, 5), {}, r"Skip fails on this example \(models.py, line \d+\): .*shapes"),
+        (model("squeezenet1_1"), X, {}, r"SqueezeNet fails on this example \(squeezenet.py, line \d+\)"),
         (Skip(), (X, X), {}, "Skip fails on this example"),
         (Skip(), {"y": X}, {}, "Skip fails on this example"),
         (Skip(), 3, {}, "the example holds no tensor"),
