@@ -142,3 +142,16 @@ def attributed_architectures(draw, *, max_nodes=6):
         if draw(st.booleans()):
             graph.es[name] = draw(st.lists(values, min_size=graph.ecount(), max_size=graph.ecount()))
     return graph
+
+
+def random_graphs(count, *, seed, most_nodes=9):
+    """Valid graphs of 2 … most_nodes nodes and all densities, their vertices in an order of chance."""
+    rng = np.random.default_rng(seed)
+    graphs = []
+    for _ in range(count):
+        n, density = int(rng.integers(2, most_nodes + 1)), rng.random()
+        stages = int(rng.integers(1, min(n, 4) + 1))
+        chosen = np.triu(rng.random((n, n)) < density, 1)
+        graph = gt.dag_from(n, lambda i, j, chosen=chosen: bool(chosen[i, j]), stages=stages)
+        graphs.append(shuffled(graph, int(rng.integers(2**31))))
+    return graphs

@@ -19,7 +19,7 @@ _LOG_RANGE = 690.0  # ln of what float64 can hold, with a margin
 
 
 def ln_communicability(view: GraphView) -> float:
-    """The communicability ln [exp(A + Aᵀ)]_uv: that communicability of the undirected graph (as in networkx, in logarithms).
+    """The communicability ln [exp(A + Aᵀ)]_uv of the undirected graph, as in networkx, in logarithms.
 
     Example:
         >>> import graphtask as gt
@@ -27,25 +27,32 @@ def ln_communicability(view: GraphView) -> float:
         -184.517711
     """
     require_edges(view)
-    ends = view.ends
-    if view.n_nodes > SMALL:
-        return _undirected_of_large(view)
-    symmetric = view.adjacency + view.adjacency.T
-    degrees = symmetric.sum(axis=1)
+    return between(view, *view.ends)
+
+
+def between(view: GraphView, start: int, end: int) -> float:
+    """The communicability ln [exp(A + Aᵀ)] of any two vertices of a graph that has one input and one output."""
     if view.n_nodes == 1:
         return 0.0
+    if view.n_nodes > SMALL:
+        return _between_in_large(view, start, end)
+    symmetric = view.adjacency + view.adjacency.T
+    degrees = symmetric.sum(axis=1)
     log_radius = math.log(float((symmetric @ degrees / degrees).max()))
-    n_terms = _terms_needed(log_radius, log_lower_bound=view.once(ln_communicability_directed))
-    if n_terms * log_radius / 2 > _LOG_RANGE:
-        return _undirected_of_large(view)
+    at_ends = (start, end) == view.ends
+    at_least = view.once(ln_communicability_directed) if at_ends else -math.lgamma(view.n_nodes)
+    n_terms = _terms_needed(log_radius, log_lower_bound=at_least)
     # A power of two near the root of the spectral radius keeps the counts of long walks inside float64.
     log2_scale = round(log_radius / 2 / math.log(2))
-    counts = count_walks(symmetric * 2.0**-log2_scale, ends.input, ends.output, length=n_terms)
-    return _weighted(counts, log_scale=log2_scale * math.log(2))
+    log_scale = log2_scale * math.log(2)
+    if n_terms * max(log_scale, log_radius - log_scale) > _LOG_RANGE:
+        return _between_in_large(view, start, end)
+    counts = count_walks(symmetric * 2.0**-log2_scale, start, end, length=n_terms)
+    return _weighted(counts, log_scale=log_scale)
 
 
 def ln_communicability_directed(view: GraphView) -> float:
-    """The directed communicability ln [exp(A)]_uv: paths from the input to the output, those of length k weighted by 1/k!."""
+    """The directed communicability ln [exp(A)]_uv: paths of length k weighted by 1/k!."""
     require_edges(view)
     ends = view.ends
     if view.n_nodes <= SMALL:
@@ -93,13 +100,13 @@ def _terms_needed(log_radius: float, *, log_lower_bound: float) -> int:
         size *= 2
 
 
-def _undirected_of_large(view: GraphView) -> float:
-    ends, n = view.ends, view.n_nodes
+def _between_in_large(view: GraphView, start: int, end: int) -> float:
+    n = view.n_nodes
     both = np.concatenate([view.edges, view.edges[:, ::-1]])
     matrix = sparse(both[:, 0], both[:, 1], n)
     log_radius = math.log(_radius_bound(matrix, n))
     radius = math.exp(log_radius)
-    terms = log_walks(matrix, matrix, ends.input, ends.output, n=n)
+    terms = log_walks(matrix, matrix, start, end, n=n)
     total = -math.inf
     for k in count():
         total = float(np.logaddexp(total, next(terms) - math.lgamma(k + 1)))

@@ -197,17 +197,11 @@ def _stage(view: GraphView) -> IntArray:
     if STAGE not in view.graph.vs.attributes():
         raise UndefinedMetricError("no vertex has a stage")
     values = view.graph.vs[STAGE]
-    if set(map(type, values)) == {int} and min(values) >= 0 and max(values) < 2**53:
-        return np.array(values, dtype=np.int64)
-    try:
-        numbers = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        numbers = np.full(view.n_nodes, math.nan)
-    whole = (numbers >= 0) & (numbers < 2**53) & (numbers == np.floor(numbers))
-    if not whole.all():
-        index = int(np.flatnonzero(~whole)[0])
-        raise UndefinedMetricError(f"the stage of vertex {index} is {values[index]!r}")
-    return numbers.astype(np.int64)
+    for index, value in enumerate(values):
+        whole = _is_whole(value) or (isinstance(value, float) and value.is_integer())
+        if not (whole and 0 <= value < 2**53):
+            raise UndefinedMetricError(f"the stage of vertex {index} is {value!r}")
+    return np.array(values, dtype=np.int64)
 
 
 def _adjacency(view: GraphView) -> FloatArray:

@@ -1,0 +1,180 @@
+import math
+import os
+import subprocess
+import sys
+
+import igraph
+import networkx as nx
+import numpy as np
+import pytest
+from helpers import random_graphs, shuffled
+from sklearn.decomposition import PCA
+
+import graphtask as gt
+from graphtask.metrics import layout
+from graphtask.metrics.view import GraphView, Options
+
+
+def view_of(graph, **options):
+    return GraphView(graph, Options(**options))
+
+
+def by_networkx(graph):
+    """The published recipe: networkx's layout of the undirected graph in node order, scikit-learn's first component."""
+    order = view_of(graph).order.tolist()
+    undirected = nx.Graph()
+    undirected.add_nodes_from(order)
+    undirected.add_edges_from(graph.get_edgelist())
+    positions = nx.kamada_kawai_layout(undirected, weight=None)
+    shares = PCA(n_components=2).fit(np.array([positions[node] for node in order])).explained_variance_ratio_
+    return 2 * (shares[0] - 0.5)
+
+
+def wide(n, density, seed):
+    chosen = np.random.default_rng(seed).random((n, n)) < density
+    return gt.dag_from(n, lambda i, j: bool(chosen[i, j]))
+
+
+def test_elongation_equals_networkx_and_scikit_learn_on_small_graphs():
+    for graph in random_graphs(500, seed=3, most_nodes=12):
+        assert layout.pca_elongation(view_of(graph)) == pytest.approx(by_networkx(graph), abs=1e-12)
+
+
+@pytest.mark.parametrize("density", [0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 1.0])
+def test_elongation_equals_networkx_on_60_nodes(density):
+    for seed in range(4):
+        graph = shuffled(wide(60, density, seed), seed)
+        assert layout.pca_elongation(view_of(graph)) == pytest.approx(by_networkx(graph), abs=1e-12)
+
+
+@pytest.mark.parametrize("n", [3, 4, 10, 30, 60])
+def test_the_full_dag_is_as_wide_as_long(n):
+    value = gt.measure(gt.full_dag(n), metrics="pca_elongation")["pca_elongation"]
+    assert value == pytest.approx(0, abs=1e-7)
+
+
+def test_the_minimum_of_a_larger_full_dag_is_that_of_networkx_and_not_quite_round():
+    # From some 80 nodes on the circle is a saddle point; rounding decides which disc the optimiser leaves it for.
+    value = layout.pca_elongation(view_of(gt.full_dag(100)))
+    assert value == pytest.approx(by_networkx(gt.full_dag(100)), abs=1e-12)
+    assert 1e-3 < value < 0.02
+
+
+@pytest.mark.parametrize("n", [2, 3, 10, 20, 60])
+def test_the_chain_is_a_line(n):
+    value = gt.measure(gt.chain_dag(n), metrics="pca_elongation")["pca_elongation"]
+    assert value == pytest.approx(1, abs=1e-3)
+
+
+def test_both_ways_to_call_the_optimiser_give_the_same_bits():
+    steps = layout._reverse_communication()
+    if steps is None:
+        pytest.skip("this scipy has another private interface; the public one is used")
+    for density in (0.05, 0.3, 0.8):
+        view = view_of(wide(30, density, 1))
+        cost = layout.spring_cost(layout._distances(view))
+        start = layout._circle(30).ravel()
+        ours, theirs = layout._minimise_directly(cost, start, steps), layout._minimise_publicly(cost, start)
+        assert ours[0] == theirs[0]
+        assert (ours[1] == theirs[1]).all()
+
+
+def test_the_cost_is_the_textbook_sum_and_its_gradient():
+    view = view_of(wide(7, 0.3, 0))
+    distances = layout._distances(view)
+    rng = np.random.default_rng(0)
+    position = rng.standard_normal(14)
+
+    def textbook(flat):
+        x = flat.reshape(7, 2)
+        pairs = [(i, j) for i in range(7) for j in range(i)]
+        springs = sum((math.dist(x[i], x[j]) / distances[i, j] - 1) ** 2 for i, j in pairs)
+        return springs + 0.5e-3 * float((x.sum(axis=0) ** 2).sum())
+
+    value, gradient = layout.spring_cost(distances)(position)
+    assert value == pytest.approx(textbook(position), rel=1e-13)
+    for index in range(14):
+        step = np.zeros(14)
+        step[index] = 1e-6
+        slope = (textbook(position + step) - textbook(position - step)) / 2e-6
+        # networkx, and so we, add a thousandth to no distance but that of a node to itself.
+        assert gradient[index] == pytest.approx(slope, rel=1e-6, abs=1e-7)
+
+
+def test_distances_are_those_of_a_breadth_first_search_for_sparse_and_dense_graphs():
+    for density in (0.05, 0.3, 0.9):
+        view = view_of(wide(40, density, 2))
+        expected = np.array(view.graph.distances(mode="all"))
+        assert (layout._distances(view) == expected).all()
+        assert (layout._dense_distances(view) == expected).all()
+
+
+def test_the_elongation_is_bit_repeatable_across_processes_and_thread_counts():
+    script = (
+        "import graphtask as gt, numpy as np\n"
+        "for n, density in ((60, 0.1), (60, 0.5), (100, 0.2)):\n"
+        "    chosen = np.random.default_rng(n).random((n, n)) < density\n"
+        "    graph = gt.dag_from(n, lambda i, j: bool(chosen[i, j]))\n"
+        "    row = gt.measure(graph, layout_starts=2)\n"
+        "    print({name: value.hex() if isinstance(value, float) else value for name, value in row.items()})\n"
+    )
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for threads in ("1", "2")
+    ]
+    assert runs[0]
+    assert runs[0] == runs[1]
+
+
+def test_the_elongation_does_not_depend_on_vertex_numbers_where_the_order_is_the_same():
+    graph = gt.chain_dag(12, stages=2)
+    assert gt.measure(shuffled(graph, 1))["pca_elongation"].hex() == gt.measure(graph)["pca_elongation"].hex()
+
+
+def test_more_starts_never_cost_more_and_the_first_is_the_circle():
+    graph = wide(40, 0.1, 5)
+    one, many = view_of(graph), view_of(graph, layout_starts=6)
+    costs = [cost for cost, _ in many.once(layout._layouts)]
+    assert costs[0] == one.once(layout._layouts)[0][0]
+    best = int(np.argmin(costs))
+    values = [layout._elongation_of(position) for _, position in many.once(layout._layouts)]
+    assert layout.pca_elongation(many) == values[best]
+    assert layout.pca_elongation_spread(many) == pytest.approx(np.std(values, ddof=1))
+    assert (layout.layout(many) == many.once(layout._layouts)[best][1]).all()
+
+
+def test_starts_repeat_from_their_seed():
+    graph = wide(30, 0.1, 6)
+    spreads = [
+        layout.pca_elongation_spread(view_of(graph, layout_starts=4, layout_seed=seed)) for seed in (1, 1, 2)
+    ]
+    assert spreads[0] == spreads[1] != spreads[2]
+
+
+def test_the_spread_has_a_column_only_with_several_starts():
+    graph = gt.chain_dag(5)
+    assert "pca_elongation_spread" not in gt.measure(graph)
+    row = gt.measure(graph, layout_starts=3)
+    assert list(row).index("pca_elongation_spread") == list(row).index("pca_elongation") + 1
+    single = gt.measure(graph, metrics="pca_elongation_spread")
+    assert math.isnan(single["pca_elongation_spread"])
+    assert "layout_starts" in single["undefined"]
+
+
+def test_graphs_in_several_parts_have_no_elongation():
+    row = gt.measure(igraph.Graph(n=4, edges=[(0, 1), (2, 3)], directed=True))
+    assert math.isnan(row["pca_elongation"])
+    assert "pca_elongation: the graph is not connected" in row["undefined"]
+
+
+def test_a_layout_that_nobody_asked_for_gives_up_after_a_fixed_amount_of_work(monkeypatch):
+    monkeypatch.setattr(layout, "_IMPATIENT_WORK", 20 * 30**2)
+    graph = gt.chain_dag(30)
+    assert "takes long to settle" in gt.measure(graph)["undefined"]
+    assert gt.measure(graph, metrics=["pca_elongation"])["pca_elongation"] > 0.99

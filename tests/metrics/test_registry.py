@@ -1,0 +1,159 @@
+import math
+
+import igraph
+import pytest
+from helpers import random_graphs, shuffled
+
+import graphtask as gt
+from graphtask.errors import ArgumentError
+from graphtask.metrics.registry import Metric, all_metrics, metric_sets, register, unregister
+from graphtask.metrics.view import UndefinedMetricError
+
+ODD = [
+    igraph.Graph(directed=True),
+    igraph.Graph(n=1, directed=True),
+    igraph.Graph(n=3, directed=True),
+    igraph.Graph(n=2, edges=[(0, 1)], directed=True),
+    igraph.Graph(n=3, edges=[(0, 2), (1, 2)], directed=True),
+    igraph.Graph(n=3, edges=[(0, 1), (1, 2), (2, 0)], directed=True),
+    igraph.Graph(n=3, edges=[(0, 1), (1, 2)]),
+    igraph.Graph(n=2, edges=[(0, 1), (1, 1)], directed=True),
+    igraph.Graph(n=2, edges=[(0, 1), (0, 1)], directed=True),
+]
+GRAPHS = random_graphs(60, seed=4)
+METRICS = pytest.mark.parametrize("metric", all_metrics(), ids=lambda metric: metric.name)
+
+
+def rows(graphs, metric):
+    return [gt.measure(graph, metrics=[metric.name], channels=3, layout_starts=2) for graph in graphs]
+
+
+def values(row, metric):
+    return {name: value for name, value in row.items() if name.startswith(metric.column)}
+
+
+@pytest.fixture
+def density():
+    metric = Metric(name="density", compute=lambda view: view.graph.density(), formula="m/(n(n − 1))")
+    register(metric)
+    yield metric
+    unregister("density")
+
+
+@METRICS
+def test_every_metric_says_what_it_is(metric):
+    for text in (metric.formula, metric.meaning, metric.defined_when, metric.cost):
+        assert text
+    assert metric.low < metric.high
+    assert metric.source or not metric.sets
+
+
+@METRICS
+def test_every_value_is_in_its_range_or_said_to_be_undefined(metric):
+    for row in rows(GRAPHS + ODD, metric):
+        for name, value in values(row, metric).items():
+            if f"{name}: " in row["undefined"]:
+                assert math.isnan(value) or value == -math.inf
+            else:
+                assert metric.low <= value <= metric.high
+
+
+@pytest.fixture(scope="module")
+def table():
+    return gt.measure_all(GRAPHS + ODD, channels=3, layout_starts=2)
+
+
+@METRICS
+def test_every_metric_is_the_same_alone_and_in_a_table(metric, table):
+    for position, row in enumerate(rows(GRAPHS + ODD, metric)):
+        for name, value in values(row, metric).items():
+            assert value == table[name][position] or (math.isnan(value) and math.isnan(table[name][position]))
+
+
+@METRICS
+def test_every_metric_ignores_how_vertices_are_numbered(metric):
+    if metric.order_dependent:
+        pytest.skip("a layout depends on the order that it starts from")
+    again = [shuffled(graph, seed) for seed, graph in enumerate(GRAPHS)]
+    for first, second in zip(rows(GRAPHS, metric), rows(again, metric), strict=True):
+        assert first.pop("undefined") == second.pop("undefined")
+        assert second == pytest.approx(first, rel=1e-13, abs=1e-14, nan_ok=True)
+
+
+@METRICS
+def test_metrics_that_do_not_read_weights_do_not(metric):
+    assert not metric.reads_weights
+    for graph in GRAPHS[:10]:
+        weighted = graph.copy()
+        weighted.es["weight"] = [0.25 / (1 + edge.index) for edge in weighted.es]
+        assert rows([weighted], metric) == [pytest.approx(row, nan_ok=True) for row in rows([graph], metric)]
+
+
+def test_a_metric_of_ones_own_is_selected_by_name(density):
+    assert gt.measure(gt.full_dag(4), metrics=["edges", density.name]) == {
+        "edges": 6,
+        "density": 0.5,
+        "undefined": "",
+    }
+
+
+def test_a_metric_of_ones_own_joins_the_sets_that_it_names():
+    register(Metric(name="half", compute=lambda _: 0.5, formula="1/2", sets=("mine",)))
+    try:
+        assert metric_sets() == ["mine", "paper"]
+        assert gt.measure(gt.full_dag(4), metrics="mine") == {"half": 0.5, "undefined": ""}
+    finally:
+        unregister("half")
+    assert metric_sets() == ["paper"]
+
+
+def test_a_metric_of_ones_own_may_have_a_column_for_every_stage():
+    register(Metric(name="twice_stage_k", compute=lambda _, stage: 2 * stage, formula="2k"))
+    try:
+        row = gt.measure(gt.full_dag(4, stages=2), metrics="twice_stage_k")
+    finally:
+        unregister("twice_stage_k")
+    assert row == {"twice_stage_0": 0, "twice_stage_1": 2, "undefined": ""}
+
+
+def test_an_error_in_a_metric_is_a_reason_and_takes_nothing_else_down():
+    def undefined(_view):
+        raise UndefinedMetricError("no such thing", value=-math.inf)
+
+    register(Metric(name="broken", compute=lambda _: 1 / 0, formula=""))
+    register(Metric(name="none", compute=undefined, formula=""))
+    register(Metric(name="overflown", compute=lambda _: math.inf, formula=""))
+    try:
+        row = gt.measure(gt.full_dag(4), metrics=["broken", "none", "overflown", "edges"])
+    finally:
+        for name in ("broken", "none", "overflown"):
+            unregister(name)
+    assert math.isnan(row["broken"])
+    assert row["none"] == -math.inf
+    assert row["edges"] == 6
+    assert row["undefined"] == (
+        "broken: ZeroDivisionError: division by zero; none: no such thing; "
+        "overflown: the computation gave no finite number"
+    )
+
+
+@pytest.mark.parametrize("name", ["edges", "paper", "undefined"])
+def test_a_name_is_given_once(name):
+    with pytest.raises(ArgumentError, match=f"'{name}' is taken"):
+        register(Metric(name=name, compute=lambda _: 0, formula=""))
+
+
+def test_unknown_names_are_refused_with_the_known_ones():
+    with pytest.raises(ArgumentError, match="there is no metric 'depth'; there are paper, sparsity, "):
+        gt.measure(gt.full_dag(3), metrics=["edges", "depth"])
+    with pytest.raises(ArgumentError, match="there is no metric 'depth' to forget"):
+        unregister("depth")
+
+
+def test_costly_metrics_of_large_graphs_are_skipped_unless_asked_for():
+    large = gt.chain_dag(2_001)
+    row = gt.measure(large)
+    assert row["max_path"] == 2_000
+    assert math.isnan(row["ln_communicability"])
+    assert "ln_communicability: skipped beyond 2000 nodes; ask for it by name" in row["undefined"]
+    assert gt.measure(large, metrics=["ln_communicability"])["ln_communicability"] < -13_000
