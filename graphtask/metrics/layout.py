@@ -7,7 +7,7 @@ No step here runs in several threads, so the result does not depend on their num
 
 import math
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -132,7 +132,7 @@ def _dense_distances(view: GraphView) -> FloatArray:
     return distances
 
 
-@cache
+@lru_cache(maxsize=64)
 def _circle(n: int) -> FloatArray:
     """The circular layout of networkx: angles rounded to float32, centred, and scaled to reach ±1."""
     theta = (np.linspace(0, 1, n + 1)[:-1] * 2 * np.pi).astype(np.float32)
