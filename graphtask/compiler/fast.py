@@ -46,7 +46,7 @@ class FastExecution:
         Raises:
             ArgumentError: A block of the module's own making gives another shape than the network needs.
         """
-        network = read_network(module, images, stages=self.stages, sums=self._sum_plans(images.device))
+        network = read_network(module, images, stages=self.stages, sums=self.sum_plans(images.device))
         gates = module.edge_weights()
         parameters = [parameter for block in network.blocks for parameter in block.parameters]
         if torch.is_grad_enabled() and any(value.requires_grad for value in (images, gates, *parameters)):
@@ -61,7 +61,8 @@ class FastExecution:
         """What a copy needs: indices on devices are made again."""
         return {**self.__dict__, "_sums": {}}
 
-    def _sum_plans(self, device: torch.device) -> list[SumPlan]:
+    def sum_plans(self, device: torch.device) -> list[SumPlan]:
+        """The indices of the stages' sums on a device; made once."""
         if device not in self._sums:
             self._sums[device] = [SumPlan(stage, device) for stage in self.stages]
         return self._sums[device]

@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from graphtask.compiler.arguments import checked_count, checked_size
 from graphtask.compiler.blocks import BlockFactory, ConvBlock, Head
+from graphtask.compiler.explanation import Explanation, explain_stages
 from graphtask.compiler.fast import FastExecution
 from graphtask.compiler.plan import NodePlan, Plan, make_plan, node_key, reduce_key
+from graphtask.compiler.planner import plan_stages
 from graphtask.errors import ArgumentError
 from graphtask.graph import RAW_WEIGHT, check, edge_names, provenance
 
@@ -172,6 +174,38 @@ class GraphModule(nn.Module):
         """The price of the connections, ``Σ_e |gate(w_e)|``, in float32 or better also under autocast."""
         precise = torch.promote_types(self.edge_weight.dtype, torch.float32)
         return _GATES[self.gate](self.edge_weight.to(precise)).abs().sum()
+
+    def explain(self, *, batch: int = 128, size: int | tuple[int, int] = 32) -> Explanation:
+        """What the fast execution does with a batch of images, and what that costs; ``print`` shows it.
+
+        Convolutions are counted as those of the standard blocks.
+
+        Args:
+            batch: Images of the batch.
+            size: Height and width of the images, in pixels; one number is both.
+
+        Raises:
+            ArgumentError: An argument is out of range.
+
+        Example:
+            >>> import graphtask as gt
+            >>> print(gt.compile(gt.full_dag(60, stages=3), channels=11).explain())
+            execution='auto', a batch of 128 images of 32×32 pixels
+            stage  nodes  sources  edges across      edges inside      block  GFLOP   MB summed
+                0     20        0        0 none          190 product       4    6.1         865
+                1     20       20      400 product       190 product       4    9.5         779
+                2     20       40      800 product       190 product       4   11.1         533
+            a forward: 26.7 GFLOP in convolutions, 2,177 MB moved by weighted sums (21,122 MB if every node stacked its inputs)
+            memory: 871 MB in training (467 MB with checkpoint=True), 236 MB in inference
+        """
+        height, width = checked_size(size, last_stage=self.plan.output.stage)
+        return explain_stages(
+            plan_stages(self.plan),
+            (checked_count("batch", batch), self.in_channels, height, width),
+            channels=self.channels,
+            itemsize=self.edge_weight.element_size(),
+            execution=self.execution,
+        )
 
     def node(self, name: str) -> nn.Module:
         """The block of a node.

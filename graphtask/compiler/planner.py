@@ -17,6 +17,7 @@ Way: TypeAlias = Literal["none", "product", "gather"]
 
 _WIDEST_BLOCK = 16  # nodes; beyond it a product is bound by arithmetic, not by memory
 _FREE_TARGETS = 4  # targets of a product for the memory traffic of one
+_EDGE = 1.5  # passes of an edge that is gathered: one read, and its share of writing the sum
 _GRADIENT_OF_ROWS = 0.35  # passes for one entry of a matrix of weight gradients (a product over the batch)
 _GRADIENT_OF_EDGE = 1.2  # passes for the gradient of one edge by itself
 
@@ -114,6 +115,7 @@ def _plan_stage(
     )
     width = min(_WIDEST_BLOCK, max(1, round(math.sqrt(n_nodes))))
     outer = rows < n_sources
+    inside = _cheaper(int((~outer).sum()), _cost_inside(n_nodes, width), n_nodes * n_nodes)
     return StagePlan(
         stage=stage,
         first=first,
@@ -123,20 +125,30 @@ def _plan_stage(
         rows=rows,
         edges=table[:, 2].copy(),
         across=_cheaper(int(outer.sum()), _cost_across(n_sources, n_nodes), n_sources * n_nodes),
-        inside=_cheaper(int((~outer).sum()), _cost_inside(n_nodes, width), n_nodes * n_nodes),
-        width=width,
+        inside=inside,
+        width=width if inside == "product" else 1,
     )
+
+
+def passes(stage: StagePlan) -> float:
+    """What the weighted sums of a forward through a stage cost, in passes."""
+    n_across = int((stage.rows < stage.n_sources).sum())
+    n_inside = len(stage.rows) - n_across
+    cost = {"none": 0.0, "product": _cost_across(stage.n_sources, stage.n_nodes), "gather": n_across * _EDGE}
+    inside = {
+        "none": 0.0,
+        "product": _cost_inside(stage.n_nodes, stage.width),
+        "gather": n_inside * _EDGE,
+    }
+    return cost[stage.across] + inside[stage.inside]
 
 
 def _cheaper(n_edges: int, cost_of_product: float, n_entries: int) -> Way:
     if n_edges == 0:
         return "none"
     product = 2 * cost_of_product + _GRADIENT_OF_ROWS * n_entries
-    gather = 2 * n_edges * _EDGE_PASSES + _GRADIENT_OF_EDGE * n_edges
+    gather = 2 * n_edges * _EDGE + _GRADIENT_OF_EDGE * n_edges
     return "product" if product < gather else "gather"
-
-
-_EDGE_PASSES = 1.5  # an edge by itself: one read, and its share of writing the sum
 
 
 def _cost_across(n_sources: int, n_targets: int) -> float:

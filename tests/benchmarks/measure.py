@@ -1,0 +1,83 @@
+"""Time and memory of the executions of one network."""
+
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+
+import torch
+from torch import nn
+
+import graphtask as gt
+from benchmarks.baseline import run_published
+from benchmarks.workloads import Workload
+from graphtask.compiler.module import run_plain
+
+EXECUTIONS = ("published", "plain", "fast")
+
+
+def make_step(workload: Workload, execution: str, *, device: str, precision: str) -> Callable[[], None]:
+    """A function that does one step: forward, backward, SGD; or one batch of inference."""
+    net = gt.compile(workload.graph, channels=workload.channels, execution="fast").to(device)
+    if execution != "fast":
+        net.executor = {"published": run_published, "plain": run_plain}[execution]
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(workload.batch, 3, workload.size, workload.size, generator=generator).to(device)
+    labels = torch.randint(10, (workload.batch,), generator=generator).to(device)
+
+    def context():
+        return torch.autocast(device, dtype=torch.bfloat16) if precision == "bf16" else nullcontext()
+
+    if not workload.training:
+        net.eval()
+
+        def infer() -> None:
+            with torch.inference_mode(), context():
+                net(images)
+
+        return infer
+    optimiser = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
+
+    def train() -> None:
+        optimiser.zero_grad()
+        with context():
+            loss = nn.functional.cross_entropy(net(images), labels)
+        (loss + 1e-3 * net.resource_loss()).backward()
+        optimiser.step()
+
+    return train
+
+
+def times(
+    workload: Workload, *, executions: tuple[str, ...] = EXECUTIONS, rounds: int, device: str, precision: str
+) -> dict[str, float]:
+    """The median seconds of a step of each execution; their steps take turns."""
+    steps = {e: make_step(workload, e, device=device, precision=precision) for e in executions}
+    seconds: dict[str, list[float]] = {execution: [] for execution in executions}
+    for turn in range(rounds + 2):
+        for execution, step in steps.items():
+            start = time.perf_counter()
+            step()
+            if device == "cuda":
+                torch.cuda.synchronize()
+            if turn >= 2:  # the first two warm up
+                seconds[execution].append(time.perf_counter() - start)
+    return {execution: statistics.median(values) for execution, values in seconds.items()}
+
+
+def peak_memory(workload: Workload, execution: str, *, device: str, precision: str) -> int:
+    """The bytes that three steps need at most beyond what the process held before; to be run in a fresh process."""
+    step = make_step(workload, execution, device=device, precision=precision)
+    before = _high_water_mark(device)
+    for _ in range(3):
+        step()
+    return _high_water_mark(device) - before
+
+
+def _high_water_mark(device: str) -> int:
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,91 @@
+import time
+
+import pytest
+from helpers import staged, staged_dags
+from hypothesis import given, settings
+
+import graphtask as gt
+from graphtask.compiler.plan import make_plan
+from graphtask.compiler.planner import plan_stages
+from graphtask.errors import ArgumentError
+
+
+@settings(max_examples=100, deadline=None)
+@given(staged_dags(max_nodes=12))
+def test_the_stages_hold_every_node_and_every_edge_once(graph):
+    plan = make_plan(graph)
+    stages = plan_stages(plan)
+    assert [key for stage in stages for key in stage.keys] == [node.key for node in plan.nodes]
+    assert sorted(int(edge) for stage in stages for edge in stage.edges) == list(range(graph.ecount()))
+    expected = {
+        incoming.edge: (incoming.source, position)
+        for position, node in enumerate(plan.nodes)
+        for incoming in node.incoming
+    }
+    for stage in stages:
+        positions = [source.node for source in stage.sources]
+        positions += range(stage.first, stage.first + stage.n_nodes)
+        for edge, target, row in zip(stage.edges, stage.targets, stage.rows, strict=True):
+            assert (positions[row], stage.first + target) == expected[edge]
+        for source in stage.sources:
+            node = plan.nodes[source.node]
+            assert (source.key, stage.stage, source.stride) in node.reduces
+
+
+def test_dense_stages_are_multiplied_and_sparse_ones_gathered():
+    dense, sparse = (
+        plan_stages(make_plan(graph))
+        for graph in (gt.full_dag(60, stages=3), gt.random_dag(500, out_degree=4, seed=0, stages=3))
+    )
+    assert [(stage.across, stage.inside) for stage in dense] == [
+        ("none", "product"),
+        ("product", "product"),
+        ("product", "product"),
+    ]
+    assert {stage.inside for stage in sparse} == {"gather"}
+    assert [(s.across, s.inside, s.n_sources) for s in plan_stages(make_plan(staged([(0, 1)], [0, 2])))] == [
+        ("none", "none", 0),
+        ("gather", "none", 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("graph", "seconds"),
+    [
+        (gt.full_dag(60, stages=3), 0.05),
+        (gt.random_dag(2000, out_degree=10, seed=0, stages=3), 2),
+    ],
+    ids=["60 nodes", "2,000 nodes"],
+)
+def test_planning_takes_no_time(graph, seconds):
+    spent = []
+    for _ in range(5):
+        start = time.process_time()
+        plan_stages(make_plan(graph))
+        spent.append(time.process_time() - start)
+    assert min(spent) < seconds
+
+
+def test_an_explanation_counts_what_the_budget_counts():
+    graph = gt.random_dag(30, out_degree=4, seed=0, stages=[10, 12, 8])
+    explanation = gt.compile(graph, channels=5, in_channels=2).explain(batch=7, size=(31, 20))
+    macs = (
+        gt.count_macs(graph, channels=5, in_channels=2, size=(31, 20)) - 20 * 10
+    )  # without the linear layer
+    assert explanation.flops == 2 * 7 * macs
+    assert sum(stage.edges_across + stage.edges_inside for stage in explanation.stages) == graph.ecount()
+
+
+def test_an_explanation_shows_what_dense_graphs_and_checkpoints_save():
+    explanation = gt.compile(gt.full_dag(60, stages=3), channels=11).explain()
+    assert explanation.sum_bytes < explanation.published_sum_bytes / 5
+    assert explanation.inference_bytes < explanation.checkpoint_bytes < explanation.training_bytes
+    halved = gt.compile(gt.full_dag(60, stages=3), channels=11).half().explain()
+    assert halved.training_bytes == explanation.training_bytes / 2
+
+
+@pytest.mark.parametrize("arguments", [{"batch": 0}, {"size": 3}, {"size": (8, -1)}, {"batch": "many"}])
+def test_an_explanation_of_nothing_is_refused(arguments):
+    module = gt.compile(gt.full_dag(4, stages=3), channels=2)
+    with pytest.raises(ArgumentError):
+        module.explain(**arguments)
