@@ -17,6 +17,10 @@ class Parts(NamedTuple):
     graph_values: dict[str, Any]
     vertex_columns: dict[str, list[Any]]
     edge_columns: dict[str, list[Any]]
+    directed: bool = True
+    """Whether the edges have a direction."""
+    is_ours: bool = False
+    """Whether graphtask wrote it, so that its attributes mean what ours mean."""
 
 
 def assemble(parts: Parts, *, stages: int | Sequence[int] | None, join: bool) -> igraph.Graph:
@@ -28,7 +32,16 @@ def assemble(parts: Parts, *, stages: int | Sequence[int] | None, join: bool) ->
         GraphError: The graph breaks a rule, or the name of an attribute is not a string.
         ArgumentError: ``stages`` does not fit.
     """
-    graph = igraph.Graph(n=parts.n_nodes, edges=parts.edges, directed=True)
+    return architecture(as_igraph(parts), stages=stages, join=join)
+
+
+def as_igraph(parts: Parts) -> igraph.Graph:
+    """The parts as an igraph graph, which may break any rule of the architecture graph.
+
+    Raises:
+        GraphError: The name of an attribute is not a string.
+    """
+    graph = igraph.Graph(n=parts.n_nodes, edges=parts.edges, directed=parts.directed)
     for target, values in (
         (graph, parts.graph_values),
         (graph.vs, parts.vertex_columns),
@@ -40,7 +53,7 @@ def assemble(parts: Parts, *, stages: int | Sequence[int] | None, join: bool) ->
             target[name] = value
     if STAGE in parts.vertex_columns:
         graph.vs[STAGE] = [_whole(value) for value in parts.vertex_columns[STAGE]]
-    return architecture(graph, stages=stages, join=join)
+    return graph
 
 
 def with_names(columns: dict[str, list[Any]], ids: Sequence[Any]) -> dict[str, list[Any]]:

@@ -7,32 +7,24 @@ strings of any characters, and lists, tuples and dicts as JSON. ``None`` is writ
 
 import os
 import re
-import stat
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from pathlib import Path
 from typing import Any, NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
 import igraph
 
-from graphtask.errors import ArgumentError, FormatError, GraphError, GraphtaskError
-from graphtask.graph import PROVENANCE, RAW_WEIGHT, WEIGHT, check
-from graphtask.storage.assembly import Parts, assemble
+from graphtask.errors import GraphError, GraphtaskError
+from graphtask.graph import check
+from graphtask.storage import limits
+from graphtask.storage.assembly import assemble
 from graphtask.storage.atomic import write_atomically
+from graphtask.storage.content import about, load
+from graphtask.storage.foreign import usable
 from graphtask.storage.graphml_keys import GRAPHTASK
-from graphtask.storage.graphml_parser import (
-    FORMAT_VERSION,
-    GRAPHML,
-    MAX_BYTES,
-    MAX_VALUE,
-    GraphmlParser,
-    check_size,
-)
-from graphtask.storage.values import from_json, is_usual_float, plain, to_json
+from graphtask.storage.graphml_parser import FORMAT_VERSION, GRAPHML, MAX_VALUE, parse
+from graphtask.storage.values import is_usual_float, plain, to_json
 
-_CHUNK = 1 << 16
-_MESSAGE_LENGTH = 600
 _NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ESCAPES = {"\r": "&#13;"}  # a bare one would be read as a line feed
 _ATTRIBUTE_ESCAPES = {"\r": "&#13;", "\n": "&#10;", "\t": "&#9;"}
@@ -55,8 +47,8 @@ def write(graph: igraph.Graph, path: str | os.PathLike[str]) -> None:
         GraphtaskError: The file cannot be written.
 
     Example:
-        >>> import tempfile, graphtask as gt
-        >>> path = Path(tempfile.mkdtemp()) / "full.graphml"
+        >>> import pathlib, tempfile, graphtask as gt
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "full.graphml"
         >>> gt.write(gt.full_dag(4, stages=2), path)
         >>> gt.read(path).vs["stage"]
         [0, 0, 1, 1]
@@ -114,8 +106,8 @@ def read(
         ArgumentError: ``stages`` does not fit the number of vertices.
 
     Example:
-        >>> import tempfile, graphtask as gt
-        >>> path = Path(tempfile.mkdtemp()) / "small.graphml"
+        >>> import pathlib, tempfile, graphtask as gt
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "small.graphml"
         >>> _ = path.write_text(
         ...     '<graphml><graph edgedefault="directed"><node id="a"/><node id="b"/>'
         ...     '<edge source="a" target="b"/></graph></graphml>'
@@ -123,15 +115,10 @@ def read(
         >>> gt.read(path, stages=2).vs["name"]
         ['a', 'b']
     """
-    parser = GraphmlParser()
     try:
-        for chunk in _chunks(path):
-            parser.feed(chunk)
-        parts = parser.finish()
-        return assemble(parts if parser.is_ours else _usable(parts, join=join), stages=stages, join=join)
+        return assemble(usable(parse(load(path)), join=join), stages=stages, join=join)
     except GraphtaskError as error:
-        message = _shortened(f"{_shown(path)}: {error}")
-        raise type(error)(message) from None
+        raise type(error)(about(path, error)) from None
 
 
 class _Column(NamedTuple):
@@ -232,80 +219,8 @@ def _n_cells(*groups: list[_Column]) -> int:
 
 def _check_readable(graph: igraph.Graph, n_bytes: int, *, n_cells: int) -> None:
     """Refuse what `read` would refuse, while the graph is still there."""
-    if n_bytes > MAX_BYTES:
+    if n_bytes > limits.MAX_BYTES:
         raise GraphError(
-            f"the graph takes {n_bytes:,} bytes as GraphML; files over {MAX_BYTES:,} are not read back"
+            f"the graph takes {n_bytes:,} bytes as GraphML; files over {limits.MAX_BYTES:,} are not read back"
         )
-    check_size(graph.vcount(), graph.ecount(), n_cells=n_cells, n_bytes=n_bytes)
-
-
-def _chunks(path: str | os.PathLike[str]) -> Iterator[bytes]:
-    try:
-        file_path = Path(path)
-        if not stat.S_ISREG(file_path.stat().st_mode):  # a pipe could make us wait for ever
-            raise FormatError("is not a regular file; give the name of a GraphML file")
-        with file_path.open("rb") as file:
-            n_bytes = 0
-            while chunk := file.read(_CHUNK):
-                n_bytes += len(chunk)
-                if n_bytes > MAX_BYTES:
-                    raise FormatError(f"is larger than {MAX_BYTES:,} bytes; graphs of that size are not read")
-                yield chunk
-    except OSError as error:
-        raise FormatError(f"cannot be read: {error.strerror or error}") from error
-    except TypeError:
-        raise ArgumentError("is no path; give the name of a GraphML file") from None
-    except ValueError as error:
-        if isinstance(error, GraphtaskError):
-            raise
-        raise FormatError(f"cannot be read: {error}") from error
-
-
-def _usable(parts: Parts, *, join: bool) -> Parts:
-    """The parts of a foreign file, with the attributes of ours only where they mean what ours mean."""
-    edge_columns = dict(parts.edge_columns)
-    added = join and _n_added_nodes(parts) > 0
-    for name, low, high in ((WEIGHT, 0.0, 1.0), (RAW_WEIGHT, float("-inf"), float("inf"))):
-        values = edge_columns.get(name)
-        if values is not None and (added or not all(_is_between(value, low, high) for value in values)):
-            edge_columns = _renamed(edge_columns, name, f"file_{name}")
-    graph_values = dict(parts.graph_values)
-    if isinstance(graph_values.get(PROVENANCE), str):
-        graph_values[PROVENANCE] = _parsed(graph_values[PROVENANCE])
-    return parts._replace(graph_values=graph_values, edge_columns=edge_columns)
-
-
-def _is_between(value: Any, low: float, high: float) -> bool:
-    return isinstance(value, float | int) and not isinstance(value, bool) and low <= value <= high
-
-
-def _n_added_nodes(parts: Parts) -> int:
-    """How many vertices joining adds: one where there are several inputs, one where there are several outputs."""
-    n_inputs = parts.n_nodes - len({target for _, target in parts.edges})
-    n_outputs = parts.n_nodes - len({source for source, _ in parts.edges})
-    return (n_inputs > 1) + (n_outputs > 1)
-
-
-def _renamed(columns: dict[str, list[Any]], name: str, wish: str) -> dict[str, list[Any]]:
-    while wish in columns:
-        wish += "_"
-    return {wish if key == name else key: values for key, values in columns.items()}
-
-
-def _parsed(text: str) -> Any:
-    """Provenance that passed through another program as text; what is no JSON object stays as it is."""
-    try:
-        value = from_json(text)
-    except ValueError:
-        return text
-    return value if isinstance(value, dict) else text
-
-
-def _shown(path: object) -> str:
-    text = os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else repr(path)
-    return text if text.isprintable() else repr(text)
-
-
-def _shortened(message: str) -> str:
-    line = " ".join(message.splitlines())
-    return line if len(line) <= _MESSAGE_LENGTH else f"{line[:_MESSAGE_LENGTH]} …"
+    limits.check_size(graph.vcount(), graph.ecount(), n_cells=n_cells, n_bytes=n_bytes)

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from xml.parsers import expat
 
 from graphtask.errors import FormatError, GraphError
+from graphtask.storage import limits
 from graphtask.storage.assembly import Parts, with_names
 from graphtask.storage.graphml_keys import DRAWING, GRAPHTASK, Key, columns, declared_key
 from graphtask.storage.values import one_line
@@ -18,14 +19,11 @@ from graphtask.storage.values import one_line
 GRAPHML = "http://graphml.graphdrawing.org/xmlns"
 FORMAT_VERSION = "1"
 
-MAX_BYTES = 256 << 20
 MAX_VALUE = 16 << 20  # characters in one value
 _MAX_TAG = 1 << 20  # bytes in one tag or comment: expat reads it anew with every piece that arrives
 _MAX_DEPTH = 64
+_CHUNK = 1 << 16
 _MAX_KEYS = 10_000
-_MAX_NODES = 2_000_000
-_MAX_EDGES = 8_000_000
-_MAX_CELLS = 2_000_000  # values that attributes have room for, present or not; and one more for each byte
 
 # What an open element is to us.
 _DOCUMENT, _ROOT, _GRAPH, _NODE, _EDGE = "document", "graphml", "graph", "node", "edge"
@@ -44,25 +42,24 @@ _Attributes = dict[str, str]
 _Opener = Callable[[_Attributes], str]
 
 
-def check_size(n_nodes: int, n_edges: int, *, n_cells: int, n_bytes: int) -> None:
-    """Raise unless a graph of this size is read.
-
-    Args:
-        n_nodes: Number of nodes.
-        n_edges: Number of edges.
-        n_cells: Number of values that its attributes have room for: elements times attributes.
-        n_bytes: Size of the file; a small one may not ask for much memory.
+def parse(content: bytes) -> Parts:
+    """The parts of the graph in a GraphML file.
 
     Raises:
-        FormatError: There are too many nodes, edges, or values.
+        FormatError: The file is not whole, not GraphML, or not safe to read; the message names the line.
+        GraphError: Some edges are directed, and others are not.
+
+    Example:
+        >>> parse(
+        ...     b'<graphml><graph edgedefault="directed"><node id="a"/><node id="b"/>'
+        ...     b'<edge source="a" target="b"/></graph></graphml>'
+        ... ).edges
+        [(0, 1)]
     """
-    for count, limit, what in (
-        (n_nodes, _MAX_NODES, "nodes"),
-        (n_edges, _MAX_EDGES, "edges"),
-        (n_cells, _MAX_CELLS + n_bytes, "attribute values, present or absent"),
-    ):
-        if count > limit:
-            raise FormatError(f"the graph has more than {limit:,} {what}; graphs of that size are not read")
+    parser = GraphmlParser()
+    for start in range(0, len(content), _CHUNK):
+        parser.feed(content[start : start + _CHUNK])
+    return parser.finish()
 
 
 class GraphmlParser:
@@ -90,6 +87,7 @@ class GraphmlParser:
         self._openers: dict[str, dict[str, _Opener]] = defaultdict(dict)
         self._owner, self._index = "", 0  # the kind of element that data belong to now, and its number
         self._directed = ""
+        self._n_undirected = 0
         self._n_graphs = 0
         self._n_padded = 0
 
@@ -109,7 +107,6 @@ class GraphmlParser:
 
         Raises:
             FormatError: It is not XML, not GraphML, or not safe; the message names the line.
-            GraphError: The graph is undirected.
         """
         self._n_bytes += len(chunk)
         self._parse(chunk, is_final=False)
@@ -121,6 +118,7 @@ class GraphmlParser:
 
         Raises:
             FormatError: The file ends too early, or names a node that it does not have.
+            GraphError: Some edges are directed, and others are not.
         """
         self._parse(b"", is_final=True)
         if self._n_graphs == 0:
@@ -137,6 +135,8 @@ class GraphmlParser:
             graph_values={name: values[0] for name, values in graph.items()},
             vertex_columns=with_names(self._with_labels(_NODE, nodes, len(self._ids)), list(self._ids)),
             edge_columns=self._with_labels(_EDGE, edges, len(self._sources)),
+            directed=self._are_directed(),
+            is_ours=self.is_ours,
         )
 
     # What expat calls ------------------------------------------------------------------------------------------
@@ -158,7 +158,7 @@ class GraphmlParser:
         except expat.ExpatError as error:
             reason = expat.ErrorString(error.code)
             raise FormatError(f"line {error.lineno}: is not whole, well-formed XML ({reason})") from None
-        except (FormatError, GraphError):
+        except FormatError:
             raise
         except (LookupError, ValueError) as error:
             raise FormatError(f"has an encoding that cannot be read ({error}); store it as UTF-8") from None
@@ -282,17 +282,21 @@ class GraphmlParser:
             self._refuse("a node has no id")
         if self._ids.setdefault(identity, index) != index:
             self._refuse(f"two nodes have the id {one_line(identity)}")
-        if index == _MAX_NODES:
-            self._refuse(f"the graph has more than {_MAX_NODES:,} nodes; graphs of that size are not read")
+        if index == limits.MAX_NODES:
+            self._refuse(
+                f"the graph has more than {limits.MAX_NODES:,} nodes; graphs of that size are not read"
+            )
         self._owner, self._index = _NODE, index
         return _NODE
 
     def _open_edge(self, attributes: _Attributes) -> str:
         index = len(self._sources)
-        if index == _MAX_EDGES:
-            self._refuse(f"the graph has more than {_MAX_EDGES:,} edges; graphs of that size are not read")
+        if index == limits.MAX_EDGES:
+            self._refuse(
+                f"the graph has more than {limits.MAX_EDGES:,} edges; graphs of that size are not read"
+            )
         if attributes.get("directed", self._directed) not in _TRUE:
-            self._refuse_undirected(attributes)
+            self._note_undirected(attributes)
         source = self._ids.get(attributes.get("source", _NO_NODE), -1)
         target = self._ids.get(attributes.get("target", _NO_NODE), -1)
         if source < 0 or target < 0:
@@ -309,14 +313,11 @@ class GraphmlParser:
                 self._refuse(f"an edge has no {side}")
             self._waiting.append((ends, len(ends), identity, self._parser.CurrentLineNumber))
 
-    def _refuse_undirected(self, attributes: _Attributes) -> NoReturn:
+    def _note_undirected(self, attributes: _Attributes) -> None:
         directed = attributes.get("directed", self._directed)
         if directed not in {"false", "0"}:
             self._refuse(f'an edge says directed={one_line(directed)}; use "true"')
-        raise GraphError(
-            f"line {self._parser.CurrentLineNumber}: the graph is undirected; read it with "
-            f"igraph.Graph.Read_GraphML and give its edges a direction with graphtask.orient(graph)"
-        )
+        self._n_undirected += 1
 
     def _open_graph_data(self, attributes: _Attributes) -> str:
         self._owner, self._index = _GRAPH, 0
@@ -350,7 +351,7 @@ class GraphmlParser:
         if missing < 0:
             self._refuse(f"a {self._owner} has two values of attribute {key.name!r}")
         self._n_padded += missing
-        check_size(0, 0, n_cells=self._n_padded, n_bytes=self._n_bytes)
+        limits.check_size(0, 0, n_cells=self._n_padded, n_bytes=self._n_bytes)
         values.extend([None] * missing)
 
     # Text ------------------------------------------------------------------------------------------------------
@@ -395,7 +396,15 @@ class GraphmlParser:
             for scope, values in key.values.items()
             if values or key.has_default or self.is_ours
         ]
-        check_size(counts[_NODE], counts[_EDGE], n_cells=sum(used), n_bytes=self._n_bytes)
+        limits.check_size(counts[_NODE], counts[_EDGE], n_cells=sum(used), n_bytes=self._n_bytes)
+
+    def _are_directed(self) -> bool:
+        if 0 < self._n_undirected < len(self._sources):
+            raise GraphError(
+                f"{self._n_undirected} of the {len(self._sources)} edges are undirected, the others are not; "
+                f"give all of them a direction, or none"
+            )
+        return self._n_undirected == 0 and (len(self._sources) > 0 or self._directed == "true")
 
     def _with_labels(self, scope: str, found: dict[str, list[Any]], n_elements: int) -> dict[str, list[Any]]:
         labels = self._labels[scope]

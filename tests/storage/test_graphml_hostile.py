@@ -12,7 +12,7 @@ import pytest
 
 import graphtask as gt
 from graphtask.graph import edge_names
-from graphtask.storage import graphml, graphml_parser
+from graphtask.storage import graphml_parser, limits
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 SEEDS = [
@@ -310,10 +310,10 @@ def test_a_hostile_file_is_refused_within_seconds_and_a_small_multiple_of_its_si
 @pytest.mark.parametrize(
     ("module", "limit", "value", "words"),
     [
-        (graphml, "MAX_BYTES", 1000, "is larger than 1,000 bytes"),
-        (graphml_parser, "_MAX_NODES", 11, "more than 11 nodes"),
-        (graphml_parser, "_MAX_EDGES", 37, "more than 37 edges"),
-        (graphml_parser, "_MAX_CELLS", 100 - 6441, "more than 100 attribute values"),
+        (limits, "MAX_BYTES", 1000, "is larger than 1,000 bytes"),
+        (limits, "MAX_NODES", 11, "more than 11 nodes"),
+        (limits, "MAX_EDGES", 37, "more than 37 edges"),
+        (limits, "MAX_CELLS", 100 - 6441, "more than 100 attribute values"),
         (graphml_parser, "_MAX_KEYS", 3, "more than 3 keys"),
         (graphml_parser, "MAX_VALUE", 5, "longer than 5 characters"),
         (graphml_parser, "_MAX_DEPTH", 2, "nested more than 2 deep"),
@@ -329,7 +329,7 @@ def test_a_file_just_over_a_limit_is_refused(monkeypatch, module, limit, value, 
 
 
 def test_what_would_not_be_read_back_is_not_written(monkeypatch, tmp_path):
-    monkeypatch.setattr(graphml, "MAX_BYTES", 1000)
+    monkeypatch.setattr(limits, "MAX_BYTES", 1000)
 
     with pytest.raises(gt.GraphError, match="files over 1,000 are not read back"):
         gt.write(gt.full_dag(12, stages=1), tmp_path / "large.graphml")
