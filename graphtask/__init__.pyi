@@ -37,9 +37,9 @@ from .priors.random import random_dag as random_dag
 from .priors.random import watts_strogatz_dag as watts_strogatz_dag
 from .pruning import critical_threshold as critical_threshold
 from .pruning import prune as prune
+from .reading import read as read
 from .storage.geometric import from_geometric as from_geometric
 from .storage.geometric import to_geometric as to_geometric
-from .storage.graphml import read as read
 from .storage.graphml import write as write
 from .storage.networkx import from_networkx as from_networkx
 from .storage.networkx import to_networkx as to_networkx

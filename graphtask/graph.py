@@ -329,7 +329,10 @@ def _check_simple(graph: igraph.Graph) -> None:
     doubled = unique[counts > 1]
     if len(doubled):
         ends = np.stack(np.divmod(doubled, graph.vcount()), axis=1)
-        raise GraphError(f"multi-edges {_edges(graph, ends)}; merge them with graph.simplify()")
+        raise GraphError(
+            f"multi-edges {_edges(graph, ends)}; merge them with graph.simplify(), "
+            f"or read the file with merge=True (on the command line: --merge)"
+        )
 
 
 def _check_names(graph: igraph.Graph) -> None:
@@ -361,7 +364,10 @@ def _check_acyclic(graph: igraph.Graph) -> None:
     shown = " → ".join(_label(graph, index) for index in cycle[: _SHOWN + 1])
     if len(cycle) > _SHOWN + 1:
         shown += f" → … ({len(cycle) - 1} edges)"
-    raise GraphError(f"the graph has a cycle, {shown}; remove or turn one of these edges")
+    raise GraphError(
+        f"the graph has a cycle, {shown}; remove or turn one of these edges, or "
+        f"read the file with order='ids' (on the command line: --order ids), which turns every edge forward"
+    )
 
 
 def _check_ends(graph: igraph.Graph) -> None:

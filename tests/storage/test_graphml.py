@@ -429,13 +429,13 @@ def test_every_broken_example_is_refused_in_one_line_that_names_the_file(file):
 
 
 def test_places_that_hold_no_file_are_refused(tmp_path):
-    (tmp_path / "not\nprintable").write_text("")
+    (tmp_path / "not\nprintable.graphml").write_text("")
     for place, words in (
         (tmp_path, "not a regular file"),
         (tmp_path / "missing", "No such file"),
         ("/dev/zero", "not a regular file"),
         ("a\0b", "null"),
-        (tmp_path / "not\nprintable", "is not whole"),
+        (tmp_path / "not\nprintable.graphml", "is not whole"),
     ):
         with pytest.raises(gt.FormatError, match=words) as caught:
             gt.read(place)

@@ -1,0 +1,156 @@
+"""Adjacency matrices in ``.npz`` files, of numpy and of scipy; nothing that a file says is executed or trusted.
+
+numpy's own reader reserves memory for whatever shape a file claims, and scipy's hands indices to compiled code as
+they are. So the members are read here: header, size and indices are checked against the bytes that are there.
+"""
+
+import io
+import math
+import warnings
+import zipfile
+import zlib
+from tokenize import TokenError
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from graphtask.errors import FormatError
+from graphtask.storage.assembly import Parts
+from graphtask.storage.limits import check_bytes
+from graphtask.storage.matrix import dense_parts, sparse_parts
+
+_Array = npt.NDArray[Any]
+
+_DENSE = ("adjacency", "arr_0")
+_COMPRESSED = {"csr": ("row", "column"), "csc": ("column", "row")}
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_MAX_MEMBERS = 64
+_HEADER_ERRORS = (ValueError, KeyError, TypeError, SyntaxError, TokenError, MemoryError, RecursionError)
+
+
+def parse(content: bytes) -> Parts:
+    """The parts of the graph whose adjacency matrix an ``.npz`` file holds.
+
+    A matrix that `scipy.sparse.save_npz` wrote in csr, csc or coo format, or a square array called ``adjacency`` or
+    ``arr_0``, or the only array there is. Entries other than 1 are weights. Pickled objects are never loaded.
+
+    Raises:
+        FormatError: The file is damaged, holds something else, or is not safe to read.
+
+    Example:
+        >>> buffer = io.BytesIO()
+        >>> np.savez(buffer, adjacency=np.eye(3, k=1))
+        >>> parse(buffer.getvalue()).edges
+        [(0, 1), (1, 2)]
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            arrays = _arrays(archive)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+        raise FormatError(f"is no whole .npz file ({error})") from None
+    if "format" in arrays:
+        return _sparse(arrays)
+    name = next((name for name in _DENSE if name in arrays), None)
+    if name is None and len(arrays) == 1:
+        name = next(iter(arrays))
+    if name is None:
+        shown = ", ".join(sorted(arrays)[:5]) or "none"
+        raise FormatError(
+            f"has no array called adjacency (its arrays: {shown}); call the adjacency matrix so"
+        )
+    return dense_parts(arrays[name])
+
+
+def _arrays(archive: zipfile.ZipFile) -> dict[str, _Array]:
+    members = archive.infolist()
+    if len(members) > _MAX_MEMBERS:
+        raise FormatError(f"holds {len(members)} arrays; a graph has few")
+    check_bytes(sum(member.file_size for member in members))
+    arrays = {}
+    for member in members:
+        name = member.filename.removesuffix(".npy")
+        if member.compress_type not in _METHODS:
+            raise FormatError(
+                f"array {name!r} is packed in a way that is not read; use numpy.savez_compressed"
+            )
+        if name in arrays:
+            raise FormatError(f"holds two arrays called {name!r}")
+        with archive.open(member) as file:
+            arrays[name] = _array(file.read(member.file_size + 1), name)
+    return arrays
+
+
+def _array(content: bytes, name: str) -> _Array:
+    """The array that the bytes of a ``.npy`` file describe, if they are as many as it takes."""
+    stream = io.BytesIO(content)
+    try:
+        version = np.lib.format.read_magic(stream)
+        read_header = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }[version]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of headers that Python 2 wrote
+            shape, is_fortran, dtype = read_header(stream)
+    except _HEADER_ERRORS as error:
+        raise FormatError(f"array {name!r} is damaged (its header: {type(error).__name__})") from None
+    if dtype.hasobject or dtype.kind not in "biufSU":
+        raise FormatError(f"array {name!r} holds {dtype}, not numbers; pickled objects are never loaded")
+    data = content[stream.tell() :]
+    count = math.prod(shape)
+    if min(shape, default=0) < 0 or dtype.itemsize == 0 or count * dtype.itemsize != len(data):
+        raise FormatError(f"array {name!r} is damaged: its size is not what its header says")
+    return np.frombuffer(data, dtype=dtype).reshape(shape, order="F" if is_fortran else "C")
+
+
+def _sparse(arrays: dict[str, _Array]) -> Parts:
+    kind = _text(arrays["format"])
+    shape = _member(arrays, "shape")
+    if shape.dtype.kind not in "iu" or shape.shape != (2,) or shape[0] != shape[1]:
+        raise FormatError("the adjacency matrix is not square")
+    n_nodes = int(shape[0])
+    data = _flat(arrays, "data")
+    if kind == "coo":
+        rows, columns = _places(arrays, "row", len(data)), _places(arrays, "col", len(data))
+    elif kind in _COMPRESSED:
+        inner = _places(arrays, "indices", len(data))
+        outer = _outer(_flat(arrays, "indptr"), n_nodes, len(data))
+        rows, columns = (outer, inner) if kind == "csr" else (inner, outer)
+    else:
+        raise FormatError(f"the sparse matrix has the format {kind!r}; save it as csr, csc or coo")
+    return sparse_parts(n_nodes, rows, columns, data)
+
+
+def _outer(starts: _Array, n_nodes: int, n_entries: int) -> _Array:
+    """The row (of csr) of every entry, from where the entries of each row start."""
+    counts: _Array = np.diff(starts.astype(np.int64)) if starts.dtype.kind in "iu" else np.array([-1])
+    fits = len(starts) == n_nodes + 1 and len(starts) > 0 and starts[0] == 0 and starts[-1] == n_entries
+    if not fits or bool((counts < 0).any()):
+        raise FormatError("array 'indptr' does not fit the other arrays of the sparse matrix")
+    return np.repeat(np.arange(n_nodes), counts)
+
+
+def _places(arrays: dict[str, _Array], name: str, n_entries: int) -> _Array:
+    places = _flat(arrays, name)
+    if len(places) != n_entries or places.dtype.kind not in "iu":
+        raise FormatError(f"array {name!r} does not fit the other arrays of the sparse matrix")
+    return places
+
+
+def _flat(arrays: dict[str, _Array], name: str) -> _Array:
+    array = _member(arrays, name)
+    if array.ndim != 1:
+        raise FormatError(f"array {name!r} of the sparse matrix has {array.ndim} dimensions, not one")
+    return array
+
+
+def _member(arrays: dict[str, _Array], name: str) -> _Array:
+    if name not in arrays:
+        raise FormatError(f"the sparse matrix lacks its array {name!r}; save it with scipy.sparse.save_npz")
+    return arrays[name]
+
+
+def _text(array: _Array) -> str:
+    value = array.item() if array.size == 1 and array.dtype.kind in "SU" else ""
+    return value.decode("ascii", errors="replace") if isinstance(value, bytes) else value
