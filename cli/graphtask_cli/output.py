@@ -34,6 +34,13 @@ def show(records: Sequence[Record], *, form: str) -> None:
     click.echo(_RENDERERS[form](records), nl=False)
 
 
+def show_turned(records: Sequence[Record]) -> None:
+    """Print the records as the columns of a table for people, for few records of many values."""
+    columns = _columns(records)
+    lines = [[name, *(rounded(record.get(name)) for record in records)] for name in columns]
+    click.echo(_rendered(_grid(lines[0], lines[1:])), nl=False)
+
+
 def write_table(records: Sequence[Record], path: Path) -> None:
     """Write the records as CSV, JSON or Parquet, by the suffix of the path; the file appears whole or not at all.
 

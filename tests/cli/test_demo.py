@@ -17,7 +17,7 @@ def tiny(monkeypatch):
 
 @pytest.mark.usefixtures("tiny")
 def test_the_demo_leaves_every_step_of_the_job(call, tmp_path):
-    result = call("demo", "--out", "out", "--threads", 1)
+    result = call("demo", "--out", "out", "--jobs", 1)
     assert result.exit_code == 0, result.output
     out = tmp_path / "out"
     table = pd.read_csv(out / "metrics.csv")
