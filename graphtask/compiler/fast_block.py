@@ -6,7 +6,7 @@ v cost less to compute again than to keep.
 """
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 import torch
@@ -20,47 +20,53 @@ Gradients: TypeAlias = "list[Tensor | None]"
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 _LOW_PRECISION = {torch.bfloat16, torch.float16}  # sums over many values need more
+_PARTS = 16  # of a product over all pixels, to be added up: PyTorch computes them in parallel
 _ROW = 64  # pixels side by side in a row: per-channel factors are repeated, so that loops are long enough to vectorise
 
 
 class NormState(NamedTuple):
-    """What normalises one branch: y = scale·u + shift, with one value per channel each."""
+    """What normalises u and v, in this order: y = scale·y + shift, one value per channel; shape (2, channels)."""
 
     mean: Tensor
     rstd: Tensor
     scale: Tensor
-    training: bool
 
 
-@dataclass
+class Running(NamedTuple):
+    """New statistics of one normalisation in training mode."""
+
+    norm: nn.BatchNorm2d
+    mean: Tensor
+    variance: Tensor
+
+
 class Updates:
     """Running statistics of a forward pass, written together at its end: each exactly once."""
 
-    buffers: list[Tensor] = field(default_factory=list)
-    values: list[Tensor] = field(default_factory=list)
-    momenta: list[float] = field(default_factory=list)
-    counters: list[Tensor] = field(default_factory=list)
+    def __init__(self) -> None:
+        self._running: list[Running] = []
 
-    def add(self, norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor, n_values: int) -> None:
-        """Remember the statistics of one normalisation in training mode."""
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        assert norm.num_batches_tracked is not None
-        assert norm.momentum is not None
-        self.buffers += [norm.running_mean, norm.running_var]
-        self.values += [mean, variance * (n_values / (n_values - 1))]
-        self.momenta += [norm.momentum] * 2
-        self.counters.append(norm.num_batches_tracked)
+    def add(self, norms: tuple[nn.BatchNorm2d, ...], mean: Tensor, variance: Tensor) -> None:
+        """Remember the statistics of some normalisations: for each a row of means and of (unbiased) variances."""
+        self._running += map(Running, norms, mean.unbind(), variance.unbind())
 
     def write(self) -> None:
-        """Write them."""
-        for momentum in set(self.momenta):
-            chosen = [place for place, value in enumerate(self.momenta) if value == momentum]
-            buffers = [self.buffers[place] for place in chosen]
-            values = [self.values[place].to(self.buffers[place].dtype) for place in chosen]
+        """Write them, with the few calls that PyTorch's optimisers use too."""
+        momenta: dict[float, tuple[list[Tensor], list[Tensor]]] = {}
+        counters = []
+        for norm, mean, variance in self._running:
+            assert norm.momentum is not None
+            assert norm.running_mean is not None
+            assert norm.running_var is not None
+            assert norm.num_batches_tracked is not None
+            buffers, values = momenta.setdefault(norm.momentum, ([], []))
+            buffers += [norm.running_mean, norm.running_var]
+            values += [mean.to(norm.running_mean.dtype), variance.to(norm.running_var.dtype)]
+            counters.append(norm.num_batches_tracked)
+        for momentum, (buffers, values) in momenta.items():
             torch._foreach_lerp_(buffers, values, momentum)
-        if self.counters:
-            torch._foreach_add_(self.counters, 1)
+        if counters:
+            torch._foreach_add_(counters, 1)
 
 
 def is_standard(block: ConvBlock) -> bool:
@@ -77,6 +83,7 @@ def is_standard(block: ConvBlock) -> bool:
             and norm.affine
             and norm.track_running_stats
             and norm.momentum is not None
+            and (norm.training, norm.eps) == (norms[0].training, norms[0].eps)
             for norm in norms
         )
     )
@@ -97,45 +104,52 @@ class Pair:
     """
 
     def __init__(self, block: ConvBlock, source: Shape, target: Shape, dtype: torch.dtype) -> None:
-        self.norms = (block.norm3x3, block.norm1x1)
+        conv3, norm3, conv1, norm1 = block.conv3x3, block.norm3x3, block.conv1x1, block.norm1x1
+        self.norms = (norm3, norm1)
+        self.training = norm3.training
         self.source = source
         self.target = target
         self.rows = Rows.of(target)
-        self.stride = block.conv3x3.stride[0]
-        self.parameters = [
-            parameter
-            for conv, norm in ((block.conv3x3, block.norm3x3), (block.conv1x1, block.norm1x1))
-            for parameter in (conv.weight, norm.weight, norm.bias)
-        ]
-        self.weight3 = block.conv3x3.weight.detach().to(dtype)
-        self.weight1 = block.conv1x1.weight.detach().to(dtype)
-        self.states: tuple[NormState, NormState] | None = None
+        self.stride = conv3.stride[0]
+        self.parameters = [conv3.weight, norm3.weight, norm3.bias, conv1.weight, norm1.weight, norm1.bias]
+        self.weight3 = conv3.weight.detach().to(dtype)
+        self.weight1 = conv1.weight.detach().to(dtype)
+        self.state: NormState | None = None
 
     def infer(self, a: Tensor, *, out: Tensor, scratch: Tensor, updates: Updates) -> None:
         """Write x; ``out`` may be ``a`` itself."""
-        if any(norm.training for norm in self.norms):
+        if self.training:
             self.forward(a, out=out, kept=None, scratch=scratch, updates=updates)
             return
-        (scale3, shift3), (scale1, shift1) = (_fold(norm) for norm in self.norms)
-        weight3 = self.weight3 * scale3.to(a.dtype).view(-1, 1, 1, 1)
-        weight1 = self.weight1 * scale1.to(a.dtype).view(-1, 1, 1, 1)
-        u = self._long(a, scratch, weight3, (shift3 + shift1).to(a.dtype))
-        torch.add(u, self._short(a, weight1), out=out)
+        factor, bias, mean, variance = self._stacked()
+        scale = factor * torch.rsqrt(variance + self.norms[0].eps)
+        shift = (bias - mean * scale).sum(dim=0).to(a.dtype)
+        scale3, scale1 = scale.to(a.dtype).view(2, -1, 1, 1, 1)
+        v = self._short(a, self.weight1 * scale1, out=scratch[1])
+        u = self._long(a, self.weight3 * scale3, shift, scratch=scratch[0])
+        torch.add(u, v, out=out)
 
     def forward(
         self, a: Tensor, *, out: Tensor, kept: Tensor | None, scratch: Tensor, updates: Updates
     ) -> None:
         """Write x to ``out``, which may be ``a`` itself, and u to ``kept``."""
-        u = self._long(a, scratch, self.weight3)
-        v = self._short(a, self.weight1)
-        states = [_state(norm, y, self.rows, updates) for norm, y in zip(self.norms, (u, v), strict=True)]
-        shift3, shift1 = (n.bias - s.mean * s.scale for n, s in zip(self.norms, states, strict=True))
-        rows, x = self.rows, self.rows.view(out)
-        torch.addcmul(rows.repeat(shift3 + shift1), rows.view(u), rows.repeat(states[0].scale), out=x)
-        x.addcmul_(rows.view(v), rows.repeat(states[1].scale))
+        rows = self.rows
+        u = self._long(a, self.weight3, None, scratch=scratch[0])
+        v = self._short(a, self.weight1, out=scratch[1])
+        factor, bias, mean, variance = self._stacked()
+        if self.training:
+            mean, variance = rows.moments(u, v)
+            updates.add(self.norms, mean, variance * (rows.pixels / max(rows.pixels - 1, 1)))
+        rstd = torch.rsqrt(variance + self.norms[0].eps)
+        scale = factor * rstd
+        shift = torch.addcmul(bias, mean, scale, value=-1).sum(dim=0, keepdim=True)
+        scale3, scale1, shift = rows.repeat(torch.cat((scale, shift)))
+        x = rows.view(out)
+        torch.addcmul(shift, rows.view(u), scale3, out=x)
+        x.addcmul_(rows.view(v), scale1)
         if kept is not None:
             kept.copy_(u)
-        self.states = (states[0], states[1])
+        self.state = NormState(mean, rstd, scale)
 
     def backward(
         self,
@@ -150,51 +164,122 @@ class Pair:
         keep: bool,  # noqa: ARG002  # for blocks with a graph of their own
     ) -> Gradients:
         """The gradients of the parameters; da is written (or added) to ``out``, which may be ``a`` itself."""
-        assert self.states is not None
-        total = self.rows.sum(g)
-        v = self._short(a, self.weight1)
+        rows, wanted = self.rows, out is not None
         work = scratch[0][: g.numel()]
-        gamma1 = _norm_backward(self.rows, g, v, self.states[1], total, out=work)
-        sampled, dv = self._sampled(self.source.image(a)), self.target.image(work)
-        d_sampled, d_weight1 = _conv_backward(dv, sampled, self.weight1, 1, 0, (out is not None, needs[3]))
-        u = self._long(a, scratch[1], self.weight3) if kept is None else kept
-        gamma3 = _norm_backward(self.rows, g, u, self.states[0], total, out=work)
-        positive, du = self._positive(a, scratch[1]), self.target.image(work)
-        d_positive, d_weight3 = _conv_backward(
-            du, positive, self.weight3, self.stride, 1, (out is not None, needs[0])
-        )
+        v = self._short(a, self.weight1, out=scratch[1])
+        u = self._long(a, self.weight3, None, scratch=scratch[2]) if kept is None else kept
+        sums = rows.sums(g, u, v, work=work)
+        factors, coefficients = self._norm_backward(sums)
+        dv = rows.combine(g, v, coefficients[1], out=work)
+        d_short, d_weight1 = self._short_backward(dv, a, out=scratch[1], wanted=(wanted, needs[3]))
+        du = self.target.image(rows.combine(g, u, coefficients[0], out=work))
+        positive = self._positive(a, scratch[2])
+        d_positive, d_weight3, _ = torch.ops.aten.convolution_backward(
+            du, positive, self.weight3, None, [self.stride] * 2, [1, 1], [1, 1], False, [0, 0], 1,
+            [wanted, needs[0], False],
+        )  # fmt: skip
         if out is not None:
-            self._join(a, d_positive, d_sampled, out=out, add=add)
-        found = [d_weight3, gamma3, total, d_weight1, gamma1, total]
+            self._join(a, d_positive, d_short, out=out, add=add)
+        # A gradient of its own for each bias: PyTorch may put either into .grad, to be changed there.
+        found = [d_weight3, factors[0], sums[0], d_weight1, factors[1], sums[0].clone()]
         return [
             gradient.to(parameter.dtype) if need else None
             for gradient, parameter, need in zip(found, self.parameters, needs, strict=True)
         ]
 
-    def _join(self, a: Tensor, d_positive: Tensor, d_sampled: Tensor, *, out: Tensor, add: bool) -> None:
+    def _norm_backward(self, sums: Tensor) -> tuple[Tensor, list[list[Tensor]]]:
+        """The gradients of the factors, and for u and v: du (dv) as coefficients of g, of u (v), and of 1.
+
+        With ŷ = (y − mean)·rstd and s = factor·rstd: d_factor = Σ g·ŷ, and when the statistics are the batch's,
+        dy = s·(g − Σg/m − ŷ·d_factor/m); else dy = s·g.
+        """
+        assert self.state is not None
+        mean, rstd, scale = self.state
+        total = sums[:1]
+        factors = rstd * torch.addcmul(sums[1:], mean, total, value=-1)
+        if not self.training:
+            return factors, [[row] for row in self.rows.repeat(scale)]
+        per_value = scale / -max(self.rows.pixels, 1)
+        slope = per_value * rstd * factors
+        shift = torch.addcmul(per_value * total, slope, mean, value=-1)
+        rows = self.rows.repeat(torch.cat((scale, slope, shift)))
+        return factors, [list(rows[0::2]), list(rows[1::2])]
+
+    def _join(self, a: Tensor, d_positive: Tensor, d_short: Tensor | None, *, out: Tensor, add: bool) -> None:
+        assert d_short is not None
         through = self.source.flat(d_positive)
         if add:
             out.add_(torch.ops.aten.threshold_backward.grad_input(through, a, 0, grad_input=through))
         else:
             torch.ops.aten.threshold_backward.grad_input(through, a, 0, grad_input=out)
-        self.source.image(out)[:, :, :: self.stride, :: self.stride].add_(d_sampled)
+        if self.stride == 1:
+            out.add_(d_short)
+        else:
+            image = self.source.image(out)[:, :, :: self.stride, :: self.stride]
+            image.add_(self._sampled_shape().image(d_short))
 
-    def _long(self, a: Tensor, scratch: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    def _long(self, a: Tensor, weight: Tensor, bias: Tensor | None, *, scratch: Tensor) -> Tensor:
         positive = self._positive(a, scratch)
         return self.target.flat(torch.conv2d(positive, weight, bias, stride=self.stride, padding=1))
 
-    def _short(self, a: Tensor, weight: Tensor) -> Tensor:
-        return self.target.flat(torch.conv2d(self._sampled(self.source.image(a)), weight))
+    def _short(self, a: Tensor, weight: Tensor, *, out: Tensor) -> Tensor:
+        """v, as a matrix product: over the pixels, or over each image's channels."""
+        sampled, target = self._sampled(a), self.target
+        n_out, n_in = weight.shape[:2]
+        matrix = weight.view(n_out, n_in)
+        out = out[: target.numel]
+        if target.channels_last:
+            torch.mm(sampled.view(target.pixels, n_in), matrix.t(), out=out.view(target.pixels, n_out))
+        else:
+            side = target.height * target.width
+            torch.matmul(
+                matrix, sampled.view(target.batch, n_in, side), out=out.view(target.batch, n_out, side)
+            )
+        return out
+
+    def _short_backward(
+        self, dv: Tensor, a: Tensor, *, out: Tensor, wanted: tuple[bool, bool]
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """The gradients of the pixels that the 1×1 convolution reads, in ``out``, and of its weight."""
+        sampled, target = self._sampled(a), self.target
+        n_out, n_in = self.weight1.shape[:2]
+        matrix = self.weight1.view(n_out, n_in)
+        out = out[: sampled.numel()]
+        if target.channels_last:
+            parts = math.gcd(target.pixels, _PARTS)
+            left = dv.view(parts, target.pixels // parts, n_out).transpose(1, 2)
+            right = sampled.view(parts, target.pixels // parts, n_in)
+            if wanted[0]:
+                torch.mm(dv.view(target.pixels, n_out), matrix, out=out.view(target.pixels, n_in))
+        else:
+            side = target.height * target.width
+            left = dv.view(target.batch, n_out, side)
+            right = sampled.view(target.batch, n_in, side).transpose(1, 2)
+            if wanted[0]:
+                torch.matmul(matrix.t(), left, out=out.view(target.batch, n_in, side))
+        weight = torch.bmm(left, right).sum(dim=0).view(self.weight1.shape) if wanted[1] else None
+        return (out if wanted[0] else None), weight
 
     def _positive(self, a: Tensor, scratch: Tensor) -> Tensor:
         return self.source.image(torch.clamp_min(a, 0, out=scratch[: a.numel()]))
 
-    def _sampled(self, image: Tensor) -> Tensor:
+    def _sampled_shape(self) -> Shape:
+        return self.target._replace(channels=self.source.channels)
+
+    def _sampled(self, a: Tensor) -> Tensor:
         """The pixels that a 1×1 convolution with a stride reads."""
         if self.stride == 1:
-            return image
-        sampled = image[:, :, :: self.stride, :: self.stride]
-        return sampled.contiguous(memory_format=self.source.memory_format)
+            return a
+        image = self.source.image(a)[:, :, :: self.stride, :: self.stride]
+        return self._sampled_shape().flat(image.contiguous(memory_format=self.source.memory_format))
+
+    def _stacked(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Factors, biases, running means and running variances of both normalisations."""
+        weights, biases, means, variances = (
+            torch.stack([getattr(norm, name) for norm in self.norms])
+            for name in ("weight", "bias", "running_mean", "running_var")
+        )
+        return weights.detach(), biases.detach(), means, variances
 
 
 class Opaque:
@@ -309,81 +394,48 @@ class Rows(NamedTuple):
         return flat.view(-1, self.channels, self.repeats)
 
     def repeat(self, values: Tensor) -> Tensor:
-        """One value per channel, as it has to stand beside the matrix."""
-        return values.repeat(self.repeats) if self.channels_last else values.view(1, -1, 1)
+        """Rows of one value per channel, as they have to stand beside the matrix."""
+        return values.repeat(1, self.repeats) if self.channels_last else values.unsqueeze(2)
 
-    def sum(self, flat: Tensor) -> Tensor:
-        """The sum of each channel."""
-        dtype = torch.float32 if flat.dtype in _LOW_PRECISION else None
-        if self.channels_last:
-            return (
-                self.view(flat)
-                .sum(dim=0, dtype=dtype)
-                .view(self.repeats, self.channels)
-                .sum(dim=0, dtype=dtype)
-            )
-        return self.view(flat).sum(dim=(0, 2), dtype=dtype)
+    def combine(self, g: Tensor, y: Tensor, coefficients: Sequence[Tensor], *, out: Tensor) -> Tensor:
+        """The sum of g, y and 1 with these coefficients (or only of g); written to ``out``."""
+        matrix = self.view(out)
+        if len(coefficients) == 1:
+            torch.mul(self.view(g), coefficients[0], out=matrix)
+        else:
+            scale, slope, shift = coefficients
+            torch.addcmul(shift, self.view(g), scale, out=matrix)
+            matrix.addcmul_(self.view(y), slope)
+        return out
 
-    def moments(self, flat: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and (biased) variance of each channel."""
-        wide = flat.float() if flat.dtype in _LOW_PRECISION else flat
+    def sums(self, g: Tensor, u: Tensor, v: Tensor, *, work: Tensor) -> Tensor:
+        """For each channel Σg, Σg·u and Σg·v, of shape (3, channels)."""
+        dtype = torch.float32 if g.dtype in _LOW_PRECISION else g.dtype
+        dims = (0,) if self.channels_last else (0, 2)
+        columns = self.repeats * self.channels if self.channels_last else self.channels
+        result = torch.empty(3, columns, dtype=dtype, device=g.device)
+        torch.sum(self.view(g), dim=dims, dtype=dtype, out=result[0])
+        for place, y in ((1, u), (2, v)):
+            torch.mul(g, y, out=work)
+            torch.sum(self.view(work), dim=dims, dtype=dtype, out=result[place])
+        return result.view(3, self.repeats, self.channels).sum(dim=1) if self.channels_last else result
+
+    def moments(self, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """For each channel the means of u and v and their (biased) variances, of shape (2, channels) each."""
+        if u.dtype in _LOW_PRECISION:
+            u, v = u.float(), v.float()
         if not self.channels_last:
-            variance, mean = torch.var_mean(self.view(wide), dim=(0, 2), correction=0)
-            return mean, variance
-        matrix = self.view(wide)
-        image = matrix.view(1, matrix.shape[0], 1, -1).permute(0, 3, 1, 2)
-        means, variances = torch.batch_norm_update_stats(image, None, None, 0.0)
-        means = means.view(self.repeats, self.channels)
-        mean = means.mean(dim=0)
-        between = (means - mean).square_().mean(dim=0)
-        return mean, variances.view(self.repeats, self.channels).mean(dim=0).add_(between)
-
-
-def _fold(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-    return scale, norm.bias - norm.running_mean * scale
-
-
-def _state(norm: nn.BatchNorm2d, values: Tensor, rows: Rows, updates: Updates) -> NormState:
-    if norm.training:
-        mean, variance = rows.moments(values)
-        updates.add(norm, mean, variance, rows.pixels)
-    else:
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        mean, variance = norm.running_mean.clone(), norm.running_var
-    rstd = torch.rsqrt(variance + norm.eps)
-    return NormState(mean, rstd, norm.weight.detach() * rstd, norm.training)
-
-
-def _norm_backward(
-    rows: Rows, g: Tensor, y: Tensor, state: NormState, total: Tensor, *, out: Tensor
-) -> Tensor:
-    """The gradient of the normalisation's factor; the one of y is written to ``out``.
-
-    With ŷ = (y − mean)·rstd and s = factor·rstd: d_factor = Σ g·ŷ, and when the statistics are the batch's,
-    dy = s·(g − Σg/m − ŷ·d_factor/m).
-    """
-    torch.mul(g, y, out=out)
-    gamma = state.rstd * (rows.sum(out) - state.mean * total)
-    scale = rows.repeat(state.scale)
-    if not state.training:
-        torch.mul(rows.view(g), scale, out=rows.view(out))
-        return gamma
-    slope = -state.scale * state.rstd * gamma / rows.pixels
-    shift = -state.scale * total / rows.pixels - slope * state.mean
-    torch.addcmul(rows.repeat(shift), rows.view(g), scale, out=rows.view(out))
-    rows.view(out).addcmul_(rows.view(y), rows.repeat(slope))
-    return gamma
-
-
-def _conv_backward(
-    dy: Tensor, image: Tensor, weight: Tensor, stride: int, padding: int, wanted: tuple[bool, bool]
-) -> tuple[Tensor, Tensor]:
-    """The gradients of a convolution's argument and of its weight."""
-    gradients = torch.ops.aten.convolution_backward(
-        dy, image, weight, None, [stride] * 2, [padding] * 2, [1, 1], False, [0, 0], 1, [*wanted, False]
-    )
-    return gradients[0], gradients[1]
+            found = [torch.var_mean(self.view(y), dim=(0, 2), correction=0) for y in (u, v)]
+            return torch.stack([mean for _, mean in found]), torch.stack([variance for variance, _ in found])
+        # PyTorch's own statistics are fast for many channels; so the columns of the matrix are its channels.
+        columns = [
+            self.view(y).view(1, -1, 1, self.repeats * self.channels).permute(0, 3, 1, 2) for y in (u, v)
+        ]
+        means, variances = zip(
+            *(torch.batch_norm_update_stats(y, None, None, 0.0) for y in columns), strict=True
+        )
+        between, mean = torch.var_mean(
+            torch.stack(means).view(2, self.repeats, self.channels), dim=1, correction=0
+        )
+        within = torch.stack(variances).view(2, self.repeats, self.channels).mean(dim=1)
+        return mean, within.add_(between)

@@ -122,7 +122,7 @@ class TrainingMemory(NamedTuple):
     long: tuple[Region | None, ...]
     """Of each stage: what the 3×3 convolutions of sources and nodes gave; nothing if it is computed again."""
     scratch: Region
-    """Two rows for one block."""
+    """Three rows for one block."""
     pulled: Region
     """The gradients of the nodes' values of a block of nodes, as one row."""
     numel: int
@@ -140,7 +140,7 @@ def training_memory(stages: Sequence[StagePlan], shapes: Shapes, *, checkpoint: 
     else:
         sums = tuple(layout.reserve(stage.n_nodes, shape.numel) for stage, shape in pairs)
         long = tuple(layout.reserve(stage.n_rows, shape.numel) for stage, shape in pairs)
-    scratch = layout.reserve(2, _largest(shapes))
+    scratch = layout.reserve(3, _largest(shapes))
     pulled = layout.reserve(1, max(min(stage.width, stage.n_nodes) * shape.numel for stage, shape in pairs))
     return TrainingMemory(tables, sums, long, scratch, pulled, layout.numel)
 
@@ -155,6 +155,7 @@ class InferenceMemory(NamedTuple):
     together: int
     """How many."""
     scratch: Region
+    """Two rows for one block."""
     numel: int
 
 
@@ -166,7 +167,7 @@ def inference_memory(stages: Sequence[StagePlan], shapes: Shapes) -> InferenceMe
     together = min(_TOGETHER, max(stage.n_sources for stage in stages))
     widest = max((shape.numel for stage, shape in pairs if stage.sources), default=0)
     reduced = layout.reserve(1, together * widest)
-    scratch = layout.reserve(1, _largest(shapes))
+    scratch = layout.reserve(2, _largest(shapes))
     return InferenceMemory(values, reduced, together, scratch, layout.numel)
 
 

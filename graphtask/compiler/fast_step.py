@@ -124,14 +124,14 @@ class Training:
             for node, a in self.arguments(place, self.tables[place], self.sums[place]):
                 row = stage.n_sources + node
                 network.nodes[stage.first + node].forward(
-                    a, out=table[row], kept=_row(long, row), scratch=self.scratch[0], updates=updates
+                    a, out=table[row], kept=_row(long, row), scratch=self.scratch, updates=updates
                 )
                 for into, far, block in network.reduces[stage.first + node]:
                     block.forward(
                         table[row],
                         out=self.tables[into][far],
                         kept=_row(self.long[into], far),
-                        scratch=self.scratch[0],
+                        scratch=self.scratch,
                         updates=updates,
                     )
         updates.write()
@@ -259,7 +259,7 @@ def infer(network: Network, images: Tensor, gates: Tensor, *, pool: Pool) -> Ten
     plan = inference_memory(network.stages, network.shapes)
     lease = Lease(pool, plan.numel, dtype=network.dtype, device=images.device)
     values = [region.of(lease.memory) for region in plan.values]
-    reduced, scratch = plan.reduced.of(lease.memory)[0], plan.scratch.of(lease.memory)[0]
+    reduced, scratch = plan.reduced.of(lease.memory)[0], plan.scratch.of(lease.memory)
     first = network.flat_images(images)
     gates = gates.to(network.dtype)
     weights = [Sums(sum_plan, gates) for sum_plan in network.sums]

@@ -21,6 +21,8 @@ class Terms(NamedTuple):
     """Where their weights stand among the stage's weights."""
     row_index: Tensor
     place_index: Tensor
+    bags: dict[int, tuple[Tensor, Tensor]]
+    """By the number of pieces that a row is cut into: the pieces to read, and where each sum begins among them."""
 
 
 Gathered: TypeAlias = dict[int, Terms]
@@ -169,8 +171,10 @@ def _gathered(
         terms[0].append(row)
         terms[1].append(place)
     return {
-        group: Terms(*terms, *(torch.tensor(indices, device=device) for indices in terms))
-        for group, terms in groups.items()
+        group: Terms(
+            rows, places, torch.tensor(rows, device=device), torch.tensor(places, device=device), bags={}
+        )
+        for group, (rows, places) in groups.items()
     }
 
 
@@ -182,7 +186,7 @@ def _multiply(weights: Tensor, rows: Tensor, *, out: Tensor, add: bool) -> None:
 
 
 def _gather(terms: Terms, weights: Tensor, table: Tensor, *, out: Tensor, add: bool) -> None:
-    if len(terms.rows) > _FEW:
+    if len(terms.rows) > _FEW and table.numel():
         sums = _bag(terms, weights, table)
         if add:
             out.add_(sums)
@@ -200,14 +204,14 @@ def _gather(terms: Terms, weights: Tensor, table: Tensor, *, out: Tensor, add: b
 def _bag(terms: Terms, weights: Tensor, table: Tensor) -> Tensor:
     """Σ weight · row with one pass over each row, which an embedding bag does; a bag holds one piece of the sum."""
     size = _piece(table.shape[1])
-    pieces = torch.arange(table.shape[1] // size, device=table.device)
-    return torch.nn.functional.embedding_bag(
-        (terms.row_index * len(pieces) + pieces.unsqueeze(1)).reshape(-1),
-        table.view(-1, size),
-        pieces * len(terms.rows),
-        mode="sum",
-        per_sample_weights=weights[terms.place_index].repeat(len(pieces)),
-    ).view(-1)
+    n_pieces = table.shape[1] // size
+    if n_pieces not in terms.bags:
+        pieces = torch.arange(n_pieces, device=table.device)
+        rows = (terms.row_index * n_pieces + pieces.unsqueeze(1)).reshape(-1)
+        terms.bags[n_pieces] = (rows, pieces * len(terms.rows))
+    rows, offsets = terms.bags[n_pieces]
+    factors = weights[terms.place_index].repeat(n_pieces)
+    return torch.embedding_bag(table.view(-1, size), rows, offsets, False, 0, False, factors)[0].view(-1)
 
 
 def _piece(numel: int) -> int:

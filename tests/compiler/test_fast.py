@@ -135,6 +135,17 @@ def test_without_gradients_the_logits_and_the_statistics_are_the_same(graph, mod
             assert_same(actual, result(run_plain, module, images))
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_no_images_give_no_logits(way):
+    graph = gt.full_dag(9, stages=[4, 5])
+    module = randomised(gt.compile(graph, channels=2, num_classes=3)).eval()
+    fast = fast_execution(module, way=way)
+    images = images_for(graph, batch=0).requires_grad_()
+    assert_same(result(fast, module, images), result(run_plain, module, images))
+    with torch.no_grad():
+        assert fast(module, images).shape == (0, 3)
+
+
 def test_long_rows_are_gathered_in_pieces(graph):
     module = randomised(gt.compile(graph, channels=3, num_classes=3))
     images = torch.randn(
@@ -215,6 +226,15 @@ def test_a_kept_graph_gives_the_same_gradients_again(graph, module, checkpoint):
     assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))
     with pytest.raises(RuntimeError, match="second time"):
         torch.autograd.grad(logits.sum(), parameters)
+
+
+def test_no_two_gradients_share_their_memory(graph, module):
+    fast_execution(module)(module, images_for(graph)).sum().backward()
+    for parameter in module.parameters():
+        parameter.grad.fill_(0)
+    for parameter in module.parameters():
+        assert not parameter.grad.any()
+        parameter.grad.fill_(1)
 
 
 def test_a_parameter_changed_between_forward_and_backward_is_noticed(graph, module):
