@@ -155,3 +155,16 @@ def random_graphs(count, *, seed, most_nodes=9):
         graph = gt.dag_from(n, lambda i, j, chosen=chosen: bool(chosen[i, j]), stages=stages)
         graphs.append(shuffled(graph, int(rng.integers(2**31))))
     return graphs
+
+
+def loose_dags(count, *, seed, most_nodes=9):
+    """DAGs of 1 … most_nodes nodes with any number of inputs, outputs and pieces, in an order of chance."""
+    rng = np.random.default_rng(seed)
+    graphs = []
+    for _ in range(count):
+        n = int(rng.integers(1, most_nodes + 1))
+        pairs = np.argwhere(np.triu(rng.random((n, n)) < rng.random() ** 2, 1)).tolist()
+        graph = igraph.Graph(n=n, edges=pairs, directed=True)
+        graph.vs["stage"] = sorted(rng.integers(0, 4, size=n).tolist())
+        graphs.append(shuffled(graph, int(rng.integers(2**31))))
+    return graphs

@@ -87,7 +87,9 @@ def _counted(cost: Cost, view: GraphView) -> Cost:
         nonlocal left
         left -= 1
         if left < 0:
-            raise UndefinedMetricError("the layout of so many nodes takes long to settle; ask for it by name")
+            raise UndefinedMetricError(
+                "the layout of so many nodes takes long to settle (ask for it by name)"
+            )
         return cost(position)
 
     return counted

@@ -1,80 +1,16 @@
 """The metrics as data: what each is called, means, costs and comes from. The one place that knows the columns."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Literal
 
 from graphtask.errors import ArgumentError
 from graphtask.metrics import communicability, connectivity, layout, paths, size
+from graphtask.metrics.extended import EXTENDED
+from graphtask.metrics.metric import AUTHORS, LARGE, Metric, Value
 from graphtask.metrics.view import GraphView, Options, UndefinedMetricError
 
-Value = float | int | bool | str
-
-STAGE_SUFFIX = "_stage_k"
-LARGE = (
-    2_000  # nodes beyond which a metric whose cost grows faster than the edges has to be asked for by name
-)
-
 _PAPER = "Janik & Nowak, Connectivity properties of neural networks under performance-resources trade-off"
-_AUTHORS = "Nowak & Janik, arXiv:2002.08104"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Metric:
-    """One metric.
-
-    Example:
-        >>> density = Metric(
-        ...     name="density", compute=lambda view: view.graph.density(), formula="m/(n(n − 1))"
-        ... )
-        >>> density.column
-        'density'
-    """
-
-    name: str
-    """What it is selected by; of a metric per stage it ends in ``_stage_k``."""
-    compute: Callable[..., Value]
-    """Its value for a `GraphView`; of a metric per stage, for a view and a stage. Raises `UndefinedMetricError`."""
-    formula: str
-    """Its definition in one line."""
-    low: float = -math.inf
-    """Smallest possible value."""
-    high: float = math.inf
-    """Largest possible value."""
-    meaning: str = ""
-    """What a larger value says."""
-    reads_weights: bool = False
-    """Whether it depends on the weights of the edges."""
-    defined_when: str = "always"
-    """The graphs that have it."""
-    cost: str = ""
-    """Time, in nodes n and edges m."""
-    source: str = ""
-    """Where the definition comes from."""
-    sets: tuple[str, ...] = ()
-    """Named selections that it belongs to."""
-    kind: Literal["number", "count", "flag", "text"] = "number"
-    """What its values are."""
-    max_nodes: int | None = None
-    """Beyond this many nodes it is computed only if asked for by name."""
-    order_dependent: bool = False
-    """Whether it may change when the vertices are numbered in another topological order."""
-
-    @cached_property
-    def per_stage(self) -> bool:
-        """Whether it has one column for every stage."""
-        return self.name.endswith(STAGE_SUFFIX)
-
-    @cached_property
-    def column(self) -> str:
-        """Its column, or what its columns start with."""
-        return self.name.removesuffix("k") if self.per_stage else self.name
-
-    def columns(self, stages: Iterable[int]) -> dict[str, int | None]:
-        """Its columns in a table of graphs with these stages, and the stage of each (none for the whole graph)."""
-        return {f"{self.column}{stage}": stage for stage in stages} if self.per_stage else {self.column: None}
 
 
 @dataclass(frozen=True)
@@ -113,7 +49,7 @@ _BUILT_IN = (
         defined_when="the provenance says how many edges the initial graph had",
         cost="O(1)",
         source=_PAPER,
-        sets=("paper",),
+        sets=("paper", "extended"),
     ),
     Metric(
         name="sparsity_stage_k",
@@ -124,7 +60,7 @@ _BUILT_IN = (
         defined_when="the provenance says how many edges the stage had, and it had some",
         cost="O(m)",
         source=_PAPER,
-        sets=("paper",),
+        sets=("paper", "extended"),
     ),
     Metric(
         name="nodes",
@@ -134,7 +70,7 @@ _BUILT_IN = (
         meaning="more nodes",
         cost="O(1)",
         source=_PAPER,
-        sets=("paper",),
+        sets=("paper", "extended"),
         kind="count",
     ),
     Metric(
@@ -146,7 +82,7 @@ _BUILT_IN = (
         defined_when="every vertex has a stage",
         cost="O(n)",
         source=_PAPER,
-        sets=("paper",),
+        sets=("paper", "extended"),
         kind="count",
     ),
     Metric(
@@ -157,7 +93,7 @@ _BUILT_IN = (
         meaning="more connections",
         cost="O(1)",
         source=_PAPER,
-        sets=("paper",),
+        sets=("paper", "extended"),
         kind="count",
     ),
     Metric(
@@ -169,7 +105,7 @@ _BUILT_IN = (
         defined_when=f"the channels are given or in the provenance; {_CONNECTED}; stages never fall along an edge",
         cost="O(m log m)",
         source=_PAPER,
-        sets=("paper",),
+        sets=("paper", "extended"),
         kind="count",
     ),
     Metric(
@@ -181,7 +117,7 @@ _BUILT_IN = (
         defined_when=f"{_CONNECTED}; −inf without edges",
         cost="O(m)",
         source=_PAPER,
-        sets=("paper",),
+        sets=("paper", "extended"),
     ),
     Metric(
         name="mean_path",
@@ -192,7 +128,7 @@ _BUILT_IN = (
         defined_when=_CONNECTED,
         cost="O(m)",
         source=_PAPER,
-        sets=("paper",),
+        sets=("paper", "extended"),
     ),
     Metric(
         name="std_path",
@@ -202,8 +138,8 @@ _BUILT_IN = (
         meaning="paths of more different lengths",
         defined_when=_CONNECTED,
         cost="O(m)",
-        source=_AUTHORS,
-        sets=("paper",),
+        source=AUTHORS,
+        sets=("paper", "extended"),
     ),
     Metric(
         name="min_path",
@@ -213,8 +149,8 @@ _BUILT_IN = (
         meaning="no shortcut",
         defined_when=_CONNECTED,
         cost="O(m)",
-        source=_AUTHORS,
-        sets=("paper",),
+        source=AUTHORS,
+        sets=("paper", "extended"),
         kind="count",
     ),
     Metric(
@@ -226,7 +162,7 @@ _BUILT_IN = (
         defined_when=_CONNECTED,
         cost="O(m)",
         source=_PAPER,
-        sets=("paper",),
+        sets=("paper", "extended"),
         kind="count",
     ),
     Metric(
@@ -237,7 +173,7 @@ _BUILT_IN = (
         defined_when=f"{_CONNECTED}; −inf without edges",
         cost="O(m·(r + max_path)), r the spectral radius",
         source="Estrada & Hatano, Phys. Rev. E 77, 036111 (2008)",
-        sets=("paper",),
+        sets=("paper", "extended"),
         max_nodes=LARGE,
     ),
     Metric(
@@ -248,7 +184,7 @@ _BUILT_IN = (
         defined_when=f"{_CONNECTED}; −inf without edges",
         cost="O(m·max_path)",
         source="Estrada & Hatano, Phys. Rev. E 77, 036111 (2008)",
-        sets=("paper",),
+        sets=("paper", "extended"),
         max_nodes=LARGE,
     ),
     Metric(
@@ -260,7 +196,7 @@ _BUILT_IN = (
         defined_when=f"{_CONNECTED} that are not the same; 0 without edges",
         cost="one maximum flow",
         source=_PAPER,
-        sets=("paper",),
+        sets=("paper", "extended"),
         kind="count",
     ),
     Metric(
@@ -272,7 +208,7 @@ _BUILT_IN = (
         defined_when="the graph has nodes",
         cost="O(1)",
         source=_PAPER,
-        sets=("paper",),
+        sets=("paper", "extended"),
     ),
     Metric(
         name="pca_elongation",
@@ -284,7 +220,7 @@ _BUILT_IN = (
         defined_when="a connected DAG with at least two nodes",
         cost="O(n²) a step of the optimiser",
         source=f"{_PAPER}; layout as in networkx",
-        sets=("paper",),
+        sets=("paper", "extended"),
         max_nodes=LARGE,
         order_dependent=True,
     ),
@@ -309,14 +245,14 @@ _BUILT_IN = (
         defined_when="pca_elongation and edge_connectivity are",
         cost="that of pca_elongation",
         source=_PAPER,
-        sets=("paper",),
+        sets=("paper", "extended"),
         kind="flag",
         max_nodes=LARGE,
         order_dependent=True,
     ),
 )
 
-_METRICS: dict[str, Metric] = {metric.name: metric for metric in _BUILT_IN}
+_METRICS: dict[str, Metric] = {metric.name: metric for metric in (*_BUILT_IN, *EXTENDED)}
 
 
 def all_metrics() -> list[Metric]:
@@ -377,12 +313,12 @@ def select(metrics: str | Sequence[str], *, options: Options) -> Selection:
     return Selection(tuple(_with_spread([_METRICS[name] for name in names], options)), by_name=True)
 
 
-def evaluate(metric: Metric, view: GraphView, stage: int | None = None) -> tuple[Value, str]:
-    """The value of a metric (at a stage), and why it is not defined, if so; an error in it is a reason, too."""
+def evaluate(metric: Metric, view: GraphView, *stages: int) -> tuple[Value, str]:
+    """The value of a metric (at a stage, or from one stage to another), and why it is not defined, if so; an error in it is a reason, too."""
     if metric.max_nodes is not None and view.n_nodes > metric.max_nodes and not view.patient:
-        return math.nan, f"skipped beyond {metric.max_nodes} nodes; ask for it by name"
+        return math.nan, f"skipped beyond {metric.max_nodes} nodes (ask for it by name)"
     try:
-        value = metric.compute(view) if stage is None else metric.compute(view, stage)
+        value = metric.compute(view, *stages)
     except UndefinedMetricError as error:
         return error.value, error.reason
     except Exception as error:  # noqa: BLE001  one metric of one graph never takes a batch down

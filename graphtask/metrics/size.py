@@ -22,7 +22,7 @@ def sparsity(view: GraphView) -> float:
         >>> gt.measure(graph)["sparsity"]
         0.1
     """
-    return _share_gone(view.n_edges, view.initial.get("edges"))
+    return share_gone(view.n_edges, view.initial.get("edges"))
 
 
 def sparsity_of_stage(view: GraphView, stage: int) -> float:
@@ -30,7 +30,7 @@ def sparsity_of_stage(view: GraphView, stage: int) -> float:
     per_stage = view.initial.get("edges_per_stage")
     if not isinstance(per_stage, list | tuple) or stage >= len(per_stage):
         raise UndefinedMetricError("the provenance does not say how many edges this stage had")
-    return _share_gone(view.once(_edges_per_stage)[stage], per_stage[stage])
+    return share_gone(view.once(_edges_per_stage)[stage], per_stage[stage])
 
 
 def nodes(view: GraphView) -> int:
@@ -71,7 +71,8 @@ def parameters(view: GraphView) -> int:
     return polynomial.at(channels)
 
 
-def _share_gone(now: int, before: Any) -> float:
+def share_gone(now: float, before: Any) -> float:
+    """1 − now/before, where ``before`` comes from the provenance and may be anything."""
     if isinstance(before, bool) or not isinstance(before, int | float) or not math.isfinite(before):
         raise UndefinedMetricError("the provenance does not say how many edges the initial graph had")
     if before <= 0:

@@ -8,7 +8,8 @@ import igraph
 import numpy as np
 
 from graphtask.errors import ArgumentError
-from graphtask.metrics.registry import Selection, Value, evaluate, select
+from graphtask.metrics.metric import Value
+from graphtask.metrics.registry import Selection, evaluate, select
 from graphtask.metrics.view import GraphView, Options
 
 if TYPE_CHECKING:
@@ -116,8 +117,8 @@ def _row(view: GraphView, selection: Selection) -> Row:
     reasons = []
     stages = view.stages if selection.per_stage else []
     for metric in selection.metrics:
-        for column, stage in metric.columns(stages).items():
-            row[column], reason = evaluate(metric, view, stage)
+        for column, at in metric.columns(stages).items():
+            row[column], reason = evaluate(metric, view, *at)
             if reason:
                 reasons.append(f"{column}: {reason}")
     row[UNDEFINED] = "; ".join(reasons)

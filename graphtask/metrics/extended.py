@@ -1,0 +1,35 @@
+"""The extended set: the 54 features of Nowak & Janik that the paper's tables leave out, and those of our own."""
+
+from graphtask.metrics import (
+    communicability_betweenness,
+    communicability_means,
+    current_flow,
+    cuts,
+    degrees,
+    distances,
+    invariant,
+    local_efficiency,
+    node_connectivity,
+    pagerank,
+    stages,
+    triads,
+    vitality,
+    weighted,
+)
+
+EXTENDED = (
+    *degrees.METRICS,
+    *triads.METRICS,
+    *stages.METRICS,
+    *cuts.METRICS,
+    *distances.METRICS,
+    *local_efficiency.METRICS,
+    *vitality.METRICS,
+    *node_connectivity.METRICS,
+    *current_flow.METRICS,
+    *communicability_means.METRICS,
+    *communicability_betweenness.METRICS,
+    *pagerank.METRICS,
+    *weighted.METRICS,
+    *invariant.METRICS,
+)

@@ -1,0 +1,62 @@
+import networkx as nx
+import numpy as np
+import pytest
+from helpers import loose_dags, random_graphs
+
+import graphtask as gt
+from graphtask.metrics.cuts import cut_widths
+from graphtask.metrics.view import GraphView, Options
+
+NAMES = ["span_path", "bottlenecks", "mean_cut_width", "max_cut_width"]
+
+
+def crossing(graph, order):
+    position = {node: place for place, node in enumerate(order)}
+    edges = [(position[i], position[j]) for i, j in graph.get_edgelist()]
+    return [sum(i < cut <= j for i, j in edges) for cut in range(1, len(order))]
+
+
+def test_cut_widths_count_the_edges_that_cross_every_position():
+    for graph in random_graphs(250, seed=15) + loose_dags(250, seed=16):
+        if graph.vcount() == 1:
+            continue
+        view = GraphView(graph, Options())
+        expected = crossing(graph, view.order.tolist())
+        assert cut_widths(view).tolist() == expected
+        row = gt.measure(graph, metrics=NAMES[2:])
+        assert row == {
+            "mean_cut_width": pytest.approx(np.mean(expected)),
+            "max_cut_width": max(expected),
+            "undefined": "",
+        }
+
+
+def test_bottlenecks_are_the_positions_that_one_edge_crosses_in_any_order():
+    for graph in random_graphs(500, seed=17):
+        expected = crossing(graph, GraphView(graph, Options()).order.tolist()).count(1)
+        assert gt.measure(graph, metrics="bottlenecks")["bottlenecks"] == expected
+        other = list(
+            nx.lexicographical_topological_sort(nx.DiGraph(graph.get_edgelist()), key=lambda node: -node)
+        )
+        assert crossing(graph, other).count(1) == expected
+
+
+def test_the_span_is_the_longest_path_over_the_shortest():
+    for graph in random_graphs(500, seed=18):
+        theirs, ends = nx.DiGraph(graph.get_edgelist()), GraphView(graph, Options()).ends
+        expected = nx.dag_longest_path_length(theirs, weight=None) / nx.shortest_path_length(theirs, *ends)
+        assert gt.measure(graph, metrics="span_path")["span_path"] == expected
+
+
+@pytest.mark.parametrize("n", [2, 60, 2000])
+def test_closed_forms(n):
+    assert gt.measure(gt.chain_dag(n), metrics=NAMES) == {
+        "span_path": 1,
+        "bottlenecks": n - 1,
+        "mean_cut_width": 1,
+        "max_cut_width": 1,
+        "undefined": "",
+    }
+    full = gt.measure(gt.full_dag(n), metrics=NAMES)
+    assert (full["span_path"], full["bottlenecks"]) == (n - 1, int(n == 2))
+    assert (full["mean_cut_width"], full["max_cut_width"]) == (pytest.approx(n * (n + 1) / 6), n * n // 4)
