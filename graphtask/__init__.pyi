@@ -5,6 +5,7 @@ from .compiler.module import GraphModule as GraphModule
 from .compiler.module import compile as compile
 from .compiler.writeback import transfer as transfer
 from .compiler.writeback import write_back as write_back
+from .corpus.measure import measure_files as measure_files
 from .data.catalog import load_data as load_data
 from .data.dataset import ImageData as ImageData
 from .drawing.curves import draw_curves as draw_curves

@@ -1,0 +1,151 @@
+"""Rows that were computed before, kept in one file: a graph that has not changed is not measured again."""
+
+import contextlib
+import hashlib
+import importlib.metadata
+import json
+import os
+import sqlite3
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from types import CodeType
+from typing import TYPE_CHECKING, Any
+
+from graphtask.corpus.rows import Row, Settings
+from graphtask.storage.formats import suffix
+
+if TYPE_CHECKING:
+    from graphtask.metrics.metric import Metric
+
+_NAME = "graphtask-metrics.sqlite"  # of the file, if a folder is named
+_LIBRARIES = ("graphtask", "igraph", "numpy", "scipy")  # what a value may depend on
+_SECONDS = 2.0  # between two writes
+_HEADER = b"SQLite format 3\0"
+
+
+class RowCache:
+    """Rows by what they depend on: the bytes of the file, its suffix, the settings, and the versions of libraries.
+
+    A file that is damaged, in use, or no cache is left as it is: one message says so, and nothing is remembered. A
+    single damaged row is computed again.
+
+    Args:
+        path: The file, which is made if there is none; or a folder, for a file in it.
+        settings: What is done with every graph.
+        notify: Takes the message.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], settings: Settings, *, notify: Callable[[str], object]
+    ) -> None:
+        self._file = Path(path) / _NAME if Path(path).is_dir() else Path(path)
+        self._context = _context(settings)
+        self._notify = notify
+        self._waiting: list[tuple[bytes, bytes, int]] = []
+        self._written = time.monotonic()
+        self._database: sqlite3.Connection | None = None
+        with self._careful():
+            self._database = _opened(self._file)
+
+    @property
+    def file(self) -> Path:
+        """Where the rows are kept."""
+        return self._file
+
+    def key(self, digest: str, name: str) -> bytes:
+        """What a row is kept under.
+
+        Args:
+            digest: The SHA-256 of the file.
+            name: The name of the file; only its suffix matters.
+        """
+        return hashlib.sha256(f"{digest} {suffix(name)} {self._context}".encode()).digest()
+
+    def get(self, key: bytes) -> Row | None:
+        """The row that was kept under the key."""
+        with self._careful():
+            if self._database is None:
+                return None
+            found = self._database.execute("SELECT row, crc FROM rows WHERE key = ?", (key,)).fetchone()
+            if found is not None and isinstance(found[0], bytes) and zlib.crc32(key + found[0]) == found[1]:
+                row: Row = json.loads(found[0])
+                return row
+        return None
+
+    def put(self, key: bytes, row: Row) -> None:
+        """Keep the row under the key; on disk within seconds."""
+        content = json.dumps(row).encode()
+        self._waiting.append((key, content, zlib.crc32(key + content)))
+        if time.monotonic() - self._written > _SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Bring all rows to disk."""
+        waiting, self._waiting = self._waiting, []
+        self._written = time.monotonic()
+        with self._careful():
+            if self._database is not None and waiting:
+                with self._database:
+                    self._database.executemany("INSERT OR REPLACE INTO rows VALUES (?, ?, ?)", waiting)
+
+    def close(self) -> None:
+        """Bring all rows to disk, and leave the file."""
+        self.flush()
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+    @contextlib.contextmanager
+    def _careful(self) -> Any:
+        try:
+            yield
+        except (sqlite3.Error, OSError, ValueError) as error:
+            database, self._database = self._database, None
+            if database is not None:
+                with contextlib.suppress(sqlite3.Error):
+                    database.close()
+            self._notify(
+                f"{self._file}: the cache cannot be used ({error}), so everything is measured anew; "
+                f"delete the file, or name another one"
+            )
+
+
+def _opened(file: Path) -> sqlite3.Connection:
+    if file.exists() and file.stat().st_size:
+        with file.open("rb") as content:
+            if content.read(len(_HEADER)) != _HEADER:
+                raise ValueError("it is no cache")
+    database = sqlite3.connect(file, timeout=30)
+    try:
+        database.execute(
+            "CREATE TABLE IF NOT EXISTS rows (key BLOB PRIMARY KEY, row BLOB, crc INTEGER) WITHOUT ROWID"
+        )
+        database.execute("SELECT key, row, crc FROM rows LIMIT 1").fetchone()
+    except sqlite3.Error:
+        database.close()
+        raise
+    return database
+
+
+def _context(settings: Settings) -> str:
+    versions = {name: importlib.metadata.version(name) for name in _LIBRARIES}
+    metrics = [_described(metric) for metric in settings.selection.metrics]
+    return json.dumps([versions, settings.to_json(), metrics], sort_keys=True)
+
+
+def _described(metric: "Metric") -> list[str]:
+    """What tells a metric from another version of it; ours change with the version of graphtask."""
+    module = getattr(metric.compute, "__module__", "")
+    code = getattr(metric.compute, "__code__", None)
+    if module.startswith("graphtask.") or not isinstance(code, CodeType):
+        return [metric.name, metric.formula]
+    return [metric.name, metric.formula, hashlib.sha256(_code(code)).hexdigest()]
+
+
+def _code(code: CodeType) -> bytes:
+    inner = b"".join(
+        _code(value) if isinstance(value, CodeType) else repr(value).encode() for value in code.co_consts
+    )
+    return code.co_code + inner + repr((code.co_names, code.co_freevars)).encode()

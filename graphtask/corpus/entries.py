@@ -1,0 +1,165 @@
+"""The graphs that paths name: files, folders of them, runs, archives, and patterns such as ``graphs/*.graphml``."""
+
+import glob
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from graphtask.corpus.archives import is_archive, members
+from graphtask.errors import FormatError
+from graphtask.storage.formats import PARSERS, suffix
+
+CONFIG = "config.json"  # in every run folder
+INITIAL = "initial.graphml"  # likewise
+TRAINED = "trained.graphml"  # in a run folder, written when training is done
+
+_UNFINISHED = "the run is not finished; run the same train command again to finish it"
+
+
+class Entry(NamedTuple):
+    """One graph, or what should be one."""
+
+    path: str
+    """The file on disk."""
+    member: str = ""
+    """The name of the graph inside of it, if it is an archive."""
+    place: int = -1
+    """How many members stand before it in the archive."""
+    run: str = ""
+    """The folder of the run that trained it, if that is how it was found."""
+    problem: str = ""
+    """Why it cannot be read, if that is known already."""
+
+    @property
+    def file(self) -> str:
+        """The name of the graph: its path, with that inside of the archive."""
+        return f"{self.path}/{self.member}" if self.member else self.path
+
+
+def is_run(path: str | os.PathLike[str]) -> bool:
+    """Whether the path is the folder of a training run, finished or not."""
+    folder = Path(path)
+    return (folder / CONFIG).is_file() and ((folder / INITIAL).is_file() or (folder / TRAINED).is_file())
+
+
+def find(
+    paths: Iterable[str | os.PathLike[str]], *, exclude: Iterable[str | os.PathLike[str]] = ()
+) -> list[Entry]:
+    """All graphs that the paths name, in the order given; those in a folder by name.
+
+    ==================  =========================================================================================
+    path                what it names
+    ==================  =========================================================================================
+    a file              itself, whatever its suffix; one that does not exist is an entry like any other
+    an archive          the graph files in it (.zip, .tar, .tar.gz, .tgz), in its order
+    the folder of a     its trained graph
+    run
+    any other folder    the graph files and archives in it, then those of its folders, and so on; hidden ones are
+                        left out, links to folders not followed
+    a pattern           what matches it (``*``, ``?``, ``[…]``, and ``**`` for any folders)
+    ==================  =========================================================================================
+
+    Args:
+        paths: What to look for.
+        exclude: Files that are not taken from folders and patterns, such as the table that is to be written.
+
+    Raises:
+        FormatError: A folder holds no graph, or a pattern matches nothing.
+
+    Example:
+        >>> import tempfile, graphtask as gt
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in ("b", "a"):
+        ...     gt.write(gt.full_dag(4), folder / f"{name}.graphml")
+        >>> [Path(entry.file).name for entry in find([folder])]
+        ['a.graphml', 'b.graphml']
+    """
+    excluded = {os.path.realpath(path) for path in exclude}
+    return [entry for path in paths for entry in _named(os.fspath(path), excluded)]
+
+
+def _named(path: str, excluded: set[str]) -> Iterator[Entry]:
+    if glob.has_magic(path) and not os.path.lexists(path):
+        matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - with matches as the pattern was given
+        if not matches:
+            raise FormatError(f"{path}: no file matches this pattern")
+        for match in matches:
+            if os.path.realpath(match) not in excluded:
+                yield from _named(match, excluded)
+    elif os.path.isdir(path):  # noqa: PTH112 - a path stays as it was given
+        found = list(_in_folder(path, excluded))
+        if not found:
+            known = ", ".join(PARSERS)
+            raise FormatError(f"{path}: no graph file ({known}) and no run in this folder; name another one")
+        yield from found
+    else:
+        yield from _in_file(path)
+
+
+def _in_folder(folder: str, excluded: set[str]) -> Iterator[Entry]:
+    if is_run(folder):
+        yield _run(folder)
+        return
+    files, folders = [], []
+    with os.scandir(folder) as found:
+        for item in found:
+            if item.name.startswith("."):
+                continue
+            if item.is_dir(follow_symlinks=False):
+                folders.append(item.name)
+            elif suffix(item.name) in PARSERS or is_archive(item.name):
+                files.append(item.name)
+    for name in sorted(files):
+        path = os.path.join(folder, name)  # noqa: PTH118
+        if os.path.realpath(path) not in excluded:
+            yield from _in_file(path)
+    for name in sorted(folders):
+        yield from _in_folder(os.path.join(folder, name), excluded)  # noqa: PTH118
+
+
+def _run(folder: str) -> Entry:
+    path = Path(folder) / TRAINED
+    return Entry(str(path), run=folder, problem="" if path.is_file() else _UNFINISHED)
+
+
+def _in_file(path: str) -> Iterator[Entry]:
+    if not is_archive(path):
+        yield Entry(path)
+        return
+    found: list[Entry] = []
+    problem = ""
+    try:
+        for member in members(path):
+            if _is_wanted(member.name):
+                nested = "an archive inside of an archive is not opened" if is_archive(member.name) else ""
+                found.append(Entry(path, member.name, member.place, problem=member.problem or nested))
+    except FormatError as error:
+        problem = str(error)
+    yield from _without_runs(found)
+    if problem or not found:
+        yield Entry(path, problem=problem or "holds no graph file")
+
+
+def _is_wanted(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    hidden = any(part.startswith(".") and part not in {".", ".."} for part in parts) or "__MACOSX" in parts
+    return not hidden and (suffix(name) in PARSERS or is_archive(name))
+
+
+def _without_runs(found: list[Entry]) -> Iterator[Entry]:
+    """The entries of an archive, of each run only its trained graph."""
+    folders: dict[PurePosixPath, set[str]] = {}
+    for entry in found:
+        place = PurePosixPath(entry.member)
+        folders.setdefault(place.parent, set()).add(place.name)
+    runs = {folder for folder, names in folders.items() if CONFIG in names and names & {INITIAL, TRAINED}}
+    for entry in found:
+        place = PurePosixPath(entry.member)
+        run = next((folder for folder in (place.parent, *place.parent.parents) if folder in runs), None)
+        if run is None:
+            yield entry
+        elif place == run / TRAINED:
+            yield entry._replace(run=f"{entry.path}/{run}")
+        elif place == run / CONFIG and TRAINED not in folders[run]:
+            yield entry._replace(run=f"{entry.path}/{run}", problem=_UNFINISHED)
