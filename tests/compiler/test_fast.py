@@ -228,6 +228,20 @@ def test_a_kept_graph_gives_the_same_gradients_again(graph, module, checkpoint):
         torch.autograd.grad(logits.sum(), parameters)
 
 
+def test_a_step_repeats_bit_for_bit_whatever_the_memory_held_before(graph):
+    module = gt.compile(graph, channels=3, num_classes=3)
+    images = images_for(graph, batch=4, extra=(3, 2)).float()
+    fast = fast_execution(module)
+    once = result(fast, module, images)
+    fast(module, torch.full((9, 3, 16, 16), float("nan"))).sum().backward()
+    module.zero_grad()
+    twin = gt.compile(graph, channels=3, num_classes=3)
+    again = result(fast, twin, images)
+    assert torch.equal(once[0], again[0])
+    assert all(torch.equal(once[1][name], again[1][name]) for name in once[1] if once[1][name] is not None)
+    assert all(torch.equal(once[2][name], again[2][name]) for name in once[2])
+
+
 def test_no_two_gradients_share_their_memory(graph, module):
     fast_execution(module)(module, images_for(graph)).sum().backward()
     for parameter in module.parameters():
