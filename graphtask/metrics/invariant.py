@@ -12,7 +12,7 @@ import igraph
 import numpy as np
 
 from graphtask.graph import IntArray
-from graphtask.metrics.metric import LARGE, Metric
+from graphtask.metrics.metric import Metric
 from graphtask.metrics.simple import SIMPLE, require_simple
 from graphtask.metrics.view import GraphView
 
@@ -74,6 +74,5 @@ METRICS = (
         source="Junttila & Kaski, ALENEX (2007)",
         sets=("extended",),
         kind="text",
-        max_nodes=LARGE,
     ),
 )

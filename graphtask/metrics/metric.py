@@ -14,6 +14,7 @@ PAIR_SUFFIX = "_stage_a_b"
 LARGE = (
     2_000  # nodes beyond which a metric whose cost grows faster than the edges has to be asked for by name
 )
+_MOST_PAIRED = 64  # stages whose pairs get columns; a file may claim any number of stages
 AUTHORS = "Nowak & Janik, arXiv:2002.08104"
 
 
@@ -76,6 +77,7 @@ class Metric:
         if not self.per_stage:
             return {self.column: ()}
         if self.name.endswith(PAIR_SUFFIX):
-            pairs = combinations_with_replacement(sorted(stages), 2)
+            known = sorted(stages)
+            pairs = combinations_with_replacement(known if len(known) <= _MOST_PAIRED else (), 2)
             return {f"{self.column}{first}_{second}": (first, second) for first, second in pairs}
         return {f"{self.column}{stage}": (stage,) for stage in stages}

@@ -49,7 +49,7 @@ def test_the_span_is_the_longest_path_over_the_shortest():
 
 
 @pytest.mark.parametrize("n", [2, 60, 2000])
-def test_closed_forms(n):
+def test_the_chain_has_its_closed_forms(n):
     assert gt.measure(gt.chain_dag(n), metrics=NAMES) == {
         "span_path": 1,
         "bottlenecks": n - 1,
@@ -57,6 +57,10 @@ def test_closed_forms(n):
         "max_cut_width": 1,
         "undefined": "",
     }
+
+
+@pytest.mark.parametrize("n", [2, 3, 60, 400])
+def test_the_full_dag_has_its_closed_forms(n):
     full = gt.measure(gt.full_dag(n), metrics=NAMES)
     assert (full["span_path"], full["bottlenecks"]) == (n - 1, int(n == 2))
     assert (full["mean_cut_width"], full["max_cut_width"]) == (pytest.approx(n * (n + 1) / 6), n * n // 4)

@@ -46,6 +46,11 @@ def test_a_table_has_a_column_for_every_pair_of_stages_of_any_graph():
     assert math.isnan(table["edges_stage_0_1"][0])
 
 
+def test_pairs_of_very_many_stages_get_no_columns():
+    assert len(gt.measure(gt.chain_dag(64, stages=64), metrics="edges_stage_a_b")) == 64 * 65 // 2 + 1
+    assert list(gt.measure(gt.chain_dag(65, stages=65), metrics="edges_stage_a_b")) == ["undefined"]
+
+
 def test_stages_that_fall_or_are_missing_are_told():
     graph = igraph.Graph(n=2, edges=[(0, 1)], directed=True)
     assert "no vertex has a stage" in gt.measure(graph, metrics="intrastage")["undefined"]
