@@ -54,6 +54,18 @@ join_option = click.option(
     help="Give a graph with several inputs or outputs one new node before or after them.",
 )
 
+merge_option = click.option(
+    "--merge",
+    is_flag=True,
+    help="Let edges between the same two nodes become one, that with the largest weight.",
+)
+
+order_option = click.option(
+    "--order",
+    type=click.Choice(["ids", "x", "radius", "bifocal"]),
+    help="Let every edge of a graph that is undirected or has cycles lead forward in this order of its nodes.",
+)
+
 format_option = click.option(
     "--format",
     "form",

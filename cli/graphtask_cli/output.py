@@ -8,7 +8,9 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +33,11 @@ def show(records: Sequence[Record], *, form: str) -> None:
 
     In JSON a value that is not a number is ``null``, and infinities are the strings ``"inf"`` and ``"-inf"``.
     """
-    click.echo(_RENDERERS[form](records), nl=False)
+    if form == "table":
+        click.echo(_as_table(records), nl=False)
+        return
+    for text in TEXTS[form](_columns(records), records):
+        click.echo(text, nl=False)
 
 
 def show_turned(records: Sequence[Record]) -> None:
@@ -54,7 +60,8 @@ def write_table(records: Sequence[Record], path: Path) -> None:
     if path.suffix == ".parquet":
         content = _as_parquet(records)
     else:
-        content = _RENDERERS[path.suffix[1:]](records).encode("utf-8", errors="surrogateescape")
+        text = "".join(TEXTS[path.suffix[1:]](_columns(records), records))
+        content = text.encode("utf-8", errors="surrogateescape")
     with write_atomically(path) as file:
         file.write(content)
 
@@ -182,13 +189,15 @@ def _terminal_width() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
-def _as_csv(records: Sequence[Record]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    columns = _columns(records)
-    writer.writerow(columns)
-    writer.writerows([_cell(record.get(name)) for name in columns] for record in records)
-    return text.getvalue()
+def csv_texts(columns: Sequence[str], records: Iterable[Record]) -> Iterator[str]:
+    """The lines of a CSV file, one after the other."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    for cells in chain([columns], ([_cell(record.get(name)) for name in columns] for record in records)):
+        writer.writerow(cells)
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
 
 
 def _cell(value: Any) -> Any:
@@ -198,10 +207,14 @@ def _cell(value: Any) -> Any:
     return "" if value is None else value
 
 
-def _as_json(records: Sequence[Record]) -> str:
-    columns = _columns(records)
-    plain = [{name: _strict(record.get(name)) for name in columns} for record in records]
-    return json.dumps(plain, indent=2, allow_nan=False) + "\n"
+def json_texts(columns: Sequence[str], records: Iterable[Record]) -> Iterator[str]:
+    """The pieces of a JSON list of objects, one after the other."""
+    separator = "["
+    for record in records:
+        plain = {name: _strict(record.get(name)) for name in columns}
+        yield separator + "\n" + textwrap.indent(json.dumps(plain, indent=2, allow_nan=False), "  ")
+        separator = ","
+    yield "[]\n" if separator == "[" else "\n]\n"
 
 
 def _strict(value: Any) -> Any:
@@ -235,4 +248,7 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-_RENDERERS = {"table": _as_table, "csv": _as_csv, "json": _as_json}
+TEXTS: dict[str, Callable[[Sequence[str], Iterable[Record]], Iterator[str]]] = {
+    "csv": csv_texts,
+    "json": json_texts,
+}

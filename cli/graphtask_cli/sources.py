@@ -1,14 +1,16 @@
 """The graphs that command-line arguments name: graph files, run folders, and folders of graph files."""
 
 import json
+import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-CONFIG = "config.json"  # in every run folder
-TRAINED = "trained.graphml"  # in a run folder, written when training is done
+import click
+
+STDIN = "-"  # the argument that stands for the paths on standard input
 
 
 class Source(NamedTuple):
@@ -16,14 +18,16 @@ class Source(NamedTuple):
 
     label: str
     path: Path
-    """The GraphML file."""
+    """The file."""
     run: Path | None
     """The folder of the run that trained it, if it was named by that."""
 
 
 def is_run(path: Path) -> bool:
     """Whether the path is the folder of a training run, finished or not."""
-    return (path / CONFIG).is_file()
+    from graphtask.corpus.entries import is_run as is_run_folder
+
+    return is_run_folder(path)
 
 
 def graph_path(path: Path) -> Path:
@@ -33,6 +37,7 @@ def graph_path(path: Path) -> Path:
         RunError: The run is not finished.
         FormatError: It is a folder, but not that of a run.
     """
+    from graphtask.corpus.entries import TRAINED
     from graphtask.errors import FormatError, RunError
 
     if not path.is_dir():
@@ -50,6 +55,7 @@ def run_config(folder: Path) -> dict[str, int]:
     Raises:
         RunError: The file is damaged.
     """
+    from graphtask.corpus.entries import CONFIG
     from graphtask.errors import RunError
 
     path = folder / CONFIG
@@ -74,46 +80,55 @@ def named(path: Path) -> Iterator[None]:
 
 
 def expand(paths: Iterable[Path]) -> list[Source]:
-    """All graphs that the paths name, in the order given; those in a folder by name.
-
-    A run folder stands for its trained graph, another folder for its ``.graphml`` files, and for the runs in it.
+    """All graphs that the paths name, in the order given; see `graphtask.corpus.entries.find`.
 
     Raises:
-        FormatError: A folder holds no graph.
+        FormatError: A folder holds no graph, a pattern matches nothing, or a graph is in an archive.
     """
-    found = [source for path in paths for source in _expanded(path)]
-    labels = _labels([source.run or source.path for source in found])
-    return [source._replace(label=label) for source, label in zip(found, labels, strict=True)]
-
-
-def _expanded(path: Path) -> list[Source]:
+    from graphtask.corpus.entries import find
     from graphtask.errors import FormatError
 
-    if is_run(path):
-        return [Source("", path / TRAINED, path)]
-    if not path.is_dir():
-        return [Source("", path, None)]
-    files = [Source("", file, None) for file in sorted(path.glob("*.graphml"))]
-    runs = [Source("", folder / TRAINED, folder) for folder in sorted(path.iterdir()) if is_run(folder)]
-    if not files and not runs:
-        raise FormatError(
-            f"{path}: no .graphml file and no run in this folder; name files, or another folder"
-        )
-    return [*files, *runs]
+    found = find(paths)
+    for entry in found:
+        if entry.place >= 0:
+            raise FormatError(f"{entry.path}: is an archive; unpack it, and name the folder")
+    return [
+        Source(label, Path(entry.path), Path(entry.run) if entry.run else None)
+        for label, entry in zip(labels([entry.run or entry.file for entry in found]), found, strict=True)
+    ]
 
 
-def _labels(paths: list[Path]) -> list[str]:
-    """The shortest ends of the paths that tell them apart; without the suffix of graph files."""
-    plain = [path.with_suffix("") if path.suffix == ".graphml" else path for path in paths]
-    parts = [path.parts or (str(path),) for path in plain]
+def listed(arguments: Iterable[str]) -> Iterator[str]:
+    """The arguments, with the paths on standard input, one a line (or between zero bytes), in the place of ``-``."""
+    for argument in arguments:
+        if argument == STDIN:
+            text = os.fsdecode(click.get_binary_stream("stdin").read())
+            paths = text.split("\0" if "\0" in text else "\n")
+            yield from (path.removesuffix("\r") for path in paths if path.strip())
+        else:
+            yield argument
+
+
+def labels(files: Sequence[str]) -> list[str]:
+    """The shortest ends of the paths that tell them apart; without the suffix of graph files, if they can be."""
+    bare = {file: file.removesuffix(_graph_suffix(file)) for file in files}
+    shared = Counter(bare.values())
+    parts = [Path(bare[file] if shared[bare[file]] == 1 else file).parts or (file,) for file in files]
     depth = [1] * len(parts)
     while True:
-        labels = ["/".join(own[-k:]) for own, k in zip(parts, depth, strict=True)]
-        counts = Counter(labels)
+        found = ["/".join(own[-k:]) for own, k in zip(parts, depth, strict=True)]
+        counts = Counter(found)
         deeper = [
             k + (counts[label] > 1 and k < len(own))
-            for label, own, k in zip(labels, parts, depth, strict=True)
+            for label, own, k in zip(found, parts, depth, strict=True)
         ]
         if deeper == depth:
-            return labels
+            return found
         depth = deeper
+
+
+def _graph_suffix(file: str) -> str:
+    from graphtask.storage.formats import PARSERS
+
+    end = Path(file).suffix
+    return end if end in PARSERS else ""

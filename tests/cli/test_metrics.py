@@ -44,7 +44,9 @@ def test_a_broken_file_gets_a_row_that_says_why(call, files, tmp_path):
     assert [row["graph"] for row in found] == ["b", "broken", "a", "missing"]
     assert [row["edges"] for row in found] == [files["b"].ecount(), None, files["a"].ecount(), None]
     assert [row["error"] == "" for row in found] == [True, False, True, False]
-    assert [line.startswith("graphtask: error: ") for line in result.stderr.splitlines()] == [True, True]
+    *errors, summary = result.stderr.splitlines()
+    assert [line.startswith("graphtask: error: ") for line in errors] == [True, True]
+    assert summary == "graphtask: 2 of 4 graphs cannot be measured; the column error says why"
     assert call("metrics", *arguments, "--strict").exit_code == 1
     assert call("metrics", "broken.graphml", "missing.graphml").exit_code == 1
 

@@ -9,6 +9,7 @@ from graphtask_cli.sources import expand, graph_path, named
 def make_run(folder, *, finished=True):
     folder.mkdir(parents=True)
     (folder / "config.json").write_text("{}")
+    (folder / "initial.graphml").touch()
     if finished:
         (folder / "trained.graphml").touch()
     return folder
@@ -30,7 +31,7 @@ def test_the_same_file_twice_is_two_rows_of_one_name():
 
 
 def test_a_folder_stands_for_its_graphs_and_its_runs_by_name(tmp_path):
-    for name in ("b.graphml", "a.graphml", "notes.txt"):
+    for name in ("b.graphml", "a.graphml", "notes.md"):
         (tmp_path / name).touch()
     run = make_run(tmp_path / "run-1")
     (tmp_path / "other").mkdir()
@@ -41,7 +42,7 @@ def test_a_folder_stands_for_its_graphs_and_its_runs_by_name(tmp_path):
 
 
 def test_a_folder_without_graphs_is_an_error(tmp_path):
-    with pytest.raises(gt.FormatError, match=r"no \.graphml file and no run"):
+    with pytest.raises(gt.FormatError, match=r"no graph file \(\.graphml, .*\) and no run"):
         expand([tmp_path])
 
 

@@ -1,6 +1,10 @@
 """``graphtask metrics``: one row of numbers for each graph."""
 
-from collections.abc import Iterator, Sequence
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,28 +14,35 @@ from graphtask_cli.options import (
     examples,
     format_option,
     join_option,
+    merge_option,
+    order_option,
     out_option,
     stages_option,
     threshold_option,
 )
-from graphtask_cli.output import check_table_path, note, progress, show, write_table
-from graphtask_cli.sources import Source, expand, named
+from graphtask_cli.output import TEXTS, check_table_path, note, progress, show
+from graphtask_cli.sources import labels, listed
+from graphtask_cli.spool import Spool, write_rows
 
 if TYPE_CHECKING:
-    import igraph
+    from graphtask.corpus.entries import Entry
+    from graphtask.corpus.rows import Settings
 
-_ORIGINS = ("data", "seed", "threshold")  # of the provenance
-_SHOWN_REASONS = 10
+_SHOWN_ROWS = 500
+_SHOWN_NOTES = 10
+_MANY_REASONS = 1_000
 
 
 @click.command(
     epilog=examples(
         "graphtask metrics fixtures/graphs/*.graphml --channels 11",
         "graphtask metrics runs --threshold 0.006 -o features.csv",
+        "graphtask metrics 'corpus/**/*.gml' more.zip --stages 3 --cache . -o features.parquet",
+        "find . -name '*.graphml' | graphtask metrics - --jobs 2 --format csv",
         "graphtask metrics --list",
     )
 )
-@click.argument("paths", type=click.Path(path_type=Path), metavar="GRAPH|RUN|FOLDER...", nargs=-1)
+@click.argument("paths", metavar="GRAPH|RUN|FOLDER|ARCHIVE|-...", nargs=-1)
 @click.option(
     "--list", "list_metrics", is_flag=True, help="Print what can be measured, and its formulas, and stop."
 )
@@ -58,13 +69,26 @@ _SHOWN_REASONS = 10
 @threshold_option(default=None, text="Prune the graphs with this threshold first.")
 @stages_option(foreign=True)
 @join_option
+@merge_option
+@order_option
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="Processes.  [default: one a core if there are many graphs, else 1]",
+)
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    metavar="FILE|FOLDER",
+    help="Remember rows here, and measure only what is new or has changed.",
+)
 @click.option(
     "--strict", is_flag=True, help="Exit with 1 if any graph cannot be measured, not only if all cannot."
 )
 @out_option(text="Write the table to a .csv, .json or .parquet file instead of printing it.")
 @format_option
 def metrics(
-    paths: tuple[Path, ...],
+    paths: tuple[str, ...],
     *,
     list_metrics: bool,
     names: str,
@@ -73,17 +97,24 @@ def metrics(
     threshold: float | None,
     stages: int | Sequence[int] | None,
     join: bool,
+    merge: bool,
+    order: Any,
+    jobs: int | None,
+    cache: Path | None,
     strict: bool,
     out: Path | None,
     form: str,
 ) -> None:
     """Measure graphs: one row for each, in the order given.
 
-    A folder stands for the graph files and the runs in it, a run for its trained graph. A file that cannot be read
-    gets a row that says why. Tables are rounded for people; --format csv and json, and files, have every digit.
-    """
-    import graphtask as gt
+    A folder stands for the graphs, archives and runs in it and in its folders, a run for its trained graph, an
+    archive (.zip, .tar, .tar.gz) for the graphs in it, a quoted pattern ('graphs/**/*.gml') for what matches it, and
+    - for the paths on standard input, one a line. Graphs are .graphml, .gml, node-link .json, adjacency .npz, and
+    edge lists or adjacency matrices as .csv, .tsv, .txt or .edges.
 
+    A graph that cannot be read gets a row that says why. Tables are rounded for people; --format csv and json, and
+    files, have every digit, and the path and SHA-256 of every file.
+    """
     if list_metrics:
         show(_known_metrics(), form=form)
         return
@@ -91,88 +122,91 @@ def metrics(
         raise click.UsageError("name at least one graph file, run or folder; or ask for --list")
     if out is not None:
         check_table_path(out)
-    batch = _Batch(expand(paths), threshold=threshold, stages=stages, join=join)
-    selection = [name.strip() for name in names.split(",")] if "," in names else names
-    table = gt.measure_all(batch.graphs(), metrics=selection, channels=channels, layout_starts=layout_starts)
-    records = batch.records(
-        [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+    _use_one_thread()
+    from graphtask.corpus.entries import find
+    from graphtask.corpus.measure import measure_entries
+    from graphtask.corpus.rows import Settings
+    from graphtask.metrics.view import Options
+    from graphtask.reading import ReadOptions
+
+    settings = Settings(
+        metrics=[name.strip() for name in names.split(",")] if "," in names else names,
+        options=Options(channels=channels, layout_starts=layout_starts),
+        reading=ReadOptions(stages=stages, join=join, merge=merge, order=order),
+        threshold=threshold,
     )
-    if out is not None:
-        write_table(records, out)
-        click.echo(f"{out}: {len(table)} graphs")
-    elif form == "table":
-        show(_for_people(records), form=form)
-    else:
-        show(records, form=form)
-    if batch.errors and (strict or len(table) == 0):
+    written = [path for path in (out, cache) if path is not None and not path.is_dir()]
+    entries = find(listed(paths), exclude=written)
+    with Spool() as spool:
+        rows = measure_entries(entries, settings, jobs=jobs, cache=cache, notify=note)
+        n_errors = _collect(rows, spool, n_rows=len(entries))
+        _publish(spool, entries, settings, out=out, form=form)
+    if n_errors and (strict or n_errors == len(entries)):
         raise click.exceptions.Exit(1)
 
 
-class _Batch:
-    """Graphs read one after the other; the ones that cannot be read are put aside with the reason."""
-
-    def __init__(self, sources: list[Source], *, threshold: float | None, **reading: Any) -> None:
-        self.errors: dict[int, str] = {}
-        self._origins: dict[int, dict[str, Any]] = {}
-        self._sources = sources
-        self._threshold = threshold
-        self._reading = reading
-
-    def graphs(self) -> Iterator["igraph.Graph"]:
-        """The graphs that can be read."""
-        import graphtask as gt
-
-        with progress(visible=len(self._sources) > 1) as bar:
-            for index, source in enumerate(bar.track(self._sources, description="measuring")):
-                try:
-                    graph = self._graph(source)
-                except (gt.GraphtaskError, OSError) as error:
-                    self.errors[index] = " ".join(str(error).splitlines())
-                    note(f"error: {self.errors[index]}")
-                    continue
-                known = gt.provenance(graph)
-                self._origins[index] = {name: known[name] for name in _ORIGINS if name in known}
-                yield graph
-
-    def records(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """One record for each source, in its place: the measured row, or the error."""
-        origins = [name for name in _ORIGINS if any(name in origin for origin in self._origins.values())]
-        measured = iter(rows)
-        records = []
-        for index, source in enumerate(self._sources):
-            record: dict[str, Any] = {"graph": source.label}
-            if index not in self.errors:
-                record |= {name: self._origins[index].get(name) for name in origins}
-                record |= next(measured)
-            if self.errors:
-                record["error"] = self.errors.get(index, "")
-            records.append(record)
-        return records
-
-    def _graph(self, source: Source) -> "igraph.Graph":
-        import graphtask as gt
-
-        graph = gt.read(source.path, **self._reading)
-        if self._threshold is None:
-            return graph
-        with named(source.path):
-            return gt.prune(graph, threshold=self._threshold)
+def _use_one_thread() -> None:
+    """Let linear algebra use one thread: the matrices are small, and threads only wait for each other."""
+    if "numpy" not in sys.modules:
+        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
+            os.environ.setdefault(name, "1")
 
 
-def _for_people(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The records without their sentences; why values are undefined is said beside the table."""
-    graphs: dict[str, list[str]] = {}
-    for record in records:
-        for reason in filter(None, str(record.get("undefined") or "").split("; ")):
-            graphs.setdefault(reason, []).append(record["graph"])
-    for reason, labels in list(graphs.items())[:_SHOWN_REASONS]:
-        note(f"{reason} ({labels[0] if len(labels) == 1 else f'{len(labels)} graphs'})")
-    if len(graphs) > _SHOWN_REASONS:
-        note(f"… and {len(graphs) - _SHOWN_REASONS} more; --format csv lists them in the column undefined")
-    return [
-        {name: value for name, value in record.items() if name not in {"undefined", "error"}}
-        for record in records
-    ]
+def _collect(rows: Iterable[dict[str, Any]], spool: Spool, *, n_rows: int) -> int:
+    """Put the rows into the spool, and say which graphs cannot be measured; the number of those."""
+    n_errors = 0
+    with progress(visible=n_rows > 1) as bar:
+        for row in bar.track(rows, total=n_rows, description="measuring"):
+            spool.add(row)
+            if row["error"]:
+                n_errors += 1
+                if n_errors <= _SHOWN_NOTES:
+                    note(f"error: {row['error']}")
+    if n_errors > 1:
+        note(f"{n_errors} of {n_rows} graphs cannot be measured; the column error says why")
+    return n_errors
+
+
+def _publish(
+    spool: Spool, entries: Sequence["Entry"], settings: "Settings", *, out: Path | None, form: str
+) -> None:
+    """Write or print the table."""
+    from graphtask.corpus.rows import ORIGINS, completed, ordered_columns
+
+    measured = ordered_columns(spool.kinds, settings)
+    columns = ["graph", *ORIGINS, *measured, "undefined", "error", "file", "sha256"]
+    named = zip(labels([entry.run or entry.file for entry in entries]), spool.rows(), strict=True)
+    rows = ({"graph": label} | completed(row, measured) for label, row in named)
+    if out is not None:
+        write_rows(out, columns, rows, kinds={"graph": {str}, **spool.kinds})
+        click.echo(f"{out}: {len(entries)} graphs")
+    elif form == "table":
+        shown = [column for column in columns if column not in {"undefined", "error", "file", "sha256"}]
+        shown = [column for column in shown if column not in ORIGINS or spool.kinds.get(column)]
+        show([{column: row.get(column) for column in shown} for row in _for_people(rows)], form=form)
+        if len(entries) > _SHOWN_ROWS:
+            note(f"… and {len(entries) - _SHOWN_ROWS} more graphs; -o features.csv has all of them")
+    else:
+        for text in TEXTS[form](columns, rows):
+            click.echo(text, nl=False)
+
+
+def _for_people(rows: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The first rows; why values are undefined is said beside the table, for all of them."""
+    first = list(islice(rows, _SHOWN_ROWS))
+    counts: Counter[str] = Counter()
+    example: dict[str, str] = {}
+    for group in (first, rows):
+        for row in group:
+            for reason in filter(None, str(row.get("undefined") or "").split("; ")):
+                if reason in example or len(example) < _MANY_REASONS:
+                    counts[reason] += 1
+                    example.setdefault(reason, row["graph"])
+    for reason, graph in islice(example.items(), _SHOWN_NOTES):
+        note(f"{reason} ({graph if counts[reason] == 1 else f'{counts[reason]} graphs'})")
+    if len(example) > _SHOWN_NOTES:
+        note(f"… and {len(example) - _SHOWN_NOTES} more; --format csv lists them in the column undefined")
+    return first
 
 
 def _known_metrics() -> list[dict[str, Any]]:
