@@ -97,7 +97,9 @@ def architecture(
     _check_acyclic(result)
     for items, attribute in ((result.vs, STAGE), (result.es, WEIGHT), (result.es, RAW_WEIGHT)):
         if attribute in items.attributes():
-            items[attribute] = [_without_numpy(value) for value in items[attribute]]
+            values = items[attribute]
+            if any(issubclass(kind, np.generic) for kind in set(map(type, values))):
+                items[attribute] = [_without_numpy(value) for value in values]
     if STAGE in result.vs.attributes():
         _check_stage_values(result)
     if join:
@@ -413,6 +415,8 @@ def _check_weights(graph: igraph.Graph) -> None:
         if attribute not in graph.es.attributes():
             continue
         values = graph.es[attribute]
+        if set(map(type, values)) == {float} and _all_between(values, low, high):
+            continue
         for index, value in enumerate(values):
             if not isinstance(value, float | int) or not low <= value <= high:
                 edge = edge_array(graph)[index : index + 1]
@@ -421,6 +425,11 @@ def _check_weights(graph: igraph.Graph) -> None:
                     f"the `{attribute}` of edge {_edges(graph, edge)} is {value!r}; it has to be {bounds}: "
                     f'rescale it, or remove it from all edges with del graph.es["{attribute}"]'
                 )
+
+
+def _all_between(values: list[float], low: float, high: float) -> bool:
+    array = np.asarray(values, dtype=np.float64)
+    return bool(((low <= array) & (array <= high)).all())
 
 
 def _label(graph: igraph.Graph, index: int) -> str:

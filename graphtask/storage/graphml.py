@@ -21,8 +21,8 @@ from graphtask.storage.assembly import assemble
 from graphtask.storage.atomic import write_atomically
 from graphtask.storage.content import about, load
 from graphtask.storage.foreign import usable
-from graphtask.storage.graphml_keys import GRAPHTASK
-from graphtask.storage.graphml_parser import FORMAT_VERSION, GRAPHML, MAX_VALUE, parse
+from graphtask.storage.graphml_keys import FORMAT_VERSION, GRAPHML, GRAPHTASK
+from graphtask.storage.graphml_parser import MAX_VALUE, parse
 from graphtask.storage.values import is_usual_float, plain, to_json
 
 _NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -7,6 +7,8 @@ from typing import Any
 from graphtask.errors import FormatError
 from graphtask.storage.values import from_json, one_line
 
+GRAPHML = "http://graphml.graphdrawing.org/xmlns"
+FORMAT_VERSION = "1"
 GRAPHTASK = "urn:graphtask:graphml"
 
 DRAWING = "drawing"

@@ -11,13 +11,10 @@ from typing import Any, NoReturn
 from xml.parsers import expat
 
 from graphtask.errors import FormatError, GraphError
-from graphtask.storage import limits
+from graphtask.storage import graphml_ours, limits
 from graphtask.storage.assembly import Parts, with_names
-from graphtask.storage.graphml_keys import DRAWING, GRAPHTASK, Key, columns, declared_key
+from graphtask.storage.graphml_keys import DRAWING, FORMAT_VERSION, GRAPHTASK, Key, columns, declared_key
 from graphtask.storage.values import one_line
-
-GRAPHML = "http://graphml.graphdrawing.org/xmlns"
-FORMAT_VERSION = "1"
 
 MAX_VALUE = 16 << 20  # characters in one value
 _MAX_TAG = 1 << 20  # bytes in one tag or comment: expat reads it anew with every piece that arrives
@@ -56,6 +53,9 @@ def parse(content: bytes) -> Parts:
         ... ).edges
         [(0, 1)]
     """
+    ours = graphml_ours.parse(content)
+    if ours is not None:
+        return ours
     parser = GraphmlParser()
     for start in range(0, len(content), _CHUNK):
         parser.feed(content[start : start + _CHUNK])
