@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test format lint types layers check-docs test-slow test-gpu benchmark wheel clean
+.PHONY: help setup demo test format test-slow test-gpu benchmark clean
 
 help:
 	@echo "make demo       train, prune, measure and draw four small networks (minutes, two CPU cores)"

@@ -1,7 +1,8 @@
 """The training regime: how long, how fast, and at what price."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 
 from graphtask.errors import ArgumentError
 
@@ -55,18 +56,36 @@ class Regime:
     """τ: connections of at least this magnitude count as live in the reports; at least 0."""
 
     def __post_init__(self) -> None:
-        rules = [
-            ("epochs", self.epochs >= 1, "at least 1"),
-            ("batch_size", self.batch_size >= 2, "at least 2"),
-            ("learning_rate", 0 < self.learning_rate < math.inf, "above 0"),
-            ("momentum", 0 <= self.momentum < 1, "in [0, 1)"),
-            ("weight_decay", 0 <= self.weight_decay < math.inf, "at least 0"),
-            ("milestones", all(0 <= milestone <= 1 for milestone in self.milestones), "fractions in [0, 1]"),
-            ("learning_rate_decay", 0 < self.learning_rate_decay <= 1, "in (0, 1]"),
-            ("resource_price", 0 <= self.resource_price < math.inf, "at least 0"),
-            ("crop_padding", self.crop_padding >= 0, "at least 0"),
-            ("threshold", 0 <= self.threshold < math.inf, "at least 0"),
-        ]
+        wholes = ("epochs", "batch_size", "crop_padding")
+        self._check((name, _is_whole(getattr(self, name)), "a whole number") for name in wholes)
+        numbers = {field.name for field in fields(self)} - {*wholes, "milestones", "flip"}
+        self._check((name, _is_number(getattr(self, name)), "a number") for name in sorted(numbers))
+        self._check(
+            [
+                ("flip", isinstance(self.flip, bool), "True or False"),
+                ("milestones", _are_numbers(self.milestones), "numbers in a row, such as (0.8, 0.9)"),
+            ]
+        )
+        self._check(
+            [
+                ("epochs", self.epochs >= 1, "at least 1"),
+                ("batch_size", self.batch_size >= 2, "at least 2"),
+                ("learning_rate", 0 < self.learning_rate < math.inf, "above 0"),
+                ("momentum", 0 <= self.momentum < 1, "in [0, 1)"),
+                ("weight_decay", 0 <= self.weight_decay < math.inf, "at least 0"),
+                (
+                    "milestones",
+                    all(0 <= milestone <= 1 for milestone in self.milestones),
+                    "fractions in [0, 1]",
+                ),
+                ("learning_rate_decay", 0 < self.learning_rate_decay <= 1, "in (0, 1]"),
+                ("resource_price", 0 <= self.resource_price < math.inf, "at least 0"),
+                ("crop_padding", self.crop_padding >= 0, "at least 0"),
+                ("threshold", 0 <= self.threshold < math.inf, "at least 0"),
+            ]
+        )
+
+    def _check(self, rules: Iterable[tuple[str, bool, str]]) -> None:
         for name, holds, expected in rules:
             if not holds:
                 raise ArgumentError(f"{name} is {getattr(self, name)!r}; it has to be {expected}")
@@ -75,3 +94,15 @@ class Regime:
         """The learning rate during ``epoch``, counted from 0."""
         passed = sum(epoch >= round(milestone * self.epochs) for milestone in self.milestones)
         return self.learning_rate * self.learning_rate_decay**passed
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _are_numbers(values: object) -> bool:
+    return isinstance(values, tuple | list) and all(map(_is_number, values))

@@ -16,6 +16,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from graphtask.compiler.arguments import checked_size
 from graphtask.compiler.module import Execution, Gate, GraphModule
 from graphtask.compiler.module import compile as compile_graph
 from graphtask.compiler.writeback import write_back
@@ -64,7 +65,11 @@ class Run:
     _data: ImageData | None = None
 
     def module(self, *, device: str = "cpu", execution: Execution = "auto") -> GraphModule:
-        """The trained network, in evaluation mode."""
+        """The trained network, in evaluation mode.
+
+        Raises:
+            RunError: The stored parameters are not those of the trained graph's network.
+        """
         net = compile_graph(
             self.graph,
             channels=self.config["channels"],
@@ -73,7 +78,12 @@ class Run:
             gate=self.config["gate"],
             execution=execution,
         )
-        net.load_state_dict(self.weights)
+        try:
+            net.load_state_dict(self.weights)
+        except RuntimeError as error:
+            raise RunError(
+                f"{self.folder or 'the run'}: the weights do not fit the trained graph; delete the folder and train again"
+            ) from error
         return net.to(choose_device(device)).eval()
 
     def data(self) -> ImageData:
@@ -188,9 +198,7 @@ def train(
         "execution": execution,
     }
     folder = None if out is None else Path(out)
-    with limited_threads(threads), claimed(folder, config, initial):
-        if folder is not None and (folder / WEIGHTS).exists():
-            return _with_data(open_run(folder), images)
+    with limited_threads(threads):
         module = compile_graph(
             initial,
             channels=channels,
@@ -200,10 +208,15 @@ def train(
             execution=execution,
             seed=seed,
         ).to(target)
+        checked_size(images.size, last_stage=module.plan.output.stage)
         trainer = _trainer(module, images, regime=regime, seed=seed, precision=precision)
-        _fit(trainer, folder, progress=progress, checkpoint_seconds=checkpoint_seconds, name=images.name)
-        run = _finished(trainer, config, initial, images)
-        return run if folder is None else _store(run, trainer, folder)
+        # Only now, so that a wrong argument does not leave a folder behind that refuses the right one.
+        with claimed(folder, config, initial):
+            if folder is not None and (folder / WEIGHTS).exists():
+                return _with_data(open_run(folder), images)
+            _fit(trainer, folder, progress=progress, checkpoint_seconds=checkpoint_seconds, name=images.name)
+            run = _finished(trainer, config, initial, images)
+            return run if folder is None else _store(run, trainer, folder)
 
 
 def open_run(folder: str | Path) -> Run:

@@ -33,3 +33,22 @@ def test_the_default_is_appendix_a_of_the_paper():
 def test_a_value_out_of_range_is_named_with_its_range(name, value):
     with pytest.raises(ArgumentError, match=rf"{name} is .*; it has to be "):
         Regime(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("epochs", 1.5),
+        ("epochs", True),
+        ("batch_size", "32"),
+        ("crop_padding", None),
+        ("threshold", None),
+        ("learning_rate", "fast"),
+        ("flip", 3),
+        ("milestones", 0.8),
+        ("milestones", ("late",)),
+    ],
+)
+def test_a_value_of_another_kind_is_an_error_that_names_its_field(field, value):
+    with pytest.raises(ArgumentError, match=f"{field} is .* it has to be"):
+        Regime(**{field: value})

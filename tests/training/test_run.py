@@ -198,6 +198,23 @@ def test_a_damaged_file_of_a_run_is_an_error_of_one_line(digits, quick, tmp_path
     assert str(tmp_path) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"channels": 0}, {"seed": -1}, {"gate": "relu"}, {"graph": gt.chain_dag(12, stages=6)}]
+)
+def test_a_wrong_argument_leaves_no_folder_that_would_refuse_the_right_one(digits, quick, tmp_path, wrong):
+    with pytest.raises(gt.ArgumentError):
+        train(digits, quick, tmp_path / "run", **wrong)
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_of_another_network_are_an_error_of_one_line(run, digits, quick, tmp_path):
+    train(digits, quick, tmp_path, graph=gt.full_dag(7))
+    (tmp_path / "weights.safetensors").write_bytes((run.folder / "weights.safetensors").read_bytes())
+    with pytest.raises(gt.RunError, match="do not fit the trained graph") as caught:
+        gt.open_run(tmp_path).module()
+    assert "\n" not in str(caught.value)
+
+
 def test_an_unfinished_or_missing_run_says_what_to_do(digits, quick, tmp_path):
     with pytest.raises(gt.RunError, match="not a run folder"):
         gt.open_run(tmp_path)
