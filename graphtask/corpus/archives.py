@@ -7,6 +7,7 @@ What an archive may expand to is limited, for each member and for all of them to
 import gzip
 import os
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -37,7 +38,7 @@ _DAMAGE = (
     ValueError,
     OverflowError,
     RuntimeError,  # also of encrypted members
-    NotImplementedError,
+    struct.error,
     zlib.error,
     zipfile.BadZipFile,
     tarfile.TarError,

@@ -142,7 +142,7 @@ def _in_file(path: str) -> Iterator[Entry]:
 
 
 def _is_wanted(name: str) -> bool:
-    parts = PurePosixPath(name).parts
+    parts = PurePosixPath(name.replace("\\", "/")).parts
     hidden = any(part.startswith(".") and part not in {".", ".."} for part in parts) or "__MACOSX" in parts
     return not hidden and (suffix(name) in PARSERS or is_archive(name))
 

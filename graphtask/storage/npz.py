@@ -6,6 +6,7 @@ they are. So the members are read here: header, size and indices are checked aga
 
 import io
 import math
+import struct
 import warnings
 import zipfile
 import zlib
@@ -26,6 +27,7 @@ _DENSE = ("adjacency", "arr_0")
 _COMPRESSED = {"csr": ("row", "column"), "csc": ("column", "row")}
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _MAX_MEMBERS = 64
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, RuntimeError)
 _HEADER_ERRORS = (ValueError, KeyError, TypeError, SyntaxError, TokenError, MemoryError, RecursionError)
 
 
@@ -47,7 +49,9 @@ def parse(content: bytes) -> Parts:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             arrays = _arrays(archive)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+    except FormatError:
+        raise
+    except _ZIP_ERRORS as error:
         raise FormatError(f"is no whole .npz file ({error})") from None
     if "format" in arrays:
         return _sparse(arrays)

@@ -1,0 +1,204 @@
+"""Damaged files of every format: read as what they say or refused in one line; no crash, no hang, no other error."""
+
+import itertools
+import json
+import random
+import re
+import time
+import zipfile
+
+import networkx as nx
+import numpy as np
+import pytest
+import scipy.sparse
+from mutations import MUTATIONS, cut, double, drop, flip_bits, insert
+
+import graphtask as gt
+from graphtask.storage.formats import PARSERS
+
+BINARY = [cut, flip_bits, drop, double, insert]
+N_FAST = 60
+
+
+def other_word(data, rng):
+    """Another word of the file in the place of one."""
+    words = list(re.finditer(rb"[\w.+-]+", data))
+    if not words:
+        return data
+    one, other = rng.choice(words), rng.choice(words)
+    return data[: one.start()] + other.group() + data[one.end() :]
+
+
+def odd_word(data, rng):
+    words = list(re.finditer(rb"[\w.+-]+", data)) or [re.match(b"", data)]
+    word = rng.choice(words)
+    odd = [
+        b"nan",
+        b"-1",
+        b"1e999",
+        b"9" * 5000,
+        b"",
+        b"\xff",
+        b'"',
+        b"{",
+        b"[",
+        b"]",
+        b"0",
+        b"True",
+        b"\0",
+        b"\n",
+        b",",
+    ]
+    return data[: word.start()] + rng.choice(odd) + data[word.end() :]
+
+
+TEXT = [*MUTATIONS[:8], other_word, other_word, odd_word, odd_word]
+
+
+def trained():
+    graph = gt.full_dag(9, stages=3)
+    graph.es["weight"] = [round((index + 1) / 37, 3) for index in range(36)]
+    return graph
+
+
+def files(folder):
+    """A file of every format, and of every kind of content of a format."""
+    graph = trained()
+    other = gt.to_networkx(graph)
+    matrix = nx.to_numpy_array(other)
+    gt.write(graph, folder / "ours.graphml")
+    nx.write_gml(other, folder / "networkx.gml")
+    (folder / "links.json").write_text(json.dumps(nx.node_link_data(other, edges="links")))
+    nx.write_weighted_edgelist(other, folder / "plain.edges")
+    nx.write_edgelist(other, folder / "dicts.txt")
+    nx.to_pandas_edgelist(other).to_csv(folder / "header.csv", index=False)
+    nx.to_pandas_adjacency(other).to_csv(folder / "matrix.csv")
+    np.savetxt(folder / "matrix.tsv", matrix, delimiter="\t", fmt="%g")
+    scipy.sparse.save_npz(folder / "csr.npz", scipy.sparse.csr_array(matrix), compressed=False)
+    np.savez_compressed(folder / "packed.npz", adjacency=matrix)
+    np.savez(folder / "dense.npz", adjacency=matrix)
+    return sorted(folder.iterdir())
+
+
+def inside_of_zip(data, rng):
+    """Damage one member of an archive, and make the archive whole again, so that the damage is seen."""
+    import io
+
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as archive, zipfile.ZipFile(buffer, "w") as result:
+        names = archive.namelist()
+        damaged = rng.choice(names)
+        for name in names:
+            content = archive.read(name)
+            result.writestr(name, rng.choice(BINARY)(content, rng) if name == damaged else content)
+    return buffer.getvalue()
+
+
+def mutated(data, suffix, rng):
+    if suffix == ".npz":
+        return rng.choice([inside_of_zip, inside_of_zip, *BINARY])(data, rng)
+    for _ in range(rng.choice([1, 1, 2])):
+        data = rng.choice(TEXT)(data or b" ", rng)
+    return data
+
+
+def check(path, rng):
+    """Read the file with options of chance; what is read is a valid graph."""
+    options = {
+        "stages": 2 if rng.random() < 0.7 else None,
+        "join": rng.random() < 0.5,
+        "merge": rng.random() < 0.5,
+        "order": rng.choice([None, None, "ids"]),
+    }
+    try:
+        graph = gt.read(path, **options)
+    except gt.GraphtaskError as error:
+        message = str(error)
+        assert message.startswith(f"{path}: ")
+        assert len(message.splitlines()) == 1
+        assert len(message) < 1000
+        return False
+    gt.check(graph)
+    return True
+
+
+def run(tmp_path, n_mutants):
+    rng = random.Random(n_mutants)
+    (tmp_path / "seeds").mkdir()
+    seeds = files(tmp_path / "seeds")
+    assert {seed.suffix for seed in seeds} | {".edgelist"} == set(PARSERS)
+    read = dict.fromkeys((seed.name for seed in seeds), 0)
+    slowest = 0.0
+    for seed in seeds:
+        assert gt.read(seed, stages=3).ecount() == 36
+    for seed in itertools.islice(itertools.cycle(seeds), n_mutants):
+        path = tmp_path / f"mutant{seed.suffix}"
+        path.write_bytes(mutated(seed.read_bytes(), seed.suffix, rng))
+        started = time.process_time()
+        read[seed.name] += check(path, rng)
+        slowest = max(slowest, time.process_time() - started)
+    return read, slowest
+
+
+def test_damaged_files_of_every_format_are_read_or_refused_in_one_line(tmp_path):
+    read, slowest = run(tmp_path, N_FAST * 11)
+    assert slowest < 2
+    assert sum(read.values()) > 0.1 * N_FAST * 11  # the mutants are not all refused for being no text at all
+
+
+@pytest.mark.slow
+def test_five_thousand_damaged_files_are_read_or_refused_in_one_line(tmp_path):
+    read, slowest = run(tmp_path, 5_500)
+    assert slowest < 2
+    assert all(count > 3 for count in read.values()), read
+
+
+@pytest.mark.parametrize("suffix", PARSERS)
+def test_what_is_read_is_what_another_reader_reads(tmp_path, suffix):
+    """Where a damaged file is still read by networkx or numpy, both give the same edges."""
+    readers = {".gml": read_gml, ".json": read_json, ".edges": read_edges}
+    if suffix not in readers:
+        pytest.skip("other tests compare these")
+    (tmp_path / "seeds").mkdir()
+    seed = next(file for file in files(tmp_path / "seeds") if file.suffix == suffix)
+    rng = random.Random(5)
+    n_compared = 0
+    for _ in range(300):
+        mutant = mutated(seed.read_bytes(), suffix, rng).replace(
+            b"#", b""
+        )  # to networkx, a comment even in a name
+        path = tmp_path / f"mutant{suffix}"
+        path.write_bytes(mutant)
+        try:
+            parts = PARSERS[suffix](mutant)
+        except gt.GraphtaskError:
+            continue
+        try:
+            expected = readers[suffix](path)
+        except Exception:  # noqa: BLE001 - networkx raises whatever it likes
+            continue
+        names = parts.vertex_columns["name"]
+        assert {(names[source], names[target]) for source, target in parts.edges} == set(expected)
+        n_compared += 1
+    assert n_compared > 25
+
+
+def read_gml(path):
+    graph = nx.read_gml(path, label="id")
+    labels = [graph.nodes[node].get("label") for node in graph]
+    texts = [str(label) for label in labels]
+    named = None not in labels and len(set(texts)) == len(texts)
+    names = dict(zip(graph, texts if named else map(str, graph), strict=True))
+    assert graph.is_directed()
+    return [(names[source], names[target]) for source, target, *_ in graph.edges]
+
+
+def read_json(path):
+    content = json.loads(path.read_text())
+    graph = nx.node_link_graph(content, edges="links")
+    return [(str(source), str(target)) for source, target, *_ in graph.edges]
+
+
+def read_edges(path):
+    graph = nx.read_weighted_edgelist(path, create_using=nx.MultiDiGraph)
+    return [(source, target) for source, target, *_ in graph.edges]
