@@ -17,6 +17,7 @@ from graphtask.graph import (
     live_nodes,
     node_order,
     output_node,
+    provenance,
     with_initial_size,
     with_provenance,
 )
@@ -45,7 +46,8 @@ def prune(graph: igraph.Graph, *, threshold: float = 0.006) -> igraph.Graph:
 
     Returns:
         A new, valid graph. Names, order and attributes of what remains are those of ``graph``; its provenance gains
-        ``threshold``, and ``initial`` (the size before pruning) unless an initial size is known already.
+        ``threshold`` (the largest so far, if it was pruned before), and ``initial`` (the size before pruning) unless
+        an initial size is known already.
 
     Raises:
         DisconnectedError: No path of strong enough edges is left between input and output.
@@ -71,7 +73,9 @@ def prune(graph: igraph.Graph, *, threshold: float = 0.006) -> igraph.Graph:
             f"no path from the input to the output is left at threshold {threshold:g}; the graph stays connected up "
             f"to its critical threshold {critical_threshold(graph)!r}: use that or less"
         )
-    result = with_provenance(with_initial_size(graph), threshold=float(threshold))
+    earlier = provenance(graph).get("threshold")
+    largest = max(float(threshold), earlier) if isinstance(earlier, Real) else float(threshold)
+    result = with_provenance(with_initial_size(graph), threshold=largest)
     result.delete_edges(np.flatnonzero(parts.weak_edges).tolist())
     result.delete_vertices(np.flatnonzero(parts.dead_nodes).tolist())
     return result

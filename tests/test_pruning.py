@@ -242,3 +242,12 @@ def test_2000_nodes_in_a_chain_or_a_wide_band_are_no_trouble():
     pruned = gt.prune(band, threshold=critical)
     assert (set(edge_names(pruned)), set(pruned.vs["name"])) == (edges, live)
     assert not brute_force(band, math.nextafter(critical, 1))[0]
+
+
+def test_a_graph_pruned_twice_remembers_the_larger_threshold():
+    graph = gt.full_dag(4)
+    graph.es["weight"] = [0.9, 0.8, 0.1, 0.2, 0.7, 0.6]
+    for first, second in ((0.3, 0.05), (0.05, 0.3)):
+        twice = gt.prune(gt.prune(graph, threshold=first), threshold=second)
+        assert gt.provenance(twice)["threshold"] == 0.3
+        assert gt.provenance(twice)["initial"]["edges"] == 6

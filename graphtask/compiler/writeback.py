@@ -17,6 +17,7 @@ from graphtask.graph import (
     edge_names,
     input_node,
     output_node,
+    provenance,
     stages,
     with_initial_size,
     with_provenance,
@@ -28,9 +29,10 @@ _SHOWN = 5  # how many offenders an error message names
 def write_back(module: GraphModule, graph: igraph.Graph) -> igraph.Graph:
     """A copy of the graph that carries the module's edge weights: ``w`` as it is, and ``weight``.
 
-    ``weight`` is the magnitude ``|gate(w)|``. The edges are matched by the names of their ends. What is needed to compile the graph as it was (``channels``,
-    ``in_channels``, ``num_classes``, ``gate``) and the size it has now, unless an initial one is known, go into its
-    provenance. Without a gate a magnitude above 1 is written as ``weight`` = 1; ``w`` keeps it.
+    ``weight`` is the magnitude ``|gate(w)|``. The edges are matched by the names of their ends. What is needed to
+    compile the graph as it was (``channels``, ``in_channels``, ``num_classes``, ``gate``) and the size it has now,
+    unless an initial one is known, go into its provenance; a ``threshold`` there becomes None, because these weights
+    have not been pruned. Without a gate a magnitude above 1 is written as ``weight`` = 1; ``w`` keeps it.
 
     Args:
         module: The (trained) network of the graph.
@@ -67,6 +69,7 @@ def write_back(module: GraphModule, graph: igraph.Graph) -> igraph.Graph:
         in_channels=module.in_channels,
         num_classes=module.num_classes,
         gate=module.gate,
+        **({"threshold": None} if "threshold" in provenance(graph) else {}),
     )
     result.es[RAW_WEIGHT] = raw.tolist()
     result.es[WEIGHT] = magnitude.tolist()

@@ -88,9 +88,11 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise RunError(
             f"{folder}: no {CONFIG} here, so this is not a run folder; make one with train"
         ) from error
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise RunError(f"{folder / CONFIG}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
         raise RunError(
-            f"{folder / CONFIG}: cannot be read ({error}); delete the folder and train again"
+            f"{folder / CONFIG}: is damaged ({error}); delete the folder and train again"
         ) from error
     if not isinstance(config, dict) or not all(key in config for key in _IDENTITY):
         raise RunError(f"{folder / CONFIG}: is not the config of a run; delete the folder and train again")

@@ -245,3 +245,11 @@ def test_an_invalid_graph_is_refused(function):
     graph.vs["stage"] = np.arange(3, -1, -1).tolist()
     with pytest.raises(gt.GraphError, match="the stage falls"):
         function(module, graph)
+
+
+def test_weights_that_were_written_anew_are_not_pruned_at_an_earlier_threshold():
+    graph = gt.full_dag(4)
+    pruned = gt.prune(gt.write_back(gt.compile(graph, channels=2), graph), threshold=0.3)
+    retrained = gt.write_back(gt.compile(pruned, channels=2), pruned)
+    assert gt.provenance(retrained)["threshold"] is None
+    assert gt.provenance(gt.prune(retrained, threshold=0.1))["threshold"] == 0.1
