@@ -29,7 +29,7 @@ class FastExecution:
 
     Args:
         plan: The plan.
-        checkpoint: Whether the backward computes sums and 3×3 convolutions again, to keep about half as much.
+        checkpoint: Whether the backward computes sums and convolutions again, to keep less than half as much.
     """
 
     def __init__(self, plan: Plan, *, checkpoint: bool = False) -> None:

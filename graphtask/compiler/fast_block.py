@@ -1,8 +1,7 @@
 """The blocks of a fast step: forward into given memory, and backward from what little was kept.
 
 Legend: a is the block's argument, u = Conv3×3(ReLU(a)), v = Conv1×1(a), x = BN(u) + BN(v); g, du, dv, da are
-gradients. Everything lies flat in memory, in the order of its `Shape`. Of the four, only a and u are kept; ReLU(a) and
-v cost less to compute again than to keep.
+gradients. Everything lies flat in memory, in the order of its `Shape`.
 """
 
 import math
@@ -132,10 +131,10 @@ class Pair:
     def forward(
         self, a: Tensor, *, out: Tensor, kept: Tensor | None, scratch: Tensor, updates: Updates
     ) -> None:
-        """Write x to ``out``, which may be ``a`` itself, and u to ``kept``."""
+        """Write x to ``out``, which may be ``a`` itself, and u and v to ``kept``."""
         rows = self.rows
         u = self._long(a, self.weight3, None, scratch=scratch[0])
-        v = self._short(a, self.weight1, out=scratch[1])
+        v = self._short(a, self.weight1, out=scratch[1] if kept is None else kept[1])
         factor, bias, mean, variance = self._stacked()
         if self.training:
             mean, variance = rows.moments(u, v)
@@ -148,7 +147,7 @@ class Pair:
         torch.addcmul(shift, rows.view(u), scale3, out=x)
         x.addcmul_(rows.view(v), scale1)
         if kept is not None:
-            kept.copy_(u)
+            kept[0].copy_(u)
         self.state = NormState(mean, rstd, scale)
 
     def backward(
@@ -166,8 +165,13 @@ class Pair:
         """The gradients of the parameters; da is written (or added) to ``out``, which may be ``a`` itself."""
         rows, wanted = self.rows, out is not None
         work = scratch[0][: g.numel()]
-        v = self._short(a, self.weight1, out=scratch[1])
-        u = self._long(a, self.weight3, None, scratch=scratch[2]) if kept is None else kept
+        if kept is None:
+            u, v = (
+                self._long(a, self.weight3, None, scratch=scratch[2]),
+                self._short(a, self.weight1, out=scratch[1]),
+            )
+        else:
+            u, v = kept
         sums = rows.sums(g, u, v, work=work)
         factors, coefficients = self._norm_backward(sums)
         dv = rows.combine(g, v, coefficients[1], out=work)
@@ -410,15 +414,17 @@ class Rows(NamedTuple):
 
     def sums(self, g: Tensor, u: Tensor, v: Tensor, *, work: Tensor) -> Tensor:
         """For each channel Σg, Σg·u and Σg·v, of shape (3, channels)."""
-        dtype = torch.float32 if g.dtype in _LOW_PRECISION else g.dtype
-        dims = (0,) if self.channels_last else (0, 2)
-        columns = self.repeats * self.channels if self.channels_last else self.channels
-        result = torch.empty(3, columns, dtype=dtype, device=g.device)
-        torch.sum(self.view(g), dim=dims, dtype=dtype, out=result[0])
-        for place, y in ((1, u), (2, v)):
-            torch.mul(g, y, out=work)
-            torch.sum(self.view(work), dim=dims, dtype=dtype, out=result[place])
-        return result.view(3, self.repeats, self.channels).sum(dim=1) if self.channels_last else result
+        total = self._sum(g)
+        products = [self._sum(torch.mul(g, y, out=work)) for y in (u, v)]
+        sums = torch.stack((total, *products))
+        return sums.view(3, self.repeats, self.channels).sum(dim=1) if self.channels_last else sums
+
+    def _sum(self, flat: Tensor) -> Tensor:
+        matrix = self.view(flat)
+        if not self.channels_last or flat.dtype in _LOW_PRECISION:
+            dtype = torch.float32 if flat.dtype in _LOW_PRECISION else flat.dtype
+            return matrix.sum(dim=0 if self.channels_last else (0, 2), dtype=dtype)
+        return torch.mv(matrix.t(), matrix.new_ones(len(matrix)))  # faster than a sum over rows
 
     def moments(self, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """For each channel the means of u and v and their (biased) variances, of shape (2, channels) each."""

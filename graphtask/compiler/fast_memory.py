@@ -119,8 +119,8 @@ class TrainingMemory(NamedTuple):
     """Of each stage: the sources and the nodes' values."""
     sums: tuple[Region, ...]
     """Of each stage: the nodes' sums, and in the backward the gradients of them."""
-    long: tuple[Region | None, ...]
-    """Of each stage: what the 3×3 convolutions of sources and nodes gave; nothing if it is computed again."""
+    kept: tuple[Region | None, ...]
+    """Of each stage: what the two convolutions of sources and nodes gave; nothing if it is computed again."""
     scratch: Region
     """Three rows for one block."""
     pulled: Region
@@ -136,13 +136,13 @@ def training_memory(stages: Sequence[StagePlan], shapes: Shapes, *, checkpoint: 
     if checkpoint:
         shared = layout.reserve(1, max(stage.n_nodes * shape.numel for stage, shape in pairs))
         sums = tuple(Region(shared.start, stage.n_nodes, shape.numel) for stage, shape in pairs)
-        long: tuple[Region | None, ...] = (None,) * len(pairs)
+        kept: tuple[Region | None, ...] = (None,) * len(pairs)
     else:
         sums = tuple(layout.reserve(stage.n_nodes, shape.numel) for stage, shape in pairs)
-        long = tuple(layout.reserve(stage.n_rows, shape.numel) for stage, shape in pairs)
+        kept = tuple(layout.reserve(stage.n_rows, 2 * shape.numel) for stage, shape in pairs)
     scratch = layout.reserve(3, _largest(shapes))
     pulled = layout.reserve(1, max(min(stage.width, stage.n_nodes) * shape.numel for stage, shape in pairs))
-    return TrainingMemory(tables, sums, long, scratch, pulled, layout.numel)
+    return TrainingMemory(tables, sums, kept, scratch, pulled, layout.numel)
 
 
 class InferenceMemory(NamedTuple):

@@ -94,7 +94,7 @@ class Training:
         images: The images.
         gates: What the edges multiply by.
         pool: Where the memory comes from.
-        checkpoint: Whether the backward computes the sums and the 3×3 convolutions again, to keep less.
+        checkpoint: whether the backward computes the sums and the convolutions again, to keep less.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Training:
         memory = self.lease.memory
         self.tables = [region.of(memory) for region in plan.tables]
         self.sums = [region.of(memory) for region in plan.sums]
-        self.long = [None if region is None else region.of(memory) for region in plan.long]
+        self.kept = [None if region is None else region.of(memory) for region in plan.kept]
         self.scratch = plan.scratch.of(memory)
         self.pulled = plan.pulled.of(memory)[0]
         self.images = network.flat_images(images)
@@ -120,17 +120,17 @@ class Training:
         network = self.network
         updates = Updates()
         for place, stage in enumerate(network.stages):
-            table, long = self.tables[place], self.long[place]
+            table, kept = self.tables[place], self.kept[place]
             for node, a in self.arguments(place, self.tables[place], self.sums[place]):
                 row = stage.n_sources + node
                 network.nodes[stage.first + node].forward(
-                    a, out=table[row], kept=_row(long, row), scratch=self.scratch, updates=updates
+                    a, out=table[row], kept=_row(kept, row), scratch=self.scratch, updates=updates
                 )
                 for into, far, block in network.reduces[stage.first + node]:
                     block.forward(
                         table[row],
                         out=self.tables[into][far],
-                        kept=_row(self.long[into], far),
+                        kept=_row(self.kept[into], far),
                         scratch=self.scratch,
                         updates=updates,
                     )
@@ -224,19 +224,19 @@ class _Backward:
         if not written:
             g.zero_()
         for into, row, block in network.reduces[position]:
-            self._block(block, value, self.tables[into][row], self.step.long[into], row, g, add=True)
+            self._block(block, value, self.tables[into][row], self.step.kept[into], row, g, add=True)
         block = network.nodes[position]
         if position == len(network.nodes) - 1:
             g = last
         a, out = (self.step.images, self.d_images) if position == 0 else (self.sums[place][node],) * 2
-        self._block(block, a, g, self.step.long[place], stage.n_sources + node, out, add=False)
+        self._block(block, a, g, self.step.kept[place], stage.n_sources + node, out, add=False)
 
     def _block(
         self,
         block: Block,
         a: Tensor,
         g: Tensor,
-        long: Tensor | None,
+        kept: Tensor | None,
         row: int,
         out: Tensor | None,
         *,
@@ -245,7 +245,7 @@ class _Backward:
         self.found[id(block)] = block.backward(
             a,
             g,
-            kept=_row(long, row),
+            kept=_row(kept, row),
             scratch=self.step.scratch,
             out=out,
             add=add,
@@ -300,4 +300,5 @@ def _reduces_by_stage(network: Network, stage: StagePlan) -> dict[int, list[tupl
 
 
 def _row(table: Tensor | None, row: int) -> Tensor | None:
-    return None if table is None else table[row]
+    """What a block keeps."""
+    return None if table is None else table[row].view(2, -1)

@@ -12,6 +12,17 @@ _PIECE = 4096  # elements: a gathered sum is computed in pieces that stay in the
 _FEW = 2  # rows that are added one after the other rather than gathered
 
 
+class Bags(NamedTuple):
+    """A gathered sum in the terms of an embedding bag: one bag for each piece of the sum."""
+
+    rows: Tensor
+    """The pieces to read."""
+    offsets: Tensor
+    """Where each bag begins among them."""
+    owners: Tensor
+    """Of each piece to read: its bag."""
+
+
 class Terms(NamedTuple):
     """The terms of one gathered sum."""
 
@@ -21,8 +32,8 @@ class Terms(NamedTuple):
     """Where their weights stand among the stage's weights."""
     row_index: Tensor
     place_index: Tensor
-    bags: dict[int, tuple[Tensor, Tensor]]
-    """By the number of pieces that a row is cut into: the pieces to read, and where each sum begins among them."""
+    bags: dict[int, Bags]
+    """By the number of pieces that a row is cut into."""
 
 
 Gathered: TypeAlias = dict[int, Terms]
@@ -154,8 +165,7 @@ class Sums:
             result[self.plan.multiplied] = matrix.view(-1)[self.plan.entries]
         for rows, gathered in ((sources, self.plan.across), (values, self.plan.inside)):
             for target, terms in gathered.items():
-                dots = [torch.dot(gradients[target], rows[row]) for row in terms.rows]
-                result[terms.place_index] = torch.stack(dots)
+                result[terms.place_index] = _dots(terms, gradients[target], rows)
         return result
 
 
@@ -204,14 +214,33 @@ def _gather(terms: Terms, weights: Tensor, table: Tensor, *, out: Tensor, add: b
 def _bag(terms: Terms, weights: Tensor, table: Tensor) -> Tensor:
     """Σ weight · row with one pass over each row, which an embedding bag does; a bag holds one piece of the sum."""
     size = _piece(table.shape[1])
-    n_pieces = table.shape[1] // size
+    bags = _bags(terms, table.shape[1] // size)
+    factors = weights[terms.place_index].repeat(len(bags.offsets))
+    found = torch.embedding_bag(table.view(-1, size), bags.rows, bags.offsets, False, 0, False, factors)
+    return found[0].view(-1)
+
+
+def _dots(terms: Terms, vector: Tensor, table: Tensor) -> Tensor:
+    """The products of the rows with a vector: the gradients of the weights in such a sum."""
+    if len(terms.rows) == 1 or not table.numel():
+        return torch.stack([torch.dot(vector, table[row]) for row in terms.rows])
+    size = _piece(table.shape[1])
+    bags = _bags(terms, table.shape[1] // size)
+    products: Tensor = torch.ops.aten._embedding_bag_per_sample_weights_backward(  # noqa: SLF001  # autograd's own
+        vector.view(-1, size), table.view(-1, size), bags.rows, bags.offsets, bags.owners, 0
+    )
+    return products.view(-1, len(terms.rows)).sum(dim=0)
+
+
+def _bags(terms: Terms, n_pieces: int) -> Bags:
     if n_pieces not in terms.bags:
-        pieces = torch.arange(n_pieces, device=table.device)
-        rows = (terms.row_index * n_pieces + pieces.unsqueeze(1)).reshape(-1)
-        terms.bags[n_pieces] = (rows, pieces * len(terms.rows))
-    rows, offsets = terms.bags[n_pieces]
-    factors = weights[terms.place_index].repeat(n_pieces)
-    return torch.embedding_bag(table.view(-1, size), rows, offsets, False, 0, False, factors)[0].view(-1)
+        pieces = torch.arange(n_pieces, device=terms.row_index.device)
+        terms.bags[n_pieces] = Bags(
+            (terms.row_index * n_pieces + pieces.unsqueeze(1)).reshape(-1),
+            pieces * len(terms.rows),
+            pieces.repeat_interleave(len(terms.rows), output_size=n_pieces * len(terms.rows)),
+        )
+    return terms.bags[n_pieces]
 
 
 def _piece(numel: int) -> int:

@@ -7,6 +7,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -15,7 +16,7 @@ import graphtask as gt
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # as pytest does: tests are no package
 
-from benchmarks.measure import EXECUTIONS, peak_memory, times
+from benchmarks.measure import EXECUTIONS, make_step, peak_memory, times
 from benchmarks.workloads import PAPER, Workload, pruned_like, workloads
 from graphtask.compiler.fast import FastExecution
 from graphtask.compiler.plan import make_plan
@@ -73,7 +74,11 @@ def print_comparison(found: dict[str, Workload], options: argparse.Namespace) ->
     print("|---|---|---|---|---|---|---|---|---|---|---|---|")
     for name, workload in found.items():
         memory = {execution: measure_memory(name, execution, options) for execution in EXECUTIONS}
-        seconds = times(workload, rounds=options.rounds, device=options.device, precision=options.precision)
+        seconds = times(
+            {execution: make(workload, execution, options) for execution in EXECUTIONS},
+            rounds=options.rounds,
+            device=options.device,
+        )
         cells = [
             name,
             workload.graph.vcount(),
@@ -100,24 +105,22 @@ def print_pruned(options: argparse.Namespace) -> None:
     print("\n| pruned like the paper's | nodes | edges | full DAG | pruned | ratio | ratio in the paper |")
     print("|---|---|---|---|---|---|---|")
     full = workloads()["full DAG, 60 nodes, batch 128"]
-    for name, ((sizes, inside, edges), ratio) in PAPER.items():
-        graph = pruned_like(sizes=sizes, inside=inside, edges=edges)
-        pruned = Workload(name, graph, 128, 11)
-        seconds = [
-            times(
-                w,
-                executions=("fast",),
-                rounds=options.rounds,
-                device=options.device,
-                precision=options.precision,
-            )["fast"]
-            for w in (full, pruned)
-        ]
+    pruned = {
+        name: Workload(name, pruned_like(sizes=sizes, inside=inside, edges=edges), 128, 11)
+        for name, ((sizes, inside, edges), _) in PAPER.items()
+    }
+    steps = {name: make(workload, "fast", options) for name, workload in {"full": full, **pruned}.items()}
+    seconds = times(steps, rounds=options.rounds, device=options.device)
+    for name, workload in pruned.items():
         print(
-            f"| {name} | {graph.vcount()} | {graph.ecount()} | {1000 * seconds[0]:.0f} ms | "
-            f"{1000 * seconds[1]:.0f} ms | {seconds[0] / seconds[1]:.1f} | {ratio} |",
+            f"| {name} | {workload.graph.vcount()} | {workload.graph.ecount()} | {1000 * seconds['full']:.0f} ms | "
+            f"{1000 * seconds[name]:.0f} ms | {seconds['full'] / seconds[name]:.1f} | {PAPER[name][1]} |",
             flush=True,
         )
+
+
+def make(workload: Workload, execution: str, options: argparse.Namespace) -> Callable[[], None]:
+    return make_step(workload, execution, device=options.device, precision=options.precision)
 
 
 def print_planning() -> None:

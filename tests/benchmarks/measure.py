@@ -17,6 +17,7 @@ from benchmarks.workloads import Workload
 from graphtask.compiler.module import run_plain
 
 EXECUTIONS = ("published", "plain", "fast")
+WARM_UP = 2  # steps that do not count
 
 
 def make_step(workload: Workload, execution: str, *, device: str, precision: str) -> Callable[[], None]:
@@ -51,21 +52,18 @@ def make_step(workload: Workload, execution: str, *, device: str, precision: str
     return train
 
 
-def times(
-    workload: Workload, *, executions: tuple[str, ...] = EXECUTIONS, rounds: int, device: str, precision: str
-) -> dict[str, float]:
-    """The median seconds of a step of each execution; their steps take turns."""
-    steps = {e: make_step(workload, e, device=device, precision=precision) for e in executions}
-    seconds: dict[str, list[float]] = {execution: [] for execution in executions}
-    for turn in range(rounds + 2):
-        for execution, step in steps.items():
+def times(steps: dict[str, Callable[[], None]], *, rounds: int, device: str) -> dict[str, float]:
+    """The median seconds of each step; they take turns."""
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    for turn in range(rounds + WARM_UP):
+        for name, step in steps.items():
             start = time.perf_counter()
             step()
             if device == "cuda":
                 torch.cuda.synchronize()
-            if turn >= 2:  # the first two warm up
-                seconds[execution].append(time.perf_counter() - start)
-    return {execution: statistics.median(values) for execution, values in seconds.items()}
+            if turn >= WARM_UP:
+                seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in seconds.items()}
 
 
 def peak_memory(workload: Workload, execution: str, *, device: str, precision: str) -> int:

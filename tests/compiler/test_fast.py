@@ -433,3 +433,20 @@ def test_a_forward_that_fails_leaves_the_next_one_in_order(graph, module):
         fast(module, images)
     hook.remove()
     assert_same(result(fast, module, images), expected)
+
+
+# CUDA
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("way", WAYS)
+def test_on_cuda_it_computes_the_same_without_waiting_for_the_device(graph, module, way):
+    module = module.cuda()
+    images = images_for(graph, extra=(1, 3)).cuda().requires_grad_()
+    fast = fast_execution(module, way=way)
+    assert_same(result(fast, module, images), result(run_plain, module, images))
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        fast(module, images).sum().backward()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
