@@ -2,13 +2,12 @@
 
 import json
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
-
-import click
 
 STDIN = "-"  # the argument that stands for the paths on standard input
 
@@ -102,7 +101,7 @@ def listed(arguments: Iterable[str]) -> Iterator[str]:
     """The arguments, with the paths on standard input, one a line (or between zero bytes), in the place of ``-``."""
     for argument in arguments:
         if argument == STDIN:
-            text = os.fsdecode(click.get_binary_stream("stdin").read())
+            text = os.fsdecode(sys.stdin.buffer.read())
             paths = text.split("\0" if "\0" in text else "\n")
             yield from (path.removesuffix("\r") for path in paths if path.strip())
         else:

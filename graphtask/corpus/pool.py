@@ -18,23 +18,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from graphtask.corpus.rows import ERROR, SHA256, Row, Settings, sha256
+from graphtask.corpus.startup import THREADS
 from graphtask.errors import ArgumentError, GraphtaskError
 from graphtask.storage.content import about
 
-# igraph loads matplotlib as soon as it finds it, which takes longer than all the rest; nobody draws here.
 _PROGRAM = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); sys.modules['matplotlib'] = None; import igraph; "
-    "del sys.modules['matplotlib']; from graphtask.corpus.worker import serve; serve()"
-)
-_ONE_THREAD = dict.fromkeys(
-    (
-        "OMP_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "VECLIB_MAXIMUM_THREADS",
-        "NUMEXPR_NUM_THREADS",
-    ),
-    "1",
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from graphtask.corpus.startup import prepare; prepare(); "
+    "from graphtask.corpus.worker import serve; serve()"
 )
 
 
@@ -138,7 +129,7 @@ class _Worker:
                 [sys.executable, "-c", _PROGRAM, json.dumps([str(entry) for entry in sys.path])],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                env=os.environ | _ONE_THREAD,
+                env=os.environ | dict.fromkeys(THREADS, "1"),
                 process_group=0 if os.name == "posix" else None,  # Ctrl-C is for us to deal with
             )
         reply = self._reply_to(self._start + b"\n")

@@ -2,11 +2,16 @@ import csv
 import io
 import json
 import math
+import shutil
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 import graphtask as gt
+from graphtask_cli.main import cli
 
 
 @pytest.fixture
@@ -119,3 +124,196 @@ def test_the_list_names_every_metric_with_its_formula(call):
     found = json.loads(call("metrics", "--list", "--format", "json").stdout)
     assert [row["name"] for row in found] == [metric.name for metric in all_metrics()]
     assert all(row["formula"] for row in found)
+
+
+# Corpora
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """Thirty graphs of different sizes and stages, in a folder, in the order of their names."""
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    for seed in range(30):
+        graph = gt.random_dag(6 + seed % 5, seed=seed, stages=1 + seed % 3)
+        graph.es["weight"] = [(index + 1) / graph.ecount() for index in range(graph.ecount())]
+        gt.write(gt.graph.with_provenance(graph, data="cmnist", seed=seed), folder / f"g{seed:02}.graphml")
+    return folder
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json", "parquet"])
+def test_the_number_of_processes_changes_no_byte(call, corpus, tmp_path, suffix):
+    (corpus / "g05.edges").write_text("no graph")
+    for jobs in (1, 2):
+        result = call("metrics", "corpus", "--jobs", jobs, "-o", f"{jobs}.{suffix}")
+        assert result.exit_code == 0, result.output
+    content = (tmp_path / f"1.{suffix}").read_bytes()
+    assert content == (tmp_path / f"2.{suffix}").read_bytes()
+    if suffix == "parquet":
+        frame = pd.read_parquet(tmp_path / "1.parquet")
+        assert len(frame) == 31
+        assert frame["graph"].tolist()[4:7] == ["g04", "g05.edges", "g05.graphml"]
+        assert frame["seed"].dropna().tolist() == list(range(30))
+        assert frame["error"].astype(bool).sum() == 1
+
+
+def test_every_row_says_where_it_comes_from(call, corpus):
+    import hashlib
+
+    (row, *_) = rows(call("metrics", "corpus", "--metrics", "edges", "--format", "csv"))
+    assert (row["data"], row["seed"], row["threshold"]) == ("cmnist", "0", "")
+    assert row["file"] == "corpus/g00.graphml"
+    assert row["sha256"] == hashlib.sha256((corpus / "g00.graphml").read_bytes()).hexdigest()
+    assert list(row)[-3:] == ["error", "file", "sha256"]
+
+
+@pytest.mark.usefixtures("corpus")
+def test_patterns_archives_and_lists_are_named_like_files(call, tmp_path):
+    shutil.make_archive(tmp_path / "packed", "zip", tmp_path / "corpus")
+    shutil.make_archive(tmp_path / "packed", "gztar", tmp_path / "corpus")
+    expected = [
+        row["sha256"] for row in rows(call("metrics", "corpus", "--metrics", "edges", "--format", "csv"))
+    ]
+    for path in ("corpus/*.graphml", "**/g*.graphml", "packed.zip", "packed.tar.gz"):
+        found = rows(call("metrics", path, "--metrics", "edges", "--format", "csv"))
+        assert sorted(row["sha256"] for row in found) == sorted(expected)
+        assert sorted(row["graph"] for row in found) == [f"g{seed:02}" for seed in range(30)]
+
+
+@pytest.mark.parametrize(
+    "text", ["corpus/g03.graphml\ncorpus/g01.graphml\r\n\n", "corpus/g03.graphml\0corpus/g01.graphml\0"]
+)
+@pytest.mark.usefixtures("corpus")
+def test_a_dash_stands_for_the_paths_on_standard_input(tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    arguments = [
+        "metrics",
+        "corpus/g00.graphml",
+        "-",
+        "corpus/g02.graphml",
+        "--metrics",
+        "edges",
+        "--format",
+        "csv",
+    ]
+    result = CliRunner().invoke(cli, arguments, input=text)
+    assert [row["graph"] for row in rows(result)] == ["g00", "g03", "g01", "g02"]
+
+
+def test_a_second_call_measures_only_what_is_new_and_says_the_same(call, corpus):
+    arguments = ["metrics", "corpus", "--cache", "corpus/rows.sqlite", "--format", "csv"]
+    first = call(*arguments, "-o", "corpus/features.csv")
+    assert first.exit_code == 0, first.output
+    content = (corpus / "features.csv").read_bytes()
+    second = call(*arguments, "-o", "corpus/features.csv")
+    assert second.exit_code == 0, second.output
+    assert (corpus / "features.csv").read_bytes() == content  # the table and the cache are no graphs
+    (corpus / "rows.sqlite").write_bytes(b"what?")
+    third = call(*arguments)
+    (line,) = [line for line in third.stderr.splitlines() if "cache" in line]
+    assert line.startswith("graphtask: corpus/rows.sqlite: the cache cannot be used")
+    assert len(rows(third)) == 31  # the old table is a file like any other now
+
+
+def test_strict_is_about_any_error_and_its_absence_about_all(call, corpus):
+    assert call("metrics", "corpus", "--strict", "--metrics", "edges").exit_code == 0
+    (corpus / "broken.gml").write_text("graph [")
+    result = call("metrics", "corpus", "--metrics", "edges")
+    assert result.exit_code == 0
+    assert "broken.gml: line 1: the file ends too early" in result.stderr
+    assert call("metrics", "corpus", "--strict", "--metrics", "edges").exit_code == 1
+    assert call("metrics", "corpus/broken.gml", "--metrics", "edges").exit_code == 1
+
+
+def test_many_errors_are_summed_up(call, tmp_path):
+    for index in range(15):
+        (tmp_path / f"{index:02}.edges").write_text("?")
+    result = call("metrics", ".", "--metrics", "edges")
+    *errors, summary = result.stderr.splitlines()
+    assert len(errors) == 10
+    assert summary.endswith("15 of 15 graphs cannot be measured; the column error says why")
+
+
+@pytest.mark.usefixtures("corpus")
+def test_a_table_for_people_has_an_end(call):
+    result = call("metrics", *["corpus"] * 20, "--metrics", "edges")
+    assert len(result.stdout.splitlines()) == 502
+    assert result.stderr.splitlines()[-1].startswith("graphtask: … and 100 more graphs")
+
+
+@pytest.mark.usefixtures("corpus")
+def test_nothing_is_left_of_a_table_that_was_interrupted(call, tmp_path, monkeypatch):
+    from graphtask.corpus import measure
+
+    def interrupt(*_arguments, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(measure, "answer", interrupt)
+    before = sorted(tmp_path.iterdir())
+    result = call("metrics", "corpus/g00.graphml", "-o", "features.csv")
+    assert result.exit_code == 130
+    assert result.stderr == "graphtask: interrupted\n"
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_the_options_that_name_a_reading_are_offered(call, tmp_path):
+    (tmp_path / "odd.edges").write_text("a b\nb a\na b\nb c\n")
+    assert "multi-edges" in call("metrics", "odd.edges", "--stages", 1).stderr
+    assert "--order ids" in call("metrics", "odd.edges", "--stages", 1, "--merge").stderr
+    result = call(
+        "metrics",
+        "odd.edges",
+        "--stages",
+        1,
+        "--merge",
+        "--order",
+        "ids",
+        "--metrics",
+        "edges",
+        "--format",
+        "csv",
+    )
+    assert rows(result)[0]["edges"] == "2"
+
+
+@pytest.mark.usefixtures("corpus")
+def test_columns_of_stages_that_only_some_graphs_have_are_in_order_and_explained(call):
+    found = rows(call("metrics", "corpus", "--metrics", "nodes_stage_k,edges", "--format", "csv"))
+    assert list(found[0])[4:8] == ["nodes_stage_0", "nodes_stage_1", "nodes_stage_2", "edges"]
+    assert found[0]["nodes_stage_2"] == "nan"
+    assert "nodes_stage_2: the graph has no such stage" in found[0]["undefined"]
+    assert found[2]["undefined"] == ""
+
+
+def test_parquet_keeps_whole_numbers_flags_and_what_is_missing(call, corpus, tmp_path):
+    import pyarrow.parquet as pq
+
+    (corpus / "broken.gml").write_text("?")
+    call(
+        "metrics",
+        "corpus",
+        "--metrics",
+        "nodes_stage_k,edges,q1d,log_paths,parameters",
+        "-o",
+        "features.parquet",
+    )
+    table = pq.read_table(tmp_path / "features.parquet")
+    types = {name: str(kind) for name, kind in zip(table.schema.names, table.schema.types, strict=True)}
+    assert (types["edges"], types["nodes_stage_2"], types["seed"]) == ("int64", "int64", "int64")
+    assert (types["q1d"], types["log_paths"], types["parameters"]) == ("bool", "double", "double")
+    assert (types["threshold"], types["data"], types["undefined"]) == ("double", "string", "string")
+    assert table.column("edges").to_pylist()[0] is None  # broken.gml
+    assert table.column("nodes_stage_2").to_pylist()[1] is None  # the graph has one stage
+
+
+@pytest.mark.usefixtures("corpus")
+def test_measuring_loads_neither_torch_nor_matplotlib_nor_pandas(tmp_path):
+    code = (
+        "import sys; from graphtask_cli.main import cli; "
+        "cli(['metrics', 'corpus', '--metrics', 'edges', '--jobs', '2', '--format', 'csv'], standalone_mode=False); "
+        "sys.exit(' '.join({'torch', 'pandas', 'sklearn', 'matplotlib', 'pyarrow'} & set(sys.modules)) or 0)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, "")

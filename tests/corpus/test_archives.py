@@ -1,3 +1,4 @@
+import gc
 import gzip
 import io
 import stat
@@ -224,11 +225,9 @@ def test_an_archive_of_nothing_and_a_missing_one_are_rows_with_an_error(tmp_path
 
 
 def test_listing_a_large_tar_keeps_no_headers(tmp_path):
-    path = tarred(tmp_path / "a.tar", {f"{index}.edges": GRAPH for index in range(3000)})
-    tracemalloc.start()
-    count = sum(1 for _ in members(str(path)))
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert count == 3000
-    assert peak < 2 << 20
-    assert archives.is_archive("x.TAR.GZ")
+    path = tarred(tmp_path / "a.TAR", {f"{index}.edges": GRAPH for index in range(300)})
+    assert archives.is_archive(path.name)
+    most = 0
+    for _ in members(str(path)):
+        most = max(most, sum(isinstance(item, tarfile.TarInfo) for item in gc.get_objects()))
+    assert 0 < most < 10

@@ -1,6 +1,5 @@
 """``graphtask metrics``: one row of numbers for each graph."""
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -122,7 +121,7 @@ def metrics(
         raise click.UsageError("name at least one graph file, run or folder; or ask for --list")
     if out is not None:
         check_table_path(out)
-    _use_one_thread()
+    _prepare()
     from graphtask.corpus.entries import find
     from graphtask.corpus.measure import measure_entries
     from graphtask.corpus.rows import Settings
@@ -145,11 +144,13 @@ def metrics(
         raise click.exceptions.Exit(1)
 
 
-def _use_one_thread() -> None:
-    """Let linear algebra use one thread: the matrices are small, and threads only wait for each other."""
-    if "numpy" not in sys.modules:
-        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
-            os.environ.setdefault(name, "1")
+def _prepare() -> None:
+    from graphtask.corpus.startup import prepare
+
+    if (
+        "numpy" not in sys.modules
+    ):  # else it is too late, and this is not the program but somebody who calls it
+        prepare()
 
 
 def _collect(rows: Iterable[dict[str, Any]], spool: Spool, *, n_rows: int) -> int:
