@@ -159,59 +159,59 @@ def spring_cost(distances: FloatArray) -> Cost:
     """Kamada & Kawai's cost and its gradient as a function of positions; ½ Σ_ij (|x_i − x_j|/d_ij − 1)² and a pull.
 
     The sums over the rows run one row after the other, as in networkx's einsum. The gradient there is the difference
-    of two sums that are each other's negative, which is −2 times one of them, exactly.
+    of two sums that are each other's negative, which is −2 times one of them, exactly; −2 is part of the weights.
     """
     n = len(distances)
-    inverse, dx, dy, length, offset, scratch = (_buffer(n) for _ in range(6))
+    inverse, weight, length, offset = (_buffer(n, n) for _ in range(4))
+    difference, squares = _buffer(2, n, n), _buffer(2, n, n)
+    (dx, dy), (square_x, square_y) = difference, squares
     np.divide(1, distances + np.eye(n) * 1e-3, out=inverse)
-    length_diagonal, offset_diagonal = length.reshape(-1)[:: n + 1], offset.reshape(-1)[:: n + 1]
-    flat_scratch, one = scratch.reshape(-1), np.array(1.0)
+    np.multiply(inverse, -2.0, out=weight)
+    diagonal, flat, one, push = length.reshape(-1)[:: n + 1], square_x.reshape(-1), np.array(1.0), -_PULL
     # Differences of all pairs as a product with ones, which rounds nothing: [x 1]·[1 −x]ᵀ; faster than broadcasting.
     left, right = np.ones((2, n, 2)), np.ones((2, 2, n))
-    (left_x, left_y), (right_x, right_y) = left, right
     positions, opposites = left[:, :, 0], right[:, 1, :]
+    running = np.empty((2, n))
+    opposite_centre = running[:, -1]
     # Local names and positional results: the calls below cost as much as their arithmetic on a small graph.
-    add, subtract, multiply, divide = np.add, np.subtract, np.multiply, np.divide
-    square, sqrt, total = np.square, np.sqrt, np.add.reduce
+    add, subtract, multiply, divide, negative = np.add, np.subtract, np.multiply, np.divide, np.negative
+    square, sqrt, matmul, empty = np.square, np.sqrt, np.matmul, np.empty
+    total, accumulate = np.add.reduce, np.add.accumulate
 
     def cost(position: Position) -> tuple[float, FloatArray]:
-        xy = position.reshape(n, 2)
-        positions[...] = xy.T
-        np.negative(positions, opposites)
-        np.matmul(left_x, right_x, dx)
-        np.matmul(left_y, right_y, dy)
-        square(dx, length)
-        square(dy, scratch)
-        add(length, scratch, length)
+        xy = position.reshape(n, 2).T
+        positions[...] = xy
+        negative(xy, opposites)
+        matmul(left, right, difference)
+        square(difference, squares)
+        add(square_x, square_y, length)
         sqrt(length, length)
+        diagonal.fill(1e-3)  # times 1/1e-3 is exactly 1: no spring between a node and itself
         multiply(length, inverse, offset)
         subtract(offset, one, offset)
-        offset_diagonal.fill(0.0)
-        square(offset, scratch)
-        value = 0.5 * float(total(flat_scratch))
-        length_diagonal.fill(1e-3)
+        square(offset, square_x)
+        value = 0.5 * float(total(flat))
         divide(one, length, length)
-        multiply(offset, inverse, offset)
+        multiply(offset, weight, offset)
         multiply(dx, length, dx)
-        multiply(dy, length, dy)
         multiply(dx, offset, dx)
+        multiply(dy, length, dy)
         multiply(dy, offset, dy)
-        centre = total(xy, 0)
-        centre_x, centre_y = centre.tolist()
-        gradient = np.empty((n, 2))
-        multiply(total(dx, 0), -2.0, gradient[:, 0])
-        multiply(total(dy, 0), -2.0, gradient[:, 1])
-        gradient += _PULL * centre
-        return value + 0.5 * _PULL * (centre_x * centre_x + centre_y * centre_y), gradient.reshape(-1)
+        accumulate(opposites, 1, None, running)
+        x, y = opposite_centre.tolist()
+        gradient = empty((n, 2))
+        add(total(difference, 1).T, multiply(opposite_centre, push), gradient)
+        return value + 0.5 * _PULL * (x * x + y * y), gradient.reshape(-1)
 
     return cost
 
 
-def _buffer(n: int) -> FloatArray:
-    """An uninitialised n × n matrix that starts on a cache line; unaligned ones make vector instructions slow."""
-    raw = np.empty(n * n + 8)
+def _buffer(*shape: int) -> FloatArray:
+    """An uninitialised array that starts on a cache line; unaligned ones make vector instructions slow."""
+    size = math.prod(shape)
+    raw = np.empty(size + 8)
     start = -raw.ctypes.data % 64 // 8
-    return raw[start : start + n * n].reshape(n, n)
+    return raw[start : start + size].reshape(shape)
 
 
 def _minimise(cost: Cost, start: Position) -> tuple[float, Position]:
@@ -265,6 +265,7 @@ def _minimise_directly(cost: Cost, start: Position, steps: Any) -> tuple[float, 
     ]
     integers, task, flags, counters, numbers = state
     line_search = np.zeros(2, dtype=np.int32)
+    wanted = task.data  # numbers of numpy are slow to read
     factor = 2.2204460492503131e-09 / np.finfo(np.float64).eps
     n_iterations = n_calls = 0
     while True:
@@ -272,10 +273,10 @@ def _minimise_directly(cost: Cost, start: Position, steps: Any) -> tuple[float, 
             memory, x, bounds, bounds, kinds, value, gradient, factor, 1e-5, work,
             integers, task, flags, counters, numbers, 20, line_search,
         )  # fmt: skip
-        if task[0] == 3:
+        if wanted[0] == 3:
             value, gradient = cost(x)
             n_calls += 1
-        elif task[0] == 1:
+        elif wanted[0] == 1:
             n_iterations += 1
             if n_iterations >= _MAX_CALLS or n_calls > _MAX_CALLS:
                 task[:] = 5, 504
