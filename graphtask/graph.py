@@ -246,6 +246,14 @@ def with_provenance(graph: igraph.Graph, **facts: Any) -> igraph.Graph:
     return result
 
 
+def untrained(graph: igraph.Graph) -> igraph.Graph:
+    """A copy of the graph without what training wrote on its edges, so that its network starts anew."""
+    result = graph.copy()
+    for attribute in {WEIGHT, RAW_WEIGHT} & set(graph.es.attributes()):
+        del result.es[attribute]
+    return result
+
+
 def with_initial_size(graph: igraph.Graph) -> igraph.Graph:
     """A copy of the graph that knows its initial size: the one recorded before, or else its size now."""
     return with_provenance(graph, initial=provenance(graph).get("initial") or size_by_stage(graph))
@@ -333,7 +341,7 @@ def _check_simple(graph: igraph.Graph) -> None:
         ends = np.stack(np.divmod(doubled, graph.vcount()), axis=1)
         raise GraphError(
             f"multi-edges {_edges(graph, ends)}; merge them with graph.simplify(), "
-            f"or read the file with merge=True (on the command line: --merge)"
+            f"or read the file with merge=True (graphtask metrics and graphtask new from have --merge)"
         )
 
 
@@ -368,7 +376,8 @@ def _check_acyclic(graph: igraph.Graph) -> None:
         shown += f" → … ({len(cycle) - 1} edges)"
     raise GraphError(
         f"the graph has a cycle, {shown}; remove or turn one of these edges, or "
-        f"read the file with order='ids' (on the command line: --order ids), which turns every edge forward"
+        f"read the file with order='ids', which turns every edge forward (graphtask metrics and graphtask new from "
+        f"have --order ids)"
     )
 
 

@@ -126,7 +126,7 @@ def from_bytes(content: bytes, *, name: str, options: "ReadOptions") -> igraph.G
     if not parts.directed:
         raise GraphError(
             "the graph is undirected; order='ids' lets every edge lead forward in the order of the vertices "
-            "(on the command line: --order ids), and graphtask.orient does so with a graph in memory"
+            "(graphtask metrics and graphtask new from have --order ids; graphtask.orient takes a graph in memory)"
         )
     return assemble(usable(parts, join=options.join), stages=options.stages, join=options.join)
 

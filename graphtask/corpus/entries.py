@@ -79,13 +79,17 @@ def find(
     return [entry for path in paths for entry in _named(os.fspath(path), excluded)]
 
 
+def _is_excluded(path: str, excluded: set[str]) -> bool:
+    return bool(excluded) and os.path.realpath(path) in excluded
+
+
 def _named(path: str, excluded: set[str]) -> Iterator[Entry]:
     if glob.has_magic(path) and not os.path.lexists(path):
         matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - with matches as the pattern was given
         if not matches:
             raise FormatError(f"{path}: no file matches this pattern")
         for match in matches:
-            if os.path.realpath(match) not in excluded:
+            if not _is_excluded(match, excluded):
                 yield from _named(match, excluded)
     elif os.path.isdir(path):  # noqa: PTH112 - a path stays as it was given
         found = list(_in_folder(path, excluded))
@@ -112,7 +116,7 @@ def _in_folder(folder: str, excluded: set[str]) -> Iterator[Entry]:
                 files.append(item.name)
     for name in sorted(files):
         path = os.path.join(folder, name)  # noqa: PTH118
-        if os.path.realpath(path) not in excluded:
+        if not _is_excluded(path, excluded):
             yield from _in_file(path)
     for name in sorted(folders):
         yield from _in_folder(os.path.join(folder, name), excluded)  # noqa: PTH118

@@ -1,6 +1,7 @@
 import gc
 import gzip
 import io
+import random
 import stat
 import tarfile
 import time
@@ -8,6 +9,7 @@ import tracemalloc
 import zipfile
 
 import pytest
+from mutations import cut, double, drop, flip_bits, insert
 
 import graphtask as gt
 from graphtask.corpus import archives
@@ -228,6 +230,24 @@ def test_listing_a_large_tar_keeps_no_headers(tmp_path):
     path = tarred(tmp_path / "a.TAR", {f"{index}.edges": GRAPH for index in range(300)})
     assert archives.is_archive(path.name)
     most = 0
-    for _ in members(str(path)):
-        most = max(most, sum(isinstance(item, tarfile.TarInfo) for item in gc.get_objects()))
+    for member in members(str(path)):
+        if member.place in {100, 299}:
+            most = max(most, sum(isinstance(item, tarfile.TarInfo) for item in gc.get_objects()))
     assert 0 < most < 10
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_damaged_archive_is_rows_and_never_another_error(tmp_path, name):
+    rng = random.Random(name)
+    seed = WRITERS[name](
+        tmp_path / f"seed{name}", {f"x/{i}.edges": GRAPH * (i + 1) for i in range(4)}
+    ).read_bytes()
+    damages = [cut, flip_bits, flip_bits, drop, double, insert]
+    n_read = 0
+    for _ in range(60):
+        path = tmp_path / name
+        path.write_bytes(rng.choice(damages)(seed, rng))
+        for row in rows(path, merge=True):
+            assert row["file"].startswith(str(path))
+            n_read += row["error"] == ""
+    assert n_read > 20
