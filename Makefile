@@ -41,6 +41,7 @@ test-gpu: setup
 
 benchmark: setup
 	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python -m tests.benchmarks.metrics
 
 clean:
 	rm -rf .venv build dist demo

@@ -83,7 +83,8 @@ def _one_line_errors() -> Iterator[None]:
     except OSError as error:
         if error.errno == errno.EPIPE:  # click ends quietly when the reader of a pipe has gone
             raise
-        _leave(f"error: {error}", status=1)
+        where = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        _leave(f"error: {where}", status=1)
 
 
 def _leave(message: str, *, status: int) -> None:

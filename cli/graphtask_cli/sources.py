@@ -60,7 +60,10 @@ def run_config(folder: Path) -> dict[str, int]:
     path = folder / CONFIG
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-        return {name: int(config[name]) for name in ("channels", "in_channels", "num_classes")}
+        return {
+            **{name: int(config[name]) for name in ("channels", "in_channels", "num_classes")},
+            "size": int(config["size"][0]),
+        }
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path}: cannot be read ({error}); delete the folder and train again") from error
 

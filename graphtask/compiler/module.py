@@ -257,7 +257,7 @@ class GraphModule(nn.Module):
 
     def extra_repr(self) -> str:
         """The size and the options of the network, on one line."""
-        n_stages = len({node.stage for node in self.plan.nodes})
+        n_stages = self.plan.output.stage + 1
         n_parameters = sum(parameter.numel() for parameter in self.parameters())
         return (
             f"{len(self.plan.nodes)} nodes, {self.plan.n_edges} edges, {n_stages} stage{'s' * (n_stages != 1)}, "

@@ -1,6 +1,6 @@
 """What happened during training: edge weights and learning curves."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +14,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+class HasMagnitudes(Protocol):
+    """What a run's history is to a drawing."""
+
+    @property
+    def magnitudes(self) -> npt.NDArray[np.float64]:
+        """Shape (epochs + 1, edges)."""
+
+
 def draw_history(
-    history: npt.ArrayLike, *, threshold: float = 0.006, kept: npt.ArrayLike | None = None
+    history: "npt.ArrayLike | HasMagnitudes", *, threshold: float = 0.006, kept: npt.ArrayLike | None = None
 ) -> "Figure":
     """What the edge weights did during training: those that pruning keeps, and those that it removes.
 
     Args:
-        history: Magnitudes of the weights at the start and at the end of every epoch, shape (epochs + 1, edges).
+        history: Magnitudes of the weights at the start and at the end of every epoch, shape (epochs + 1, edges), or
+            the history of a run, which has them.
         threshold: Where pruning cuts; drawn as a dashed line.
         kept: Which edges are kept, shape (edges,); by default those at or above the threshold at the end.
 
@@ -36,7 +45,7 @@ def draw_history(
     from matplotlib.collections import LineCollection
     from matplotlib.figure import Figure
 
-    values = np.asarray(history, dtype=np.float64)
+    values = np.asarray(getattr(history, "magnitudes", history), dtype=np.float64)
     if values.ndim != 2 or values.shape[0] < 1:
         raise ArgumentError(f"the history has shape {values.shape}; expected (epochs + 1, edges)")
     chosen = values[-1] >= threshold if kept is None else np.asarray(kept, dtype=np.bool_)

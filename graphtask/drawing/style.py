@@ -5,6 +5,7 @@ leave the caller's settings alone. matplotlib itself is imported on first use.
 """
 
 import io
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +71,8 @@ def save_figure(figure: "Figure", path: str | Path) -> Path:
         raise ArgumentError(f"{target}: cannot draw a {suffix!r} file; use .svg, .pdf or .png")
     dateless: dict[str, dict[str, Any]] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {}}
     drawn = io.BytesIO()
-    with rc_context({"svg.hashsalt": "graphtask", "pdf.fonttype": 42}):
+    with rc_context({"svg.hashsalt": "graphtask", "pdf.fonttype": 42}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a box in the title says as much
         figure.savefig(drawn, format=suffix[1:], dpi=200, facecolor="white", metadata=dateless[suffix])
     with write_atomically(target) as file:
         file.write(drawn.getvalue())

@@ -9,12 +9,13 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from pathlib import PurePath
 from typing import Any, NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
 import igraph
 
-from graphtask.errors import GraphError, GraphtaskError
+from graphtask.errors import ArgumentError, GraphError, GraphtaskError
 from graphtask.graph import check
 from graphtask.storage import limits
 from graphtask.storage.assembly import assemble
@@ -43,6 +44,7 @@ def write(graph: igraph.Graph, path: str | os.PathLike[str]) -> None:
         path: The file; one that exists is replaced.
 
     Raises:
+        ArgumentError: The name does not end in ``.graphml``, so `read` would take it for something else.
         GraphError: The graph breaks a rule, or an attribute has a value that cannot be stored.
         GraphtaskError: The file cannot be written.
 
@@ -53,6 +55,10 @@ def write(graph: igraph.Graph, path: str | os.PathLike[str]) -> None:
         >>> gt.read(path).vs["stage"]
         [0, 0, 1, 1]
     """
+    if PurePath(path).suffix.lower() != ".graphml":
+        raise ArgumentError(
+            f"{os.fspath(path)}: graphs are written as GraphML; give a name that ends in .graphml"
+        )
     content = dumps(graph)
     with write_atomically(path) as file:
         file.write(content)

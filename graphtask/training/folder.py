@@ -5,6 +5,7 @@ import datetime as dt
 import importlib.metadata
 import json
 import platform
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,9 @@ def claimed(folder: Path | None, config: dict[str, Any], initial: igraph.Graph) 
     except filelock.Timeout as error:
         raise RunError(f"{folder}: another process is training this run; wait for it, or stop it") from error
     except OSError as error:
-        raise RunError(f"{folder}: the run folder cannot be used ({error.strerror})") from error
+        raise RunError(
+            f"{folder}: the run folder cannot be used ({error.strerror}); choose another one"
+        ) from error
     try:
         if (folder / CONFIG).exists():
             _check_same_run(folder, config)
@@ -55,7 +58,7 @@ def claimed(folder: Path | None, config: dict[str, Any], initial: igraph.Graph) 
                 )
             write(initial, folder / INITIAL)
             _write_json(folder / CONFIG, config)
-        _write_json(folder / PROVENANCE, _environment(config))
+        _record_environment(folder, config)
         yield
     finally:
         lock.release()
@@ -67,11 +70,14 @@ def _check_same_run(folder: Path, config: dict[str, Any]) -> None:
         if stored[key] == config[key]:
             continue
         before, now = stored[key], config[key]
+        if key in {"graph_sha256", "data_fingerprint"}:
+            kind = "graph" if key == "graph_sha256" else "data set"
+            raise RunError(f"{folder}: holds a run of another {kind}; choose another folder")
         if key == "regime":
             key = next(name for name in now if before.get(name) != now[name])  # noqa: PLW2901
             before, now = before.get(key), now[key]
         raise RunError(
-            f"{folder}: holds a run with another {key} ({before} there, {now} asked for); choose another folder, "
+            f"{folder}: holds a run with {key} {before}, and {now} is asked for; choose another folder, "
             f"or repeat that run's options to go on with it"
         )
 
@@ -99,6 +105,24 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
+def _record_environment(folder: Path, config: dict[str, Any]) -> None:
+    """Add where the run is trained now to where it was trained before, and warn if the bits will differ for it."""
+    environment = _environment(config)
+    try:
+        before = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))["environments"]
+        changed = [key for key in ("device", "threads", "execution") if before[-1][key] != environment[key]]
+    except (OSError, ValueError, LookupError, TypeError):
+        before, changed = [], []  # the first time, or a record that somebody damaged: it decides nothing
+    for key in changed:
+        warnings.warn(
+            f"{folder}: resumed with {key} {environment[key]} instead of {before[-1][key]}; the last digits may differ "
+            f"from an undisturbed run's",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    _write_json(folder / PROVENANCE, {"environments": [*before, environment]})
+
+
 def _write_json(path: Path, value: dict[str, Any]) -> None:
     with write_atomically(path) as file:
         file.write((json.dumps(value, indent=2) + "\n").encode())
@@ -114,6 +138,7 @@ def _environment(config: dict[str, Any]) -> dict[str, Any]:
         "packages": {name: importlib.metadata.version(name) for name in packages},
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
         "threads": torch.get_num_threads(),
+        "execution": config["execution"],
         "seed": config["seed"],
         "data_fingerprint": config["data_fingerprint"],
     }

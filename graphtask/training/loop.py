@@ -114,6 +114,11 @@ class Trainer:
             reporter.epoch(self.rows[-1])
             on_epoch()
 
+    def connections(self) -> tuple[float, int]:
+        """What all connections cost now, Σ|gate(w)|, and how many are live."""
+        magnitudes = self.module.edge_weights().detach().abs().cpu().double()
+        return magnitudes.sum().item(), int((magnitudes >= self.regime.threshold).sum())
+
     def check_finite(self) -> None:
         """Raise if the loss of this epoch is not finite; on an accelerator this waits for it.
 
@@ -123,7 +128,8 @@ class Trainer:
         if not math.isfinite(self.totals[0].item()):
             raise DivergedError(
                 f"the loss is not finite in epoch {self.epoch + 1} of {self.regime.epochs}; lower the learning rate "
-                f"(now {self.regime.learning_rate_at(self.epoch):g}) or the price (now {self.regime.resource_price:g})"
+                f"(now {self.regime.learning_rate_at(self.epoch):g}) or the price (now "
+                f"{self.regime.resource_price:g}), and train in another folder"
             )
 
     def _train_epoch(self, reporter: Reporter, on_step: Callable[[], None]) -> None:
@@ -164,7 +170,7 @@ class Trainer:
     def _record_epoch(self) -> None:
         loss, hits, images = self.totals.tolist()
         test = evaluate(self.module, self.test, precision=self.precision)
-        magnitudes = self.module.edge_weights().detach().abs()
+        price, live_edges = self.connections()
         self.history.append(_copy(self.module.edge_weight))
         self.rows.append(
             {
@@ -172,10 +178,10 @@ class Trainer:
                 "learning_rate": self.regime.learning_rate_at(self.epoch),
                 "train_loss": loss / images,
                 "train_accuracy": hits / images,
-                "resource_loss": magnitudes.cpu().double().sum().item(),
+                "resource_loss": price,
                 "test_loss": test.loss,
                 "test_accuracy": test.accuracy,
-                "live_edges": int((magnitudes >= self.regime.threshold).sum()),
+                "live_edges": live_edges,
                 "seconds": self.seconds,
             }
         )

@@ -42,13 +42,23 @@ class ProgressBar:
         n_steps: Steps of one epoch.
         n_done: Steps already done by an earlier, interrupted call.
         n_edges: Edges of the graph.
+        connections: Price of all connections at the start, and how many are live.
         title: What is being trained.
     """
 
-    def __init__(self, *, n_epochs: int, n_steps: int, n_done: int, n_edges: int, title: str) -> None:
+    def __init__(
+        self,
+        *,
+        n_epochs: int,
+        n_steps: int,
+        n_done: int,
+        n_edges: int,
+        connections: tuple[float, int],
+        title: str,
+    ) -> None:
         self._n_epochs = n_epochs
         self._n_edges = n_edges
-        self._network = f"live edges {n_edges}/{n_edges}"
+        self._network = self._describe(*connections)
         self._console = Console(stderr=True)
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -80,7 +90,7 @@ class ProgressBar:
 
     def epoch(self, row: dict[str, Any]) -> None:
         """Show what the epoch gave."""
-        self._network = f"price {row['resource_loss']:.1f}, live edges {row['live_edges']}/{self._n_edges}"
+        self._network = self._describe(row["resource_loss"], row["live_edges"])
         if not self._console.is_terminal:
             self._console.print(
                 f"epoch {row['epoch']}/{self._n_epochs}: loss {row['train_loss']:.4f}, "
@@ -89,3 +99,6 @@ class ProgressBar:
                 soft_wrap=True,
                 highlight=False,
             )
+
+    def _describe(self, price: float, live_edges: int) -> str:
+        return f"price {price:.1f}, live edges {live_edges}/{self._n_edges}"

@@ -38,7 +38,7 @@ class Regime:
     """L2 penalty of SGD on every parameter, edge weights included; at least 0."""
 
     milestones: tuple[float, ...] = (0.8, 0.9)
-    """Fractions of ``epochs``, in [0, 1], after which the learning rate falls."""
+    """Fractions of ``epochs``, in [0, 1], after which the learning rate falls; an epoch that such a point falls into is finished first."""
 
     learning_rate_decay: float = 0.1
     """Factor on the learning rate at each milestone, in (0, 1]."""
@@ -92,7 +92,8 @@ class Regime:
 
     def learning_rate_at(self, epoch: int) -> float:
         """The learning rate during ``epoch``, counted from 0."""
-        passed = sum(epoch >= round(milestone * self.epochs) for milestone in self.milestones)
+        # Rounded, because 0.07 · 100 is a little more than 7 in binary.
+        passed = sum(epoch >= round(milestone * self.epochs, 9) for milestone in self.milestones)
         return self.learning_rate * self.learning_rate_decay**passed
 
 

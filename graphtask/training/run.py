@@ -24,7 +24,7 @@ from graphtask.data.batches import Batches, channel_statistics
 from graphtask.data.catalog import load_data
 from graphtask.data.dataset import ImageData
 from graphtask.errors import ArgumentError, RunError
-from graphtask.graph import check, with_initial_size, with_provenance
+from graphtask.graph import RAW_WEIGHT, check, untrained, with_initial_size, with_provenance
 from graphtask.storage.atomic import write_atomically
 from graphtask.storage.graphml import dumps, read, write
 from graphtask.training.checkpoint import PREVIOUS, load_checkpoint
@@ -63,6 +63,14 @@ class Run:
     weights: dict[str, Tensor]
     folder: Path | None = None
     _data: ImageData | None = None
+
+    def __repr__(self) -> str:
+        last = self.metrics.iloc[-1]
+        return (
+            f"Run({self.config['data']['name']}, seed {self.config['seed']}, {self.graph.vcount()} nodes, "
+            f"{self.graph.ecount()} edges, {len(self.metrics)} epochs, test accuracy {last['test_accuracy']:.1%}, "
+            f"folder {str(self.folder) if self.folder else None!r})"
+        )
 
     def module(self, *, device: str = "cpu", execution: Execution = "auto") -> GraphModule:
         """The trained network, in evaluation mode.
@@ -121,6 +129,7 @@ def train(
     precision: str = "fp32",
     execution: Execution = "auto",
     gate: Gate = "tanh",
+    fresh: bool = False,
     data_root: str | Path | None = None,
     download: bool = False,
     transforms: Sequence[str] = (),
@@ -146,6 +155,7 @@ def train(
         precision: ``fp32`` or ``bf16``.
         execution: How the network is executed: ``auto``, ``fast`` or ``plain``.
         gate: Of the edge weights: ``tanh``, ``sigmoid`` or ``none``.
+        fresh: Whether a trained graph starts anew, as from its prior, instead of from its edge weights.
         data_root: Where data sets of the catalog lie.
         download: Whether they may be downloaded.
         transforms: More transforms of the images, such as ``("pad:2", "colour")``.
@@ -167,8 +177,8 @@ def train(
         >>> quick = gt.Regime(epochs=1, batch_size=64)
         >>> digits = gt.load_data("cdigits").subset(n_train=100, n_test=50, seed=0)
         >>> run = gt.train(gt.full_dag(4), data=digits, channels=2, regime=quick, progress=False)
-        >>> run.metrics["epoch"].tolist(), run.history.w.shape, run.graph.es.attributes()
-        ([1], (2, 6), ['weight', 'w'])
+        >>> run.metrics["epoch"].tolist(), run.history.w.shape, sorted(run.graph.es.attributes())
+        ([1], (2, 6), ['w', 'weight'])
     """
     check(graph)
     regime = regime or Regime()
@@ -176,7 +186,7 @@ def train(
         raise ArgumentError(f"precision {precision!r} is unknown; use one of {', '.join(PRECISIONS)}")
     target = choose_device(device)
     images = load_data(data, root=data_root, download=download, transforms=transforms, seed=data_seed)
-    initial = with_initial_size(graph)
+    initial = with_initial_size(untrained(graph) if fresh else graph)
     config = {
         "graph_sha256": hashlib.sha256(dumps(initial)).hexdigest(),
         "data": {
@@ -190,6 +200,7 @@ def train(
         "channels": channels,
         "in_channels": images.in_channels,
         "num_classes": images.n_classes,
+        "size": list(images.size),
         "gate": gate,
         "seed": seed,
         "precision": precision,
@@ -236,10 +247,13 @@ def open_run(folder: str | Path) -> Run:
         raise RunError(
             f"{folder}: the run is damaged ({error}); delete the folder and train again"
         ) from error
+    graph = read(folder / TRAINED)
+    if "test_accuracy" not in metrics or weights["edge_weight"].tolist() != graph.es[RAW_WEIGHT]:
+        raise RunError(f"{folder}: its files are not of one run; delete the folder and train again")
     return Run(
         config=config,
         initial_graph=read(folder / INITIAL),
-        graph=read(folder / TRAINED),
+        graph=graph,
         metrics=metrics,
         history=load_history(folder / HISTORY),
         weights=weights,
@@ -301,6 +315,7 @@ def _reporter(trainer: Trainer, *, progress: bool, name: str) -> contextlib.Abst
         n_steps=n_steps,
         n_done=trainer.epoch * n_steps + trainer.step,
         n_edges=len(trainer.module.edge_weight),
+        connections=trainer.connections(),
         title=name,
     )
 

@@ -14,6 +14,13 @@ def test_the_default_is_appendix_a_of_the_paper():
     assert rates == pytest.approx([0.1] * 80 + [0.01] * 10 + [0.001] * 10)
 
 
+def test_a_milestone_within_an_epoch_counts_from_the_next_one():
+    regime = Regime(epochs=5)
+    assert [regime.learning_rate_at(epoch) for epoch in range(5)] == pytest.approx([0.1] * 4 + [0.01])
+    tight = Regime(epochs=100, milestones=(0.07,))
+    assert tight.learning_rate_at(7) == pytest.approx(0.01)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -61,7 +61,8 @@ def test_the_folder_holds_everything_and_opens_again(run):
         "run.lock", "trained.graphml", "weights.safetensors",
     }  # fmt: skip
     assert_same_run(run, gt.open_run(run.folder))
-    assert "torch" in json.loads((run.folder / "provenance.json").read_text())["packages"]
+    environments = json.loads((run.folder / "provenance.json").read_text())["environments"]
+    assert "torch" in environments[0]["packages"]
 
 
 def test_the_trained_run_gives_the_same_logits_through_graphml_compile_and_load(run, digits, tmp_path):
@@ -161,7 +162,7 @@ def test_a_finished_run_is_opened_and_not_trained_again(run, digits, quick):
 
 @pytest.mark.parametrize(
     ("change", "named"),
-    [({"seed": 4}, "seed"), ({"channels": 3}, "channels"), ({"graph": gt.full_dag(7)}, "graph_sha256")],
+    [({"seed": 4}, "seed"), ({"channels": 3}, "channels"), ({"graph": gt.full_dag(7)}, "another graph")],
 )
 def test_a_folder_with_another_run_is_refused_with_the_option_that_differs(run, digits, quick, change, named):
     with pytest.raises(gt.RunError, match=named):
@@ -169,7 +170,7 @@ def test_a_folder_with_another_run_is_refused_with_the_option_that_differs(run, 
 
 
 def test_another_regime_is_refused_by_the_name_of_its_field(run, digits):
-    with pytest.raises(gt.RunError, match="another epochs"):
+    with pytest.raises(gt.RunError, match="epochs 2, and 3 is asked for"):
         train(digits, gt.Regime(epochs=3, batch_size=50, learning_rate=0.05, threshold=0.3), run.folder)
 
 
@@ -205,14 +206,6 @@ def test_a_wrong_argument_leaves_no_folder_that_would_refuse_the_right_one(digit
     with pytest.raises(gt.ArgumentError):
         train(digits, quick, tmp_path / "run", **wrong)
     assert not (tmp_path / "run").exists()
-
-
-def test_weights_of_another_network_are_an_error_of_one_line(run, digits, quick, tmp_path):
-    train(digits, quick, tmp_path, graph=gt.full_dag(7))
-    (tmp_path / "weights.safetensors").write_bytes((run.folder / "weights.safetensors").read_bytes())
-    with pytest.raises(gt.RunError, match="do not fit the trained graph") as caught:
-        gt.open_run(tmp_path).module()
-    assert "\n" not in str(caught.value)
 
 
 def test_an_unfinished_or_missing_run_says_what_to_do(digits, quick, tmp_path):
@@ -263,6 +256,40 @@ def test_training_from_a_trained_graph_starts_at_its_weights(run, digits, quick)
     assert np.array_equal(again.history.w[0], run.history.w[-1])
 
 
+def test_a_trained_graph_can_start_anew(run, digits, quick):
+    again = train(digits, quick, graph=run.graph, fresh=True)
+    assert np.array_equal(again.history.w, run.history.w)
+
+
+def test_resuming_with_other_threads_is_said(digits, quick, tmp_path):
+    train(digits, quick, tmp_path, threads=1)
+    (tmp_path / "weights.safetensors").unlink()
+    with pytest.warns(RuntimeWarning, match="threads 2 instead of 1"):
+        train(digits, quick, tmp_path, threads=2)
+    assert len(json.loads((tmp_path / "provenance.json").read_text())["environments"]) == 2
+
+
+def test_weights_of_another_run_are_noticed(run, digits, quick, tmp_path):
+    train(digits, quick, tmp_path, seed=4)
+    (tmp_path / "weights.safetensors").write_bytes((run.folder / "weights.safetensors").read_bytes())
+    with pytest.raises(gt.RunError, match="not of one run"):
+        gt.open_run(tmp_path)
+
+
+def test_weights_that_do_not_fit_the_config_are_an_error_of_one_line(digits, quick, tmp_path):
+    train(digits, quick, tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"channels": 3}))
+    with pytest.raises(gt.RunError, match="do not fit the trained graph") as caught:
+        gt.open_run(tmp_path).module()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_run_is_described_on_one_line(run):
+    assert "\n" not in repr(run)
+    assert "15 edges, 2 epochs" in repr(run)
+
+
 def test_a_run_of_named_data_loads_it_again_and_notices_a_change(quick, tmp_path):
     rng = np.random.default_rng(0)
     arrays = {
@@ -279,7 +306,7 @@ def test_a_run_of_named_data_loads_it_again_and_notices_a_change(quick, tmp_path
     np.savez(tmp_path / "tiny.npz", **arrays)
     with pytest.raises(gt.RunError, match="sha256 differs"):
         opened.data()
-    with pytest.raises(gt.RunError, match="data_fingerprint"):
+    with pytest.raises(gt.RunError, match="another data set"):
         train(tmp_path / "tiny.npz", quick, tmp_path / "run")
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import igraph
 
 _CHANNELS = 11
+_SIZE = 32
 
 
 @click.command(
@@ -33,7 +34,7 @@ _CHANNELS = 11
 @click.option("--in-channels", type=int, help="Channels of the images.  [default: 3, or the run's]")
 @click.option("--num-classes", type=int, help="Number of classes.  [default: 10, or the run's]")
 @click.option(
-    "--size", type=int, default=32, show_default=True, help="Height and width of the images, in pixels."
+    "--size", type=int, help="Height and width of the images, in pixels.  [default: 32, or the run's]"
 )
 @stages_option(foreign=True)
 @join_option
@@ -46,7 +47,7 @@ def compile(  # noqa: A001 - the word the field uses
     budget: int | None,
     in_channels: int | None,
     num_classes: int | None,
-    size: int,
+    size: int | None,
     stages: int | Sequence[int] | None,
     join: bool,
     out: Path | None,
@@ -70,6 +71,8 @@ def compile(  # noqa: A001 - the word the field uses
         channels = gt.fit_channels(graph, budget=budget, in_channels=n_in, num_classes=n_out)
     elif channels is None:
         channels = known.get("channels", _CHANNELS)
+    if size is None:
+        size = known.get("size", _SIZE)
     record = _record(graph, channels=channels, size=size, in_channels=n_in, num_classes=n_out)
     if out is not None:
         from graphtask.compiler.export import export_program
@@ -81,7 +84,9 @@ def compile(  # noqa: A001 - the word the field uses
         )
         export_program(net, out, size=size)
         what = "the trained network" if trained else "the network"
-        note(f"wrote {what} to {out}; torch.export.load({str(out)!r}).module()(images) runs it")
+        note(
+            f"wrote {what} for images of {size}×{size} pixels to {out}; torch.export.load({str(out)!r}).module()(images) runs it"
+        )
     show([record], form=form)
 
 

@@ -219,6 +219,7 @@ def _known_metrics() -> list[dict[str, Any]]:
             "formula": metric.formula,
             "range": f"{metric.low:g} … {metric.high:g}",
             "sets": ", ".join(metric.sets),
+            "source": metric.source,
         }
         for metric in all_metrics()
     ]

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from graphtask_cli.options import examples, join_option, out_option, stages_option
+from graphtask_cli.options import examples, join_option, merge_option, out_option, stages_option
+from graphtask_cli.options import order_option as direction_option
 
 if TYPE_CHECKING:
     import igraph
@@ -173,19 +174,29 @@ def random_dag(out: Path, **arguments: Any) -> None:
     _write(gt.random_dag(arguments.pop("n_nodes"), **arguments), out)
 
 
-@new.command("from", epilog=examples("graphtask new from gephi.graphml --stages 3 --join -o valid.graphml"))
+@new.command(
+    "from",
+    epilog=examples(
+        "graphtask new from gephi.graphml --stages 3 --join -o valid.graphml",
+        "graphtask new from karate.gml --order ids --stages 3 -o karate.graphml",
+    ),
+)
 @click.argument("source", type=click.Path(path_type=Path), metavar="FILE")
 @stages_option(foreign=True)
 @join_option
+@merge_option
+@direction_option
 @file_option
-def from_file(source: Path, stages: int | Sequence[int] | None, *, join: bool, out: Path) -> None:
+def from_file(source: Path, *, out: Path, **options: Any) -> None:
     """A valid graph of another program's file.
 
-    Reads the GraphML of igraph, networkx, Gephi and yEd. Vertices keep their names and other attributes.
+    Reads the GraphML of igraph, networkx, Gephi and yEd, edge lists (.csv, .tsv, .txt, .edges), adjacency matrices
+    (.npz, .csv), GML, and node-link JSON. Vertices keep their names and other attributes; edge weights that are no
+    shares in [0, 1] are kept as `file_weight`.
     """
     import graphtask as gt
 
-    _write(gt.read(source, stages=stages, join=join), out)
+    _write(gt.read(source, **options), out)
 
 
 def _write(graph: "igraph.Graph", out: Path) -> None:

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from graphtask_cli.options import device_option, examples, format_option, out_option, threshold_option
+from graphtask_cli.options import (
+    device_option,
+    examples,
+    format_option,
+    out_option,
+    threads_option,
+    threshold_option,
+)
 from graphtask_cli.output import note, show
 from graphtask_cli.sources import graph_path, is_run, named
 
@@ -31,11 +38,26 @@ if TYPE_CHECKING:
     help="For a run: compare the pruned network with the trained one on the test images.",
 )
 @device_option
+@threads_option
 @format_option
-def prune(source: Path, *, threshold: float, out: Path | None, parity: bool, device: str, form: str) -> None:
+def prune(
+    source: Path,
+    *,
+    threshold: float,
+    out: Path | None,
+    parity: bool,
+    device: str,
+    threads: int | None,
+    form: str,
+) -> None:
     """Drop the weak edges and dead paths of a trained graph.
 
     Prints the size before and after, and the critical threshold: the largest that leaves input and output connected.
+
+    --parity compares four networks on the test images: the trained one; thresholded, with the weak edges at zero;
+    cut, with the edges of dead paths at zero as well; and pruned, the small network of the pruned graph. Cut and
+    pruned are the same function; thresholded differs by the constants that dead nodes send on. Differences are the
+    largest of any logit; largest_logit is their scale.
     """
     import graphtask as gt
 
@@ -49,7 +71,10 @@ def prune(source: Path, *, threshold: float, out: Path | None, parity: bool, dev
         gt.write(pruned, out)
         note(f"wrote {out}")
     if parity:
-        report = asdict(gt.parity(gt.open_run(source), threshold=threshold, device=device))
+        from graphtask.training.device import limited_threads
+
+        with limited_threads(threads):
+            report = asdict(gt.parity(gt.open_run(source), threshold=threshold, device=device))
         record |= {name: value for name, value in report.items() if name not in record}
     show([record], form=form)
 

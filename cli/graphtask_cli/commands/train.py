@@ -121,6 +121,11 @@ def regime_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--checkpoint-seconds", type=float, default=300.0, help="Time between checkpoints within an epoch."
 )
+@click.option(
+    "--fresh",
+    is_flag=True,
+    help="Start a trained graph anew, as from its prior; otherwise its edges start from their weights.",
+)
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @stages_option(foreign=True)
 @join_option
