@@ -2,6 +2,7 @@
 
 import ast
 import re
+from itertools import islice
 from typing import Any, NoReturn
 
 import numpy as np
@@ -11,7 +12,7 @@ from graphtask.graph import NAME, WEIGHT
 from graphtask.storage.assembly import Parts
 from graphtask.storage.limits import check_size
 from graphtask.storage.matrix import dense_parts
-from graphtask.storage.text_rows import Row, rows
+from graphtask.storage.text_rows import Row, Table
 from graphtask.storage.values import one_line
 
 _SOURCES = frozenset(
@@ -59,6 +60,8 @@ _NUMBER = re.compile(
     r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?:[eE][+-]?[0-9]++)?+|[+-]?(?:inf|nan)", re.IGNORECASE
 )
 _DIRECTIONS = {"directed": True, "undirected": False}
+_BRACKETS = frozenset("[]")
+_MAX_ENTRIES = 20_000_000
 _MAX_RECORD = 10_000  # characters of the attributes of one edge
 
 
@@ -81,27 +84,32 @@ def parse(content: bytes) -> Parts:
         >>> parse(b"# from to\na b\nb c\n").edges, parse(b"0 1 1\n0 0 1\n0 0 0\n").edges
         ([(0, 1), (1, 2)], [(0, 1), (0, 2), (1, 2)])
     """
-    return _parts(rows(content, commas=False))
+    return _parts(Table(content, commas=False), n_bytes=len(content))
 
 
 def parse_separated(content: bytes) -> Parts:
     """As `parse`, of a file whose name says that its columns are separated by commas, semicolons or tabs."""
-    return _parts(rows(content, commas=True))
+    return _parts(Table(content, commas=True), n_bytes=len(content))
 
 
-def _parts(table: list[Row]) -> Parts:
+def _parts(table: Table, *, n_bytes: int) -> Parts:
     header = _header(table)
     if header is not None:
-        return _edges(table[1:], header)
-    return _matrix(table) or _edges(table, None)
+        return _edges(_under(header, table, n_bytes=n_bytes))
+    return _matrix(table) or _edges(_bare(table, n_bytes=n_bytes))
 
 
 # Adjacency matrices ------------------------------------------------------------------------------------------------
 
 
-def _matrix(table: list[Row]) -> Parts | None:
+def _matrix(table: Table) -> Parts | None:
     """The parts of an adjacency matrix, or None if the table is none."""
-    names, body = _names_and_body(table)
+    width = len(table.first.cells)
+    if table.n_lines not in {width, width + 1}:
+        return None
+    if width * width > _MAX_ENTRIES:
+        raise FormatError(f"has more than {_MAX_ENTRIES:,} cells; store large matrices as .npz")
+    names, body = _names_and_body([row.cells for row in table])
     size = len(body)
     if size < 2 or any(len(cells) != size for cells in body):
         return None
@@ -113,14 +121,14 @@ def _matrix(table: list[Row]) -> Parts | None:
     return dense_parts(matrix, names=names)
 
 
-def _names_and_body(table: list[Row]) -> tuple[list[str] | None, list[list[str]]]:
-    first, others = table[0].cells, [row.cells for row in table[1:]]
+def _names_and_body(lines: list[list[str]]) -> tuple[list[str] | None, list[list[str]]]:
+    first, others = lines[0], lines[1:]
     has_corner = first[0] == "" or not _NUMBER.fullmatch(first[-1])
-    if len(first) == len(table) and has_corner and first[1:] == [cells[0] for cells in others]:
+    if len(first) == len(lines) and has_corner and first[1:] == [cells[0] for cells in others]:
         return first[1:], [cells[1:] for cells in others]
     if len(first) == len(others) and not any(_NUMBER.fullmatch(cell) for cell in first):
         return first, others
-    return None, [row.cells for row in table]
+    return None, lines
 
 
 def _is_no_edge_list(matrix: np.ndarray[Any, Any]) -> bool:
@@ -130,93 +138,105 @@ def _is_no_edge_list(matrix: np.ndarray[Any, Any]) -> bool:
 # Edge lists --------------------------------------------------------------------------------------------------------
 
 
-def _header(table: list[Row]) -> list[str] | None:
+class _EdgeList:
+    """The edges found so far, and what is known about them."""
+
+    def __init__(self) -> None:
+        self.position: dict[str, int] = {}
+        self.edges: list[tuple[int, int]] = []
+        self.columns: dict[str, list[Any]] = {}
+
+    def add(self, row: Row, source: str, target: str) -> None:
+        """One more edge."""
+        for name in (source, target):
+            if not name:
+                _refuse(row, "an edge lacks its source or its target")
+            if name in _BRACKETS:
+                _refuse(row, "a bracket is no node; check the suffix of the file")
+        place = self.position.setdefault
+        self.edges.append((place(source, len(self.position)), place(target, len(self.position))))
+
+
+def _header(table: Table) -> list[str] | None:
     """The names of the columns in the first line, if that is what it holds."""
-    first = table[0].cells
+    first = table.first.cells
     words = ["".join(filter(str.isalnum, cell.lower())) for cell in first]
     source = next((index for index, word in enumerate(words) if word in _SOURCES), None)
     target = next((index for index, word in enumerate(words) if word in _TARGETS), None)
     if source is None or target is None:
         return None
     ends = {first[source], first[target]}
-    for row in table[1:]:
+    for row in islice(table, 1, None):
         if not ends.isdisjoint(row.cells[index] for index in (source, target) if index < len(row.cells)):
             return None
     if len(set(first)) < len(first):
-        _refuse(table[0], "two columns have the same name")
+        _refuse(table.first, "two columns have the same name")
     return [
         "source" if index == source else "target" if index == target else name
         for index, name in enumerate(first)
     ]
 
 
-def _edges(table: list[Row], header: list[str] | None) -> Parts:
-    check_size(0, len(table), n_cells=0, n_bytes=0)
-    position: dict[str, int] = {}
-    if header is None:
-        edges, columns = _bare(table, position)
-    else:
-        edges, columns = _under(header, table, position)
-    check_size(len(position), len(edges), n_cells=0, n_bytes=0)
+def _edges(found: _EdgeList) -> Parts:
+    check_size(len(found.position), len(found.edges), n_cells=0, n_bytes=0)
+    columns = {name: values for name, values in found.columns.items() if any(v is not None for v in values)}
     directed = _direction(columns)
     return Parts(
-        n_nodes=len(position),
-        edges=edges,
+        n_nodes=len(found.position),
+        edges=found.edges,
         graph_values={},
-        vertex_columns={NAME: list(position)},
-        edge_columns={name: values for name, values in columns.items() if any(v is not None for v in values)},
+        vertex_columns={NAME: list(found.position)},
+        edge_columns=columns,
         directed=directed,
     )
 
 
-_Edges = tuple[list[tuple[int, int]], dict[str, list[Any]]]
-
-
-def _bare(table: list[Row], position: dict[str, int]) -> _Edges:
+def _bare(table: Table, *, n_bytes: int) -> _EdgeList:
     """Edges of lines without names of columns."""
-    edges = []
-    records: list[dict[str, Any]] = []
-    for row in table:
+    found = _EdgeList()
+    for index, row in enumerate(table):
         if not 2 <= len(row.cells) <= 3:
             _refuse(
                 row,
                 f"{len(row.cells)} cells; an edge is: source target [weight], "
                 f"and more columns need a first line with their names (source target weight …)",
             )
-        edges.append(_ends(row, 0, 1, position))
-        records.append(_attributes(row, row.cells[2]) if len(row.cells) == 3 else {})
-    names = dict.fromkeys(name for record in records for name in record)
-    check_size(0, 0, n_cells=len(names) * len(records), n_bytes=0)
-    return edges, {name: [record.get(name) for record in records] for name in names}
+        found.add(row, row.cells[0], row.cells[1])
+        for name, value in _attributes(row, row.cells[2]).items() if len(row.cells) == 3 else ():
+            values = found.columns.setdefault(name, [])
+            if len(values) < index:
+                check_size(0, 0, n_cells=len(found.columns) * index, n_bytes=n_bytes)
+                values.extend([None] * (index - len(values)))
+            values.append(value)
+    for values in found.columns.values():
+        values.extend([None] * (len(found.edges) - len(values)))
+    return found
 
 
-def _under(header: list[str], table: list[Row], position: dict[str, int]) -> _Edges:
+def _under(header: list[str], table: Table, *, n_bytes: int) -> _EdgeList:
     """Edges of lines under names of columns."""
-    if not table:
+    if table.n_lines == 1:
         raise FormatError("holds names of columns and no edge")
+    check_size(0, 0, n_cells=len(header) * table.n_lines, n_bytes=n_bytes)
     source, target = header.index("source"), header.index("target")
-    for row in table:
+    others = [
+        (index, WEIGHT if title.lower() == WEIGHT else title)
+        for index, title in enumerate(header)
+        if title and index not in {source, target}
+    ]
+    found = _EdgeList()
+    texts: dict[str, list[str]] = {name: [] for _, name in others}
+    for row in islice(table, 1, None):
         if len(row.cells) != len(header):
             _refuse(row, f"{len(row.cells)} cells under {len(header)} names of columns")
-    edges = [_ends(row, source, target, position) for row in table]
-    columns = {}
-    for index, title in enumerate(header):
-        if title and index not in {source, target}:
-            name = WEIGHT if title.lower() == WEIGHT else title
-            columns[name] = _converted([row.cells[index] for row in table])
-            if name == WEIGHT:
-                _check_numbers(columns[name], table)
-    return edges, columns
-
-
-def _ends(row: Row, source: int, target: int, position: dict[str, int]) -> tuple[int, int]:
-    ends = row.cells[source], row.cells[target]
-    for name in ends:
-        if not name:
-            _refuse(row, "an edge lacks its source or its target")
-        if name in {"[", "]"}:
-            _refuse(row, "a bracket is no node; check the suffix of the file")
-    return position.setdefault(ends[0], len(position)), position.setdefault(ends[1], len(position))
+        found.add(row, row.cells[source], row.cells[target])
+        for index, name in others:
+            cell = row.cells[index]
+            if name == WEIGHT and cell and not _NUMBER.fullmatch(cell):
+                _refuse(row, f"the weight {one_line(cell)} is no number")
+            texts[name].append(cell)
+    found.columns = {name: _converted(cells) for name, cells in texts.items()}
+    return found
 
 
 def _attributes(row: Row, text: str) -> dict[str, Any]:
@@ -256,12 +276,6 @@ def _number(cell: str) -> float:
     if not _NUMBER.fullmatch(cell):
         raise ValueError(cell)
     return float(cell)
-
-
-def _check_numbers(values: list[Any], table: list[Row]) -> None:
-    for value, row in zip(values, table, strict=True):
-        if isinstance(value, str) and not _NUMBER.fullmatch(value):
-            _refuse(row, f"the weight {one_line(value)} is no number")
 
 
 def _direction(columns: dict[str, list[Any]]) -> bool:

@@ -3,6 +3,8 @@
 import io
 import json
 import re
+import time
+import tracemalloc
 import zipfile
 
 import igraph
@@ -482,3 +484,36 @@ def test_large_edge_lists_are_read_in_seconds(tmp_path):
     frame = pd.DataFrame({"source": range(n_edges), "target": range(1, n_edges + 1), "weight": 0.5})
     frame.to_csv(tmp_path / "chain.csv", index=False)
     assert gt.read(tmp_path / "chain.csv", stages=3).es["weight"] == [0.5] * n_edges
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.json", b"[" + b"[]," * 500_000 + b"1]"),
+        ("a.json", b'{"nodes":[' + b"{}," * 200_000 + b'{}],"links":[]}'),
+        ("a.json", b'{"nodes":[{' + b",".join(b'"%d":1' % i for i in range(50_000)) + b"}" + b",{}" * 50_000 + b'],"links":[]}'),
+        ("a.gml", b"a 1 " * 100_000),
+        ("a.gml", b"graph [ " + b"node [ id 1 ] " * 40_000 + b"]"),
+        ("a.gml", b'a "' * 300_001),
+        ("a.txt", b"1 2\n" * 150_000),
+        ("a.txt", b"".join(b"1 2 {'%d': 1}\n" % i for i in range(20_000))),
+        ("a.csv", (b"0," * 999 + b"0\n") * 1000),
+        ("a.csv", b"source,target" + b",x" * 100_000),
+        ("a.csv", b'"' * 500_001),
+        ("a.txt", b"-" * 1_000_000),
+        ("a.txt", b"a b " + b"1" * 1_000_000 + b"e"),
+    ],
+    ids=range(13),
+)  # fmt: skip
+def test_a_hostile_file_is_refused_within_seconds_and_a_small_multiple_of_its_size(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    tracemalloc.start()
+    started = time.process_time()
+    try:
+        with pytest.raises(gt.GraphtaskError):
+            gt.read(tmp_path / name, stages=1)
+        seconds, (_, peak) = time.process_time() - started, tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert seconds < 20  # traced, which is several times slower
+    assert peak < (64 << 20) + 40 * len(content)
