@@ -37,7 +37,8 @@ LAUNCHER = """
 import resource, subprocess, sys, time
 start = time.perf_counter()
 output = subprocess.run(sys.argv[1:], check=True, stdout=subprocess.PIPE).stdout
-print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, output[:20].decode())
+seconds, used = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+print(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss, output[:20].decode())
 """
 
 
@@ -54,6 +55,8 @@ class Ran(NamedTuple):
     """What a command needed."""
 
     seconds: float
+    cpu: float
+    """Seconds that it computed, its processes taken together."""
     peak: int
     """Bytes of its largest process."""
     output: str
@@ -86,7 +89,7 @@ def main() -> None:
         f"\nThe loop measured {SAMPLE} of the graphs; its time for all is extrapolated, and leaves out the parameters."
     )
     print(
-        "Times on one core are CPU times, the others are wall times; memory is that of the largest process."
+        "Times on one core and of one process are CPU times, the others are wall times; memory is that of the largest process."
     )
 
 
@@ -297,7 +300,7 @@ def streaming_line(files: list[Path], table: Path, *, thousands: tuple[int, int]
     return Line(
         f"{thousands[1]},000 files streamed after {thousands[0]},000, without layout, one process",
         f"≤ 600 MB, memory flat, time {ratio:.0f} ± {0.15 * ratio:.2g} times",
-        f"{many.seconds:.0f} s after {few.seconds:.1f} s, {many.seconds / few.seconds:.2f} times; "
+        f"{many.cpu:.1f} s after {few.cpu:.1f} s, {many.cpu / few.cpu:.2f} times; "
         f"{many.peak / 1e6:.0f} MB after {few.peak / 1e6:.0f} MB",
     )
 
@@ -321,8 +324,10 @@ def run(command: list[str], *, listed: Path | None = None) -> Ran:
             stdout=subprocess.PIPE,
             text=True,
         )
-    seconds, peak, *output = found.stdout.split()
-    return Ran(float(seconds), int(peak) * (1 if sys.platform == "darwin" else 1024), " ".join(output))
+    seconds, cpu, peak, *output = found.stdout.split()
+    return Ran(
+        float(seconds), float(cpu), int(peak) * (1 if sys.platform == "darwin" else 1024), " ".join(output)
+    )
 
 
 def large_lines(_options: argparse.Namespace) -> Iterable[Line]:
