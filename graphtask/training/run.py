@@ -5,7 +5,7 @@ import hashlib
 import json
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +114,7 @@ class Run:
                 f"{source['source']} is not the data that this run was trained on (its sha256 differs); "
                 f"pass the right data on: data=…"
             )
-        return images
+        return replace(images, name=source["name"])
 
 
 def train(
@@ -134,6 +134,7 @@ def train(
     download: bool = False,
     transforms: Sequence[str] = (),
     data_seed: int = 0,
+    data_name: str | None = None,
     threads: int | None = None,
     progress: bool = True,
     checkpoint_seconds: float = 300.0,
@@ -160,6 +161,8 @@ def train(
         download: Whether they may be downloaded.
         transforms: More transforms of the images, such as ``("pad:2", "colour")``.
         data_seed: Of the data set's random colours and tiles.
+        data_name: What the data set is called in tables and in the graph's provenance; None takes its own name, which
+            for a file is that of the file.
         threads: CPU threads during this call; None leaves PyTorch's number.
         progress: Whether to report progress on standard error.
         checkpoint_seconds: Seconds between checkpoints within an epoch; there is one after every epoch in any case.
@@ -186,6 +189,8 @@ def train(
         raise ArgumentError(f"precision {precision!r} is unknown; use one of {', '.join(PRECISIONS)}")
     target = choose_device(device)
     images = load_data(data, root=data_root, download=download, transforms=transforms, seed=data_seed)
+    if data_name is not None:
+        images = replace(images, name=data_name)
     initial = with_initial_size(untrained(graph) if fresh else graph)
     config = {
         "graph_sha256": hashlib.sha256(dumps(initial)).hexdigest(),

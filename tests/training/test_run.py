@@ -54,6 +54,19 @@ def test_the_trained_graph_knows_where_it_comes_from(run, digits):
     assert known["data_fingerprint"] == digits.fingerprint
 
 
+def test_a_data_set_can_be_called_as_one_likes(digits, quick, tmp_path):
+    np.savez(
+        tmp_path / "scans.npz",
+        x_train=digits.x_train,
+        y_train=digits.y_train,
+        x_test=digits.x_test,
+        y_test=digits.y_test,
+    )
+    named = train(tmp_path / "scans.npz", quick, tmp_path / "run", data_name="cscans")
+    assert gt.provenance(named.graph)["data"] == named.config["data"]["name"] == "cscans"
+    assert gt.open_run(tmp_path / "run").data().name == "cscans"
+
+
 def test_the_folder_holds_everything_and_opens_again(run):
     names = {path.name for path in run.folder.iterdir()}
     assert names == {

@@ -105,6 +105,9 @@ def regime_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--data-root", type=click.Path(path_type=Path), metavar="FOLDER", help="Where the named data sets lie."
 )
+@click.option(
+    "--data-name", metavar="NAME", help="What to call the data set in tables, instead of by its file."
+)
 @click.option("--download", is_flag=True, help="Download a named data set that is not there.")
 @device_option
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", help="Of the forward pass.")
