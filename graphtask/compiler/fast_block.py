@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from graphtask.compiler.blocks import ConvBlock
 from graphtask.compiler.fast_memory import Shape
+from graphtask.compiler.shared_norm import Gather, Moments, SharedBatchNorm2d, combined
 from graphtask.errors import ArgumentError
 
 Gradients: TypeAlias = "list[Tensor | None]"
@@ -29,6 +30,8 @@ class NormState(NamedTuple):
     mean: Tensor
     rstd: Tensor
     scale: Tensor
+    n_values: int | Tensor
+    """Values of a channel that the statistics are of."""
 
 
 class Running(NamedTuple):
@@ -78,11 +81,12 @@ def is_standard(block: ConvBlock) -> bool:
             type(conv) is nn.Conv2d and conv.bias is None and conv.padding_mode == "zeros" for conv in convs
         )
         and all(
-            type(norm) is nn.BatchNorm2d
+            type(norm) in {nn.BatchNorm2d, SharedBatchNorm2d}
             and norm.affine
             and norm.track_running_stats
             and norm.momentum is not None
             and (norm.training, norm.eps) == (norms[0].training, norms[0].eps)
+            and _gather(norm) == _gather(norms[0])
             for norm in norms
         )
     )
@@ -90,6 +94,11 @@ def is_standard(block: ConvBlock) -> bool:
 
 def _has_hooks(module: nn.Module) -> bool:
     return any(getattr(module, kind) for kind in _HOOKS)
+
+
+def _gather(norm: nn.BatchNorm2d) -> Gather | None:
+    """How the statistics of a normalisation are shared with other processes; None if they are not."""
+    return norm.gather if isinstance(norm, SharedBatchNorm2d) else None
 
 
 class Pair:
@@ -106,6 +115,7 @@ class Pair:
         conv3, norm3, conv1, norm1 = block.conv3x3, block.norm3x3, block.conv1x1, block.norm1x1
         self.norms = (norm3, norm1)
         self.training = norm3.training
+        self.gather = _gather(norm3)
         self.source = source
         self.target = target
         self.rows = Rows.of(target)
@@ -136,9 +146,13 @@ class Pair:
         u = self._long(a, self.weight3, None, scratch=scratch[0])
         v = self._short(a, self.weight1, out=scratch[1] if kept is None else kept[1])
         factor, bias, mean, variance = self._stacked()
+        n_values: int | Tensor = rows.pixels
         if self.training:
-            mean, variance = rows.moments(u, v)
-            updates.add(self.norms, mean, variance * (rows.pixels / max(rows.pixels - 1, 1)))
+            moments = Moments(*rows.moments(u, v), rows.pixels)
+            if self.gather is not None:
+                moments = combined(moments, self.gather)
+            mean, variance, n_values = moments
+            updates.add(self.norms, mean, moments.unbiased())
         rstd = torch.rsqrt(variance + self.norms[0].eps)
         scale = factor * rstd
         shift = torch.addcmul(bias, mean, scale, value=-1).sum(dim=0, keepdim=True)
@@ -148,7 +162,7 @@ class Pair:
         x.addcmul_(rows.view(v), scale1)
         if kept is not None:
             kept[0].copy_(u)
-        self.state = NormState(mean, rstd, scale)
+        self.state = NormState(mean, rstd, scale, n_values)
 
     def backward(
         self,
@@ -195,16 +209,20 @@ class Pair:
         """The gradients of the factors, and for u and v: du (dv) as coefficients of g, of u (v), and of 1.
 
         With ŷ = (y − mean)·rstd and s = factor·rstd: d_factor = Σ g·ŷ, and when the statistics are the batch's,
-        dy = s·(g − Σg/m − ŷ·d_factor/m); else dy = s·g.
+        dy = s·(g − Σg/m − ŷ·d_factor/m); else dy = s·g. Where processes share a batch, the sums in dy are over all
+        values of it, and d_factor is over those here.
         """
         assert self.state is not None
-        mean, rstd, scale = self.state
-        total = sums[:1]
-        factors = rstd * torch.addcmul(sums[1:], mean, total, value=-1)
+        mean, rstd, scale, n_values = self.state
+        factors = rstd * torch.addcmul(sums[1:], mean, sums[:1], value=-1)
         if not self.training:
             return factors, [[row] for row in self.rows.repeat(scale)]
-        per_value = scale / -max(self.rows.pixels, 1)
-        slope = per_value * rstd * factors
+        total, slopes = sums[:1], factors
+        if self.gather is not None:
+            everywhere = self.gather(torch.cat((total, factors))).sum(dim=0)
+            total, slopes = everywhere[:1], everywhere[1:]
+        per_value = scale / (-max(n_values, 1) if isinstance(n_values, int) else -n_values)
+        slope = per_value * rstd * slopes
         shift = torch.addcmul(per_value * total, slope, mean, value=-1)
         rows = self.rows.repeat(torch.cat((scale, slope, shift)))
         return factors, [list(rows[0::2]), list(rows[1::2])]
