@@ -29,6 +29,10 @@ class RunError(GraphtaskError):
     """A run folder, or a checkpoint in it, is missing, damaged, or belongs to another run."""
 
 
+class RunInUseError(RunError):
+    """Another process is training the run."""
+
+
 class DivergedError(GraphtaskError):
     """Training produced a loss that is not finite."""
 

@@ -12,9 +12,8 @@ from typing import Any
 
 import filelock
 import igraph
-import torch
 
-from graphtask.errors import RunError
+from graphtask.errors import RunError, RunInUseError
 from graphtask.storage.atomic import write_atomically
 from graphtask.storage.graphml import write
 
@@ -32,24 +31,29 @@ _IDENTITY = ("graph_sha256", "data_fingerprint", "channels", "gate", "seed", "pr
 
 
 @contextlib.contextmanager
-def claimed(folder: Path | None, config: dict[str, Any], initial: igraph.Graph) -> Iterator[None]:
+def claimed(
+    folder: Path | None, config: dict[str, Any], initial: igraph.Graph, *, n_processes: int = 1
+) -> Iterator[None]:
     """Hold the run folder for this process: made if new, refused if it holds another run or is in use."""
     if folder is None:
         yield
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(folder / LOCK, timeout=0)
+        # Not 0: `is_claimed` holds the lock for a moment, too.
+        lock = filelock.FileLock(folder / LOCK, timeout=0.5)
         lock.acquire()
     except filelock.Timeout as error:
-        raise RunError(f"{folder}: another process is training this run; wait for it, or stop it") from error
+        raise RunInUseError(
+            f"{folder}: another process is training this run; wait for it, or stop it"
+        ) from error
     except OSError as error:
         raise RunError(
             f"{folder}: the run folder cannot be used ({error.strerror}); choose another one"
         ) from error
     try:
         if (folder / CONFIG).exists():
-            _check_same_run(folder, config)
+            check_same_run(folder, config)
         else:
             strangers = sorted(path.name for path in folder.iterdir() if path.name != LOCK)
             if strangers and not (folder / INITIAL).exists():
@@ -58,16 +62,35 @@ def claimed(folder: Path | None, config: dict[str, Any], initial: igraph.Graph) 
                 )
             write(initial, folder / INITIAL)
             _write_json(folder / CONFIG, config)
-        _record_environment(folder, config)
+        _record_environment(folder, _environment(config, n_processes))
         yield
     finally:
         lock.release()
 
 
-def _check_same_run(folder: Path, config: dict[str, Any]) -> None:
+def is_claimed(folder: Path) -> bool:
+    """Whether a process is training the run in ``folder`` at this moment."""
+    if not (folder / LOCK).is_file():
+        return False
+    lock = filelock.FileLock(folder / LOCK, timeout=0)
+    try:
+        with lock:
+            return False
+    except filelock.Timeout:
+        return True
+    except OSError:
+        return False  # a folder that nobody can use
+
+
+def check_same_run(folder: Path, config: dict[str, Any]) -> None:
+    """Raise if the run in ``folder`` is not the one that ``config``, or the part of a config, describes.
+
+    Raises:
+        RunError: It is another run; says in what.
+    """
     stored = read_config(folder)
     for key in _IDENTITY:
-        if stored[key] == config[key]:
+        if key not in config or stored[key] == config[key]:
             continue
         before, now = stored[key], config[key]
         if key in {"graph_sha256", "data_fingerprint"}:
@@ -105,12 +128,13 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _record_environment(folder: Path, config: dict[str, Any]) -> None:
+def _record_environment(folder: Path, environment: dict[str, Any]) -> None:
     """Add where the run is trained now to where it was trained before, and warn if the bits will differ for it."""
-    environment = _environment(config)
     try:
         before = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))["environments"]
-        changed = [key for key in ("device", "threads", "execution") if before[-1][key] != environment[key]]
+        before[-1].setdefault("processes", 1)  # older versions knew one process only
+        keys = ("device", "threads", "execution", "processes")
+        changed = [key for key in keys if before[-1][key] != environment[key]]
     except (OSError, ValueError, LookupError, TypeError):
         before, changed = [], []  # the first time, or a record that somebody damaged: it decides nothing
     for key in changed:
@@ -128,7 +152,9 @@ def _write_json(path: Path, value: dict[str, Any]) -> None:
         file.write((json.dumps(value, indent=2) + "\n").encode())
 
 
-def _environment(config: dict[str, Any]) -> dict[str, Any]:
+def _environment(config: dict[str, Any], n_processes: int) -> dict[str, Any]:
+    import torch
+
     packages = ("graphtask", "torch", "torchvision", "numpy", "igraph", "scipy", "pandas")
     device = torch.device(config["device"])
     return {
@@ -138,6 +164,7 @@ def _environment(config: dict[str, Any]) -> dict[str, Any]:
         "packages": {name: importlib.metadata.version(name) for name in packages},
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
         "threads": torch.get_num_threads(),
+        "processes": n_processes,
         "execution": config["execution"],
         "seed": config["seed"],
         "data_fingerprint": config["data_fingerprint"],

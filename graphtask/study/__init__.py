@@ -1,0 +1,1 @@
+"""Many training runs from one file: data sets × priors × seeds."""

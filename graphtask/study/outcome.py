@@ -1,0 +1,110 @@
+"""What came of a finished run: its row in the table of results, remembered in the run folder.
+
+The file ``outcome.json`` holds one row for each threshold that was asked for. A row is believed only if it was made of
+the same trained parameters, by the same version of graphtask.
+"""
+
+import hashlib
+import json
+import math
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from graphtask.errors import DisconnectedError, GraphtaskError
+from graphtask.metrics.table import UNDEFINED, measure
+from graphtask.pruning import critical_threshold, prune
+from graphtask.storage.atomic import write_atomically
+from graphtask.study.jobs import Job
+from graphtask.training.folder import TRAINED
+
+if TYPE_CHECKING:
+    import igraph
+
+    from graphtask.data.dataset import ImageData
+    from graphtask.training.run import Run
+
+OUTCOME = "outcome.json"
+
+Row = dict[str, Any]
+
+
+def record_outcome(run: "Run", job: Job, *, images: "ImageData | None" = None) -> Row:
+    """Prune and measure a finished run, and remember the row in its folder.
+
+    Args:
+        run: The run, from the folder of the job.
+        job: Says at which threshold, and where to compute.
+        images: Its data; None loads it, unless the run has it already.
+
+    Returns:
+        ``test_accuracy`` (of the trained network, in [0, 1]), ``accuracy_pruned`` (of the pruned one),
+        ``seconds_per_epoch`` (median), ``epochs``, ``live_edges``, ``critical_threshold``, the metrics of the pruned
+        graph, and ``undefined``. If pruning disconnects input from output, what needs the pruned graph is missing,
+        and ``undefined`` says so.
+    """
+    known = _stored(job.folder)
+    if _key(job.threshold) in known:
+        return known[_key(job.threshold)]
+    row = _outcome(run, job, images=images)
+    rows = known | {_key(job.threshold): row}
+    content = {"graphtask": version("graphtask"), "trained_sha256": _digest(job.folder), "rows": rows}
+    with write_atomically(job.folder / OUTCOME) as file:
+        file.write((json.dumps(content, indent=2) + "\n").encode())
+    return row
+
+
+def known_outcome(job: Job) -> Row | None:
+    """The row that `record_outcome` remembered; None if there is none, or one that is out of date."""
+    return _stored(job.folder).get(_key(job.threshold))
+
+
+def _outcome(run: "Run", job: Job, *, images: "ImageData | None") -> Row:
+    last = run.metrics.iloc[-1]
+    row: Row = {
+        "test_accuracy": float(last["test_accuracy"]),
+        "accuracy_pruned": math.nan,
+        "seconds_per_epoch": float(run.metrics["seconds"].median()),
+        "epochs": len(run.metrics),
+        "live_edges": int(last["live_edges"]),
+        "critical_threshold": critical_threshold(run.graph),
+    }
+    try:
+        pruned = prune(run.graph, threshold=job.threshold)
+    except DisconnectedError as error:
+        return row | {UNDEFINED: str(error)}
+    row["accuracy_pruned"] = _accuracy(run, pruned, images or run.data(), job)
+    return row | {
+        name: getattr(value, "item", lambda v=value: v)() for name, value in measure(pruned).items()
+    }
+
+
+def _accuracy(run: "Run", pruned: "igraph.Graph", images: "ImageData", job: Job) -> float:
+    """The accuracy of the pruned network on the test images, the same as `graphtask.parity` gives."""
+    from graphtask.compiler.writeback import transfer
+    from graphtask.training.device import choose_device, limited_threads
+    from graphtask.training.loop import evaluate
+    from graphtask.training.run import data_batches
+
+    with limited_threads(job.threads):
+        net = transfer(run.module(device=job.device), pruned).to(choose_device(job.device))
+        _, test = data_batches(images, regime=job.regime, device=net.edge_weight.device)
+        return evaluate(net, test).accuracy
+
+
+def _stored(folder: Path) -> dict[str, Row]:
+    try:
+        content = json.loads((folder / OUTCOME).read_text(encoding="utf-8"))
+        if content["graphtask"] != version("graphtask") or content["trained_sha256"] != _digest(folder):
+            return {}
+        return dict(content["rows"])
+    except (OSError, ValueError, LookupError, TypeError, GraphtaskError):
+        return {}  # it only saves time
+
+
+def _digest(folder: Path) -> str:
+    return hashlib.sha256((folder / TRAINED).read_bytes()).hexdigest()
+
+
+def _key(threshold: float) -> str:
+    return repr(float(threshold))
