@@ -1,0 +1,234 @@
+"""Pictures of distributions of graphs: which edges are likely, and whether sampled graphs are like the observed ones."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import igraph
+import numpy as np
+import numpy.typing as npt
+
+from graphtask.drawing.graphs import draw
+from graphtask.drawing.style import INK, LEGEND, REMOVED, TEXT, WIDTH, WITHIN, stage_colours
+from graphtask.errors import ArgumentError
+
+FloatArray = npt.NDArray[np.float64]
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_COLUMNS = 5  # panels in a row
+_PANEL = 1.5  # inches, the height of a row of panels
+_SPREAD = 0.26  # how far dots may lie from the middle of their column
+_MOST_DOTS = 200  # for each set of graphs; the rest is in the box
+
+
+def draw_distribution(
+    probabilities: "pd.DataFrame", mean_graph: igraph.Graph, *, title: str | None = None
+) -> "Figure":
+    """The probabilities of the edges, and beside them the mean graph.
+
+    Where nodes correspond the probabilities are a matrix with a row for every source and a column for every target,
+    lines between the stages; otherwise they are curves over the distance, one for each two stages.
+
+    Args:
+        probabilities: What ``distribution.edge_probabilities()`` gives.
+        mean_graph: What ``distribution.mean_graph()`` gives: its edges are as wide as they are likely.
+        title: A line above both.
+
+    Raises:
+        ArgumentError: The table has other columns.
+
+    Example:
+        >>> import graphtask as gt
+        >>> fitted = gt.GraphDistribution.fit([gt.random_dag(12, seed=seed) for seed in range(5)])
+        >>> figure = draw_distribution(fitted.edge_probabilities(), fitted.mean_graph())
+        >>> [axes.get_title(loc="left") for axes in figure.axes]
+        ['probability of an edge', 'mean graph: 12 nodes, 30 edges']
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, 3.3 + (0.25 if title else 0.0)), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    if {"source", "target", "probability"} <= set(probabilities.columns):
+        _draw_matrix(left, probabilities)
+    elif {"shortest", "longest", "probability"} <= set(probabilities.columns):
+        _draw_curves(left, probabilities)
+    else:
+        raise ArgumentError(
+            "these are no probabilities of edges; give the table of distribution.edge_probabilities()"
+        )
+    draw(mean_graph, ax=right)
+    size = f"{mean_graph.vcount():,} nodes, {mean_graph.ecount():,} edges"
+    for axes, text in ((left, "probability of an edge"), (right, f"mean graph: {size}")):
+        axes.set_title(text, loc="left", fontsize=TEXT + 0.5, color=INK)
+    if title:
+        figure.suptitle(title, fontsize=TEXT + 2, color=INK, fontweight="bold", x=0.01, ha="left")
+    return figure
+
+
+def draw_observed_sampled(
+    observed: "pd.DataFrame",
+    sampled: "pd.DataFrame",
+    *,
+    metrics: Sequence[str] | None = None,
+    title: str | None = None,
+) -> "Figure":
+    """The metrics of observed and of sampled graphs, a small panel for each: dots, and a box over the quartiles.
+
+    Args:
+        observed: A table with a row for each graph, as `measure_all` gives it.
+        sampled: The same of graphs that were sampled.
+        metrics: Columns to show; by default those that are finite numbers for some graph of either table, and differ
+            between any two of them.
+        title: A line above the panels.
+
+    Raises:
+        ArgumentError: A column is missing, or there is nothing to show.
+
+    Example:
+        >>> import graphtask as gt
+        >>> tables = [gt.measure_all([gt.random_dag(9, seed=s + n) for s in range(5)]) for n in (0, 5)]
+        >>> figure = draw_observed_sampled(*tables, metrics=["edges", "mean_path"])
+        >>> [axes.get_title() for axes in figure.axes]
+        ['edges', 'mean_path']
+    """
+    from matplotlib.figure import Figure
+
+    chosen = list(metrics) if metrics is not None else _telling(observed, sampled)
+    missing = [name for name in chosen if name not in observed.columns or name not in sampled.columns]
+    if missing or not chosen:
+        what = f"there is no column {missing[0]!r} in both tables" if missing else "no metric varies"
+        raise ArgumentError(f"{what}; give tables of gt.measure_all")
+    columns = min(_COLUMNS, len(chosen))
+    rows = math.ceil(len(chosen) / columns)
+    height = _PANEL * rows + 0.35 + (0.3 if title else 0.0)
+    figure = Figure(figsize=(WIDTH if columns > 2 else 1.6 * columns + 0.6, height), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, name in zip(panels, chosen, strict=False):
+        _draw_two(axes, _finite(observed[name]), _finite(sampled[name]))
+        axes.set_title(name, fontsize=TEXT - 0.5, color=INK)
+    for axes in panels[len(chosen) :]:
+        figure.delaxes(axes)
+    _legend(figure, len(observed), len(sampled))
+    if title:
+        figure.suptitle(title, fontsize=TEXT + 2, color=INK, fontweight="bold", x=0.01, ha="left")
+    return figure
+
+
+def _draw_matrix(axes: "Axes", table: "pd.DataFrame") -> None:
+    from matplotlib.colors import PowerNorm
+
+    stage = dict(zip(table["source"], table["source_stage"], strict=True))
+    stage |= dict(zip(table["target"], table["target_stage"], strict=True))
+    position = _reference_order(table)
+    matrix = np.full((len(position), len(position)), np.nan)
+    rows, columns = (table[end].map(position).to_numpy() for end in ("source", "target"))
+    matrix[rows, columns] = table["probability"].to_numpy()
+    # The square root of the probability, so that rare edges can be seen beside frequent ones.
+    image = axes.imshow(matrix, cmap="magma_r", norm=PowerNorm(0.5, 0, 1), interpolation="nearest")
+    ordered = [stage[name] for name in position]
+    for border in np.flatnonzero(np.diff(ordered)) + 0.5:
+        axes.axvline(border, color=INK, linewidth=0.5, alpha=0.5)
+        axes.axhline(border, color=INK, linewidth=0.5, alpha=0.5)
+    axes.set_xlabel("target, in the reference order", fontsize=TEXT)
+    axes.set_ylabel("source", fontsize=TEXT)
+    axes.tick_params(labelsize=TEXT - 1)
+    bar = axes.figure.colorbar(image, ax=axes, shrink=0.8, ticks=[0, 0.05, 0.2, 0.5, 1])
+    bar.ax.tick_params(labelsize=TEXT - 1)
+    bar.outline.set_visible(False)
+
+
+def _reference_order(table: "pd.DataFrame") -> dict[str, int]:
+    """Names in the reference order: rows of the table go by source; what is no source comes last, by its distance."""
+    sources = dict.fromkeys(table["source"])
+    ends = table.loc[~table["target"].isin(sources), ["source", "target", "distance"]]
+    place = {name: index for index, name in enumerate(sources)}
+    rest = {
+        target: place[source] + distance
+        for source, target, distance in ends.itertuples(index=False, name=None)
+    }
+    names = [*sources, *sorted(rest, key=lambda name: rest[name])]
+    return {name: index for index, name in enumerate(names)}
+
+
+def _draw_curves(axes: "Axes", table: "pd.DataFrame") -> None:
+    n_stages = int(table["target_stage"].max()) + 1
+    colours = stage_colours(n_stages)
+    pairs = table[["source_stage", "target_stage"]].drop_duplicates().to_numpy(dtype=np.int64).tolist()
+    for first, second in pairs:
+        rows = table[(table["source_stage"] == first) & (table["target_stage"] == second)]
+        reach = np.sqrt(rows["shortest"] * rows["longest"])
+        axes.plot(
+            reach,
+            rows["probability"],
+            color=colours[first],
+            linestyle="-" if first == second else (0, (3, 1.2 * (second - first))),
+            linewidth=1.4,
+            marker="o",
+            markersize=2.5,
+            label=f"{first} → {second}",
+        )
+    axes.set_xscale("log")
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("distance in topological order, nodes", fontsize=TEXT)
+    axes.set_ylabel("probability", fontsize=TEXT)
+    axes.tick_params(labelsize=TEXT - 1)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(visible=True, axis="y", linewidth=0.4, alpha=0.4)
+    axes.legend(
+        title="stages", title_fontsize=TEXT - 1, **{**LEGEND, "handlelength": 2.2, "fontsize": TEXT - 1}
+    )
+
+
+def _draw_two(axes: "Axes", observed: FloatArray, sampled: FloatArray) -> None:
+    for place, (values, colour) in enumerate(((observed, REMOVED), (sampled, WITHIN))):
+        if len(values) == 0:
+            axes.text(
+                place, 0.5, "undefined", transform=axes.get_xaxis_transform(), ha="center", fontsize=TEXT - 2
+            )
+            continue
+        low, median, high = np.quantile(values, [0.25, 0.5, 0.75])
+        axes.bar(place, high - low, width=0.75, bottom=low, color=colour, alpha=0.18, linewidth=0, zorder=1)
+        axes.plot([place - 0.375, place + 0.375], [median, median], color=colour, linewidth=1.6, zorder=3)
+        dots = values[:_MOST_DOTS]
+        # Spread by the golden ratio: even, and the same every time.
+        aside = ((np.arange(len(dots)) * 0.618034) % 1 - 0.5) * 2 * _SPREAD
+        size = 7.0 if len(dots) <= 40 else 3.0
+        axes.scatter(place + aside, dots, s=size, color=colour, alpha=0.65, linewidths=0, zorder=2)
+    axes.set_xlim(-0.6, 1.6)
+    axes.set_xticks([])
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
+    axes.tick_params(labelsize=TEXT - 1.5)
+    axes.locator_params(axis="y", nbins=4)
+    axes.grid(visible=True, axis="y", linewidth=0.4, alpha=0.4)
+
+
+def _legend(figure: "Figure", n_observed: int, n_sampled: int) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], marker="o", linestyle="", color=colour, markersize=4, label=text)
+        for text, colour in ((f"observed ({n_observed:,})", REMOVED), (f"sampled ({n_sampled:,})", WITHIN))
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, **LEGEND)
+
+
+def _telling(observed: "pd.DataFrame", sampled: "pd.DataFrame") -> list[str]:
+    chosen = []
+    for name in observed.columns:
+        if name not in sampled.columns or not {observed[name].dtype.kind, sampled[name].dtype.kind} <= set(
+            "iuf"
+        ):
+            continue
+        values = np.concatenate([_finite(observed[name]), _finite(sampled[name])])
+        if len(np.unique(values)) > 1:
+            chosen.append(str(name))
+    return chosen
+
+
+def _finite(column: "pd.Series[float]") -> FloatArray:
+    values = column.to_numpy(dtype=np.float64)
+    return np.asarray(values[np.isfinite(values)])
