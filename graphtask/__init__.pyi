@@ -3,6 +3,12 @@ from .comparison.likelihood import loo_log_prob as loo_log_prob
 from .comparison.likelihood import loo_most_likely as loo_most_likely
 from .comparison.likelihood import most_likely as most_likely
 from .comparison.observed_sampled import compare_metrics as compare_metrics
+from .comparison.pairwise import pairwise_matrix as pairwise_matrix
+from .comparison.pairwise import pairwise_tests as pairwise_tests
+from .comparison.testing import TestResult as TestResult
+from .comparison.testing import two_sample_test as two_sample_test
+from .comparison.trend import trend_test as trend_test
+from .comparison.univariate import metric_tests as metric_tests
 from .compiler.budget import count_macs as count_macs
 from .compiler.budget import count_parameters as count_parameters
 from .compiler.budget import fit_channels as fit_channels

@@ -6,20 +6,19 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
-from itertools import groupby
 from typing import NamedTuple
 
-from graphtask.corpus.archives import members
 from graphtask.corpus.cache import RowCache
+from graphtask.corpus.contents import Content, contents
 from graphtask.corpus.entries import Entry, find
 from graphtask.corpus.pool import Pool
 from graphtask.corpus.rows import ERROR, FILE, SHA256, Row, Settings, sha256
 from graphtask.corpus.worker import answer
-from graphtask.errors import ArgumentError, FormatError, GraphtaskError
+from graphtask.errors import ArgumentError
 from graphtask.metrics.view import Options
 from graphtask.priors.orient import Order
 from graphtask.reading import ReadOptions
-from graphtask.storage.content import about, load
+from graphtask.storage.content import about
 
 _AHEAD = 64  # graphs for each process that may be waiting for an earlier one
 _BYTES_AHEAD = 256 << 20
@@ -120,16 +119,6 @@ def measure_entries(
     return _rows(entries, settings, jobs=n_jobs, cache=cache, notify=notify)
 
 
-class _Task(NamedTuple):
-    """An entry whose turn it is."""
-
-    entry: Entry
-    content: bytes | None
-    """Its bytes, if they had to be read."""
-    error: GraphtaskError | None
-    """Why it cannot be read."""
-
-
 class _Pending(NamedTuple):
     """A row that comes later."""
 
@@ -164,7 +153,7 @@ def _rows(
         if pool is not None:
             stack.enter_context(pool)
         waiting: deque[_Pending] = deque()
-        for task in _tasks(entries, needs_content=known is not None):
+        for task in contents(entries, needs_content=known is not None):
             pending = _begun(task, settings, pool, known)
             waiting.append(pending)
             while waiting and (waiting[0].future.done() or _is_enough(waiting, jobs)):
@@ -177,7 +166,7 @@ def _is_enough(waiting: deque[_Pending], jobs: int) -> bool:
     return len(waiting) > _AHEAD * jobs or sum(pending.n_bytes for pending in waiting) > _BYTES_AHEAD
 
 
-def _begun(task: _Task, settings: Settings, pool: Pool | None, known: RowCache | None) -> _Pending:
+def _begun(task: Content, settings: Settings, pool: Pool | None, known: RowCache | None) -> _Pending:
     """The row of the task, or its promise: from the cache, from this process, or from another one."""
     entry, content = task.entry, task.content
     if task.error is not None:
@@ -207,50 +196,3 @@ def _done(row: Row) -> Future[Row]:
     future: Future[Row] = Future()
     future.set_result(row)
     return future
-
-
-def _tasks(entries: Iterable[Entry], *, needs_content: bool) -> Iterator[_Task]:
-    for (path, is_member), group in groupby(entries, key=lambda entry: (entry.path, entry.place >= 0)):
-        if is_member:
-            yield from _from_archive(path, list(group))
-            continue
-        for entry in group:
-            if entry.problem:
-                yield _Task(entry, None, FormatError(entry.problem))
-            elif needs_content:
-                yield _loaded(entry)
-            else:
-                yield _Task(entry, None, None)
-
-
-def _loaded(entry: Entry) -> _Task:
-    try:
-        return _Task(entry, load(entry.path), None)
-    except GraphtaskError as error:
-        return _Task(entry, None, error)
-
-
-def _from_archive(path: str, entries: list[Entry]) -> Iterator[_Task]:
-    """The entries of one archive, which is read once from its beginning to its end."""
-    waiting = deque(entries)
-    try:
-        for member in members(path):
-            while waiting and waiting[0].place <= member.place:
-                entry = waiting.popleft()
-                if entry.problem or (entry.place, entry.member) != (member.place, member.name):
-                    yield _Task(entry, None, FormatError(entry.problem or "is not in the archive any more"))
-                    continue
-                try:
-                    content = member.read()
-                except FormatError as error:
-                    yield _Task(entry, None, error)
-                    continue
-                yield _Task(entry, content, None)
-            if not waiting:
-                return
-    except FormatError as error:
-        for entry in waiting:
-            yield _Task(entry, None, error)
-    else:
-        for entry in waiting:
-            yield _Task(entry, None, FormatError("is not in the archive any more"))

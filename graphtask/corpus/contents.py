@@ -1,0 +1,81 @@
+"""The bytes of the graphs that entries name, read in their order; those of an archive in one pass through it."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import NamedTuple
+
+from graphtask.corpus.archives import members
+from graphtask.corpus.entries import Entry
+from graphtask.errors import FormatError, GraphtaskError
+from graphtask.storage.content import load
+
+
+class Content(NamedTuple):
+    """An entry whose turn it is."""
+
+    entry: Entry
+    content: bytes | None
+    """Its bytes, if they had to be read."""
+    error: GraphtaskError | None
+    """Why it cannot be read."""
+
+
+def contents(entries: Iterable[Entry], *, needs_content: bool = True) -> Iterator[Content]:
+    """The bytes of these entries, one after the other; one that cannot be read has an error instead.
+
+    Args:
+        entries: What `graphtask.corpus.entries.find` found.
+        needs_content: Whether files are read that are in no archive; otherwise their content is None.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "a.edges"
+        >>> _ = path.write_text("0 1")
+        >>> [(found.content, found.error) for found in contents([Entry(str(path))])]
+        [(b'0 1', None)]
+    """
+    for (path, is_member), group in groupby(entries, key=lambda entry: (entry.path, entry.place >= 0)):
+        if is_member:
+            yield from _from_archive(path, list(group))
+            continue
+        for entry in group:
+            if entry.problem:
+                yield Content(entry, None, FormatError(entry.problem))
+            elif needs_content:
+                yield _loaded(entry)
+            else:
+                yield Content(entry, None, None)
+
+
+def _loaded(entry: Entry) -> Content:
+    try:
+        return Content(entry, load(entry.path), None)
+    except GraphtaskError as error:
+        return Content(entry, None, error)
+
+
+def _from_archive(path: str, entries: list[Entry]) -> Iterator[Content]:
+    """The entries of one archive, which is read once from its beginning to its end."""
+    waiting = deque(entries)
+    try:
+        for member in members(path):
+            while waiting and waiting[0].place <= member.place:
+                entry = waiting.popleft()
+                if entry.problem or (entry.place, entry.member) != (member.place, member.name):
+                    yield Content(entry, None, FormatError(entry.problem or "is not in the archive any more"))
+                    continue
+                try:
+                    content = member.read()
+                except FormatError as error:
+                    yield Content(entry, None, error)
+                    continue
+                yield Content(entry, content, None)
+            if not waiting:
+                return
+    except FormatError as error:
+        for entry in waiting:
+            yield Content(entry, None, error)
+    else:
+        for entry in waiting:
+            yield Content(entry, None, FormatError("is not in the archive any more"))
