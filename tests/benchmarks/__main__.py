@@ -102,21 +102,28 @@ def measure_memory(name: str, execution: str, options: argparse.Namespace) -> in
 
 def print_pruned(options: argparse.Namespace) -> None:
     """The effect of the paper's Table 3: how much faster a step is when the network has the size it was pruned to."""
-    print("\n| pruned like the paper's | nodes | edges | full DAG | pruned | ratio | ratio in the paper |")
-    print("|---|---|---|---|---|---|---|")
+    columns = [f"{execution} {what}" for execution in EXECUTIONS for what in ("full", "pruned", "ratio")]
+    print(f"\n| pruned like the paper's | nodes | edges | {' | '.join(columns)} | ratio in the paper |")
+    print("|---" * (len(columns) + 4) + "|")
     full = workloads()["full DAG, 60 nodes, batch 128"]
     pruned = {
         name: Workload(name, pruned_like(sizes=sizes, inside=inside, edges=edges), 128, 11)
         for name, ((sizes, inside, edges), _) in PAPER.items()
     }
-    steps = {name: make(workload, "fast", options) for name, workload in {"full": full, **pruned}.items()}
-    seconds = times(steps, rounds=options.rounds, device=options.device)
-    for name, workload in pruned.items():
-        print(
-            f"| {name} | {workload.graph.vcount()} | {workload.graph.ecount()} | {1000 * seconds['full']:.0f} ms | "
-            f"{1000 * seconds[name]:.0f} ms | {seconds['full'] / seconds[name]:.1f} | {PAPER[name][1]} |",
-            flush=True,
+    seconds = {
+        execution: times(
+            {name: make(workload, execution, options) for name, workload in {"full": full, **pruned}.items()},
+            rounds=options.rounds,
+            device=options.device,
         )
+        for execution in EXECUTIONS
+    }
+    for name, workload in pruned.items():
+        cells = [name, workload.graph.vcount(), workload.graph.ecount()]
+        for taken in seconds.values():
+            cells += [f"{1000 * taken['full']:.0f} ms", f"{1000 * taken[name]:.0f} ms"]
+            cells += [f"{taken['full'] / taken[name]:.1f}"]
+        print("| " + " | ".join(map(str, [*cells, PAPER[name][1]])) + " |", flush=True)
 
 
 def make(workload: Workload, execution: str, options: argparse.Namespace) -> Callable[[], None]:
