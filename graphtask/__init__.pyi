@@ -41,6 +41,7 @@ from .errors import RunInterruptedError as RunInterruptedError
 from .graph import architecture as architecture
 from .graph import check as check
 from .graph import provenance as provenance
+from .history import EdgeHistory as EdgeHistory
 from .metrics.table import measure as measure
 from .metrics.table import measure_all as measure_all
 from .priors.dense import banded_dag as banded_dag
@@ -61,7 +62,6 @@ from .storage.graphml import write as write
 from .storage.networkx import from_networkx as from_networkx
 from .storage.networkx import to_networkx as to_networkx
 from .tracing.trace import trace as trace
-from .training.history import EdgeHistory as EdgeHistory
 from .training.parity import Parity as Parity
 from .training.parity import parity as parity
 from .training.regime import Regime as Regime

@@ -1,0 +1,236 @@
+"""Two sets of graphs as one pooled sample of features: what every test of this package starts from.
+
+Everything here looks at the pooled sample only, never at which set a graph belongs to; that is what makes the
+permutation tests that follow valid.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, TypeAlias, TypeGuard
+
+import igraph
+import numpy as np
+import numpy.typing as npt
+
+from graphtask.comparison.permutations import FloatArray
+from graphtask.errors import ArgumentError
+from graphtask.metrics.table import measure_all
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Sample: TypeAlias = "Sequence[igraph.Graph] | pd.DataFrame | npt.ArrayLike"
+
+PAPER_FEATURES = (
+    "sparsity",
+    "sparsity_stage_k",
+    "nodes",
+    "nodes_stage_k",
+    "log_paths",
+    "mean_path",
+    "max_path",
+    "ln_communicability",
+    "edge_connectivity",
+    "mean_degree",
+    "pca_elongation",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pooled:
+    """The features of two sets, one below the other."""
+
+    matrix: FloatArray
+    """Shape (n_a + n_b, features); not finite where a feature is undefined."""
+    names: tuple[str, ...]
+    """The features."""
+    n_a: int
+    """Rows of the first set, which come first."""
+    n_b: int
+    """Rows of the second set."""
+
+
+def pool(a: Sample, b: Sample, *, features: Sequence[str] | None = None) -> Pooled:
+    """The features of both sets.
+
+    Args:
+        a: Graphs, which are measured; or their features: a table with a row for each graph, or an array of shape
+            (graphs, features).
+        b: The same kind of thing as ``a``, with the same features.
+        features: Metrics, or columns of a table; by default those of the paper's Tables 1 and 2 (with three stages,
+            15), as far as a table has them. Arrays are taken as they are.
+
+    Raises:
+        ArgumentError: The sets are of different kinds or empty, or a feature is missing or not numeric.
+
+    Example:
+        >>> import graphtask as gt
+        >>> pooled = pool([gt.full_dag(6)], [gt.chain_dag(6)], features=["edges", "nodes_stage_k"])
+        >>> pooled.names, pooled.matrix.tolist()
+        (('edges', 'nodes_stage_0', 'nodes_stage_1', 'nodes_stage_2'), [[15.0, 2.0, 2.0, 2.0], [5.0, 2.0, 2.0, 2.0]])
+    """
+    if is_frame(a) and is_frame(b):
+        return _of_tables(a, b, features)
+    if are_graphs(a) and are_graphs(b):
+        both = measure_all(chain(a, b), metrics=PAPER_FEATURES if features is None else features)
+        table = both.drop(columns="undefined")
+        return _of_tables(table.iloc[: len(a)], table.iloc[len(a) :], list(table.columns))
+    if any(is_frame(sample) or are_graphs(sample) for sample in (a, b)):
+        raise ArgumentError(
+            f"the sets are of different kinds, {_kind(a)} and {_kind(b)}; give two of one kind"
+        )
+    return _of_arrays(a, b)
+
+
+def standardised(pooled: Pooled) -> tuple[FloatArray, tuple[str, ...]]:
+    """The pooled features with mean 0 and variance 1, and notes on those that needed more than that.
+
+    A feature that is the same for all graphs tells nothing and is left out. A feature that some graphs do not have
+    (NaN or infinite) becomes two: its value, standardised over the graphs that have it and 0 (their mean) for the
+    others, and whether it is defined, standardised like any other. So a difference in who has it counts, and no
+    graph and no value is dropped.
+
+    Returns:
+        An array of shape (graphs, columns), of one column of zeros if no feature tells any two graphs apart; and the
+        notes.
+
+    Example:
+        >>> values = np.array([[1.0, 5.0], [3.0, np.nan], [5.0, 5.0], [7.0, 5.0]])
+        >>> matrix, notes = standardised(Pooled(matrix=values, names=("x", "y"), n_a=2, n_b=2))
+        >>> matrix.round(2).tolist()
+        [[-1.34, 0.58], [-0.45, -1.73], [0.45, 0.58], [1.34, 0.58]]
+        >>> notes
+        ('y: undefined for 1 of 4 graphs; whether it is defined counts as a feature', 'y: the same for all graphs')
+    """
+    columns, notes = [], []
+    for name, column in zip(pooled.names, pooled.matrix.T, strict=True):
+        defined = np.isfinite(column)
+        if not defined.all():
+            n_missing = int((~defined).sum())
+            notes.append(
+                f"{name}: undefined for {n_missing} of {len(column)} graphs"
+                + ("; whether it is defined counts as a feature" if n_missing < len(column) else "; left out")
+            )
+        scaled = _scaled(column, defined)
+        if scaled is not None:
+            columns.append(scaled)
+        elif defined.any():
+            notes.append(f"{name}: the same for all graphs")
+        indicator = _scaled(defined.astype(np.float64), np.ones_like(defined))
+        if indicator is not None:
+            columns.append(indicator)
+    matrix = np.stack(columns, axis=1) if columns else np.zeros((len(pooled.matrix), 1))
+    return matrix, tuple(notes)
+
+
+def is_constant(column: FloatArray) -> bool:
+    """Whether the values differ by no more than rounding."""
+    return bool(np.ptp(column) <= 1e-12 * np.abs(column).max(initial=0.0))
+
+
+def _scaled(column: FloatArray, defined: npt.NDArray[np.bool_]) -> FloatArray | None:
+    known = column[defined]
+    if len(known) == 0 or is_constant(known):
+        return None
+    result = np.zeros_like(column)
+    result[defined] = (known - known.mean()) / known.std()
+    return result
+
+
+def is_frame(sample: object) -> "TypeGuard[pd.DataFrame]":
+    """Whether a sample is a table."""
+    import pandas as pd
+
+    return isinstance(sample, pd.DataFrame)
+
+
+def are_graphs(sample: object) -> TypeGuard[Sequence[igraph.Graph]]:
+    """Whether a sample is a list of graphs."""
+    return (
+        isinstance(sample, Sequence)
+        and len(sample) > 0
+        and all(isinstance(item, igraph.Graph) for item in sample)
+    )
+
+
+def numeric_columns(table: "pd.DataFrame", features: Sequence[str] | None) -> list[str]:
+    """The columns that are named, or else those of the paper's features that the table has.
+
+    Raises:
+        ArgumentError: A column is missing or not numeric, or there is none.
+    """
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    chosen = (
+        [name for name in table.columns if _is_paper_feature(str(name))]
+        if features is None
+        else list(features)
+    )
+    missing = [name for name in chosen if name not in table.columns]
+    if missing or not chosen:
+        what = (
+            f"there is no column {missing[0]!r}" if missing else "the table has none of the paper's features"
+        )
+        raise ArgumentError(f"{what}; name columns with features=[…]: {', '.join(map(str, table.columns))}")
+    for name in chosen:
+        if not (is_numeric_dtype(table[name]) or is_bool_dtype(table[name])):
+            raise ArgumentError(
+                f"the column {name!r} holds {table[name].dtype}, not numbers; leave it out of features="
+            )
+    return chosen
+
+
+def _is_paper_feature(column: str) -> bool:
+    return column in PAPER_FEATURES or any(
+        column.startswith(name.removesuffix("k")) and column.rpartition("_")[2].isdigit()
+        for name in PAPER_FEATURES
+        if name.endswith("_k")
+    )
+
+
+def _of_tables(a: "pd.DataFrame", b: "pd.DataFrame", features: Sequence[str] | None) -> Pooled:
+    import pandas as pd
+
+    both = pd.concat([a, b], ignore_index=True)
+    names = numeric_columns(both, features)
+    return Pooled(
+        matrix=both[names].to_numpy(dtype=np.float64, na_value=np.nan),
+        names=tuple(names),
+        n_a=len(a),
+        n_b=len(b),
+    )
+
+
+def _of_arrays(a: npt.ArrayLike, b: npt.ArrayLike) -> Pooled:
+    first, second = (_matrix(sample, name) for sample, name in ((a, "first"), (b, "second")))
+    if first.shape[1] != second.shape[1]:
+        raise ArgumentError(
+            f"the sets have {first.shape[1]} and {second.shape[1]} features; give both the same ones"
+        )
+    return Pooled(
+        matrix=np.concatenate([first, second]),
+        names=tuple(f"feature {index}" for index in range(first.shape[1])),
+        n_a=len(first),
+        n_b=len(second),
+    )
+
+
+def _matrix(sample: npt.ArrayLike, name: str) -> FloatArray:
+    try:
+        matrix = np.asarray(sample, dtype=np.float64)
+    except (TypeError, ValueError):
+        matrix = np.empty(0)
+    if matrix.ndim != 2 or 0 in matrix.shape:
+        raise ArgumentError(
+            f"the {name} set is {_kind(sample)}; give graphs, a table of features, or an array of shape (graphs, features)"
+        )
+    return matrix
+
+
+def _kind(sample: object) -> str:
+    if are_graphs(sample):
+        return "graphs"
+    if isinstance(sample, np.ndarray):
+        return f"an array of shape {sample.shape}"
+    return "empty" if isinstance(sample, Sequence) and not sample else f"a {type(sample).__name__}"
