@@ -149,7 +149,13 @@ def _of_stages(model: StageModel) -> Document:
     return {
         "kind": "stages",
         "sizes": [
-            {"values": law.values.tolist(), "times": law.times.tolist(), "least": law.least, "q": law.q}
+            {
+                "values": law.values.tolist(),
+                "times": law.times.tolist(),
+                "least": law.least,
+                "q": law.q,
+                "tilt": law.tilt,
+            }
             for law in model.sizes
         ],
         "rate": model.law.rate.tolist(),
@@ -171,9 +177,10 @@ def _stage_model(stored: Document) -> StageModel:
 def _size_law(stored: Document) -> SizeLaw:
     values = _whole(stored["values"])
     times = _whole(stored["times"], len(values))
-    least, q = int(stored["least"]), float(stored["q"])
+    least, q, tilt = int(stored["least"]), float(stored["q"]), float(stored["tilt"])
     _require(len(values) >= 1 and 0 <= least <= values.min() and times.min() >= 1 and 0 < q <= 0.9)
-    return SizeLaw(values, times, least, q)
+    _require(abs(tilt) <= 100 and np.exp(tilt) * q < 0.99)
+    return SizeLaw(values, times, least, q, tilt)
 
 
 def _whole(values: Any, length: int | None = None) -> npt.NDArray[np.int64]:

@@ -15,6 +15,7 @@ log-odds of all edges beforehand, such that the mean number of edges *after* the
 """
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import igraph
@@ -27,9 +28,10 @@ from graphtask.graph import NAME, STAGE, BoolArray, IntArray, live_nodes
 
 _TRIES = 1_000  # before a distribution counts as one that has no valid graphs
 _LARGEST_SHIFT = 8.0  # of the log-odds: a factor of 3,000
-_BISECTIONS = 14
+_USUAL_SHIFT = 1.0  # where it is looked for first
+_PRECISION = 1e-3
 _TRIALS = 256  # graphs from which the mean number of edges is estimated, fewer if they are large
-_WORK = 3_000_000  # pairs of nodes that a calibration may draw
+_WORK = 700_000  # pairs of nodes in all of them
 
 
 class Drawn(NamedTuple):
@@ -95,9 +97,9 @@ def draw_edges(skeleton: Skeleton, *, shift: float, rng: np.random.Generator) ->
     if n_nodes < 2:
         return None
     exists = rng.random(probability.shape) < shifted(probability, shift)
-    kept = np.ones(n_nodes, dtype=np.bool_)
+    kept: BoolArray = np.ones(n_nodes, dtype=np.bool_)
     if skeleton.may_shrink:
-        kept = exists.any(axis=0) | exists.any(axis=1)
+        kept = np.asarray(exists.any(axis=0) | exists.any(axis=1))
         kept[[0, -1]] = True
     n_added, whole = _connect(exists, _odds(probability) * kept * kept[:, None], kept, rng)
     edges = np.argwhere(exists)
@@ -113,16 +115,18 @@ def draw_edges(skeleton: Skeleton, *, shift: float, rng: np.random.Generator) ->
 def calibrated_shift(draw: Draw, *, mean_edges: float) -> float:
     """The shift of the log-odds at which sampled graphs have ``mean_edges`` edges on average.
 
-    Found by bisection on the same random numbers for every shift, from a seed of its own: for a distribution it is
+    Found by Brent's method on the same random numbers for every shift, from a seed of its own: for a distribution it is
     always the same. If no shift will do (repair alone takes more edges), it is the one that comes nearest.
 
     Args:
         draw: Gives the nodes of a graph and the probabilities of its edges.
         mean_edges: What the mean number of edges shall be.
     """
+    from scipy.optimize import brentq
+
     rng = np.random.Generator(np.random.PCG64(0))
     first = draw(rng)
-    n_trials = int(np.clip(_WORK / len(first.names) ** 2 / _BISECTIONS, 8, _TRIALS))
+    n_trials = int(np.clip(_WORK / len(first.names) ** 2, 8, _TRIALS))
     skeletons = [first, *(draw(rng) for _ in range(n_trials - 1))]
     seeds = rng.integers(2**63, size=n_trials).tolist()
 
@@ -135,14 +139,14 @@ def calibrated_shift(draw: Draw, *, mean_edges: float) -> float:
                 counts.append(len(drawn.edges))
         return float(np.mean(counts)) if counts else 0.0
 
-    low, high = -_LARGEST_SHIFT, _LARGEST_SHIFT
-    for _ in range(_BISECTIONS):
-        middle = (low + high) / 2
-        if mean_at(middle) < mean_edges:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
+    @cache
+    def excess(shift: float) -> float:
+        return mean_at(shift) - mean_edges
+
+    for reach in (_USUAL_SHIFT, _LARGEST_SHIFT):
+        if excess(-reach) <= 0 <= excess(reach):
+            return float(brentq(excess, -reach, reach, xtol=_PRECISION))
+    return -_LARGEST_SHIFT if excess(-_LARGEST_SHIFT) > 0 else _LARGEST_SHIFT
 
 
 def shifted(probability: FloatArray, shift: float) -> FloatArray:
