@@ -28,6 +28,13 @@ from .drawing.distributions import draw_observed_sampled as draw_observed_sample
 from .drawing.graphs import draw as draw
 from .drawing.graphs import draw_grid as draw_grid
 from .drawing.style import save_figure as save_figure
+from .dynamics.fates import EdgeDynamics as EdgeDynamics
+from .dynamics.fates import edge_dynamics as edge_dynamics
+from .dynamics.ranking import TopK as TopK
+from .dynamics.ranking import edge_overlap as edge_overlap
+from .dynamics.ranking import top_k_graph as top_k_graph
+from .dynamics.table import dynamics_summary as dynamics_summary
+from .dynamics.table import dynamics_table as dynamics_table
 from .edge_sets import dsc as dsc
 from .errors import ArgumentError as ArgumentError
 from .errors import DataError as DataError
