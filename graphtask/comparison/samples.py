@@ -7,7 +7,7 @@ permutation tests that follow valid.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import igraph
 import numpy as np
@@ -160,8 +160,6 @@ def numeric_columns(table: "pd.DataFrame", features: Sequence[str] | None) -> li
     Raises:
         ArgumentError: A column is missing or not numeric, or there is none.
     """
-    from pandas.api.types import is_bool_dtype, is_numeric_dtype
-
     chosen = (
         [name for name in table.columns if _is_paper_feature(str(name))]
         if features is None
@@ -174,11 +172,26 @@ def numeric_columns(table: "pd.DataFrame", features: Sequence[str] | None) -> li
         )
         raise ArgumentError(f"{what}; name columns with features=[…]: {', '.join(map(str, table.columns))}")
     for name in chosen:
-        if not (is_numeric_dtype(table[name]) or is_bool_dtype(table[name])):
+        if not _is_numeric(table[name]):
             raise ArgumentError(
                 f"the column {name!r} holds {table[name].dtype}, not numbers; leave it out of features="
             )
     return chosen
+
+
+def _is_numeric(column: "pd.Series[Any]") -> bool:
+    from pandas.api.types import infer_dtype, is_bool_dtype, is_numeric_dtype
+
+    if is_numeric_dtype(column) or is_bool_dtype(column):
+        return True
+    # Flags or numbers beside gaps are a column of objects.
+    return infer_dtype(column, skipna=True) in {
+        "boolean",
+        "integer",
+        "floating",
+        "mixed-integer-float",
+        "empty",
+    }
 
 
 def _is_paper_feature(column: str) -> bool:

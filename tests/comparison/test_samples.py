@@ -1,0 +1,120 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+import graphtask as gt
+from graphtask.comparison.samples import Pooled, pool, standardised
+
+PAPER = [
+    *["sparsity", "sparsity_stage_0", "sparsity_stage_1", "sparsity_stage_2"],
+    *["nodes", "nodes_stage_0", "nodes_stage_1", "nodes_stage_2"],
+    *["log_paths", "mean_path", "max_path", "ln_communicability"],
+    *["edge_connectivity", "mean_degree", "pca_elongation"],
+]
+
+
+def test_graphs_are_measured_by_the_fifteen_features_of_the_paper():
+    pooled = pool([gt.full_dag(9)] * 2, [gt.chain_dag(12)] * 3)
+
+    assert list(pooled.names) == PAPER
+    assert (pooled.n_a, pooled.n_b, pooled.matrix.shape) == (2, 3, (5, 15))
+    assert pooled.matrix[:, PAPER.index("nodes")].tolist() == [9, 9, 12, 12, 12]
+
+
+def test_a_measured_table_gives_the_same_as_its_graphs():
+    a, b = [gt.full_dag(n) for n in (5, 6)], [gt.chain_dag(n) for n in (7, 8, 9)]
+
+    of_graphs, of_tables = pool(a, b), pool(gt.measure_all(a), gt.measure_all(b))
+
+    assert of_graphs.names == of_tables.names
+    np.testing.assert_array_equal(of_graphs.matrix, of_tables.matrix)
+
+
+def test_a_stage_that_one_set_does_not_have_is_undefined_there():
+    pooled = pool([gt.full_dag(6, stages=2)], [gt.full_dag(6, stages=3)], features=["nodes_stage_k"])
+
+    assert pooled.names == ("nodes_stage_0", "nodes_stage_1", "nodes_stage_2")
+    np.testing.assert_array_equal(pooled.matrix, [[3, 3, np.nan], [2, 2, 2]])
+
+
+def test_columns_and_arrays_are_taken_as_they_are():
+    a, b = pd.DataFrame({"x": [1, 2], "flag": [True, False]}), pd.DataFrame({"x": [3.5], "flag": [True]})
+
+    assert pool(a, b, features=["flag", "x"]).matrix.tolist() == [[1, 1], [0, 2], [1, 3.5]]
+    assert pool([[1, 2], [3, 4]], np.array([[5, 6]])).matrix.tolist() == [[1, 2], [3, 4], [5, 6]]
+
+
+def test_flags_that_some_rows_lack_are_numbers():
+    a, b = pd.DataFrame({"q1d": [True, False]}), pd.DataFrame({"q1d": [np.nan, None]}, dtype=object)
+
+    np.testing.assert_array_equal(pool(a, b, features=["q1d"]).matrix, [[1], [0], [np.nan], [np.nan]])
+
+
+FRAME = pd.DataFrame({"nodes": [1, 2], "data": ["x", "y"]})
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "features", "message"),
+    [
+        ([], [gt.full_dag(4)], None, "the sets are of different kinds, empty and graphs"),
+        ([gt.full_dag(4)], FRAME, None, "the sets are of different kinds, graphs and a DataFrame"),
+        (FRAME, FRAME, ["edges"], "there is no column 'edges'; name columns with features"),
+        (FRAME, FRAME, ["data"], "the column 'data' holds str, not numbers"),
+        (FRAME[["data"]].astype(object), FRAME, ["data"], "the column 'data' holds object, not numbers"),
+        (FRAME[["data"]], FRAME[["data"]], None, "the table has none of the paper's features"),
+        (np.zeros((2, 3)), np.zeros((2, 4)), None, "the sets have 3 and 4 features"),
+        (np.zeros(3), np.zeros(3), None, r"the first set is an array of shape \(3,\)"),
+        ([["a"]], [["b"]], None, "the first set is a list; give graphs, a table"),
+        ([gt.full_dag(4)], [gt.full_dag(4)], ["beauty"], "there is no metric 'beauty'"),
+    ],
+)
+def test_sets_that_cannot_be_compared_are_an_error(a, b, features, message):
+    with pytest.raises(gt.ArgumentError, match=message):
+        pool(a, b, features=features)
+
+
+def pooled_of(matrix):
+    matrix = np.asarray(matrix, dtype=np.float64)
+    names = tuple("abcdefgh"[: matrix.shape[1]])
+    return Pooled(matrix=matrix, names=names, n_a=2, n_b=len(matrix) - 2)
+
+
+def test_what_all_graphs_have_is_standardised():
+    matrix = np.random.default_rng(0).normal(3, 5, size=(9, 4))
+
+    found, notes = standardised(pooled_of(matrix))
+
+    np.testing.assert_allclose(found, (matrix - matrix.mean(axis=0)) / matrix.std(axis=0))
+    assert notes == ()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_some_graphs_lack_becomes_a_value_and_whether_it_is_there(bad):
+    found, notes = standardised(pooled_of([[1], [bad], [3], [bad]]))
+
+    np.testing.assert_allclose(found, [[-1, 1], [0, -1], [1, 1], [0, -1]])
+    assert notes == ("a: undefined for 2 of 4 graphs; whether it is defined counts as a feature",)
+
+
+def test_what_no_graph_has_and_what_is_the_same_for_all_is_left_out_with_a_note():
+    found, notes = standardised(pooled_of([[np.nan, 7, 0.1], [np.nan, 7, 0.3], [np.nan, 7, 0.2]]))
+
+    assert found.shape == (3, 1)
+    assert notes == ("a: undefined for 3 of 3 graphs; left out", "b: the same for all graphs")
+
+
+def test_values_that_differ_by_rounding_only_are_the_same():
+    found, notes = standardised(pooled_of([[0.1 + 0.2, 1], [0.3, 2], [0.3, 3]]))
+
+    assert found.shape == (3, 1)
+    assert notes == ("a: the same for all graphs",)
+
+
+def test_standardisation_does_not_look_at_the_labels():
+    matrix = np.random.default_rng(0).normal(size=(8, 3))
+    matrix[2, 1] = np.nan
+    order = np.random.default_rng(1).permutation(8)
+
+    np.testing.assert_allclose(
+        standardised(pooled_of(matrix))[0][order], standardised(pooled_of(matrix[order]))[0], atol=1e-14
+    )
