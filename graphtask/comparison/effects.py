@@ -12,6 +12,7 @@ from scipy.stats import chi2, norm
 
 from graphtask.comparison.permutations import FloatArray
 
+_STEP = 1e-9  # beside an observed share of 0 or 1
 _NODES = 400  # of the integral behind the intervals
 
 
@@ -101,8 +102,10 @@ def cliffs_delta(a: FloatArray, b: FloatArray, *, paired: bool = False, confiden
         others = 0.5 * (len(a) + len(b)) - 1
         return product * (1 + others * ((1 - theta) / (2 - theta) + theta / (1 + theta))) / (len(a) * len(b))
 
-    low = _root(lambda theta: area - theta - z * math.sqrt(variance(theta)), 0.0, area)
-    high = _root(lambda theta: theta - area - z * math.sqrt(variance(theta)), area, 1.0)
+    # Where area is 0 or 1 it is a root of its own equation, and not the one that is meant.
+    below, above = max(area - _STEP, 0.0), min(area + _STEP, 1.0)
+    low = _root(lambda theta: area - theta - z * math.sqrt(variance(theta)), 0.0, below)
+    high = _root(lambda theta: theta - area - z * math.sqrt(variance(theta)), above, 1.0)
     return Effect(2 * area - 1, 2 * low - 1, 2 * high - 1)
 
 
