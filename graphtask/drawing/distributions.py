@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = 5  # panels in a row
 _PANEL = 1.5  # inches, the height of a row of panels
+_LONGEST_TITLE = 19  # characters that fit above a panel
 _SPREAD = 0.26  # how far dots may lie from the middle of their column
 _MOST_DOTS = 200  # for each set of graphs; the rest is in the box
 
@@ -109,7 +110,7 @@ def draw_observed_sampled(
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, name in zip(panels, chosen, strict=False):
         _draw_two(axes, _finite(observed[name]), _finite(sampled[name]))
-        axes.set_title(name, fontsize=TEXT - 0.5, color=INK)
+        axes.set_title(_in_lines(name), fontsize=TEXT - 0.5, color=INK)
     for axes in panels[len(chosen) :]:
         figure.delaxes(axes)
     _legend(figure, len(observed), len(sampled))
@@ -204,6 +205,14 @@ def _draw_two(axes: "Axes", observed: FloatArray, sampled: FloatArray) -> None:
     axes.tick_params(labelsize=TEXT - 1.5)
     axes.locator_params(axis="y", nbins=4)
     axes.grid(visible=True, axis="y", linewidth=0.4, alpha=0.4)
+
+
+def _in_lines(name: str) -> str:
+    """A long name of a metric in two lines, cut after an underscore."""
+    if len(name) <= _LONGEST_TITLE or "_" not in name[:_LONGEST_TITLE]:
+        return name
+    cut = name.rindex("_", 0, _LONGEST_TITLE) + 1
+    return f"{name[:cut]}\n{name[cut:]}"
 
 
 def _legend(figure: "Figure", n_observed: int, n_sampled: int) -> None:

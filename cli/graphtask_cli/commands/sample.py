@@ -1,0 +1,290 @@
+"""``graphtask sample``: new graphs from the distribution of a set of graphs."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from graphtask_cli.options import examples, format_option, stages_option, threshold_option
+from graphtask_cli.output import check_table_path, note, progress, show, write_table
+from graphtask_cli.sources import listed
+
+if TYPE_CHECKING:
+    import igraph
+    import pandas as pd
+
+    from graphtask.comparison.distribution import GraphDistribution
+
+_SHOWN_NOTES = 10
+_CORRESPOND: dict[str, Literal["auto"] | bool] = {"auto": "auto", "yes": True, "no": False}
+
+
+@click.command(
+    epilog=examples(
+        "graphtask sample runs --threshold 0.006 --by data --label cmnist -n 20 -o samples",
+        "graphtask sample runs/cmnist --threshold 0.006 -n 200 --table compared.csv --plot compared.svg --save cmnist.json",
+        "graphtask sample --model cmnist.json -n 5 --seed 1 -o samples --mean-graph mean.svg",
+    )
+)
+@click.argument("paths", metavar="GRAPH|RUN|FOLDER|ARCHIVE|-...", nargs=-1)
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Sample from a distribution that --save wrote; graphs, if named too, are only compared with.",
+)
+@threshold_option(default=None, text="Prune the graphs with this threshold first.")
+@click.option(
+    "--by",
+    default="data",
+    show_default=True,
+    metavar="KEY",
+    help="What groups of graphs are: folder, argument, or a key of the provenance, such as data or prior.",
+)
+@click.option("--label", help="Take the graphs of this group only.  [default: all graphs]")
+@click.option(
+    "-n", "--number", type=click.IntRange(min=0), default=20, show_default=True, help="Graphs to sample."
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed, the same graphs."
+)
+@click.option(
+    "--correspond",
+    type=click.Choice(list(_CORRESPOND)),
+    default="auto",
+    show_default=True,
+    help="Whether nodes of the same name are the same node; auto asks the provenance.",
+)
+@click.option(
+    "--nodes",
+    type=click.Choice(["present", "all"]),
+    default="present",
+    show_default=True,
+    help="Where nodes correspond: draw which are present, then edges between them; or all edges at once.",
+)
+@click.option(
+    "--shrinkage",
+    type=click.FloatRange(min=0),
+    metavar="GRAPHS",
+    help="How many graphs pooled rates are worth against a node's or an edge's own.  [default: the likeliest]",
+)
+@stages_option(foreign=True)
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Write the graphs here, as sample-0.graphml …; made if need be, files of the same name are replaced.",
+)
+@click.option(
+    "--table",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the metrics of observed and sampled graphs, side by side (.csv, .json, .parquet).",
+)
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Draw the metrics of observed and sampled graphs (.svg, .pdf, .png).",
+)
+@click.option(
+    "--mean-graph",
+    "mean",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the mean graph (.graphml), or draw it beside the probabilities of edges (.svg, .pdf, .png).",
+)
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Store the distribution in this .json file.",
+)
+@format_option
+def sample(
+    paths: tuple[str, ...],
+    *,
+    model: Path | None,
+    threshold: float | None,
+    by: str,
+    label: str | None,
+    number: int,
+    seed: int,
+    correspond: str,
+    nodes: Literal["present", "all"],
+    shrinkage: float | None,
+    stages: int | Sequence[int] | None,
+    out: Path | None,
+    table: Path | None,
+    plot: Path | None,
+    mean: Path | None,
+    save: Path | None,
+    form: str,
+) -> None:
+    """Fit a distribution to graphs, and sample new ones from it.
+
+    The sampled graphs are valid: nodes that chance left without a predecessor or successor get one, and edges are
+    made a little less likely beforehand, so that there are as many as in the observed graphs. How often that was
+    necessary is printed, and noted in the provenance of every graph. ln P is the probability of a graph before repair.
+
+    Trained graphs still have all their edges; prune them with --threshold.
+    """
+    import graphtask as gt
+
+    if not paths and model is None:
+        raise click.UsageError("name at least one graph file, run or folder; or a distribution with --model")
+    if not paths and (table is not None or plot is not None):
+        raise click.UsageError("--table and --plot compare with observed graphs; name them, too")
+    if (table is not None or plot is not None) and number == 0:
+        raise click.UsageError("--table and --plot compare sampled graphs; -n 0 samples none")
+    _check_targets(table=table, plot=plot, mean=mean, save=save)
+    distribution = None if model is None else gt.GraphDistribution.load(model)
+    observed = _observed(paths, by=by, label=label, threshold=threshold, stages=stages) if paths else []
+    if distribution is None:
+        distribution = gt.GraphDistribution.fit(
+            observed,
+            correspond=_CORRESPOND[correspond],
+            nodes=nodes,
+            shrinkage="auto" if shrinkage is None else shrinkage,
+        )
+    with progress(visible=number > 50) as bar:
+        drawn = distribution.samples(number, seed=seed)
+        sampled = list(bar.track(drawn, total=number, description="sampling"))
+    if save is not None:
+        distribution.save(save)
+        note(f"wrote {save}")
+    if out is not None:
+        _write_all(sampled, out)
+    if mean is not None:
+        _write_mean(distribution, mean, label)
+    if table is not None or plot is not None:
+        _compare(observed, sampled, table=table, plot=plot, title=label)
+    show([_record(distribution, observed, sampled)], form=form)
+
+
+def _check_targets(*, table: Path | None, plot: Path | None, mean: Path | None, save: Path | None) -> None:
+    """Raise now rather than after the work is done."""
+    from graphtask.drawing.style import SUFFIXES
+    from graphtask.errors import ArgumentError
+
+    if table is not None:
+        check_table_path(table)
+    for path, suffixes in ((plot, SUFFIXES), (mean, (".graphml", *SUFFIXES)), (save, (".json",))):
+        if path is not None and path.suffix not in suffixes:
+            *others, last = suffixes
+            choice = f"{', '.join(others)} or {last}" if others else last
+            raise ArgumentError(f"{path}: cannot write a {path.suffix!r} file here; use {choice}")
+
+
+def _observed(
+    paths: tuple[str, ...],
+    *,
+    by: str,
+    label: str | None,
+    threshold: float | None,
+    stages: int | Sequence[int] | None,
+) -> "list[igraph.Graph]":
+    import graphtask as gt
+
+    found = gt.read_all(list(listed(paths)), by=by, threshold=threshold, stages=stages)
+    for failure in found.failures[:_SHOWN_NOTES]:
+        note(f"left out: {failure}")
+    if len(found.failures) > _SHOWN_NOTES:
+        note(f"… and {len(found.failures) - _SHOWN_NOTES} more graphs are left out")
+    groups = found.groups()
+    known = ", ".join(f"{name or '(none)'} ({len(graphs)})" for name, graphs in groups.items())
+    if label is None:
+        if len(groups) > 1:
+            note(f"these graphs are of {len(groups)} groups: {known}; --label takes one of them")
+        return list(found.graphs)
+    if label not in groups:
+        raise gt.ArgumentError(f"no graph has the label {label!r} by {by}; the labels are {known}")
+    return groups[label]
+
+
+def _write_all(sampled: "list[igraph.Graph]", out: Path) -> None:
+    import graphtask as gt
+
+    out.mkdir(parents=True, exist_ok=True)
+    digits = len(str(max(len(sampled) - 1, 0)))
+    with progress(visible=len(sampled) > 50) as bar:
+        for index, graph in enumerate(bar.track(sampled, description="writing")):
+            gt.write(graph, out / f"sample-{index:0{digits}}.graphml")
+    note(f"wrote {len(sampled)} graphs to {out}")
+
+
+def _write_mean(distribution: "GraphDistribution", path: Path, title: str | None) -> None:
+    import graphtask as gt
+
+    mean = distribution.mean_graph()
+    if path.suffix == ".graphml":
+        gt.write(mean, path)
+    else:
+        gt.save_figure(gt.draw_distribution(distribution.edge_probabilities(), mean, title=title), path)
+    note(f"wrote {path}")
+
+
+def _compare(
+    observed: "list[igraph.Graph]",
+    sampled: "list[igraph.Graph]",
+    *,
+    table: Path | None,
+    plot: Path | None,
+    title: str | None,
+) -> None:
+    import graphtask as gt
+
+    ours, theirs = _measured(observed, "measuring observed graphs"), _measured(sampled, "measuring samples")
+    if table is not None:
+        rows: list[dict[str, Any]] = [
+            {str(name): value for name, value in row.items()}
+            for row in gt.compare_metrics(ours, theirs).to_dict("records")
+        ]
+        write_table(rows, table)
+        note(f"wrote {table}")
+    if plot is not None:
+        note(f"wrote {gt.save_figure(gt.draw_observed_sampled(ours, theirs, title=title), plot)}")
+
+
+def _measured(graphs: "list[igraph.Graph]", description: str) -> "pd.DataFrame":
+    import graphtask as gt
+
+    with progress(visible=len(graphs) > 50) as bar:
+        return gt.measure_all(bar.track(graphs, description=description))
+
+
+def _record(
+    distribution: "GraphDistribution", observed: "list[igraph.Graph]", sampled: "list[igraph.Graph]"
+) -> dict[str, Any]:
+    import graphtask as gt
+
+    record: dict[str, Any] = {
+        "graphs": distribution.n_graphs,
+        "nodes_correspond": distribution.corresponds,
+        "entropy": distribution.entropy(),
+    }
+    if observed:
+        values = [distribution.log_prob(graph) for graph in observed]
+        record |= {
+            "mean_log_prob": sum(values) / len(values),
+            "observed_nodes": sum(graph.vcount() for graph in observed) / len(observed),
+        }
+    record |= {"observed_edges": distribution.mean_edges, "samples": len(sampled)}
+    if sampled:
+        repairs: Counter[str] = Counter()
+        for graph in sampled:
+            told = gt.provenance(graph)["sampled"]
+            repairs.update({name: told[name] for name in ("added_edges", "dropped_nodes", "redrawn")})
+            repairs["repaired"] += bool(told["added_edges"] or told["dropped_nodes"])
+        record |= {
+            "sampled_nodes": sum(graph.vcount() for graph in sampled) / len(sampled),
+            "sampled_edges": sum(graph.ecount() for graph in sampled) / len(sampled),
+            "repaired_graphs": repairs["repaired"],
+            "added_edges_per_graph": repairs["added_edges"] / len(sampled),
+            "dropped_nodes": repairs["dropped_nodes"],
+            "redrawn": repairs["redrawn"],
+        }
+    return record

@@ -1,0 +1,112 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+
+import graphtask as gt
+
+
+@pytest.fixture
+def pruned(tmp_path):
+    """A folder with graphs of two data sets, pruned from one full DAG by chance."""
+    folder = tmp_path / "pruned"
+    folder.mkdir()
+    for number in range(8):
+        graph = gt.full_dag(9)
+        graph.es["weight"] = np.random.default_rng(number).random(graph.ecount()).tolist()
+        graph = gt.prune(graph, threshold=0.5 * gt.critical_threshold(graph))
+        graph["provenance"] = {**graph["provenance"], "data": ("a", "b")[number % 2]}
+        gt.write(graph, folder / f"{number}.graphml")
+    return folder
+
+
+def test_samples_are_those_of_the_library(call, pruned, tmp_path):
+    result = call("sample", pruned, "--label", "a", "-n", 3, "--seed", 5, "-o", "samples", "--format", "json")
+    assert result.exit_code == 0, result.output
+    graphs = gt.read_all([pruned], by="data").groups()["a"]
+    fitted = gt.GraphDistribution.fit(graphs)
+    expected = fitted.sample(3, seed=5)
+    for number, graph in enumerate(expected):
+        found = gt.read(tmp_path / "samples" / f"sample-{number}.graphml")
+        assert found.get_edgelist() == graph.get_edgelist()
+        assert gt.provenance(found) == gt.provenance(graph)
+    (record,) = json.loads(result.stdout)
+    assert record["graphs"] == 4
+    assert record["nodes_correspond"] is True
+    assert record["entropy"] == fitted.entropy()
+    assert record["sampled_edges"] == pytest.approx(np.mean([graph.ecount() for graph in expected]))
+    repairs = [gt.provenance(graph)["sampled"]["added_edges"] for graph in expected]
+    assert record["added_edges_per_graph"] == pytest.approx(np.mean(repairs))
+    assert record["repaired_graphs"] == np.count_nonzero(repairs)
+
+
+def test_a_stored_distribution_gives_the_same_samples(call, pruned, tmp_path):
+    first = call("sample", pruned, "-n", 2, "-o", "one", "--save", "p.json", "--format", "json")
+    second = call("sample", "--model", "p.json", "-n", 2, "-o", "two", "--format", "json")
+    assert first.exit_code == second.exit_code == 0, first.output + second.output
+    assert "2 groups: a (4), b (4)" in first.stderr
+    for name in ("sample-0.graphml", "sample-1.graphml"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_observed_and_sampled_graphs_are_compared(call, pruned, tmp_path):
+    arguments = ("--table", "t.csv", "--plot", "t.svg", "--mean-graph", "mean.svg", "-n", 10)
+    result = call("sample", pruned, *arguments)
+    assert result.exit_code == 0, result.output
+    with (tmp_path / "t.csv").open() as file:
+        rows = {row["metric"]: row for row in csv.DictReader(file)}
+    edges = [graph.ecount() for graph in gt.read_all([pruned]).graphs]
+    assert float(rows["edges"]["observed_mean"]) == pytest.approx(np.mean(edges))
+    assert rows["edges"]["n_sampled"] == "10"
+    for picture in ("t.svg", "mean.svg"):
+        assert (tmp_path / picture).read_text().startswith("<?xml")
+
+
+def test_graphs_named_beside_a_model_are_only_compared_with(call, pruned):
+    call("sample", pruned, "--label", "a", "--save", "p.json", "-n", 0)
+    result = call("sample", pruned, "--label", "b", "--model", "p.json", "-n", 2, "--format", "json")
+    (record,) = json.loads(result.stdout)
+    fitted = gt.GraphDistribution.load("p.json")
+    others = gt.read_all([pruned], by="data").groups()["b"]
+    assert record["mean_log_prob"] == pytest.approx(np.mean([fitted.log_prob(graph) for graph in others]))
+
+
+def test_the_mean_graph_can_be_measured(call, pruned, tmp_path):
+    assert call("sample", pruned, "--mean-graph", "mean.graphml", "-n", 0).exit_code == 0
+    gt.check(gt.read(tmp_path / "mean.graphml"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--label", "c"), "no graph has the label 'c' by data; the labels are a (4), b (4)"),
+        (("--save", "p.txt"), "cannot write a '.txt' file here; use .json"),
+        (("--plot", "p.bmp"), "use .svg, .pdf or .png"),
+        (("--table", "p.txt"), "use .csv, .json or .parquet"),
+        (("--model", "none.json"), "none.json: cannot be read"),
+        (("--threshold", "0.5"), "have no `weight`"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line_and_nothing_is_written(call, pruned, tmp_path, arguments, message):
+    if arguments[0] == "--threshold":
+        for path in pruned.iterdir():
+            gt.write(gt.full_dag(4), path)
+    result = call("sample", pruned, "-o", "samples", *arguments)
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["pruned"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        (".", "--shrinkage", "-1"),
+        ("--model", "p.json", "--table", "t.csv"),
+        (".", "-n", "0", "--plot", "p.svg"),
+    ],
+)
+def test_a_wrong_call_is_refused(call, arguments):
+    assert call("sample", *arguments).exit_code == 2
