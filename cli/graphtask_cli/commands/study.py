@@ -1,0 +1,287 @@
+"""``graphtask study``: many runs from one file, how far they are, and what came of them."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from graphtask_cli.options import examples, format_option, out_option, threads_option, threshold_option
+from graphtask_cli.output import check_table_path, note, progress, rounded, show, write_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from graphtask.study.jobs import Job
+    from graphtask.study.spec import Study
+
+_HIDDEN = ("error", "undefined", "run", "threshold")  # said beside the table, or known to whoever reads it
+_SHOWN_NOTES = 10
+
+
+def read_gpus(_ctx: click.Context, _param: click.Parameter, value: str | None) -> list[int] | None:
+    """Numbers of GPUs, such as 0,1."""
+    if value is None:
+        return None
+    try:
+        return [int(part) for part in value.split(",")]
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not a list of numbers such as 0,1") from None
+
+
+def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The study, and where its runs and its data are."""
+    for decorator in (
+        click.option(
+            "--data-root", type=click.Path(path_type=Path), metavar="FOLDER", help="Where the data sets lie."
+        ),
+        click.option("--runs", type=click.Path(path_type=Path), metavar="FOLDER", help="Folder of all runs."),
+        click.argument("source", type=click.Path(path_type=Path), metavar="FILE|FOLDER"),
+    ):
+        command = decorator(command)
+    return command
+
+
+@click.group(
+    epilog=examples(
+        "graphtask study run studies/digits.toml --dry-run",
+        "graphtask study run studies/digits.toml",
+        "graphtask study status studies/digits.toml",
+        "graphtask study results studies/digits.toml -o digits.csv",
+    )
+)
+def study() -> None:
+    """Many runs from one file: data sets × priors × seeds.
+
+    A study is a TOML file, or the folder that its runs are in. The run of a data set, a prior and a seed is the folder
+    <runs>/<data>/<prior>/seed-<seed>, the same as `graphtask train` makes.
+    """
+
+
+@study.command(
+    epilog=examples(
+        "graphtask study run studies/digits.toml --jobs 2",
+        "graphtask study run studies/paper.toml --gpus 0,1 --jobs-per-gpu 2",
+        "graphtask study run studies/ladder.toml --data-root ~/data --dry-run",
+    )
+)
+@study_options
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="Runs at a time on the CPU.  [default: as many as there are cores for their threads]",
+)
+@threads_option
+@click.option(
+    "--gpus",
+    callback=read_gpus,
+    metavar="0,1…",
+    help="GPUs to use.  [default: all, unless the study says cpu]",
+)
+@click.option(
+    "--jobs-per-gpu",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Runs at a time on a GPU.",
+)
+@click.option(
+    "--retries",
+    type=click.IntRange(min=0),
+    default=2,
+    show_default=True,
+    help="How often a run is begun again, at most, after its process was killed.",
+)
+@click.option("--dry-run", is_flag=True, help="List the runs and the time they need, and stop.")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+def run(
+    source: Path,
+    *,
+    runs: Path | None,
+    data_root: Path | None,
+    threads: int | None,
+    jobs: int | None,
+    gpus: list[int] | None,
+    jobs_per_gpu: int,
+    retries: int,
+    dry_run: bool,
+    quiet: bool,
+) -> None:
+    """Train every run of a study that is not finished.
+
+    A run that fails costs only itself, and is listed at the end; the exit code is then 1. Stopped at any moment, by
+    Ctrl-C or otherwise, the same command goes on where everything was. The command may be started several times, on
+    machines that share the folder too: no run is trained twice.
+    """
+    import graphtask as gt
+    from graphtask.study.run import local_engine
+
+    plan = gt.load_study(source, out=runs, data_root=data_root, threads=threads)
+    engine = local_engine(plan, jobs=jobs, gpus=gpus, jobs_per_gpu=jobs_per_gpu)
+    if dry_run:
+        _show_status(plan, form="table", slots=engine.slots())
+        return
+    report = gt.run_study(plan, engine=engine, retries=retries, progress=not quiet)
+    for name, reason in report.failed.items():
+        note(f"error: {name}: {reason}")
+    click.echo(f"{plan.out}: {report.n_finished} of {len(plan.jobs)} runs finished")
+    if report.n_finished:
+        click.echo(f"next: graphtask study results {plan.out}")
+    if report.failed:
+        raise click.exceptions.Exit(1)
+
+
+@study.command(epilog=examples("graphtask study status studies/digits.toml"))
+@study_options
+@format_option
+def status(source: Path, *, runs: Path | None, data_root: Path | None, form: str) -> None:
+    """How far every run is, without disturbing any.
+
+    A run that was stopped half-way is waiting, with the epochs that it has behind it. Times left are those of one run
+    alone: by its own epochs so far, else by those of runs like it.
+    """
+    import graphtask as gt
+
+    _show_status(gt.load_study(source, out=runs, data_root=data_root), form=form)
+
+
+@study.command(
+    epilog=examples(
+        "graphtask study results studies/digits.toml",
+        "graphtask study results runs/digits --summary",
+        "graphtask study results studies/digits.toml --threshold 0.01 -o digits.parquet",
+    )
+)
+@study_options
+@threshold_option(default=None, text="Prune at this threshold instead of that of the study.")
+@click.option(
+    "--summary",
+    is_flag=True,
+    help="Mean and standard deviation over seeds, in the rows of the paper's tables.",
+)
+@out_option(text="Write the table to a .csv, .json or .parquet file instead of printing it.")
+@format_option
+def results(
+    source: Path,
+    *,
+    runs: Path | None,
+    out: Path | None,
+    data_root: Path | None,
+    threshold: float | None,
+    summary: bool,
+    form: str,
+) -> None:
+    """One row for each run: accuracies, time, and the metrics of the pruned graph.
+
+    What is computed is remembered in the run folders, so that the second time is fast. A run that pruning disconnects
+    has the status `disconnected`, and a failed one its error.
+    """
+    import graphtask as gt
+
+    if out is not None:
+        check_table_path(out)
+    plan = gt.load_study(source, out=runs, data_root=data_root)
+    table = gt.study_results(plan, threshold=threshold, watch=_watched)
+    if summary:
+        _publish(gt.study_summary(table), out=out, form=form, people=_mean_and_spread)
+    else:
+        _publish(table, out=out, form=form, people=_for_people)
+
+
+def _watched(jobs: "Iterable[Job]") -> "Iterator[Job]":
+    everything = list(jobs)
+    with progress(visible=len(everything) > 1) as bar:
+        yield from bar.track(everything, description="measuring")
+
+
+def _publish(
+    table: "pd.DataFrame",
+    *,
+    out: Path | None,
+    form: str,
+    people: "Callable[[pd.DataFrame], list[dict[str, Any]]]",
+) -> None:
+    records = _records(table)
+    if out is not None:
+        write_table(records, out)
+        click.echo(f"{out}: {len(records)} rows")
+    elif form == "table":
+        show(people(table), form=form)
+    else:
+        show(records, form=form)
+
+
+def _for_people(table: "pd.DataFrame") -> list[dict[str, Any]]:
+    """The table without its texts, which are said beside it."""
+    reasons = [reason for text in table["undefined"] for reason in text.split("; ") if reason]
+    errors = [f"error: {row['run']}: {row['error']}" for _, row in table.iterrows() if row["error"]]
+    counts = Counter(reasons)
+    messages = [*errors, *(f"{reason} ({count} runs)" for reason, count in counts.items())]
+    for message in messages[:_SHOWN_NOTES]:
+        note(message)
+    if len(messages) > _SHOWN_NOTES:
+        note(f"… and {len(messages) - _SHOWN_NOTES} more; --format csv has them all")
+    shown = _records(table.drop(columns=list(_HIDDEN)).dropna(axis=1, how="all"))
+    return [{name: _or_nothing(value) for name, value in record.items()} for record in shown]
+
+
+def _mean_and_spread(table: "pd.DataFrame") -> list[dict[str, Any]]:
+    names = [column.removesuffix("_mean") for column in table.columns if column.endswith("_mean")]
+    records: list[dict[str, Any]] = []
+    for _, row in table.iterrows():
+        cells = {name: _cell(row[f"{name}_mean"], row[f"{name}_std"]) for name in names}
+        records.append({"feature": row["feature"], **cells})
+    counts = {name: int(table[f"{name}_n"].max()) for name in names}
+    return [{"feature": "runs", **counts}, *records]
+
+
+def _cell(mean: float, spread: float) -> str:
+    if _or_nothing(mean) is None:
+        return ""
+    return rounded(mean) if _or_nothing(spread) is None else f"{rounded(mean)} ± {spread:.2g}"
+
+
+def _show_status(plan: "Study", *, form: str, slots: int | None = None) -> None:
+    import graphtask as gt
+    from graphtask.study.progress import duration
+    from graphtask.study.state import seconds_left, state_of
+
+    table = gt.study_status(plan)
+    records = _records(table)
+    if form != "table":
+        show(records, form=form)
+        return
+    show([_state_for_people(record) for record in records], form=form)
+    counts = Counter(table["state"])
+    words = ", ".join(
+        f"{counts[word]} {word}" for word in ("finished", "running", "waiting", "failed") if counts[word]
+    )
+    total = seconds_left([state_of(job) for job in plan.jobs], slots=slots or max(counts["running"], 1))
+    at_a_time = f" with {slots} at a time" if slots else ""
+    left = (
+        "no epoch tells how long the rest will take"
+        if total is None
+        else f"about {duration(total)} left{at_a_time}"
+    )
+    note(f"{plan.out}: {len(plan.jobs)} runs: {words}" + (f"; {left}" if total != 0 else ""))
+
+
+def _state_for_people(record: dict[str, Any]) -> dict[str, Any]:
+    from graphtask.study.progress import duration
+
+    left = record["seconds_left"]
+    shown = {
+        name: _or_nothing(value) for name, value in record.items() if name not in {"epochs", "seconds_left"}
+    }
+    shown["epoch"] = f"{record['epoch']}/{record['epochs']}"
+    return shown | {"left": duration(left) if left > 0 else "", "reason": shown.pop("reason")}
+
+
+def _records(table: "pd.DataFrame") -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in record.items()} for record in table.to_dict("records")]
+
+
+def _or_nothing(value: Any) -> Any:
+    """The value; None if it is NaN."""
+    return value if value == value else None  # noqa: PLR0124

@@ -1,0 +1,264 @@
+"""From the tables of a study file to its jobs."""
+
+import dataclasses
+import inspect
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from graphtask.data.catalog import CATALOG
+from graphtask.data.transforms import parse_transform
+from graphtask.errors import ArgumentError, GraphtaskError
+from graphtask.study.jobs import KINDS, RUN_SEED, Data, Job, Prior
+from graphtask.study.tables import (
+    COUNT,
+    DEVICE,
+    FLAG,
+    LEAST_0,
+    NUMBER,
+    SEEDS,
+    STAGES,
+    TABLE,
+    TEXT,
+    TEXTS,
+    WHOLE,
+    Kind,
+    Table,
+    one_of,
+    suggestion,
+)
+from graphtask.training.regime import Regime
+
+# What may be said for the whole study, and otherwise for one of its data sets or priors.
+_OPTIONS: Mapping[str, Kind] = {
+    "seeds": SEEDS,
+    "channels": COUNT,
+    "gate": one_of("tanh", "sigmoid", "none"),
+    "precision": one_of("fp32", "bf16"),
+    "execution": one_of("auto", "fast", "plain"),
+    "device": DEVICE,
+    "fresh": FLAG,
+    "threads": COUNT,
+    "checkpoint_seconds": LEAST_0,
+    "regime": TABLE,
+}
+_STUDY: Mapping[str, Kind] = {
+    "name": TEXT,
+    "out": TEXT,
+    "threshold": LEAST_0,
+    "data_root": TEXT,
+    "download": FLAG,
+    **_OPTIONS,
+    "priors": TABLE,
+    "data": TABLE,
+}
+_DATA: Mapping[str, Kind] = {
+    "source": TEXT,
+    "transforms": TEXTS,
+    "seed": WHOLE,
+    "root": TEXT,
+    "download": FLAG,
+    **_OPTIONS,
+}
+_PRIOR: Mapping[str, Kind] = {"kind": one_of(*KINDS), "data": TEXTS, **_OPTIONS}
+
+# What each kind of prior takes besides; the functions check the ranges.
+_ARGUMENTS: Mapping[str, Kind] = {
+    "n_nodes": WHOLE,
+    "stages": STAGES,
+    "seed": Kind(
+        lambda value: WHOLE.holds(value) or value == RUN_SEED,
+        f'a whole number for one graph in all runs, or "{RUN_SEED}" for a graph of its own in every run',
+    ),
+    "bandwidth": WHOLE,
+    "neighbours": WHOLE,
+    "attachments": WHOLE,
+    "block": WHOLE,
+    "p": NUMBER,
+    "out_degree": NUMBER,
+    "rate": NUMBER,
+    "attraction": NUMBER,
+    "join": FLAG,
+    "merge": FLAG,
+    "path": TEXT,
+    "law": TEXT,
+    "decay": TEXT,
+    "order": TEXT,
+}
+_SHORT = {"n_nodes": "nodes", "path": "file"}
+_NAME = re.compile(r"[^\W_][\w.+-]*")
+_MOST_JOBS = 100_000
+
+
+class Place(NamedTuple):
+    """Where a study stands."""
+
+    file: str
+    """How it is called in messages."""
+    folder: Path
+    """What its paths are relative to."""
+
+
+class Plan(NamedTuple):
+    """What stands in a study file, all decided."""
+
+    name: str
+    out: Path
+    threshold: float
+    jobs: tuple[Job, ...]
+
+
+def plan(values: Mapping[str, Any], place: Place, *, out: Path | None, data_root: Path | None) -> Plan:
+    """The jobs that the tables of a study describe.
+
+    Args:
+        values: The tables.
+        place: Where they stand.
+        out: Folder of all runs, instead of what the tables say.
+        data_root: Where data sets lie, instead of what the tables say.
+
+    Raises:
+        ArgumentError: A key is unknown or a value does not fit; says in which table.
+    """
+    top = Table(values, file=place.file)
+    top.check(_STUDY)
+    name = values.get("name", Path(place.file).stem)
+    if not _NAME.fullmatch(name):
+        raise top.error(f"has name = {name!r}; use letters, digits, dots and dashes")
+    if out is None:
+        out = _absolute(values.get("out", f"runs/{name}"), place.folder)
+    if data_root is None and "data_root" in values:
+        data_root = _absolute(values["data_root"], place.folder)
+    data = {table.path[1]: (table, _data(table, top, data_root, place)) for table in _tables(top, "data")}
+    priors = {table.path[1]: (table, _prior(table, place)) for table in _tables(top, "priors")}
+    threshold = float(values.get("threshold", 0.006))
+    ranked = [
+        (rank, Job(out=out, data=one, prior=prior, seed=seed, threshold=threshold, **options))
+        for of_data, one in data.values()
+        for of_prior, prior in priors.values()
+        if one.name in _chosen(of_prior, data)
+        for seeds, options in [_train_options(top, of_data, of_prior)]
+        for rank, seed in enumerate(seeds)
+    ]
+    if not 0 < len(ranked) <= _MOST_JOBS:
+        raise top.error(f"has {len(ranked):,} runs; it may have 1 to {_MOST_JOBS:,}")
+    _check_priors([job for _, job in ranked], top)
+    # A stable sort: first one seed of everything, so that a study that is half done already compares all of it.
+    jobs = tuple(job for _, job in sorted(ranked, key=lambda entry: entry[0]))
+    return Plan(name, out, threshold, jobs)
+
+
+def _tables(top: Table, key: str) -> Iterator[Table]:
+    """The named tables of ``[data]`` or ``[priors]``."""
+    group = top.table(key)
+    if not group.values:
+        raise top.error(f"has no {key}; add a table such as [{key}.{'cmnist' if key == 'data' else 'full'}]")
+    for name in group.values:
+        if not _NAME.fullmatch(name):
+            raise group.error(
+                f"has a table {name!r}; runs are in folders of that name: use letters, digits and dashes"
+            )
+        yield group.table(name)
+
+
+def _data(table: Table, top: Table, data_root: Path | None, place: Place) -> Data:
+    table.check(_DATA)
+    values, name = table.values, table.path[1]
+    root = _absolute(values["root"], place.folder) if "root" in values else data_root
+    source = values.get("source", name)
+    if source not in CATALOG:
+        source = _data_path(source, root or place.folder, table)
+    try:
+        for text in values.get("transforms", ()):
+            parse_transform(text)
+    except ArgumentError as error:
+        raise table.error(f"has transforms that do not work: {error}") from error
+    return Data(
+        name=name,
+        source=source,
+        root=str(root) if root is not None and source in CATALOG else None,
+        download=values.get("download", top.values.get("download", False)),
+        transforms=tuple(values.get("transforms", ())),
+        seed=values.get("seed", 0),
+    )
+
+
+def _data_path(source: str, folder: Path, table: Table) -> str:
+    path = _absolute(source, folder)
+    looks_like_one = Path(source).suffix or Path(source).name != source or source.startswith(("~", "$", "."))
+    if not looks_like_one and not path.exists():
+        raise table.error(
+            f"means the data set {source!r}, which is not in the catalog; {suggestion(source, CATALOG)} "
+            f"Files and folders are given by source, such as source = {'mnist.npz'!r}"
+        )
+    return str(path)
+
+
+def _prior(table: Table, place: Place) -> Prior:
+    values, name = table.values, table.path[1]
+    kind = values.get("kind", "file" if "file" in values else name)
+    if kind not in KINDS:
+        raise table.error(f"is of the kind {kind!r}, which there is not; {suggestion(str(kind), KINDS)}")
+    parameters = inspect.signature(KINDS[kind]).parameters
+    known = {_SHORT.get(key, key): _ARGUMENTS[key] for key in parameters}
+    table.check({**known, **_PRIOR})
+    for key, parameter in parameters.items():
+        short = _SHORT.get(key, key)
+        if parameter.default is parameter.empty and short not in values:
+            raise table.error(f"does not say {short}, which has to be {known[short].words}")
+    arguments = {key: values[short] for key in parameters if (short := _SHORT.get(key, key)) in values}
+    if "path" in arguments:
+        arguments["path"] = str(_absolute(arguments["path"], place.folder))
+    return Prior(name=name, kind=kind, arguments=arguments)
+
+
+def _chosen(prior: Table, data: Mapping[str, Any]) -> list[str]:
+    """The names of the data sets that a prior is for."""
+    names: list[str] = list(prior.values.get("data", data))
+    for name in names:
+        if name not in data:
+            raise prior.error(
+                f"is for the data set {name!r}, which the study does not have; {suggestion(name, data)}"
+            )
+    return names
+
+
+def _train_options(top: Table, data: Table, prior: Table) -> tuple[list[int], dict[str, Any]]:
+    """The seeds, and the arguments of a job: the word of a prior goes before that of a data set, and that of the study."""
+    said: dict[str, Any] = {}
+    regime: dict[str, Any] = {}
+    for table in (top, data, prior):
+        said |= {key: value for key, value in table.values.items() if key in _OPTIONS}
+        regime |= _regime_values(table.table("regime"))
+    seeds = said.pop("seeds", 1)
+    return list(range(seeds)) if isinstance(seeds, int) else list(seeds), said | {"regime": Regime(**regime)}
+
+
+def _regime_values(table: Table) -> dict[str, Any]:
+    names = [field.name for field in dataclasses.fields(Regime)]
+    for key in table.values:
+        if key not in names:
+            raise table.error(f"has no key {key!r}; {suggestion(key, names)}")
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in table.values.items()
+    }
+    try:
+        Regime(**values)  # the ranges are independent of each other
+    except ArgumentError as error:
+        raise table.error(f"does not work: {error}") from error
+    return values
+
+
+def _check_priors(jobs: list[Job], top: Table) -> None:
+    """Make the initial graph of every prior once, so that what is wrong is said now."""
+    for job in {job.prior.name: job for job in reversed(jobs)}.values():
+        try:
+            job.graph()
+        except GraphtaskError as error:
+            raise top.table("priors").table(job.prior.name).error(f"does not work: {error}") from error
+
+
+def _absolute(path: str, folder: Path) -> Path:
+    return Path(os.path.abspath(folder / Path(os.path.expandvars(path)).expanduser()))  # noqa: PTH100 - links stay

@@ -1,0 +1,74 @@
+"""Mean and spread over the seeds of a study, in the rows and columns of the paper's Tables 1 and 2."""
+
+import math
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Table 1, Table 2, and what the runs cost and gave; a name followed by _stage_k stands for all stages.
+_FEATURES = (
+    "sparsity",
+    "sparsity_stage_k",
+    "nodes",
+    "nodes_stage_k",
+    "parameters",
+    "log_paths",
+    "mean_path",
+    "max_path",
+    "ln_communicability",
+    "edge_connectivity",
+    "mean_degree",
+    "pca_elongation",
+    "test_accuracy",
+    "accuracy_pruned",
+    "seconds_per_epoch",
+)
+
+
+def study_summary(results: "pd.DataFrame") -> "pd.DataFrame":
+    """Mean, standard deviation and number of runs of each feature for every data set and prior.
+
+    The rows are those of the paper's Tables 1 and 2, and then accuracies (in [0, 1]) and seconds per epoch. The
+    columns are ``feature`` and, for each data set, ``<data>_mean``, ``<data>_std`` (over runs, with n − 1; NaN for a
+    single run) and ``<data>_n``; with several priors ``<data>/<prior>_mean`` and so on. Runs that are not finished, and
+    values that are undefined, count nowhere.
+
+    Args:
+        results: What `study_results` gives, or a part of it.
+
+    Example:
+        >>> import pandas as pd
+        >>> rows = {
+        ...     "data": ["a", "a"],
+        ...     "prior": ["full"] * 2,
+        ...     "status": ["finished"] * 2,
+        ...     "sparsity": [0.5, 0.75],
+        ... }
+        >>> study_summary(pd.DataFrame(rows)).round(3).values.tolist()
+        [['sparsity', 0.625, 0.177, 2]]
+    """
+    import numpy as np
+    import pandas as pd
+
+    features = _features(list(results.columns))
+    table: dict[str, list[object]] = {"feature": list(features)}
+    many = len(set(results["prior"])) > 1
+    done = results["status"].isin(["finished", "disconnected"])
+    for (data, prior), runs in results.assign(_done=done).groupby(["data", "prior"], sort=False):
+        name = f"{data}/{prior}" if many else str(data)
+        values = [runs.loc[runs["_done"], feature].to_numpy(dtype=np.float64) for feature in features]
+        finite = [column[np.isfinite(column)] for column in values]
+        table[f"{name}_mean"] = [column.mean() if len(column) else math.nan for column in finite]
+        table[f"{name}_std"] = [column.std(ddof=1) if len(column) > 1 else math.nan for column in finite]
+        table[f"{name}_n"] = [len(column) for column in finite]
+    return pd.DataFrame(table)
+
+
+def _features(columns: list[str]) -> list[str]:
+    found: list[str] = []
+    for feature in _FEATURES:
+        pattern = re.compile(re.escape(feature).replace("_k", r"_\d+"))
+        found.extend(column for column in columns if pattern.fullmatch(column))
+    return found

@@ -1,0 +1,125 @@
+"""Tables of a study file, read strictly: what is unknown or of another kind is an error that says where it stands."""
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from graphtask.errors import ArgumentError
+
+
+class Kind(NamedTuple):
+    """What a value has to be: a test, and its words."""
+
+    holds: Callable[[Any], bool]
+    words: str
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_list_of(test: Callable[[Any], bool], value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(map(test, value))
+
+
+def _are_seeds(value: Any) -> bool:
+    seeds = list(value) if isinstance(value, list | tuple) else []
+    return COUNT.holds(value) or (
+        0 < len(set(seeds)) == len(seeds) and _is_list_of(_is_whole, seeds) and min(seeds) >= 0
+    )
+
+
+TEXT = Kind(lambda value: isinstance(value, str) and value != "", 'a text, such as "cmnist"')
+FLAG = Kind(lambda value: isinstance(value, bool), "true or false")
+WHOLE = Kind(_is_whole, "a whole number")
+COUNT = Kind(lambda value: _is_whole(value) and value >= 1, "a whole number of at least 1")
+NUMBER = Kind(_is_number, "a number")
+LEAST_0 = Kind(lambda value: _is_number(value) and 0 <= value < float("inf"), "a number of at least 0")
+TABLE = Kind(lambda value: isinstance(value, Mapping), "a table")
+TEXTS = Kind(lambda value: _is_list_of(TEXT.holds, value), 'a list of texts, such as ["pad:2", "colour"]')
+SEEDS = Kind(_are_seeds, "how many seeds there are (3 for 0, 1 and 2), or a list of different ones")
+STAGES = Kind(
+    lambda value: COUNT.holds(value) or (value and _is_list_of(COUNT.holds, value)),
+    "the number of stages, or a list of their sizes",
+)
+DEVICE = Kind(
+    lambda value: isinstance(value, str) and bool(re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", value)),
+    "auto, cpu, cuda, cuda:1 or mps",
+)
+
+
+def one_of(*words: str) -> Kind:
+    """One of a few texts."""
+    return Kind(lambda value: value in words, f"one of {', '.join(words)}")
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of a study file.
+
+    Args:
+        values: Its keys and values.
+        file: The file, for messages.
+        path: Where the table stands, such as ``("data", "cifar10")``; empty for the top of the file.
+
+    Example:
+        >>> table = Table({"chanels": 3}, file="study.toml", path=("data", "digits"))
+        >>> table.check({"channels": WHOLE, "seed": WHOLE})
+        Traceback (most recent call last):
+        graphtask.errors.ArgumentError: study.toml: [data.digits] has no key 'chanels'; did you mean 'channels'?
+    """
+
+    values: Mapping[str, Any]
+    file: str
+    path: tuple[str, ...] = ()
+
+    def check(self, known: Mapping[str, Kind]) -> None:
+        """Raise unless all keys are known ones, with values of their kinds.
+
+        Raises:
+            ArgumentError: One is not.
+        """
+        for key, value in self.values.items():
+            if key not in known:
+                raise self.error(f"has no key {key!r}; {suggestion(key, known)}")
+            if not known[key].holds(value):
+                raise self.error(f"has {key} = {_shown(value)}; it has to be {known[key].words}")
+
+    def table(self, key: str) -> "Table":
+        """The table of that name inside this one; empty if there is none.
+
+        Raises:
+            ArgumentError: It is no table.
+        """
+        values = self.values.get(key, {})
+        if not TABLE.holds(values):
+            raise self.error(f"has {key} = {_shown(values)}; it has to be {TABLE.words}")
+        return Table(values, file=self.file, path=(*self.path, key))
+
+    def error(self, message: str) -> ArgumentError:
+        """An error that says in which table of which file."""
+        place = f"[{'.'.join(self.path)}]" if self.path else "the study"
+        return ArgumentError(f"{self.file}: {place} {message}")
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """What somebody may have meant, or else what there is.
+
+    Example:
+        >>> suggestion("sead", ["seed", "root"])
+        "did you mean 'seed'?"
+    """
+    names = list(known)
+    near = difflib.get_close_matches(word, names, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"
