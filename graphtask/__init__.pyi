@@ -68,6 +68,12 @@ from .storage.geometric import to_geometric as to_geometric
 from .storage.graphml import write as write
 from .storage.networkx import from_networkx as from_networkx
 from .storage.networkx import to_networkx as to_networkx
+from .study.results import study_results as study_results
+from .study.results import study_status as study_status
+from .study.run import run_study as run_study
+from .study.spec import Study as Study
+from .study.spec import load_study as load_study
+from .study.summary import study_summary as study_summary
 from .tracing.trace import trace as trace
 from .training.parity import Parity as Parity
 from .training.parity import parity as parity
