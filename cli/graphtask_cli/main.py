@@ -15,7 +15,7 @@ import click
 
 from graphtask_cli.options import examples
 
-COMMANDS = ("new", "trace", "compile", "train", "prune", "metrics", "draw", "sample", "demo")
+COMMANDS = ("new", "trace", "compile", "train", "prune", "metrics", "draw", "sample", "study", "demo")
 
 INTERRUPTED = 130  # as the shell reports a program that Ctrl-C ended
 
