@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Iterable
+from typing import TypeAlias
 
 import igraph
 
 from graphtask.graph import edge_names
 
 EdgeSet = frozenset[tuple[str, str]]
-Edges = igraph.Graph | Iterable[tuple[str, str]]
+Edges: TypeAlias = "igraph.Graph | Iterable[tuple[str, str]]"
 
 
 def edge_set(edges: Edges) -> EdgeSet:

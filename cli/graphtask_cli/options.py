@@ -95,6 +95,25 @@ device_option = click.option(
 )
 
 
+data_root_option = click.option(
+    "--data-root",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Where the named data sets lie now, if not where they were at training.",
+)
+
+runs_argument = click.argument(
+    "paths", type=click.Path(path_type=Path), metavar="RUN|FOLDER...", nargs=-1, required=True
+)
+
+plot_option = click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Draw a picture (.svg, .pdf, .png); what it shows is written beside it, as FILE-data.csv.",
+)
+
+
 def threshold_option(*, default: float | None, text: str) -> Decorator:
     """``--threshold``, with what it means for this command."""
     return click.option(

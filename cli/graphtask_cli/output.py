@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
     from rich.progress import Progress
     from rich.table import Table
 
@@ -76,6 +78,34 @@ def check_table_path(path: Path) -> None:
 
     if path.suffix not in TABLE_SUFFIXES:
         raise ArgumentError(f"{path}: cannot write a {path.suffix!r} table; use .csv, .json or .parquet")
+
+
+def check_figure_path(path: Path) -> None:
+    """Raise now rather than after the work is done.
+
+    Raises:
+        ArgumentError: `graphtask.save_figure` does not know the suffix.
+    """
+    from graphtask.drawing.style import SUFFIXES
+    from graphtask.errors import ArgumentError
+
+    if path.suffix.lower() not in SUFFIXES:
+        raise ArgumentError(f"{path}: cannot draw a {path.suffix!r} file; use .svg, .pdf or .png")
+
+
+def records_of(frame: "pd.DataFrame") -> list[dict[str, Any]]:
+    """The rows of a table of the library."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def save_plot(figure: "Figure", path: Path, data: "pd.DataFrame") -> None:
+    """Write a picture, and what it shows beside it as CSV; say so."""
+    import graphtask as gt
+
+    note(f"wrote {gt.save_figure(figure, path)}")
+    table = path.with_name(f"{path.stem}-data.csv")
+    write_table(records_of(data), table)
+    note(f"wrote {table}")
 
 
 def progress(*, visible: bool = True) -> "Progress":

@@ -4,10 +4,12 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+T = TypeVar("T")
 
 STDIN = "-"  # the argument that stands for the paths on standard input
 
@@ -98,6 +100,48 @@ def expand(paths: Iterable[Path]) -> list[Source]:
         Source(label, Path(entry.path), Path(entry.run) if entry.run else None)
         for label, entry in zip(labels([entry.run or entry.file for entry in found]), found, strict=True)
     ]
+
+
+def run_folders(paths: Iterable[Path]) -> dict[str, Path]:
+    """The folders of the runs that the paths name, by their labels; other graphs in a folder are passed over.
+
+    Raises:
+        RunError: A path is a graph file, or none of them names a run.
+        FormatError: A folder holds nothing, or a pattern matches nothing.
+    """
+    from graphtask.errors import RunError
+
+    named = list(paths)
+    stray = next((path for path in named if path.is_file()), None)
+    if stray is not None:
+        raise RunError(f"{stray}: is a file; name the folder of a run, or a folder of runs")
+    folders = dict.fromkeys(source.run for source in expand(named) if source.run is not None)
+    if not folders:
+        raise RunError(f"{named[0]}: no run in this folder; make one with train")
+    return dict(zip(labels([str(folder) for folder in folders]), folders, strict=True))
+
+
+def opened(folders: Mapping[str, Path], opener: Callable[[Path], T]) -> Iterator[tuple[str, T]]:
+    """What ``opener`` makes of each folder, with its label; one that cannot be used is left out, with a note.
+
+    Raises:
+        GraphtaskError: What was wrong with the first one, if none can be used.
+    """
+    from graphtask.errors import GraphtaskError
+    from graphtask_cli.output import note
+
+    failures: list[GraphtaskError] = []
+    for label, folder in folders.items():
+        try:
+            with named(folder):
+                found = opener(folder)
+        except GraphtaskError as error:
+            failures.append(error)
+            if len(failures) == len(folders):
+                raise failures[0] from None
+            note(f"error: {error}; left out")
+        else:
+            yield label, found
 
 
 def listed(arguments: Iterable[str]) -> Iterator[str]:

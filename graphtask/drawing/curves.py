@@ -42,8 +42,27 @@ def draw_history(
         >>> [axes.get_title() for axes in figure.axes]
         ['kept (1)', 'removed (1)']
     """
-    from matplotlib.collections import LineCollection
     from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    draw_fates((left, right), history, threshold=threshold, kept=kept)
+    return figure
+
+
+def draw_fates(
+    panels: "tuple[Axes, Axes]",
+    history: "npt.ArrayLike | HasMagnitudes",
+    *,
+    threshold: float,
+    kept: npt.ArrayLike | None = None,
+) -> None:
+    """What `draw_history` shows, in two panels of a picture: kept edges and removed ones.
+
+    Raises:
+        ArgumentError: A shape does not fit.
+    """
+    from matplotlib.collections import LineCollection
 
     values = np.asarray(getattr(history, "magnitudes", history), dtype=np.float64)
     if values.ndim != 2 or values.shape[0] < 1:
@@ -53,8 +72,6 @@ def draw_history(
         raise ArgumentError(f"`kept` has shape {chosen.shape}; the history has {values.shape[1]} edges")
     floor = threshold / 100 if threshold > 0 else 1e-5
     epochs = np.arange(len(values))
-    figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
-    panels = figure.subplots(1, 2, sharey=True)
     for axes, mask, title, colour in (
         (panels[0], chosen, "kept", WITHIN),
         (panels[1], ~chosen, "removed", REMOVED),
@@ -75,7 +92,6 @@ def draw_history(
         axes.set_xlabel("epoch", fontsize=TEXT)
         _plain(axes)
     panels[0].set_ylabel("edge weight |tanh w|", fontsize=TEXT)
-    return figure
 
 
 def draw_curves(metrics: "pd.DataFrame") -> "Figure":

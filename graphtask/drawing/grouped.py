@@ -1,0 +1,94 @@
+"""Several runs in one picture: a colour for every data set and prior, the mean of their curves, and a band around it."""
+
+from collections.abc import Iterator
+from itertools import cycle
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from graphtask.drawing.style import LEGEND, TEXT
+from graphtask.errors import ArgumentError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+# Okabe and Ito's colours, told apart by colour-blind readers; the yellow one is too light for lines.
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#444444")
+
+
+class Group(NamedTuple):
+    """The rows of a table that are of one data set and prior."""
+
+    label: str
+    colour: str
+    rows: "pd.DataFrame"
+
+
+def groups_of(table: "pd.DataFrame") -> list[Group]:
+    """The rows of each data set and prior, in the order in which they first come up.
+
+    Priors are part of the label only if there are several.
+    """
+    several = len(table["prior"].unique()) > 1
+    found = table.groupby(["data", "prior"], sort=False, dropna=False)
+    return [
+        Group(f"{data}, {prior}" if several else str(data), colour, rows)
+        for ((data, prior), rows), colour in zip(found, _cycled(), strict=False)
+    ]
+
+
+def _cycled() -> Iterator[str]:
+    return cycle(_COLOURS)
+
+
+def draw_mean(axes: "Axes", group: Group, *, x: str, y: str) -> None:
+    """The mean of ``y`` over the runs of a group, at every ``x`` that all of them have, and ± one deviation.
+
+    Where no run has a value there is a gap; the mean is over those that have one.
+    """
+    by_run = group.rows.pivot_table(index=x, columns="run", values=y, dropna=False, aggfunc="first")
+    shared = group.rows.groupby(x)["run"].nunique()
+    by_run = by_run.loc[shared.index[shared == group.rows["run"].nunique()]]
+    mean = by_run.mean(axis=1).to_numpy(dtype=np.float64)
+    spread = by_run.std(axis=1).fillna(0.0).to_numpy(dtype=np.float64)
+    at = by_run.index.to_numpy(dtype=np.float64)
+    axes.plot(at, mean, color=group.colour, linewidth=1.5, label=group.label)
+    axes.fill_between(at, mean - spread, mean + spread, color=group.colour, alpha=0.18, linewidth=0)
+
+
+def tidy(axes: "Axes", *, title: str = "", xlabel: str = "", ylabel: str = "") -> None:
+    """Titles and labels in the size of all pictures, no frame above and on the right, faint horizontal lines."""
+    axes.set_title(title, fontsize=TEXT + 1, loc="left")
+    axes.set_xlabel(xlabel, fontsize=TEXT)
+    axes.set_ylabel(ylabel, fontsize=TEXT)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=TEXT - 1)
+    axes.grid(visible=True, axis="y", linewidth=0.4, alpha=0.4)
+
+
+def share_legend(axes: "Axes", *, columns: int = 5) -> None:
+    """One legend for the figure, below all panels, from the lines of one of them."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure = axes.get_figure()
+    assert figure is not None
+    figure.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=min(len(labels), columns),
+        **{**LEGEND, "handlelength": 1.6},
+    )
+
+
+def require_columns(table: "pd.DataFrame", columns: set[str], *, made_by: str) -> None:
+    """Raise unless the table has the columns and at least one row.
+
+    Raises:
+        ArgumentError: It has not; says what gives the right table.
+    """
+    missing = columns - set(table.columns)
+    if missing:
+        raise ArgumentError(f"the table has no column {min(missing)!r}; give the table of {made_by}")
+    if not len(table):
+        raise ArgumentError(f"the table has no rows; give the table of {made_by} for at least one run")
