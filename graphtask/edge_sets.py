@@ -9,7 +9,7 @@ import igraph
 from graphtask.graph import edge_names
 
 EdgeSet = frozenset[tuple[str, str]]
-Edges: TypeAlias = "igraph.Graph | Iterable[tuple[str, str]]"
+Edges: TypeAlias = igraph.Graph | Iterable[tuple[str, str]]
 
 
 def edge_set(edges: Edges) -> EdgeSet:
