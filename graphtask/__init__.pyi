@@ -1,3 +1,4 @@
+from .comparison.classifier import classifier_test as classifier_test
 from .comparison.distribution import GraphDistribution as GraphDistribution
 from .comparison.embedding import Embedding as Embedding
 from .comparison.embedding import embed as embed
@@ -92,5 +93,7 @@ from .training.regime import Regime as Regime
 from .training.run import Run as Run
 from .training.run import open_run as open_run
 from .training.run import train as train
+from .training.sweep import suggested_threshold as suggested_threshold
+from .training.sweep import sweep as sweep
 
 __version__: str

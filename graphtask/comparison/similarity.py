@@ -1,0 +1,165 @@
+"""How alike graphs are: by their features, and by the edges that they share."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import igraph
+import numpy as np
+import numpy.typing as npt
+
+from graphtask.comparison.features import AnySample, features_of
+from graphtask.comparison.groups import groups_of
+from graphtask.comparison.permutations import FloatArray
+from graphtask.edge_sets import edge_set
+from graphtask.errors import ArgumentError
+from graphtask.priors.build import real_number
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LEAST = 1e-12  # below, all graphs are alike
+
+
+def rbf_similarity(
+    sample: AnySample, *, gamma: float | None = None, features: Sequence[str] | None = None
+) -> FloatArray:
+    """How alike graphs are by their features: exp(−gamma·d²), d the distance of the standardised features.
+
+    1 for graphs with the same features, and the closer to 0 the less they are alike. Features are standardised over
+    the graphs that are given, so the similarity of two graphs depends on the company that they are in.
+
+    Args:
+        sample: Graphs, a table of their features, or an array (graphs, features); see `features_of`.
+        gamma: Above 0; by default 1/(number of features), those that are the same for all graphs included.
+        features: What graphs are compared by; by default the 15 features of the paper.
+
+    Returns:
+        Shape (graphs, graphs), symmetric, in [0, 1], with ones on the diagonal.
+
+    Raises:
+        ArgumentError: gamma is out of range, or there is nothing to compare.
+
+    Example:
+        >>> import numpy as np
+        >>> rbf_similarity(np.array([[0.0], [2.0]])).round(4).tolist()
+        [[1.0, 0.0183], [0.0183, 1.0]]
+
+    Source:
+        Janik & Nowak, "Connectivity Properties of Neural Networks Under Performance-Resources Trade-off", Fig. 4;
+        gamma is scikit-learn's default.
+    """
+    from scipy.spatial.distance import pdist, squareform
+
+    found = features_of(sample, features=features)
+    chosen = 1.0 / len(found.names) if gamma is None else real_number(gamma, name="gamma", least=_LEAST)
+    distances = squareform(pdist(found.standardised(), "sqeuclidean"))
+    return np.asarray(np.exp(-chosen * distances))
+
+
+def dsc_similarity(graphs: Sequence[igraph.Graph]) -> FloatArray:
+    """How alike graphs are by their edges: the Sørensen-Dice coefficient 2·|A ∩ B|/(|A| + |B|) of every two.
+
+    Edges are the same if the names of both their ends are, so the graphs have to come from one initial graph (or from
+    equal ones) for this to mean anything.
+
+    Args:
+        graphs: At least one graph.
+
+    Returns:
+        Shape (graphs, graphs), symmetric, in [0, 1], with ones on the diagonal; NaN where both have no edges.
+
+    Raises:
+        ArgumentError: There are no graphs.
+
+    Example:
+        >>> import graphtask as gt
+        >>> dsc_similarity([gt.full_dag(3), gt.chain_dag(3)]).tolist()
+        [[1.0, 0.8], [0.8, 1.0]]
+
+    Source:
+        See `graphtask.dsc`, which compares two graphs.
+    """
+    from scipy.sparse import csr_array
+
+    if isinstance(graphs, igraph.Graph) or not len(graphs):
+        raise ArgumentError("there is nothing to compare; give a list of graphs")
+    column: dict[tuple[str, str], int] = {}
+    rows = [[column.setdefault(edge, len(column)) for edge in edge_set(graph)] for graph in graphs]
+    sizes = np.asarray([len(row) for row in rows])
+    indices = np.concatenate([np.asarray(row, dtype=np.int64) for row in rows])
+    bounds = np.concatenate([[0], np.cumsum(sizes)])
+    has = csr_array((np.ones(len(indices)), indices, bounds), shape=(len(rows), max(len(column), 1)))
+    shared = np.asarray((has @ has.T).todense())
+    total = sizes[:, None] + sizes[None, :]
+    return np.where(total > 0, 2 * shared / np.maximum(total, 1), np.nan)
+
+
+def group_similarity(similarities: npt.ArrayLike, labels: Sequence[str]) -> "pd.DataFrame":
+    """The mean similarity within groups of graphs, and between any two of them.
+
+    Args:
+        similarities: Shape (graphs, graphs), symmetric; entries that are NaN do not count.
+        labels: The group of each graph.
+
+    Returns:
+        Groups × groups, in the order in which they first come up. No graph is compared with itself: on the diagonal
+        is the mean over pairs of different graphs of the group, NaN for a group of one.
+
+    Raises:
+        ArgumentError: The shapes do not fit, or a label is empty.
+
+    Example:
+        >>> import numpy as np
+        >>> matrix = np.array([[1.0, 0.8, 0.2], [0.8, 1.0, 0.4], [0.2, 0.4, 1.0]])
+        >>> print(group_similarity(matrix, ["a", "a", "b"]).round(3).to_string())
+             a    b
+        a  0.8  0.3
+        b  0.3  NaN
+    """
+    import pandas as pd
+
+    matrix = _square(similarities)
+    groups = groups_of(labels, n_graphs=len(matrix))
+    counted = ~np.isnan(matrix) & ~np.eye(len(matrix), dtype=np.bool_)
+    member = np.eye(len(groups.names))[groups.codes]
+    total = member.T @ np.where(counted, matrix, 0.0) @ member
+    n_pairs = member.T @ counted.astype(np.float64) @ member
+    means = np.where(n_pairs > 0, total / np.maximum(n_pairs, 1), np.nan)
+    return pd.DataFrame(means, index=list(groups.names), columns=list(groups.names))
+
+
+def within_and_between(similarities: npt.ArrayLike, labels: Sequence[str]) -> tuple[float, float]:
+    """The mean similarity of two different graphs of one group, and of two graphs of different groups.
+
+    Every pair counts once, so large groups count more; NaN where there is no such pair.
+
+    Args:
+        similarities: Shape (graphs, graphs), symmetric; entries that are NaN do not count.
+        labels: The group of each graph.
+
+    Raises:
+        ArgumentError: The shapes do not fit, or a label is empty.
+
+    Example:
+        >>> import numpy as np
+        >>> within_and_between(np.array([[1.0, 0.8, 0.2], [0.8, 1.0, 0.4], [0.2, 0.4, 1.0]]), ["a", "a", "b"])
+        (0.8, 0.30000000000000004)
+    """
+    matrix = _square(similarities)
+    codes = groups_of(labels, n_graphs=len(matrix)).codes
+    first, second = np.triu_indices(len(matrix), 1)
+    pairs = matrix[first, second]
+    same = codes[first] == codes[second]
+    return _mean(pairs[same]), _mean(pairs[~same])
+
+
+def _square(similarities: npt.ArrayLike) -> FloatArray:
+    matrix = np.asarray(similarities, dtype=np.float64)
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise ArgumentError(f"the similarities have shape {matrix.shape}; expected (graphs, graphs)")
+    return matrix
+
+
+def _mean(values: FloatArray) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
