@@ -51,7 +51,7 @@ class GraphDistribution:
         >>> graphs = [gt.random_dag(20, out_degree=2, seed=seed) for seed in range(10)]
         >>> distribution = gt.GraphDistribution.fit(graphs)
         >>> distribution
-        GraphDistribution(10 graphs, nodes do not correspond, 3 stages, 20.0 nodes and 36.8 edges expected)
+        GraphDistribution(10 graphs, nodes do not correspond, 3 stages, 20.0 nodes and 36.4 edges expected)
         >>> new = distribution.sample(3, seed=0)
         >>> [gt.check(graph) for graph in new]
         [None, None, None]
@@ -164,9 +164,9 @@ class GraphDistribution:
             Where nodes correspond one row for each possible edge: ``source``, ``target``, ``source_stage``,
             ``target_stage``, ``distance`` (in the reference order), ``both_present`` and ``edges`` (graphs with both
             nodes, and with the edge), ``class_rate`` (what was shrunk towards), ``probability_if_present`` (θ), and
-            ``probability`` (of the edge, π_i·π_j·θ). Otherwise one for each two stages and class of distance:
-            ``source_stage``, ``target_stage``, ``shortest`` and ``longest`` distance, ``pairs``, ``edges``,
-            ``probability``.
+            ``probability`` (of the edge, π_i·π_j·θ). Otherwise one for each two groups of nodes and class of
+            distance: ``source_group`` and ``target_group`` (``input``, ``output``, or ``stage 0`` …), ``shortest``
+            and ``longest`` distance, ``pairs``, ``edges``, ``probability``.
         """
         return self.model.table()
 

@@ -148,6 +148,8 @@ def _pair_model(stored: Document) -> PairModel:
 def _of_stages(model: StageModel) -> Document:
     return {
         "kind": "stages",
+        "ends": model.ends.tolist(),
+        "times": model.times.tolist(),
         "sizes": [
             {
                 "values": law.values.tolist(),
@@ -167,11 +169,16 @@ def _of_stages(model: StageModel) -> Document:
 def _stage_model(stored: Document) -> StageModel:
     sizes = tuple(_size_law(law) for law in stored["sizes"])
     n_classes = len(stored["rate"][0][0])
-    shape = (len(sizes), len(sizes), n_classes)
+    shape = (len(sizes) + 2, len(sizes) + 2, n_classes)
     _require(1 <= n_classes < len(CLASS_STARTS))
     edges, pairs = (np.asarray(stored[key], dtype=np.int64) for key in ("edges", "pairs"))
     _require(edges.shape == pairs.shape == shape)
-    return StageModel(sizes, DistanceLaw(_rates(stored["rate"], shape), edges, pairs))
+    ends = np.asarray(stored["ends"], dtype=np.int64)
+    times = _whole(stored["times"], len(ends))
+    _require(ends.ndim == 2 and ends.shape[1] == 2 and len(ends) >= 1 and times.min() >= 1)
+    _require(bool((ends[:, 0] >= 0).all() and (ends[:, 0] <= ends[:, 1]).all() and ends.max() < len(sizes)))
+    _require(all(law.least == 0 for law in sizes))
+    return StageModel(ends, times, sizes, DistanceLaw(_rates(stored["rate"], shape), edges, pairs))
 
 
 def _size_law(stored: Document) -> SizeLaw:

@@ -5,8 +5,8 @@ exists with probability θ_ij; all of it independent of each other:
 
     ln P(V, E) = Σ_j ln π_j or ln(1 − π_j)  +  Σ_{i, j both present} ln θ_ij or ln(1 − θ_ij)
 
-π_j is shrunk towards the rate of its stage, θ_ij towards that of its pair of stages and class of distance. Input and
-output are always present. With ``nodes="all"`` every node always is, and edges alone decide: the plain independent
+π_j is shrunk towards the rate of its stage, θ_ij towards that of its pair of stages and class of distance, where
+input and output are stages of their own. Both are always present. With ``nodes="all"`` every node always is, and edges alone decide: the plain independent
 edge model, in which a pruned node is one without edges.
 """
 
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import igraph
 import numpy as np
 
-from graphtask.comparison.distance_law import DistanceLaw, distance_class, fit_distance_law
+from graphtask.comparison.distance_law import DistanceLaw, distance_class, fit_distance_law, roles
 from graphtask.comparison.shrinkage import FloatArray, pooled_rates, shrunk_rates
 from graphtask.comparison.skeleton import Skeleton, bernoulli_entropy
 from graphtask.comparison.universe import OutsideError, Place, Universe
@@ -208,16 +208,11 @@ def fit_pair_model(
         strength: Graphs that the rates of stages and classes are worth; None estimates it.
     """
     law = _law(universe, counts)
-    source, target = universe.stage[universe.pairs].T
-    class_rate = law.at(source, target, universe.distance)
-    n_stages = law.rate.shape[0]
+    class_rate = law.at(*_roles(universe), universe.distance)
+    # One strength for all: with a handful of graphs it can be told how much pairs differ, but hardly for each group.
+    one = np.zeros(len(class_rate), dtype=np.int64)
     edge = shrunk_rates(
-        counts.edges,
-        counts.together,
-        mean=class_rate,
-        group=source * n_stages + target,
-        n_groups=n_stages**2,
-        strength=strength,
+        counts.edges, counts.together, mean=class_rate, group=one, n_groups=1, strength=strength
     ).rate
     presence = _presence(universe, counts, nodes=nodes, strength=strength)
     return PairModel(universe, presence, edge, nodes, counts, class_rate)
@@ -231,23 +226,28 @@ def _presence(universe: Universe, counts: PairCounts, *, nodes: Nodes, strength:
     n_stages = int(universe.stage.max()) + 1
     trials = np.full(len(k), counts.n_graphs)
     mean = pooled_rates(k, trials, stage, n_groups=n_stages)[stage]
-    presence[1:-1] = shrunk_rates(
-        k, trials, mean=mean, group=stage, n_groups=n_stages, strength=strength
-    ).rate
+    one = np.zeros_like(stage)
+    presence[1:-1] = shrunk_rates(k, trials, mean=mean, group=one, n_groups=1, strength=strength).rate
     return presence
 
 
 def _law(universe: Universe, counts: PairCounts) -> DistanceLaw:
-    n_stages = int(universe.stage.max()) + 1
-    source, target = universe.stage[universe.pairs].T
+    source, target = _roles(universe)
     classes = distance_class(universe.distance)
-    shape = (n_stages, n_stages, int(classes.max()) + 1)
+    n_roles = int(universe.stage.max()) + 3
+    shape = (n_roles, n_roles, int(classes.max()) + 1)
     cell = np.ravel_multi_index((source, target, classes), shape)
     k, n = (
         np.bincount(cell, weights=values, minlength=int(np.prod(shape))).reshape(shape).astype(np.int64)
         for values in (counts.edges, counts.together)
     )
     return fit_distance_law(k, n)
+
+
+def _roles(universe: Universe) -> tuple[IntArray, IntArray]:
+    """The roles of source and target of every pair."""
+    role = roles(universe.stage, n_stages=int(universe.stage.max()) + 1)
+    return role[universe.pairs[:, 0]], role[universe.pairs[:, 1]]
 
 
 def _logs(probability: FloatArray) -> tuple[FloatArray, FloatArray]:

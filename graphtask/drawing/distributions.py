@@ -32,7 +32,8 @@ def draw_distribution(
     """The probabilities of the edges, and beside them the mean graph.
 
     Where nodes correspond the probabilities are a matrix with a row for every source and a column for every target,
-    lines between the stages; otherwise they are curves over the distance, one for each two stages.
+    lines between the stages; otherwise they are curves over the distance, one for each two stages (edges of the
+    input and of the output are in the table only).
 
     Args:
         probabilities: What ``distribution.edge_probabilities()`` gives.
@@ -47,7 +48,7 @@ def draw_distribution(
         >>> fitted = gt.GraphDistribution.fit([gt.random_dag(12, seed=seed) for seed in range(5)])
         >>> figure = draw_distribution(fitted.edge_probabilities(), fitted.mean_graph())
         >>> [axes.get_title(loc="left") for axes in figure.axes]
-        ['probability of an edge', 'mean graph: 12 nodes, 30 edges']
+        ['probability of an edge', 'mean graph: 12 nodes, 28 edges']
     """
     from matplotlib.figure import Figure
 
@@ -156,11 +157,16 @@ def _reference_order(table: "pd.DataFrame") -> dict[str, int]:
 
 
 def _draw_curves(axes: "Axes", table: "pd.DataFrame") -> None:
-    n_stages = int(table["target_stage"].max()) + 1
-    colours = stage_colours(n_stages)
-    pairs = table[["source_stage", "target_stage"]].drop_duplicates().to_numpy(dtype=np.int64).tolist()
+    inner = table[
+        table["source_group"].str.startswith("stage") & table["target_group"].str.startswith("stage")
+    ]
+    stage = {
+        end: inner[f"{end}_group"].str.removeprefix("stage ").astype(int) for end in ("source", "target")
+    }
+    pairs = sorted(set(zip(stage["source"].tolist(), stage["target"].tolist(), strict=True)))
+    colours = stage_colours(max((second for _, second in pairs), default=0) + 1)
     for first, second in pairs:
-        rows = table[(table["source_stage"] == first) & (table["target_stage"] == second)]
+        rows = inner[(stage["source"] == first) & (stage["target"] == second)]
         reach = np.sqrt(rows["shortest"] * rows["longest"])
         axes.plot(
             reach,
