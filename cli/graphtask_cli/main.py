@@ -13,9 +13,22 @@ from typing import Any
 
 import click
 
+from graphtask_cli.launch import process_rank
 from graphtask_cli.options import examples
 
-COMMANDS = ("new", "trace", "compile", "train", "prune", "metrics", "draw", "sample", "study", "demo")
+COMMANDS = (
+    "new",
+    "trace",
+    "compile",
+    "train",
+    "prune",
+    "metrics",
+    "dynamics",
+    "draw",
+    "sample",
+    "study",
+    "demo",
+)
 
 INTERRUPTED = 130  # as the shell reports a program that Ctrl-C ended
 
@@ -77,7 +90,8 @@ def _one_line_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         _leave("interrupted", status=INTERRUPTED)
     except RunInterruptedError as error:
-        _leave(str(error), status=INTERRUPTED)
+        # Processes that train one run stop together; one of them says so.
+        _leave(str(error) if process_rank() == 0 else "", status=INTERRUPTED)
     except GraphtaskError as error:
         _leave(f"error: {error}", status=1)
     except OSError as error:
@@ -89,5 +103,7 @@ def _one_line_errors() -> Iterator[None]:
 
 def _leave(message: str, *, status: int) -> None:
     line = " ".join(message.splitlines())
-    click.echo(f"graphtask: {line}", err=True)
+    if line:
+        rank = process_rank()
+        click.echo(f"graphtask: process {rank}: {line}" if rank else f"graphtask: {line}", err=True)
     raise click.exceptions.Exit(status)

@@ -62,7 +62,8 @@ def claimed(
                 )
             write(initial, folder / INITIAL)
             _write_json(folder / CONFIG, config)
-        _record_environment(folder, _environment(config, n_processes))
+        if not (folder / WEIGHTS).exists():  # a finished run is not trained here, but opened
+            _record_environment(folder, _environment(config, n_processes))
         yield
     finally:
         lock.release()

@@ -23,6 +23,8 @@ from graphtask.training.loop import Trainer
 class Keeper:
     """Saves the state of a trainer when it is time, and stops it when somebody asked for that.
 
+    Of several processes the leader writes, and all stop after the same step when one of them was asked to.
+
     Args:
         trainer: The run in progress.
         folder: Where to save; None keeps nothing.
@@ -42,8 +44,9 @@ class Keeper:
         Raises:
             RunInterruptedError: A stop was asked for; the state is saved.
         """
-        if self.stop:
+        if self.trainer.processes.anywhere(self.stop):
             self._save()
+            self.trainer.processes.anywhere(False)  # wait until the leader has written
             raise RunInterruptedError(
                 f"stopped in epoch {self.trainer.epoch + 1} of {self.trainer.regime.epochs}; everything is saved in "
                 f"{self.folder}: run the same command again to go on"
@@ -54,19 +57,22 @@ class Keeper:
     def after_epoch(self) -> None:
         """Save, and bring the tables in the folder up to date."""
         self._save()
-        if self.folder is not None:
+        if self.folder is not None and self.trainer.processes.leads:
             write_records(self.trainer, self.folder)
 
     def _save(self) -> None:
         self.trainer.check_finite()
-        if self.folder is not None:
+        if self.folder is not None and self.trainer.processes.leads:
             save_checkpoint(self.folder, self.trainer.state_dict())
         self._saved = time.monotonic()
 
 
 @contextlib.contextmanager
 def stop_requests(keeper: Keeper) -> Iterator[None]:
-    """Turn the first Ctrl-C or SIGTERM into a stop after the current step; the second one acts at once."""
+    """Turn the first Ctrl-C or SIGTERM into a stop after the current step; the second one acts at once.
+
+    Not so for several processes: torchrun sends another SIGTERM as soon as the first of them has ended.
+    """
     if keeper.folder is None or threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -79,7 +85,8 @@ def stop_requests(keeper: Keeper) -> Iterator[None]:
 
     def request(_number: int, _frame: FrameType | None) -> None:
         keeper.stop = True
-        restore()
+        if keeper.trainer.processes.size == 1:
+            restore()
 
     for number in signals:
         signal.signal(number, request)

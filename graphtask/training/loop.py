@@ -14,6 +14,7 @@ from torch.nn import functional
 from graphtask.compiler.module import GraphModule
 from graphtask.data.batches import Batches
 from graphtask.errors import DivergedError
+from graphtask.training.parallel import Processes
 from graphtask.training.progress import Reporter
 from graphtask.training.regime import Regime
 
@@ -39,6 +40,7 @@ class Trainer:
         regime: How to train.
         seed: Of the order of the images and of their augmentation.
         precision: ``fp32``, or ``bf16`` for autocast to bfloat16 (edge weights and losses stay in float32).
+        processes: Who trains the run together with this process; None is nobody.
     """
 
     def __init__(
@@ -50,8 +52,10 @@ class Trainer:
         regime: Regime,
         seed: int,
         precision: str = "fp32",
+        processes: Processes | None = None,
     ) -> None:
         self.module = module
+        self.processes = processes or Processes()
         self.train = train
         self.test = test
         self.regime = regime
@@ -150,17 +154,24 @@ class Trainer:
         self.seconds += time.perf_counter() - clock
 
     def _train_step(self, images: Float[Tensor, "batch channels height width"], labels: Tensor) -> None:
-        with autocast(self.device, self.precision):
-            logits = self.module(images)
-        cross_entropy = functional.cross_entropy(logits.float(), labels)
-        loss = cross_entropy + self.regime.resource_price * self.module.resource_loss()
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        with self.processes.part(len(labels)) as part:
+            images, labels = images[part.images], labels[part.images]
+            with autocast(self.device, self.precision):
+                logits = self.module(images)
+            cross_entropy = functional.cross_entropy(logits.float(), labels)
+            loss = cross_entropy + self.regime.resource_price * self.module.resource_loss()
+            self.optimizer.zero_grad(set_to_none=True)
+            # The shares add up to 1, so that the price of the connections counts once.
+            (loss * part.share).backward()  # type: ignore[no-untyped-call]
+        counts = torch.zeros_like(self.totals)
+        if part.counts:
+            counts[0] = cross_entropy.detach() * len(labels)
+            counts[1] = (logits.argmax(dim=1) == labels).sum()
+            counts[2] = len(labels)
+        gradients = [value.grad for value in self.module.parameters() if value.grad is not None]
+        self.processes.add_up([*gradients, counts])
         self.optimizer.step()
-        with torch.no_grad():
-            self.totals[0] += cross_entropy * len(labels)
-            self.totals[1] += (logits.argmax(dim=1) == labels).sum()
-            self.totals[2] += len(labels)
+        self.totals += counts
 
     def _running(self) -> tuple[float, float]:
         self.check_finite()
@@ -169,7 +180,7 @@ class Trainer:
 
     def _record_epoch(self) -> None:
         loss, hits, images = self.totals.tolist()
-        test = evaluate(self.module, self.test, precision=self.precision)
+        test = evaluate(self.module, self.test, precision=self.precision, processes=self.processes)
         price, live_edges = self.connections()
         self.history.append(_copy(self.module.edge_weight))
         self.rows.append(
@@ -191,24 +202,36 @@ class Trainer:
         self.totals = torch.zeros_like(self.totals)
 
 
-def evaluate(module: GraphModule, batches: Batches, *, precision: str = "fp32") -> Evaluation:
-    """Mean cross-entropy and accuracy of ``module`` on ``batches``, in evaluation mode."""
+def evaluate(
+    module: GraphModule, batches: Batches, *, precision: str = "fp32", processes: Processes | None = None
+) -> Evaluation:
+    """Mean cross-entropy and accuracy of ``module`` on ``batches``, in evaluation mode.
+
+    Several processes take turns with the batches, and get the same result.
+    """
+    processes = processes or Processes()
     loss, hits, images = 0.0, 0, 0
-    for logits, labels in predictions(module, batches, precision=precision):
+    for logits, labels in predictions(module, batches, precision=precision, processes=processes):
         loss += functional.cross_entropy(logits, labels, reduction="sum").item()
         hits += int((logits.argmax(dim=1) == labels).sum())
         images += len(labels)
+    totals = torch.tensor([loss, hits, images], dtype=torch.float64)
+    processes.add_up([totals])
+    loss, hits, images = totals.tolist()
     return Evaluation(loss=loss / images, accuracy=hits / images)
 
 
 def predictions(
-    module: GraphModule, batches: Batches, *, precision: str = "fp32"
+    module: GraphModule, batches: Batches, *, precision: str = "fp32", processes: Processes | None = None
 ) -> Iterator[tuple[Float[Tensor, "batch classes"], Tensor]]:
-    """The logits (float32) and labels of every batch, in order, from ``module`` in evaluation mode."""
+    """The logits (float32) and labels of every batch, in order, from ``module`` in evaluation mode.
+
+    Of several processes each gives those of its own batches.
+    """
     was_training = module.training
     module.eval()
     try:
-        for images, labels in batches.in_order():
+        for images, labels in (processes or Processes()).turns(batches.in_order()):
             with torch.no_grad(), autocast(images.device, precision):
                 logits = module(images)
             yield logits.float(), labels

@@ -19,6 +19,7 @@ from torch import Tensor
 from graphtask.compiler.arguments import checked_size
 from graphtask.compiler.module import Execution, Gate, GraphModule
 from graphtask.compiler.module import compile as compile_graph
+from graphtask.compiler.shared_norm import share_statistics
 from graphtask.compiler.writeback import write_back
 from graphtask.data.batches import Batches, channel_statistics
 from graphtask.data.catalog import load_data
@@ -33,6 +34,7 @@ from graphtask.training.folder import HISTORY, INITIAL, METRICS, TRAINED, WEIGHT
 from graphtask.training.history import EdgeHistory, load_history
 from graphtask.training.keeper import Keeper, edge_history, stop_requests, write_records
 from graphtask.training.loop import Trainer
+from graphtask.training.parallel import check_batch_size, join
 from graphtask.training.progress import ProgressBar, Reporter, Silence
 from graphtask.training.regime import Regime
 
@@ -144,6 +146,9 @@ def train(
     Killed at any moment, the same call goes on where the last checkpoint stands; on a CPU with the same number of
     threads it ends with the same bits as an undisturbed run. A finished run is not trained again, but opened.
 
+    In processes that ``torchrun`` started, all of them train this run together, each on its slice of every batch; the
+    result is that of one process, but for rounding. Each of them gets the same run back.
+
     Args:
         graph: A valid architecture graph; edges with ``w`` start from it.
         data: A name of the catalog (``cdigits``, ``cmnist``, ``cifar10`` …), a path to an ``.npz`` or to an image
@@ -187,8 +192,11 @@ def train(
     regime = regime or Regime()
     if precision not in PRECISIONS:
         raise ArgumentError(f"precision {precision!r} is unknown; use one of {', '.join(PRECISIONS)}")
-    target = choose_device(device)
-    images = load_data(data, root=data_root, download=download, transforms=transforms, seed=data_seed)
+    processes, target = join(device)
+    check_batch_size(regime.batch_size, processes)
+    images = processes.in_turn(
+        lambda: load_data(data, root=data_root, download=download, transforms=transforms, seed=data_seed)
+    )
     if data_name is not None:
         images = replace(images, name=data_name)
     initial = with_initial_size(untrained(graph) if fresh else graph)
@@ -225,14 +233,31 @@ def train(
             seed=seed,
         ).to(target)
         checked_size(images.size, last_stage=module.plan.output.stage)
-        trainer = _trainer(module, images, regime=regime, seed=seed, precision=precision)
+        train, test = data_batches(images, regime=regime, device=target)
+        if processes.size > 1:
+            share_statistics(module, processes.gather)
+        trainer = Trainer(
+            module,
+            train=train,
+            test=test,
+            regime=regime,
+            seed=seed,
+            precision=precision,
+            processes=processes,
+        )
         # Only now, so that a wrong argument does not leave a folder behind that refuses the right one.
-        with claimed(folder, config, initial):
-            if folder is not None and (folder / WEIGHTS).exists():
-                return _with_data(open_run(folder), images)
-            _fit(trainer, folder, progress=progress, checkpoint_seconds=checkpoint_seconds, name=images.name)
-            run = _finished(trainer, config, initial, images)
-            return run if folder is None else _store(run, trainer, folder)
+        with claimed(folder if processes.leads else None, config, initial, n_processes=processes.size):
+            run = processes.same(lambda: _opened_if_finished(folder))
+            if run is None:
+                _fit(
+                    trainer,
+                    folder,
+                    progress=progress and processes.leads,
+                    checkpoint_seconds=checkpoint_seconds,
+                    name=images.name,
+                )
+                run = processes.same(lambda: _finished(trainer, config, initial, folder))
+            return replace(run, _data=images)
 
 
 def open_run(folder: str | Path) -> Run:
@@ -292,23 +317,27 @@ def _lasting(data: str | Path | ImageData) -> str | None:
     return str(Path(data).resolve()) if Path(data).exists() else str(data)
 
 
-def _trainer(module: GraphModule, images: ImageData, *, regime: Regime, seed: int, precision: str) -> Trainer:
-    train, test = data_batches(images, regime=regime, device=module.edge_weight.device)
-    return Trainer(module, train=train, test=test, regime=regime, seed=seed, precision=precision)
+def _opened_if_finished(folder: Path | None) -> Run | None:
+    return open_run(folder) if folder is not None and (folder / WEIGHTS).exists() else None
 
 
 def _fit(
     trainer: Trainer, folder: Path | None, *, progress: bool, checkpoint_seconds: float, name: str
 ) -> None:
     if folder is not None:
-        state, warning = load_checkpoint(folder)
-        if warning:
-            warnings.warn(warning, RuntimeWarning, stacklevel=4)
+        state = trainer.processes.same(lambda: _newest_state(folder))
         if state is not None:
             trainer.load_state_dict(state)
     keeper = Keeper(trainer, folder, checkpoint_seconds)
     with _reporter(trainer, progress=progress, name=name) as reporter, stop_requests(keeper):
         trainer.fit(reporter=reporter, on_step=keeper.after_step, on_epoch=keeper.after_epoch)
+
+
+def _newest_state(folder: Path) -> dict[str, Any] | None:
+    state, warning = load_checkpoint(folder)
+    if warning:
+        warnings.warn(warning, RuntimeWarning, stacklevel=6)
+    return state
 
 
 def _reporter(trainer: Trainer, *, progress: bool, name: str) -> contextlib.AbstractContextManager[Reporter]:
@@ -325,17 +354,18 @@ def _reporter(trainer: Trainer, *, progress: bool, name: str) -> contextlib.Abst
     )
 
 
-def _finished(trainer: Trainer, config: dict[str, Any], initial: igraph.Graph, images: ImageData) -> Run:
+def _finished(trainer: Trainer, config: dict[str, Any], initial: igraph.Graph, folder: Path | None) -> Run:
+    """The run that is trained now; stored, and opened again, if it has a folder."""
     trained = with_provenance(
         write_back(trainer.module, initial),
-        data=images.name,
-        data_fingerprint=images.fingerprint,
+        data=config["data"]["name"],
+        data_fingerprint=config["data_fingerprint"],
         seed=trainer.seed,
         epochs=trainer.regime.epochs,
         resource_price=trainer.regime.resource_price,
         test_accuracy=trainer.rows[-1]["test_accuracy"],
     )
-    return Run(
+    run = Run(
         config=config,
         initial_graph=initial,
         graph=trained,
@@ -345,19 +375,17 @@ def _finished(trainer: Trainer, config: dict[str, Any], initial: igraph.Graph, i
             key: value.detach().to("cpu", copy=True).contiguous()
             for key, value in trainer.module.state_dict().items()
         },
-        _data=images,
     )
+    if folder is None:
+        return run
+    _store(run, trainer, folder)
+    return open_run(folder)
 
 
-def _store(run: Run, trainer: Trainer, folder: Path) -> Run:
+def _store(run: Run, trainer: Trainer, folder: Path) -> None:
     write_records(trainer, folder)
     write(run.graph, folder / TRAINED)
     # The weights come last: where they are, the run is finished.
     with write_atomically(folder / WEIGHTS) as file:
         file.write(safetensors.torch.save(run.weights))
     (folder / PREVIOUS).unlink(missing_ok=True)
-    return _with_data(open_run(folder), run.data())
-
-
-def _with_data(run: Run, images: ImageData) -> Run:
-    return Run(**{**vars(run), "_data": images})

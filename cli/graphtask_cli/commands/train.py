@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from graphtask_cli.launch import process_rank
 from graphtask_cli.options import (
     channels_option,
     device_option,
@@ -146,13 +147,16 @@ def train(
 
     Stopped at any moment, by Ctrl-C or otherwise, the same command goes on where it was. The defaults are the
     regime of the paper, which takes hours on a CPU; for a first try use fewer epochs and channels.
+
+    Several GPUs train one run together, with the result of one: torchrun --nproc-per-node 2 -m graphtask_cli train …
     """
     import graphtask as gt
 
     graph = gt.read(graph_path(graph_file), stages=stages, join=join)
     regime = gt.Regime(**{name: options.pop(name) for name in gt.Regime.__dataclass_fields__})
     run = gt.train(graph, out=out, regime=regime, progress=not quiet, **options)
-    click.echo(_report(run, out, regime.threshold))
+    if process_rank() == 0:
+        click.echo(_report(run, out, regime.threshold))
 
 
 def _report(run: "Run", folder: Path, threshold: float) -> str:
