@@ -168,3 +168,10 @@ def loose_dags(count, *, seed, most_nodes=9):
         graph.vs["stage"] = sorted(rng.integers(0, 4, size=n).tolist())
         graphs.append(shuffled(graph, int(rng.integers(2**31))))
     return graphs
+
+
+def spring_lengths(n: int, *, seed: int) -> np.ndarray:
+    """Distances in a connected graph of chance, of shape (n, n)."""
+    chosen = np.random.default_rng(seed).random((n, n)) < 0.2
+    pairs = [(i, j) for j in range(n) for i in range(j) if j == i + 1 or chosen[i, j]]
+    return np.array(igraph.Graph(n=n, edges=pairs).distances())

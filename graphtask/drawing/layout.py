@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphtask.graph import node_order
-from graphtask.metrics.layout import Cost, spring_cost
+from graphtask.metrics.springs import Cost, spring_cost
 
 FloatArray = npt.NDArray[np.float64]
 

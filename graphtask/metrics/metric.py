@@ -1,11 +1,11 @@
 """What is known about a metric besides how it is computed."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations_with_replacement
-from typing import Literal
+from typing import Any, Literal
 
 Value = float | int | bool | str
 
@@ -61,6 +61,8 @@ class Metric:
     """Beyond this many nodes it is computed only if asked for by name."""
     order_dependent: bool = False
     """Whether it may change when the vertices are numbered in another topological order."""
+    prepare: Callable[[Sequence[Any]], None] | None = None
+    """Works something out for many views (`GraphView`) at once, in less time than ``compute`` would one by one."""
 
     @cached_property
     def per_stage(self) -> bool:

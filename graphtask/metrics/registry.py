@@ -223,6 +223,7 @@ _BUILT_IN = (
         sets=("paper", "extended"),
         max_nodes=LARGE,
         order_dependent=True,
+        prepare=layout.lay_out_together,
     ),
     Metric(
         name="pca_elongation_spread",
@@ -234,6 +235,7 @@ _BUILT_IN = (
         cost="O(n²) a step of the optimiser",
         max_nodes=LARGE,
         order_dependent=True,
+        prepare=layout.lay_out_together,
     ),
     Metric(
         name="q1d",
@@ -249,6 +251,7 @@ _BUILT_IN = (
         kind="flag",
         max_nodes=LARGE,
         order_dependent=True,
+        prepare=layout.lay_out_together,
     ),
 )
 

@@ -1,7 +1,7 @@
 """Graphs in, rows out."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import igraph
@@ -10,12 +10,14 @@ import numpy as np
 from graphtask.errors import ArgumentError
 from graphtask.metrics.metric import Value
 from graphtask.metrics.registry import Selection, evaluate, select
-from graphtask.metrics.view import GraphView, Options
+from graphtask.metrics.view import SMALL, GraphView, Options
 
 if TYPE_CHECKING:
     import pandas as pd
 
 UNDEFINED = "undefined"
+
+_TOGETHER = 128  # small graphs that are prepared at a time
 
 Row = dict[str, Value]
 
@@ -99,12 +101,27 @@ def measure_all(
         raise ArgumentError("measure_all measures several graphs; use measure for one")
     rows: list[Row] = []
     stages: set[int] = set()
+    for views in _together(graphs, options, selection):
+        for prepare in {metric.prepare for metric in selection.metrics if metric.prepare}:
+            prepare(views)
+        for view in views:
+            rows.append(_row(view, selection))
+            stages.update(view.stages if selection.per_stage else ())
+    return _frame(rows, selection.columns(stages))
+
+
+def _together(
+    graphs: Iterable[igraph.Graph], options: Options, selection: Selection
+) -> Iterator[list[GraphView]]:
+    """Views of the graphs in their order, as many at a time as fit into little memory."""
+    views: list[GraphView] = []
     for position, graph in enumerate(graphs):
         _check_graph(graph, f"number {position} of the graphs")
-        view = GraphView(graph, options, patient=selection.by_name)
-        rows.append(_row(view, selection))
-        stages.update(view.stages if selection.per_stage else ())
-    return _frame(rows, selection.columns(stages))
+        views.append(GraphView(graph, options, patient=selection.by_name))
+        if len(views) == _TOGETHER or views[-1].n_nodes > SMALL:
+            yield views
+            views = []
+    yield views
 
 
 def _check_graph(graph: object, what: str) -> None:

@@ -92,6 +92,10 @@ class GraphView:
             raise UndefinedMetricError(known.reason, value=known.value)
         return known
 
+    def remember(self, function: Callable[["GraphView"], T], value: T) -> None:
+        """Let ``value``, which was worked out together with that of other views, be what `once` gives."""
+        self._known[function] = value
+
     @property
     def edges(self) -> IntArray:
         """Source and target of every edge, of shape (edges, 2), in no particular order."""

@@ -66,41 +66,6 @@ def test_the_chain_is_a_line(n):
     assert value == pytest.approx(1, abs=1e-3)
 
 
-def test_both_ways_to_call_the_optimiser_give_the_same_bits():
-    steps = layout._reverse_communication()
-    if steps is None:
-        pytest.skip("this scipy has another private interface; the public one is used")
-    for density in (0.05, 0.3, 0.8):
-        view = view_of(wide(30, density, 1))
-        cost = layout.spring_cost(layout._distances(view))
-        start = layout._circle(30).ravel()
-        ours, theirs = layout._minimise_directly(cost, start, steps), layout._minimise_publicly(cost, start)
-        assert ours[0] == theirs[0]
-        assert (ours[1] == theirs[1]).all()
-
-
-def test_the_cost_is_the_textbook_sum_and_its_gradient():
-    view = view_of(wide(7, 0.3, 0))
-    distances = layout._distances(view)
-    rng = np.random.default_rng(0)
-    position = rng.standard_normal(14)
-
-    def textbook(flat):
-        x = flat.reshape(7, 2)
-        pairs = [(i, j) for i in range(7) for j in range(i)]
-        springs = sum((math.dist(x[i], x[j]) / distances[i, j] - 1) ** 2 for i, j in pairs)
-        return springs + 0.5e-3 * float((x.sum(axis=0) ** 2).sum())
-
-    value, gradient = layout.spring_cost(distances)(position)
-    assert value == pytest.approx(textbook(position), rel=1e-13)
-    for index in range(14):
-        step = np.zeros(14)
-        step[index] = 1e-6
-        slope = (textbook(position + step) - textbook(position - step)) / 2e-6
-        # networkx, and so we, add a thousandth to no distance but that of a node to itself.
-        assert gradient[index] == pytest.approx(slope, rel=1e-6, abs=1e-7)
-
-
 def test_distances_are_those_of_a_breadth_first_search_for_sparse_and_dense_graphs():
     for density in (0.05, 0.3, 0.9):
         view = view_of(wide(40, density, 2))
@@ -140,13 +105,14 @@ def test_the_elongation_does_not_depend_on_vertex_numbers_where_the_order_is_the
 def test_more_starts_never_cost_more_and_the_first_is_the_circle():
     graph = wide(40, 0.1, 5)
     one, many = view_of(graph), view_of(graph, layout_starts=6)
-    costs = [cost for cost, _ in many.once(layout._layouts)]
-    assert costs[0] == one.once(layout._layouts)[0][0]
+    found = many.once(layout._layouts)
+    costs = [minimum.cost for minimum in found]
+    assert costs[0] == one.once(layout._layouts)[0].cost
     best = int(np.argmin(costs))
-    values = [layout._elongation_of(position) for _, position in many.once(layout._layouts)]
+    values = [layout._elongation_of(minimum.position) for minimum in found]
     assert layout.pca_elongation(many) == values[best]
     assert layout.pca_elongation_spread(many) == pytest.approx(np.std(values, ddof=1))
-    assert (layout.layout(many) == many.once(layout._layouts)[best][1]).all()
+    assert (layout.layout(many) == found[best].position).all()
 
 
 def test_starts_repeat_from_their_seed():
@@ -178,3 +144,31 @@ def test_a_layout_that_nobody_asked_for_gives_up_after_a_fixed_amount_of_work(mo
     graph = gt.chain_dag(30)
     assert "takes long to settle" in gt.measure(graph)["undefined"]
     assert gt.measure(graph, metrics=["pca_elongation"])["pca_elongation"] > 0.99
+
+
+def test_graphs_laid_out_together_have_the_bits_that_each_has_alone():
+    """Of mixed sizes, more than there are lanes, and with some that have no layout."""
+    graphs = [wide(n, density, n) for n in (2, 30, 31, 60) for density in (0.05, 0.3, 0.9)]
+    graphs[5:5] = [igraph.Graph(n=4, edges=[(0, 1), (2, 3)], directed=True), igraph.Graph(directed=True)]
+    metrics = ["pca_elongation", "pca_elongation_spread"]
+    together = gt.measure_all(graphs, metrics=metrics, layout_starts=3)
+    alone = [gt.measure(graph, metrics=metrics, layout_starts=3) for graph in graphs]
+    for name in metrics:
+        assert [value.hex() for value in together[name]] == [float(row[name]).hex() for row in alone]
+    assert together["undefined"].tolist() == [row["undefined"] for row in alone]
+
+
+def test_a_layout_that_gives_up_does_not_disturb_those_beside_it(monkeypatch):
+    graphs = [gt.chain_dag(30), gt.full_dag(30), gt.chain_dag(30), wide(30, 0.8, 1)]
+    expected = [gt.measure(graph)["pca_elongation"] for graph in graphs]
+    monkeypatch.setattr(layout, "_IMPATIENT_WORK", 100 * 30**2)
+    table = gt.measure_all(graphs)
+    assert [math.isnan(value) for value in table["pca_elongation"]] == [True, False, True, False]
+    assert table["pca_elongation"][1] == expected[1]
+    assert table["pca_elongation"][3] == expected[3]
+
+
+def test_graphs_too_large_for_a_layout_are_not_laid_out_in_advance(monkeypatch):
+    monkeypatch.setattr(layout, "_distances", lambda _: pytest.fail("laid out"))
+    table = gt.measure_all([gt.chain_dag(2_001)], metrics="paper")
+    assert "skipped beyond" in table["undefined"][0]
