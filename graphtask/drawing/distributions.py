@@ -178,7 +178,8 @@ def _draw_curves(axes: "Axes", table: "pd.DataFrame") -> None:
             markersize=2.5,
             label=f"{first} → {second}",
         )
-    axes.set_xscale("log")
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.set_ylim(bottom=0)
     axes.set_xlabel("distance in topological order, nodes", fontsize=TEXT)
     axes.set_ylabel("probability", fontsize=TEXT)

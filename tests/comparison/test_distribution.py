@@ -22,7 +22,7 @@ def test_nodes_correspond_where_provenance_says_so_and_where_the_caller_does():
     assert gt.GraphDistribution.fit(others, initial=gt.full_dag(9)).corresponds
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     st.lists(architectures(max_nodes=7), min_size=1, max_size=4),
     st.sampled_from(["auto", 0.5, 100.0, float("inf")]),

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
@@ -27,6 +27,7 @@ def skeletons(draw):
     return skeleton(values, may_shrink=draw(st.booleans()))
 
 
+@settings(max_examples=60, deadline=None)
 @given(skeletons(), st.integers(0, 2**32), st.sampled_from([-2.0, 0.0, 2.0]))
 def test_what_is_drawn_is_a_valid_graph_of_possible_edges_or_nothing(bones, seed, shift):
     drawn = draw_edges(bones, shift=shift, rng=rng(seed))
@@ -97,14 +98,14 @@ def test_the_shift_adds_to_the_log_odds(p, shift):
         assert moved == pytest.approx(p, abs=1e-6)
 
 
-@pytest.mark.parametrize("target", [30.0, 60.0, 100.0])
+@pytest.mark.parametrize("target", [30.0, 100.0])
 def test_the_shift_gives_the_mean_number_of_edges_that_was_asked_for(target):
     bones = skeleton(np.full((20, 20), 0.2))
     shift = calibrated_shift(lambda _: bones, mean_edges=target)
     generator = rng(1)
-    sizes = [len(draw_edges(bones, shift=shift, rng=generator).edges) for _ in range(400)]
+    sizes = [len(draw_edges(bones, shift=shift, rng=generator).edges) for _ in range(200)]
     # Both means are of hundreds of graphs.
-    assert np.mean(sizes) == pytest.approx(target, abs=4 * np.std(sizes) * np.sqrt(1 / 400 + 1 / 256))
+    assert np.mean(sizes) == pytest.approx(target, abs=4 * np.std(sizes) * np.sqrt(1 / 200 + 1 / 256))
 
 
 def test_a_number_of_edges_out_of_reach_gives_the_nearest():
