@@ -83,59 +83,9 @@ def pool(a: Sample, b: Sample, *, features: Sequence[str] | None = None) -> Pool
     return _of_arrays(a, b)
 
 
-def standardised(pooled: Pooled) -> tuple[FloatArray, tuple[str, ...]]:
-    """The pooled features with mean 0 and variance 1, and notes on those that needed more than that.
-
-    A feature that is the same for all graphs tells nothing and is left out. A feature that some graphs do not have
-    (NaN or infinite) becomes two: its value, standardised over the graphs that have it and 0 (their mean) for the
-    others, and whether it is defined, standardised like any other. So a difference in who has it counts, and no
-    graph and no value is dropped.
-
-    Returns:
-        An array of shape (graphs, columns), of one column of zeros if no feature tells any two graphs apart; and the
-        notes.
-
-    Example:
-        >>> values = np.array([[1.0, 5.0], [3.0, np.nan], [5.0, 5.0], [7.0, 5.0]])
-        >>> matrix, notes = standardised(Pooled(matrix=values, names=("x", "y"), n_a=2, n_b=2))
-        >>> matrix.round(2).tolist()
-        [[-1.34, 0.58], [-0.45, -1.73], [0.45, 0.58], [1.34, 0.58]]
-        >>> notes
-        ('y: undefined for 1 of 4 graphs; whether it is defined counts as a feature', 'y: the same for all graphs')
-    """
-    columns, notes = [], []
-    for name, column in zip(pooled.names, pooled.matrix.T, strict=True):
-        defined = np.isfinite(column)
-        if not defined.all():
-            n_missing = int((~defined).sum())
-            notes.append(
-                f"{name}: undefined for {n_missing} of {len(column)} graphs"
-                + ("; whether it is defined counts as a feature" if n_missing < len(column) else "; left out")
-            )
-        scaled = _scaled(column, defined)
-        if scaled is not None:
-            columns.append(scaled)
-        elif defined.any():
-            notes.append(f"{name}: the same for all graphs")
-        indicator = _scaled(defined.astype(np.float64), np.ones_like(defined))
-        if indicator is not None:
-            columns.append(indicator)
-    matrix = np.stack(columns, axis=1) if columns else np.zeros((len(pooled.matrix), 1))
-    return matrix, tuple(notes)
-
-
 def is_constant(column: FloatArray) -> bool:
     """Whether the values differ by no more than rounding."""
     return bool(np.ptp(column) <= 1e-12 * np.abs(column).max(initial=0.0))
-
-
-def _scaled(column: FloatArray, defined: npt.NDArray[np.bool_]) -> FloatArray | None:
-    known = column[defined]
-    if len(known) == 0 or is_constant(known):
-        return None
-    result = np.zeros_like(column)
-    result[defined] = (known - known.mean()) / known.std()
-    return result
 
 
 def is_frame(sample: object) -> "TypeGuard[pd.DataFrame]":

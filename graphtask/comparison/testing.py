@@ -14,6 +14,7 @@ from graphtask.comparison.discrepancy import (
     median_bandwidth,
     rbf,
 )
+from graphtask.comparison.features import features_of
 from graphtask.comparison.kernels import DEFAULT_ITERATIONS, wl_kernel
 from graphtask.comparison.permutations import (
     FloatArray,
@@ -22,7 +23,7 @@ from graphtask.comparison.permutations import (
     p_values,
     relabellings,
 )
-from graphtask.comparison.samples import Sample, are_graphs, is_frame, pool, standardised
+from graphtask.comparison.samples import Sample, are_graphs, is_frame, pool
 from graphtask.errors import ArgumentError
 from graphtask.priors.build import one_of, real_number
 
@@ -128,7 +129,7 @@ def two_sample_test(
         paired: Whether ``a[i]`` and ``b[i]`` belong together (the same seed and two data sets, say), so that labels are
             exchanged within pairs only. Say so if they do: a paired test sees what differences between pairs hide.
         features: What to compare; by default the 15 of the paper's Tables 1 and 2. For what is undefined see
-            `graphtask.comparison.samples.standardised`.
+            `graphtask.features_of`.
         estimator: ``unbiased`` leaves out the similarity of a graph to itself (and to its partner); its values may be
             negative. For sets of the same size the p-value is the same.
         bandwidth: b of the RBF kernel exp(−d²/(2b²)), above 0; by default the median distance in the pooled sample.
@@ -198,9 +199,11 @@ def limits(labellings: Relabellings, *, level: float = 0.05) -> tuple[str, ...]:
 def _by_features(
     a: Sample, b: Sample, features: Sequence[str] | None, *, method: str, bandwidth: float | str
 ) -> _Compared:
+    import pandas as pd
+
     pooled = pool(a, b, features=features)
-    points, notes = standardised(pooled)
-    apart = distances(points)
+    found = features_of(pd.DataFrame(pooled.matrix, columns=list(pooled.names)), features=list(pooled.names))
+    apart, notes = distances(found.standardised()), found.notes
     if method == "energy":
         what = f"minus the Euclidean distance of {len(pooled.names)} standardised features"
         return _Compared(-apart, pooled.n_a, pooled.n_b, what, None, notes)

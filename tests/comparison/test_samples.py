@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 import graphtask as gt
-from graphtask.comparison.samples import Pooled, pool, standardised
+from graphtask.comparison.samples import pool
 
 PAPER = [
     *["sparsity", "sparsity_stage_0", "sparsity_stage_1", "sparsity_stage_2"],
@@ -71,50 +71,3 @@ FRAME = pd.DataFrame({"nodes": [1, 2], "data": ["x", "y"]})
 def test_sets_that_cannot_be_compared_are_an_error(a, b, features, message):
     with pytest.raises(gt.ArgumentError, match=message):
         pool(a, b, features=features)
-
-
-def pooled_of(matrix):
-    matrix = np.asarray(matrix, dtype=np.float64)
-    names = tuple("abcdefgh"[: matrix.shape[1]])
-    return Pooled(matrix=matrix, names=names, n_a=2, n_b=len(matrix) - 2)
-
-
-def test_what_all_graphs_have_is_standardised():
-    matrix = np.random.default_rng(0).normal(3, 5, size=(9, 4))
-
-    found, notes = standardised(pooled_of(matrix))
-
-    np.testing.assert_allclose(found, (matrix - matrix.mean(axis=0)) / matrix.std(axis=0))
-    assert notes == ()
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_what_some_graphs_lack_becomes_a_value_and_whether_it_is_there(bad):
-    found, notes = standardised(pooled_of([[1], [bad], [3], [bad]]))
-
-    np.testing.assert_allclose(found, [[-1, 1], [0, -1], [1, 1], [0, -1]])
-    assert notes == ("a: undefined for 2 of 4 graphs; whether it is defined counts as a feature",)
-
-
-def test_what_no_graph_has_and_what_is_the_same_for_all_is_left_out_with_a_note():
-    found, notes = standardised(pooled_of([[np.nan, 7, 0.1], [np.nan, 7, 0.3], [np.nan, 7, 0.2]]))
-
-    assert found.shape == (3, 1)
-    assert notes == ("a: undefined for 3 of 3 graphs; left out", "b: the same for all graphs")
-
-
-def test_values_that_differ_by_rounding_only_are_the_same():
-    found, notes = standardised(pooled_of([[0.1 + 0.2, 1], [0.3, 2], [0.3, 3]]))
-
-    assert found.shape == (3, 1)
-    assert notes == ("a: the same for all graphs",)
-
-
-def test_standardisation_does_not_look_at_the_labels():
-    matrix = np.random.default_rng(0).normal(size=(8, 3))
-    matrix[2, 1] = np.nan
-    order = np.random.default_rng(1).permutation(8)
-
-    np.testing.assert_allclose(
-        standardised(pooled_of(matrix))[0][order], standardised(pooled_of(matrix[order]))[0], atol=1e-14
-    )

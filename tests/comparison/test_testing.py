@@ -165,8 +165,8 @@ def test_a_difference_in_what_is_defined_counts_and_is_noted():
 
     assert result.p_value == 2 / 252
     assert result.notes == (
-        "feature 0: undefined for 5 of 10 graphs; whether it is defined counts as a feature",
         "feature 0: the same for all graphs",
+        "feature 0: undefined for 5 of 10 graphs; whether it is defined counts as a feature",
     )
 
 

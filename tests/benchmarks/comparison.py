@@ -1,0 +1,260 @@
+# ruff: noqa: T201  # a command that prints
+"""Prints the tables of docs/testing.md: ``python -m tests.benchmarks.comparison``.
+
+The level: how often tests of two sets that do not differ reject at 0.05. The power: how often they see a difference
+that is there. Graphs are made and measured once; each simulated experiment draws its sets from them without
+replacement, at random, so that the two sets of a null experiment are exchangeable.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import igraph
+import numpy as np
+import pandas as pd
+
+import graphtask as gt
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # as pytest does: tests are no package
+
+LEVEL = 0.05
+POOL = 240
+N_PERMUTATIONS = 199  # (1 + 9)/(1 + 199) = 0.05: the level is attained, not only kept
+TWO_SAMPLE = ("mmd", "energy", "wl")
+METRICS = ("mean, Holm", "mean, Westfall-Young", "rank, Holm", "rank, Westfall-Young")
+TRENDS = ("Jonckheere, Holm", "Jonckheere, Westfall-Young", "Page, Holm", "Page, Westfall-Young")
+QUICK = {"n_permutations": 19, "folds": 2, "steps": 8, "width": 4}  # of the classifier, 2,000 times over
+
+
+@dataclass(frozen=True)
+class Graphs:
+    """Graphs and their features."""
+
+    graphs: list[igraph.Graph]
+    table: pd.DataFrame
+
+    def __getitem__(self, rows: Sequence[int]) -> "Graphs":
+        return Graphs([self.graphs[row] for row in rows], self.table.iloc[list(rows)])
+
+
+def measured(graphs: list[igraph.Graph]) -> Graphs:
+    """Graphs with their features."""
+    return Graphs(graphs, gt.measure_all(graphs))
+
+
+def null_graphs(n: int = POOL, *, n_nodes: int = 16) -> Graphs:
+    """Graphs of very different densities; graph i and graph i + n/2 are alike, as the two of a pair are."""
+    rng = np.random.default_rng(0)
+    densities = np.tile(rng.uniform(0.1, 0.5, size=n // 2), 2)
+    return measured([gt.erdos_renyi_dag(n_nodes, p=p, seed=seed) for seed, p in enumerate(densities)])
+
+
+def null_sets(pool: Graphs, n: int, *, paired: bool, seed: int) -> tuple[Graphs, Graphs]:
+    """Two sets of n graphs that differ by chance only; paired ones have partners of the same density."""
+    rng = np.random.default_rng(seed)
+    half = len(pool.graphs) // 2
+    if not paired:
+        rows = rng.choice(2 * half, size=2 * n, replace=False)
+        return pool[rows[:n]], pool[rows[n:]]
+    pairs = rng.choice(half, size=n, replace=False)
+    swapped = rng.random(n) < 0.5
+    return pool[np.where(swapped, pairs, pairs + half)], pool[np.where(swapped, pairs + half, pairs)]
+
+
+Sets = Callable[[int], tuple[Graphs, Graphs]]
+
+
+def two_sample_rejections(sets: Sets, method: str, n_sims: int, *, paired: bool) -> int:
+    """How many of ``n_sims`` experiments a two-sample test rejects."""
+    rejected = 0
+    for seed in range(n_sims):
+        a, b = (each.graphs if method == "wl" else each.table for each in sets(seed))
+        result = gt.two_sample_test(
+            a, b, method=method, paired=paired, n_permutations=N_PERMUTATIONS, seed=seed
+        )
+        rejected += result.p_value <= LEVEL
+    return rejected
+
+
+def metric_rejections(sets: Sets, n_sims: int, *, paired: bool) -> dict[str, int]:
+    """In how many of ``n_sims`` experiments any metric is found to differ, after each correction."""
+    rejected = dict.fromkeys(METRICS, 0)
+    for seed in range(n_sims):
+        a, b = sets(seed)
+        for statistic in ("mean", "rank"):
+            found = gt.metric_tests(
+                a.table, b.table, paired=paired, statistic=statistic, n_permutations=N_PERMUTATIONS, seed=seed
+            )
+            for name, column in (("Holm", "p_holm"), ("Westfall-Young", "p_westfall_young")):
+                rejected[f"{statistic}, {name}"] += bool((found[column] <= LEVEL).any())
+    return rejected
+
+
+def trend_rejections(
+    tables: Callable[[int], pd.DataFrame], n_sims: int, *, order: list[str]
+) -> dict[str, int]:
+    """In how many of ``n_sims`` experiments any metric is found to have a trend, after each correction."""
+    rejected = dict.fromkeys(TRENDS, 0)
+    for seed in range(n_sims):
+        table = tables(seed)
+        for test, block in (("Jonckheere", None), ("Page", "block")):
+            found = gt.trend_test(
+                table, by="data", order=order, block=block, n_permutations=N_PERMUTATIONS, seed=seed
+            )
+            for name, column in (("Holm", "p_holm"), ("Westfall-Young", "p_westfall_young")):
+                rejected[f"{test}, {name}"] += bool((found[column] <= LEVEL).any())
+    return rejected
+
+
+def null_trend(pool: Graphs, n: int, *, labels: list[str], seed: int) -> pd.DataFrame:
+    """``n`` graphs of each label, at random."""
+    rows = np.random.default_rng(seed).choice(len(pool.graphs), size=n * len(labels), replace=False)
+    return pool[rows].table.assign(data=np.repeat(labels, n), block=np.tile(range(n), len(labels)))
+
+
+def classifier_rejections(sets: Sets, n_sims: int, *, paired: bool, **options: float) -> int:
+    """How many of ``n_sims`` experiments the classifier test rejects."""
+    rejected = 0
+    for seed in range(n_sims):
+        a, b = sets(seed)
+        rejected += (
+            gt.classifier_test(a.graphs, b.graphs, paired=paired, seed=seed, **options).p_value <= LEVEL
+        )
+    return rejected
+
+
+def level_rows(n_sims: int, n_classifier: int) -> Iterator[tuple[str, str, str, int, int]]:
+    """Test, design, graphs, rejections, experiments."""
+    pool, small = null_graphs(), null_graphs(n_nodes=8)
+    for n in (5, 10):
+        for paired in (False, True):
+            design, graphs = "paired" if paired else "unpaired", f"{n} against {n}"
+
+            def sets(seed: int, n: int = n, paired: bool = paired) -> tuple[Graphs, Graphs]:
+                return null_sets(pool, n, paired=paired, seed=seed)
+
+            for method in TWO_SAMPLE:
+                yield (
+                    method,
+                    design,
+                    graphs,
+                    two_sample_rejections(sets, method, n_sims, paired=paired),
+                    n_sims,
+                )
+            for name, rejected in metric_rejections(sets, n_sims, paired=paired).items():
+                yield f"any metric: {name}", design, graphs, rejected, n_sims
+    for n in (3, 6):
+        labels = list("abcde") if n == 6 else list("abc")
+        tables = trend_rejections(
+            lambda seed, n=n, labels=labels: null_trend(pool, n, labels=labels, seed=seed),
+            n_sims,
+            order=labels,
+        )
+        for name, rejected in tables.items():
+            yield (
+                f"any trend: {name}",
+                "blocked" if "Page" in name else "unblocked",
+                f"{len(labels)} labels × {n}",
+                rejected,
+                n_sims,
+            )
+    for paired in (False, True):
+        n = 6 if paired else 5
+
+        def quick(seed: int, n: int = n, paired: bool = paired) -> tuple[Graphs, Graphs]:
+            return null_sets(small, n, paired=paired, seed=seed)
+
+        rejected = classifier_rejections(quick, n_classifier, paired=paired, **QUICK)
+        yield "classifier", "paired" if paired else "unpaired", f"{n} against {n}", rejected, n_classifier
+
+
+def banded_like(n_nodes: int, *, p: float, bandwidth: int, seed: int) -> igraph.Graph:
+    """As many edges on average as an Erdős-Rényi DAG, but none longer than ``bandwidth``."""
+    rng = np.random.default_rng(seed)
+    near = sum(n_nodes - step for step in range(1, bandwidth + 1))
+    probability = p * n_nodes * (n_nodes - 1) / 2 / near
+    return gt.dag_from(
+        n_nodes, lambda i, j: j - i <= bandwidth and bool(rng.random() < probability), stages=3
+    )
+
+
+def scenarios() -> dict[str, tuple[Callable[[int], igraph.Graph], Callable[[int], igraph.Graph]]]:
+    """Differences that are there: what makes a graph of either set from a seed."""
+    return {
+        "none (density 0.2)": (lambda seed: gt.erdos_renyi_dag(40, p=0.2, seed=seed),) * 2,
+        "density 0.2, 0.22": tuple(
+            lambda seed, p=p: gt.erdos_renyi_dag(40, p=p, seed=seed) for p in (0.2, 0.22)
+        ),
+        "density 0.2, 0.25": tuple(
+            lambda seed, p=p: gt.erdos_renyi_dag(40, p=p, seed=seed) for p in (0.2, 0.25)
+        ),
+        "density 0.2, banded (25) or not": (
+            lambda seed: gt.erdos_renyi_dag(40, p=0.2, seed=seed),
+            lambda seed: banded_like(40, p=0.2, bandwidth=25, seed=seed),
+        ),
+        "80 edges, random or small world": (
+            lambda seed: gt.watts_strogatz_dag(40, neighbours=4, p=1.0, seed=seed),
+            lambda seed: gt.watts_strogatz_dag(40, neighbours=4, p=0.5, seed=seed),
+        ),
+        "out-degree 3, constant or Poisson": tuple(
+            lambda seed, law=law: gt.random_dag(40, out_degree=3, law=law, seed=seed)
+            for law in ("constant", "poisson")
+        ),
+    }
+
+
+def power_rows(n_sims: int, n_classifier: int) -> Iterator[tuple[str, str, dict[str, float]]]:
+    """Difference, graphs, and the power of every test."""
+    for name, (make_a, make_b) in scenarios().items():
+        seeds = count()
+        a, b = (measured([make(next(seeds)) for _ in range(POOL // 3)]) for make in (make_a, make_b))
+        for n in (5, 10):
+
+            def sets(seed: int, a: Graphs = a, b: Graphs = b, n: int = n) -> tuple[Graphs, Graphs]:
+                rng = np.random.default_rng(seed)
+                return tuple(each[rng.choice(len(each.graphs), n, replace=False)] for each in (a, b))
+
+            powers = {
+                method: two_sample_rejections(sets, method, n_sims, paired=False) / n_sims
+                for method in TWO_SAMPLE
+            }
+            metric = metric_rejections(sets, n_sims, paired=False)
+            powers |= {key: value / n_sims for key, value in metric.items()}
+            if n_classifier:
+                found = classifier_rejections(sets, n_classifier, paired=False, n_permutations=39)
+                powers["classifier"] = found / n_classifier
+            yield name, f"{n} against {n}", powers
+
+
+def main() -> None:
+    """Print both tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sims", type=int, default=2_000, help="experiments a row of the level")
+    parser.add_argument("--power-sims", type=int, default=200, help="experiments a row of the power")
+    parser.add_argument("--classifier-sims", type=int, default=30, help="the same of the classifier; 0: none")
+    parser.add_argument("--only", choices=["level", "power"])
+    options = parser.parse_args()
+    start = time.perf_counter()
+    if options.only != "power":
+        print(f"| test | design | graphs | rejected at {LEVEL} | experiments |\n|---|---|---|---|---|")
+        for test, design, graphs, rejected, n_sims in level_rows(options.sims, options.sims):
+            share = rejected / n_sims
+            print(f"| {test} | {design} | {graphs} | {share:.3f} | {n_sims:,} |", flush=True)
+    if options.only != "level":
+        print("\n| difference | graphs | " + " | ".join([*TWO_SAMPLE, *METRICS, "classifier"]) + " |")
+        print("|---" * (3 + len(TWO_SAMPLE) + len(METRICS)) + "|")
+        for name, graphs, powers in power_rows(options.power_sims, options.classifier_sims):
+            print(
+                f"| {name} | {graphs} | " + " | ".join(f"{value:.2f}" for value in powers.values()) + " |",
+                flush=True,
+            )
+    print(f"\n{time.perf_counter() - start:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
