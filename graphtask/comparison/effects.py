@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import ndtr
-from scipy.stats import chi2, norm
+from scipy.special import gammaincinv, ndtr, ndtri
 
 from graphtask.comparison.permutations import FloatArray
 
@@ -91,7 +90,7 @@ def cliffs_delta(a: FloatArray, b: FloatArray, *, paired: bool = False, confiden
     Source:
         Cliff, Psychol. Bull. 114 (1993); Newcombe, Stat. Med. 25 (2006) 559; Wilson, JASA 22 (1927).
     """
-    z = float(norm.ppf(0.5 + confidence / 2))
+    z = float(ndtri(0.5 + confidence / 2))
     wins = np.sign(a - b) if paired else np.sign(a[:, None] - b[None, :])
     area = 0.5 + 0.5 * float(wins.mean())
 
@@ -130,8 +129,8 @@ def noncentral_t_cdf(t: float, freedom: int, noncentrality: float) -> float:
 @cache
 def _spreads(freedom: int) -> tuple[FloatArray, FloatArray]:
     nodes, weights = np.polynomial.legendre.leggauss(_NODES)
-    quantiles = chi2.ppf((nodes + 1) / 2, freedom)
-    return np.sqrt(quantiles / freedom), weights / 2
+    halves_of_chi2 = gammaincinv(freedom / 2, (nodes + 1) / 2)
+    return np.sqrt(2 * halves_of_chi2 / freedom), weights / 2
 
 
 def _root(function: Callable[[float], float], low: float, high: float) -> float:
