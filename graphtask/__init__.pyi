@@ -1,4 +1,6 @@
 from .comparison.classifier import classifier_test as classifier_test
+from .comparison.comparing import Comparison as Comparison
+from .comparison.comparing import compare as compare
 from .comparison.distribution import GraphDistribution as GraphDistribution
 from .comparison.embedding import Embedding as Embedding
 from .comparison.embedding import embed as embed
@@ -27,11 +29,14 @@ from .compiler.module import GraphModule as GraphModule
 from .compiler.module import compile as compile
 from .compiler.writeback import transfer as transfer
 from .compiler.writeback import write_back as write_back
+from .corpus.feature_tables import read_table as read_table
 from .corpus.graph_sets import GraphSet as GraphSet
 from .corpus.graph_sets import read_all as read_all
 from .corpus.measure import measure_files as measure_files
 from .data.catalog import load_data as load_data
 from .data.dataset import ImageData as ImageData
+from .drawing.comparison import draw_embedding as draw_embedding
+from .drawing.comparison import draw_similarity as draw_similarity
 from .drawing.curves import draw_curves as draw_curves
 from .drawing.curves import draw_history as draw_history
 from .drawing.distributions import draw_distribution as draw_distribution

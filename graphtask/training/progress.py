@@ -1,7 +1,8 @@
 """What a training run tells the person who waits for it, on standard error."""
 
+from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -11,7 +12,10 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
+    track,
 )
+
+T = TypeVar("T")
 
 
 class Reporter(Protocol):
@@ -102,3 +106,15 @@ class ProgressBar:
 
     def _describe(self, price: float, live_edges: int) -> str:
         return f"price {price:.1f}, live edges {live_edges}/{self._n_edges}"
+
+
+def tracked(items: Sequence[T], *, title: str, visible: bool = True) -> Iterator[T]:
+    """The items, one after the other, with a bar on standard error if that is a terminal."""
+    console = Console(stderr=True)
+    yield from track(
+        items,
+        description=title,
+        console=console,
+        transient=True,
+        disable=not (visible and console.is_terminal),
+    )
