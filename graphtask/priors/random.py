@@ -17,7 +17,7 @@ from graphtask.errors import ArgumentError
 from graphtask.graph import IntArray
 from graphtask.priors.build import build_prior, one_of, prior_stages, real_number, whole_number
 from graphtask.priors.orient import Order, forward_edges, node_sequence
-from graphtask.priors.words import Words
+from graphtask.priors.words import SPREAD, Words
 
 OutDegreeLaw = Literal["constant", "uniform", "poisson", "geometric"]
 Decay = Literal["none", "exponential", "power"]
@@ -178,7 +178,8 @@ def random_dag(
 
     Node i draws its out-degree d_i from ``law`` (no more than there are later nodes), then that many different later
     nodes j, one after the other, with probability proportional to d_j^``attraction`` · f(⌊(j − i)/``block``⌋). If node
-    i + 1 has no predecessor yet, the first of the edges leads there, which leaves no orphans.
+    i + 1 has no predecessor yet, the first of the edges leads there, which leaves no orphans. It takes time
+    proportional to the nodes where the decay is exponential, and to their square otherwise.
 
     Args:
         n_nodes: Number of nodes, at least 2.
@@ -307,13 +308,18 @@ def _short_range_edges(
 ) -> IntArray:
     n_nodes = len(degrees)
     log_attraction = attraction * np.log(degrees)
+    # The decay from which a node cannot be drawn, because nearer ones that are enough come first whatever the words are.
+    too_small = log_decay[np.minimum(degrees[:-1], len(log_decay)) - 1] - np.ptp(log_attraction) - SPREAD
+    reach = np.searchsorted(-log_decay, -too_small, side="right").tolist()
     fed = np.zeros(n_nodes, dtype=np.bool_)
     later: list[IntArray] = []
     for node in range(n_nodes - 1):
-        log_weights = log_attraction[node + 1 :] + log_decay[: n_nodes - 1 - node]
+        n_later = n_nodes - 1 - node
+        n_near = min(reach[node], n_later)
+        log_weights = log_attraction[node + 1 : node + 1 + n_near] + log_decay[:n_near]
         if not fed[node + 1]:
             log_weights[0] = np.inf
-        targets = node + 1 + words.sample(log_weights, int(degrees[node]))
+        targets = node + 1 + words.sample(log_weights, int(degrees[node]), n_hopeless=n_later - n_near)
         fed[targets] = True
         later.append(targets)
     return _edges_to(later)

@@ -9,6 +9,12 @@ import numpy.typing as npt
 from graphtask.graph import IntArray
 from graphtask.priors.build import whole_number
 
+SPREAD = 41.0
+"""By how much the logarithms of two of the exponential variables behind `Words.sample` differ at most.
+
+They are made of uniform numbers between 2^−53 and 1 − 2^−53, so they are between 2^−53 and 53·ln 2.
+"""
+
 
 class Words:
     """A stream of random numbers.
@@ -32,14 +38,21 @@ class Words:
         """One of 0 … ``bound`` − 1; one word. The bias, ``bound``/2^64, is beyond measuring."""
         return int(self._generator.random_raw() % bound)
 
-    def sample(self, log_weights: npt.NDArray[np.float64], size: int) -> IntArray:
+    def sample(self, log_weights: npt.NDArray[np.float64], size: int, *, n_hopeless: int = 0) -> IntArray:
         """Indices of ``size`` different items, in increasing order; one word for every item.
+
+        Args:
+            log_weights: The logarithms of the weights of the items, of shape (items,).
+            size: How many are drawn.
+            n_hopeless: Items after these whose weights are so small that none of them can be among those drawn (see
+                `SPREAD`); their words are skipped.
 
         The items are those of drawing one after the other, each with probability proportional to its weight among
         the ones that are left: the smallest of exponential variables divided by the weights (Efraimidis & Spirakis,
         Information Processing Letters 97, 2006).
         """
         waiting = np.log(-np.log(self.uniform(len(log_weights)))) - log_weights
+        self._generator.advance(n_hopeless)
         return np.sort(np.argsort(waiting, kind="stable")[:size])
 
     def order(self, size: int) -> IntArray:

@@ -13,6 +13,7 @@ from scipy import stats
 import graphtask as gt
 from graphtask.errors import ArgumentError
 from graphtask.graph import node_order, size_by_stage
+from graphtask.priors import random
 from graphtask.priors.random import _out_degrees, _preferential_attachment, _rewired_ring
 from graphtask.priors.words import Words
 
@@ -307,6 +308,34 @@ def test_far_targets_are_as_unlikely_as_the_decay_says(decay, f):
         assert first == 1
         counts[second] += 1
     assert stats.chisquare(counts[2:], n_graphs * weights / weights.sum()).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("law", ["constant", "uniform", "poisson", "geometric"])
+@pytest.mark.parametrize(
+    ("decay", "rate"), [("none", 2.0), ("exponential", 0.1), ("exponential", 8.0), ("power", 30.0)]
+)
+@pytest.mark.parametrize("attraction", [0.0, 0.5, 30.0])
+def test_nodes_too_far_away_to_be_drawn_are_skipped_and_nothing_changes(
+    monkeypatch, law, decay, rate, attraction
+):
+    def edges():
+        return gt.random_dag(
+            400, law=law, out_degree=4, decay=decay, rate=rate, attraction=attraction, block=2, seed=3
+        ).get_edgelist()
+
+    skipping = edges()
+    monkeypatch.setattr(random, "SPREAD", math.inf)
+    assert skipping == edges()
+
+
+def test_random_dags_look_at_near_nodes_only():
+    """The number of words, of which every one takes the same time, is linear in the nodes."""
+    n_words = []
+    uniform = Words.uniform
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Words, "uniform", lambda self, size: n_words.append(size) or uniform(self, size))
+        gt.random_dag(3_000, seed=0)
+        assert sum(n_words) < 130 * 3_000
 
 
 def test_constant_out_degrees_are_kept_up_to_the_number_of_later_nodes():
