@@ -14,6 +14,8 @@ CONFIG = "config.json"  # in every run folder
 INITIAL = "initial.graphml"  # likewise
 TRAINED = "trained.graphml"  # in a run folder, written when training is done
 
+STUDY = "study.json"  # beside the runs of a study; not a graph
+
 _UNFINISHED = "the run is not finished; run the same train command again to finish it"
 
 
@@ -108,7 +110,7 @@ def _in_folder(folder: str, excluded: set[str]) -> Iterator[Entry]:
     files, folders = [], []
     with os.scandir(folder) as found:
         for item in found:
-            if item.name.startswith("."):
+            if item.name.startswith(".") or item.name == STUDY:
                 continue
             if item.is_dir(follow_symlinks=False):
                 folders.append(item.name)

@@ -27,6 +27,7 @@ LOG = "study.log"
 
 _PROGRAM = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from graphtask.corpus.startup import prepare; prepare(); "
     "from graphtask.study.worker import serve; serve()"
 )
 

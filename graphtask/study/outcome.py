@@ -4,6 +4,7 @@ The file ``outcome.json`` holds one row for each threshold that was asked for. A
 the same trained parameters, by the same version of graphtask.
 """
 
+import contextlib
 import hashlib
 import json
 import math
@@ -49,8 +50,10 @@ def record_outcome(run: "Run", job: Job, *, images: "ImageData | None" = None) -
     row = _outcome(run, job, images=images)
     rows = known | {_key(job.threshold): row}
     content = {"graphtask": version("graphtask"), "trained_sha256": _digest(job.folder), "rows": rows}
-    with write_atomically(job.folder / OUTCOME) as file:
-        file.write((json.dumps(content, indent=2) + "\n").encode())
+    with contextlib.suppress(GraphtaskError), write_atomically(job.folder / OUTCOME) as file:
+        file.write(
+            (json.dumps(content, indent=2) + "\n").encode()
+        )  # on a full disk the row is still known now
     return row
 
 

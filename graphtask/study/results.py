@@ -60,7 +60,7 @@ def study_results(
     run                         the run folder, relative to that of the study
     ==========================  ====================================================================================
 
-    What is computed is remembered in the run folders (``outcome.json``).
+    A run that is not finished has no results. What is computed is remembered in the run folders (``outcome.json``).
 
     Args:
         study: A study, or what `load_study` makes one of.
@@ -140,8 +140,6 @@ def _row(job: Job, images: Callable[[Data], "ImageData"]) -> Row:
             row |= {"status": "failed", "error": " ".join(str(error).split())}
         if "edges" not in row and row["status"] == "finished":
             row["status"] = DISCONNECTED
-    elif state.epoch:
-        row |= {"test_accuracy": state.test_accuracy, "live_edges": state.live_edges, "epochs": state.epoch}
     return row | {RUN: job.name}
 
 

@@ -107,8 +107,8 @@ def _line(error: BaseException | str) -> str:
 
 
 def _tidy_up() -> None:
-    """Give back what the run held: on a GPU, others wait for it."""
-    gc.collect()
+    """Give back the memory that the run held on a GPU: others wait for it."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
+        gc.collect()
         torch.cuda.empty_cache()

@@ -239,7 +239,7 @@ def _mean_and_spread(table: "pd.DataFrame") -> list[dict[str, Any]]:
 def _cell(mean: float, spread: float) -> str:
     if _or_nothing(mean) is None:
         return ""
-    return rounded(mean) if _or_nothing(spread) is None else f"{rounded(mean)} ± {spread:.2g}"
+    return rounded(mean) if _or_nothing(spread) is None else f"{rounded(mean)} ± {_two_digits(spread)}"
 
 
 def _show_status(plan: "Study", *, form: str, slots: int | None = None) -> None:
@@ -285,3 +285,7 @@ def _records(table: "pd.DataFrame") -> list[dict[str, Any]]:
 def _or_nothing(value: Any) -> Any:
     """The value; None if it is NaN."""
     return value if value == value else None  # noqa: PLR0124
+
+
+def _two_digits(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
