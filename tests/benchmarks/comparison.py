@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -19,15 +20,17 @@ import numpy as np
 import pandas as pd
 
 import graphtask as gt
+from graphtask.comparison.permutations import FloatArray
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # as pytest does: tests are no package
 
 LEVEL = 0.05
 POOL = 240
-N_PERMUTATIONS = 199  # (1 + 9)/(1 + 199) = 0.05: the level is attained, not only kept
+N_PERMUTATIONS = 299  # (1 + 14)/(1 + 299) = 0.05: the level is attained; 5 against 5 (252 ways) are exact
 TWO_SAMPLE = ("mmd", "energy", "wl")
 METRICS = ("mean, Holm", "mean, Westfall-Young", "rank, Holm", "rank, Westfall-Young")
 TRENDS = ("Jonckheere, Holm", "Jonckheere, Westfall-Young", "Page, Holm", "Page, Westfall-Young")
+CORRECTIONS = {"Holm": "p_holm", "Westfall-Young": "p_westfall_young"}
 QUICK = {"n_permutations": 19, "folds": 2, "steps": 8, "width": 4}  # of the classifier, 2,000 times over
 
 
@@ -54,7 +57,7 @@ def null_graphs(n: int = POOL, *, n_nodes: int = 16) -> Graphs:
     return measured([gt.erdos_renyi_dag(n_nodes, p=p, seed=seed) for seed, p in enumerate(densities)])
 
 
-def null_sets(pool: Graphs, n: int, *, paired: bool, seed: int) -> tuple[Graphs, Graphs]:
+def null_sets(pool: Graphs, n: int, paired: bool, seed: int) -> tuple[Graphs, Graphs]:
     """Two sets of n graphs that differ by chance only; paired ones have partners of the same density."""
     rng = np.random.default_rng(seed)
     half = len(pool.graphs) // 2
@@ -69,108 +72,78 @@ def null_sets(pool: Graphs, n: int, *, paired: bool, seed: int) -> tuple[Graphs,
 Sets = Callable[[int], tuple[Graphs, Graphs]]
 
 
-def two_sample_rejections(sets: Sets, method: str, n_sims: int, *, paired: bool) -> int:
-    """How many of ``n_sims`` experiments a two-sample test rejects."""
-    rejected = 0
+def two_sample_p(sets: Sets, method: str, n_sims: int, *, paired: bool, **options: int) -> FloatArray:
+    """The p-values of a two-sample test in ``n_sims`` experiments."""
+    found = []
     for seed in range(n_sims):
         a, b = (each.graphs if method == "wl" else each.table for each in sets(seed))
-        result = gt.two_sample_test(
-            a, b, method=method, paired=paired, n_permutations=N_PERMUTATIONS, seed=seed
-        )
-        rejected += result.p_value <= LEVEL
-    return rejected
+        options = {"n_permutations": N_PERMUTATIONS, "seed": seed} | options
+        found.append(gt.two_sample_test(a, b, method=method, paired=paired, **options).p_value)
+    return np.asarray(found)
 
 
-def metric_rejections(sets: Sets, n_sims: int, *, paired: bool) -> dict[str, int]:
-    """In how many of ``n_sims`` experiments any metric is found to differ, after each correction."""
-    rejected = dict.fromkeys(METRICS, 0)
+def metric_p(sets: Sets, n_sims: int, *, paired: bool) -> dict[str, FloatArray]:
+    """The smallest corrected p-value of any metric in ``n_sims`` experiments, for every test and correction."""
+    found: dict[str, list[float]] = {name: [] for name in METRICS}
     for seed in range(n_sims):
         a, b = sets(seed)
         for statistic in ("mean", "rank"):
-            found = gt.metric_tests(
+            table = gt.metric_tests(
                 a.table, b.table, paired=paired, statistic=statistic, n_permutations=N_PERMUTATIONS, seed=seed
             )
-            for name, column in (("Holm", "p_holm"), ("Westfall-Young", "p_westfall_young")):
-                rejected[f"{statistic}, {name}"] += bool((found[column] <= LEVEL).any())
-    return rejected
+            for name, column in CORRECTIONS.items():
+                found[f"{statistic}, {name}"].append(table[column].min())
+    return {name: np.asarray(values) for name, values in found.items()}
 
 
-def trend_rejections(
-    tables: Callable[[int], pd.DataFrame], n_sims: int, *, order: list[str]
-) -> dict[str, int]:
-    """In how many of ``n_sims`` experiments any metric is found to have a trend, after each correction."""
-    rejected = dict.fromkeys(TRENDS, 0)
+def trend_p(tables: Callable[[int], pd.DataFrame], n_sims: int, *, order: list[str]) -> dict[str, FloatArray]:
+    """The smallest corrected p-value of the trend of any metric in ``n_sims`` experiments, likewise."""
+    found: dict[str, list[float]] = {name: [] for name in TRENDS}
     for seed in range(n_sims):
-        table = tables(seed)
+        rows = tables(seed)
         for test, block in (("Jonckheere", None), ("Page", "block")):
-            found = gt.trend_test(
-                table, by="data", order=order, block=block, n_permutations=N_PERMUTATIONS, seed=seed
+            table = gt.trend_test(
+                rows, by="data", order=order, block=block, n_permutations=N_PERMUTATIONS, seed=seed
             )
-            for name, column in (("Holm", "p_holm"), ("Westfall-Young", "p_westfall_young")):
-                rejected[f"{test}, {name}"] += bool((found[column] <= LEVEL).any())
-    return rejected
+            for name, column in CORRECTIONS.items():
+                found[f"{test}, {name}"].append(table[column].min())
+    return {name: np.asarray(values) for name, values in found.items()}
 
 
-def null_trend(pool: Graphs, n: int, *, labels: list[str], seed: int) -> pd.DataFrame:
+def classifier_p(sets: Sets, n_sims: int, *, paired: bool, **options: float) -> FloatArray:
+    """The p-values of the classifier test in ``n_sims`` experiments."""
+    found = []
+    for seed in range(n_sims):
+        a, b = sets(seed)
+        found.append(gt.classifier_test(a.graphs, b.graphs, paired=paired, seed=seed, **options).p_value)
+    return np.asarray(found)
+
+
+def null_trend(pool: Graphs, n: int, labels: list[str], seed: int) -> pd.DataFrame:
     """``n`` graphs of each label, at random."""
     rows = np.random.default_rng(seed).choice(len(pool.graphs), size=n * len(labels), replace=False)
     return pool[rows].table.assign(data=np.repeat(labels, n), block=np.tile(range(n), len(labels)))
 
 
-def classifier_rejections(sets: Sets, n_sims: int, *, paired: bool, **options: float) -> int:
-    """How many of ``n_sims`` experiments the classifier test rejects."""
-    rejected = 0
-    for seed in range(n_sims):
-        a, b = sets(seed)
-        rejected += (
-            gt.classifier_test(a.graphs, b.graphs, paired=paired, seed=seed, **options).p_value <= LEVEL
-        )
-    return rejected
-
-
-def level_rows(n_sims: int, n_classifier: int) -> Iterator[tuple[str, str, str, int, int]]:
-    """Test, design, graphs, rejections, experiments."""
+def level_rows(n_sims: int) -> Iterator[tuple[str, str, str, FloatArray]]:
+    """Test, design, graphs, and the p-values of the experiments."""
     pool, small = null_graphs(), null_graphs(n_nodes=8)
-    for n in (5, 10):
-        for paired in (False, True):
-            design, graphs = "paired" if paired else "unpaired", f"{n} against {n}"
-
-            def sets(seed: int, n: int = n, paired: bool = paired) -> tuple[Graphs, Graphs]:
-                return null_sets(pool, n, paired=paired, seed=seed)
-
-            for method in TWO_SAMPLE:
-                yield (
-                    method,
-                    design,
-                    graphs,
-                    two_sample_rejections(sets, method, n_sims, paired=paired),
-                    n_sims,
-                )
-            for name, rejected in metric_rejections(sets, n_sims, paired=paired).items():
-                yield f"any metric: {name}", design, graphs, rejected, n_sims
-    for n in (3, 6):
-        labels = list("abcde") if n == 6 else list("abc")
-        tables = trend_rejections(
-            lambda seed, n=n, labels=labels: null_trend(pool, n, labels=labels, seed=seed),
-            n_sims,
-            order=labels,
-        )
-        for name, rejected in tables.items():
-            yield (
-                f"any trend: {name}",
-                "blocked" if "Page" in name else "unblocked",
-                f"{len(labels)} labels × {n}",
-                rejected,
-                n_sims,
-            )
-    for paired in (False, True):
-        n = 6 if paired else 5
-
-        def quick(seed: int, n: int = n, paired: bool = paired) -> tuple[Graphs, Graphs]:
-            return null_sets(small, n, paired=paired, seed=seed)
-
-        rejected = classifier_rejections(quick, n_classifier, paired=paired, **QUICK)
-        yield "classifier", "paired" if paired else "unpaired", f"{n} against {n}", rejected, n_classifier
+    for n, paired in ((5, False), (6, True), (10, False), (10, True)):
+        design, graphs = "paired" if paired else "unpaired", f"{n} against {n}"
+        sets = partial(null_sets, pool, n, paired)
+        for method in TWO_SAMPLE:
+            yield method, design, graphs, two_sample_p(sets, method, n_sims, paired=paired)
+        for name, found in metric_p(sets, n_sims, paired=paired).items():
+            yield f"any metric: {name}", design, graphs, found
+    for labels, n in (("abc", 3), ("abcde", 6)):
+        for name, found in trend_p(
+            partial(null_trend, pool, n, list(labels)), n_sims, order=list(labels)
+        ).items():
+            design = "blocked" if name.startswith("Page") else "unblocked"
+            yield f"any trend: {name}", design, f"{len(labels)} labels × {n}", found
+    for n, paired in ((5, False), (6, True)):
+        found = classifier_p(partial(null_sets, small, n, paired), n_sims, paired=paired, **QUICK)
+        yield "classifier", "paired" if paired else "unpaired", f"{n} against {n}", found
 
 
 def banded_like(n_nodes: int, *, p: float, bandwidth: int, seed: int) -> igraph.Graph:
@@ -208,26 +181,25 @@ def scenarios() -> dict[str, tuple[Callable[[int], igraph.Graph], Callable[[int]
     }
 
 
+def drawn(a: Graphs, b: Graphs, n: int, seed: int) -> tuple[Graphs, Graphs]:
+    """``n`` graphs of each kind."""
+    rng = np.random.default_rng(seed)
+    rows = [rng.choice(len(each.graphs), n, replace=False) for each in (a, b)]
+    return a[rows[0]], b[rows[1]]
+
+
 def power_rows(n_sims: int, n_classifier: int) -> Iterator[tuple[str, str, dict[str, float]]]:
     """Difference, graphs, and the power of every test."""
     for name, (make_a, make_b) in scenarios().items():
         seeds = count()
         a, b = (measured([make(next(seeds)) for _ in range(POOL // 3)]) for make in (make_a, make_b))
         for n in (5, 10):
-
-            def sets(seed: int, a: Graphs = a, b: Graphs = b, n: int = n) -> tuple[Graphs, Graphs]:
-                rng = np.random.default_rng(seed)
-                return tuple(each[rng.choice(len(each.graphs), n, replace=False)] for each in (a, b))
-
-            powers = {
-                method: two_sample_rejections(sets, method, n_sims, paired=False) / n_sims
-                for method in TWO_SAMPLE
-            }
-            metric = metric_rejections(sets, n_sims, paired=False)
-            powers |= {key: value / n_sims for key, value in metric.items()}
+            sets = partial(drawn, a, b, n)
+            found = {method: two_sample_p(sets, method, n_sims, paired=False) for method in TWO_SAMPLE}
+            found |= metric_p(sets, n_sims, paired=False)
             if n_classifier:
-                found = classifier_rejections(sets, n_classifier, paired=False, n_permutations=39)
-                powers["classifier"] = found / n_classifier
+                found["classifier"] = classifier_p(sets, n_classifier, paired=False, n_permutations=39)
+            powers = {test: float((values <= LEVEL).mean()) for test, values in found.items()}
             yield name, f"{n} against {n}", powers
 
 
@@ -242,9 +214,9 @@ def main() -> None:
     start = time.perf_counter()
     if options.only != "power":
         print(f"| test | design | graphs | rejected at {LEVEL} | experiments |\n|---|---|---|---|---|")
-        for test, design, graphs, rejected, n_sims in level_rows(options.sims, options.sims):
-            share = rejected / n_sims
-            print(f"| {test} | {design} | {graphs} | {share:.3f} | {n_sims:,} |", flush=True)
+        for test, design, graphs, found in level_rows(options.sims):
+            share = (found <= LEVEL).mean()
+            print(f"| {test} | {design} | {graphs} | {share:.3f} | {len(found):,} |", flush=True)
     if options.only != "level":
         print("\n| difference | graphs | " + " | ".join([*TWO_SAMPLE, *METRICS, "classifier"]) + " |")
         print("|---" * (3 + len(TWO_SAMPLE) + len(METRICS)) + "|")
