@@ -23,6 +23,7 @@ COMMANDS = (
     "train",
     "prune",
     "metrics",
+    "compare",
     "dynamics",
     "draw",
     "sample",

@@ -1,5 +1,7 @@
 """Graphs as points in the plane: those with similar features lie close together."""
 
+import importlib.util
+import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -141,6 +143,18 @@ def _placed(
     return _Placed(points, ("UMAP 1", "UMAP 2"))
 
 
+def check_installed(method: EmbeddingMethod) -> None:
+    """Raise now rather than after the features are measured.
+
+    Raises:
+        ArgumentError: The method needs a package that is not installed.
+    """
+    if method == "umap" and "umap" not in sys.modules and importlib.util.find_spec("umap") is None:
+        raise ArgumentError(
+            "method='umap' needs umap-learn: pip install 'graphtask[umap]'; or use 'pca' or 'mds'"
+        )
+
+
 def _principal(matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Principal components of standardised features, and the shares of variance; the largest loading is positive."""
     centred = matrix - matrix.mean(axis=0)
@@ -158,15 +172,12 @@ def _principal(matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
 def _umap(
     matrix: FloatArray, start: FloatArray, *, seed: int, n_neighbors: int, min_dist: float
 ) -> FloatArray:
+    check_installed("umap")
+    k = min(n_neighbors, len(matrix) - 1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of numba, on versions; of umap, on what it was asked to do
-        try:
-            import umap
-        except ImportError as error:
-            raise ArgumentError(
-                "method='umap' needs umap-learn: pip install 'graphtask[umap]'; or use 'pca' or 'mds'"
-            ) from error
-        k = min(n_neighbors, len(matrix) - 1)
+        import umap
+
         model = umap.UMAP(
             n_neighbors=k,
             min_dist=min_dist,

@@ -102,8 +102,8 @@ def separability(
     guess. ``centroid`` guesses the group whose mean is nearest; ``knn`` the one that most of the k nearest graphs
     belong to, and of several such that of the nearest graph among theirs.
 
-    The accuracy by chance is not 1/groups: without the graph that is left out its own group is a little smaller than
-    the others, so that chance does worse. It is therefore measured, by dealing the labels out anew.
+    The accuracy by chance is not exactly 1/groups: groups differ in size, and leaving out a graph moves the mean of
+    its own group away from it. It is therefore measured, by dealing the labels out anew.
 
     Args:
         sample: Graphs, a table of their features, or an array (graphs, features); see `features_of`.

@@ -12,6 +12,7 @@ from graphtask.corpus.contents import Content, contents
 from graphtask.corpus.entries import Entry, find
 from graphtask.errors import ArgumentError, FormatError, GraphtaskError
 from graphtask.graph import provenance
+from graphtask.origin import prior_label
 from graphtask.priors.orient import Order
 from graphtask.pruning import prune
 from graphtask.reading import ReadOptions, from_bytes
@@ -19,6 +20,7 @@ from graphtask.storage.content import about
 
 ARGUMENT = "argument"
 FOLDER = "folder"
+PRIOR = "prior"
 
 Paths = Iterable[str | os.PathLike[str]]
 
@@ -48,6 +50,10 @@ class GraphSet:
             grouped.setdefault(label, []).append(graph)
         return grouped
 
+    def known(self, key: str) -> tuple[str, ...]:
+        """What each graph knows about ``key`` of its provenance, in words; empty where it knows nothing."""
+        return tuple(_known(graph, key) for graph in self.graphs)
+
 
 def read_all(
     paths: Paths,
@@ -69,7 +75,8 @@ def read_all(
         paths: Graph files, folders, runs, archives and patterns, as `graphtask.corpus.entries.find` takes them.
         by: What the label is: ``"folder"``, the name of the folder that holds the file (or the run); ``"argument"``,
             the path by which the graph was found; or else a key of the provenance, such as ``"data"``, ``"prior"``
-            (its name), ``"seed"`` or ``"threshold"``. What a graph does not know about itself is the empty label.
+            (with its numbers: ``banded-10``), ``"seed"`` or ``"threshold"``. What a graph does not know about itself is
+            the empty label.
         threshold: Prune the graphs with this threshold first.
         strict: Whether the first graph that cannot be used is an error.
         stages: For graphs without stages; see `read`, also for the next three.
@@ -165,9 +172,7 @@ def label_of(graph: igraph.Graph, entry: Entry, *, by: str) -> str:
         >>> label_of(gt.full_dag(3), Entry("runs/cmnist/0.graphml"), by="folder")
         'cmnist'
     """
-    if by == FOLDER:
-        return _folder(entry)
-    return _text(provenance(graph).get(by))
+    return _folder(entry) if by == FOLDER else _known(graph, by)
 
 
 def argument_labels(paths: Paths) -> list[str]:
@@ -192,6 +197,11 @@ def _graph(content: Content, *, threshold: float | None, reading: ReadOptions) -
 def _folder(entry: Entry) -> str:
     """The name of the folder around a run or a file; of a member at the top of an archive, that of the archive."""
     return PurePath(os.path.abspath(entry.run or entry.file)).parent.name  # noqa: PTH100 - links stay as they are
+
+
+def _known(graph: igraph.Graph, key: str) -> str:
+    value = provenance(graph).get(key)
+    return prior_label(value) if key == PRIOR else _text(value)
 
 
 def _text(value: Any) -> str:

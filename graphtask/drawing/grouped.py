@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 # Okabe and Ito's colours, told apart by colour-blind readers; the yellow one is too light for lines.
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#444444")
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#444444")
 
 
 class Group(NamedTuple):
@@ -39,19 +39,19 @@ def groups_of(table: "pd.DataFrame") -> list[Group]:
 
 
 def _cycled() -> Iterator[str]:
-    return cycle(_COLOURS)
+    return cycle(COLOURS)
 
 
 def draw_mean(axes: "Axes", group: Group, *, x: str, y: str) -> None:
     """The mean of ``y`` over the runs of a group, at every ``x`` that all of them have, and ± one deviation.
 
-    Where no run has a value there is a gap; the mean is over those that have one.
+    Where a run has no value there is a gap: a mean over the others would be one of other runs.
     """
     by_run = group.rows.pivot_table(index=x, columns="run", values=y, dropna=False, aggfunc="first")
     shared = group.rows.groupby(x)["run"].nunique()
     by_run = by_run.loc[shared.index[shared == group.rows["run"].nunique()]]
-    mean = by_run.mean(axis=1).to_numpy(dtype=np.float64)
-    spread = by_run.std(axis=1).fillna(0.0).to_numpy(dtype=np.float64)
+    mean = by_run.mean(axis=1, skipna=False).to_numpy(dtype=np.float64)
+    spread = by_run.std(axis=1, skipna=False).fillna(0.0).to_numpy(dtype=np.float64)
     at = by_run.index.to_numpy(dtype=np.float64)
     axes.plot(at, mean, color=group.colour, linewidth=1.5, label=group.label)
     axes.fill_between(at, mean - spread, mean + spread, color=group.colour, alpha=0.18, linewidth=0)
@@ -67,10 +67,12 @@ def tidy(axes: "Axes", *, title: str = "", xlabel: str = "", ylabel: str = "") -
     axes.grid(visible=True, axis="y", linewidth=0.4, alpha=0.4)
 
 
-def share_legend(axes: "Axes", *, columns: int = 5) -> None:
-    """One legend for the figure, below all panels, from the lines of one of them."""
-    handles, labels = axes.get_legend_handles_labels()
-    figure = axes.get_figure()
+def share_legend(*panels: "Axes", columns: int = 5) -> None:
+    """One legend for the figure, below all panels, of what some of them show."""
+    found = [axes.get_legend_handles_labels() for axes in panels]
+    handles = [handle for group, _ in found for handle in group]
+    labels = [label for _, group in found for label in group]
+    figure = panels[0].get_figure()
     assert figure is not None
     figure.legend(
         handles,

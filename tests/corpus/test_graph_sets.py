@@ -45,7 +45,7 @@ def test_graphs_come_in_the_order_named_with_their_sources(corpus):
     ("by", "labels"),
     [
         ("data", ["cmnist", "cmnist", ""]),
-        ("prior", ["chain", "banded", "full"]),
+        ("prior", ["chain", "banded-2", "full"]),
         ("seed", ["0", "1", ""]),
         ("folder", ["easy", "easy", "hard"]),
     ],
