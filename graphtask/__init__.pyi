@@ -45,6 +45,7 @@ from .drawing.dynamics import draw_dynamics as draw_dynamics
 from .drawing.graphs import draw as draw
 from .drawing.graphs import draw_grid as draw_grid
 from .drawing.style import save_figure as save_figure
+from .drawing.sweeps import draw_sweep as draw_sweep
 from .dynamics.fates import EdgeDynamics as EdgeDynamics
 from .dynamics.fates import edge_dynamics as edge_dynamics
 from .dynamics.ranking import TopK as TopK

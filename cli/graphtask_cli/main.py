@@ -23,6 +23,7 @@ COMMANDS = (
     "train",
     "prune",
     "metrics",
+    "sweep",
     "compare",
     "dynamics",
     "draw",

@@ -1,0 +1,98 @@
+import json
+import shutil
+
+import click
+import pytest
+
+import graphtask as gt
+from graphtask_cli.commands.sweep import read_thresholds
+
+
+@pytest.fixture
+def two(run_folder, tmp_path):
+    for name in ("one", "two"):
+        shutil.copytree(run_folder, tmp_path / "runs" / name)
+    return tmp_path / "runs"
+
+
+def sweep(call, *arguments):
+    return call("sweep", *arguments, "--thresholds", "0,0.4,1", "--device", "cpu", "--threads", 1)
+
+
+def test_a_run_gets_a_row_for_each_threshold(call, run_folder):
+    result = sweep(call, run_folder, "--format", "json")
+    assert result.exit_code == 0, result.output
+    rows = json.loads(result.stdout)
+    expected = gt.sweep(gt.open_run(run_folder), thresholds=[0, 0.4, 1], device="cpu", progress=False)
+    for name in ("threshold", "status", "test_accuracy", "edges", "max_path", "suggested_threshold"):
+        assert [row[name] for row in rows] == expected[name].astype(object).where(
+            expected[name].notna(), None
+        ).tolist()
+    assert "suggested" in result.stderr
+
+
+def test_several_runs_get_one_row_each_for_people_and_all_in_the_file(call, two, tmp_path):
+    result = sweep(call, two, "-o", "sweep.csv", "--plot", "fig2.svg", "--metrics", "edges,log_paths")
+    assert result.exit_code == 0, result.output
+    assert [line.split()[0] for line in result.stdout.splitlines()[2:]] == ["one", "two"]
+    lines = (tmp_path / "sweep.csv").read_text().splitlines()
+    assert len(lines) == 1 + 2 * 3
+    assert "log_paths" in lines[0]
+    assert "<svg" in (tmp_path / "fig2.svg").read_text()
+    assert len((tmp_path / "fig2-data.csv").read_text().splitlines()) == 1 + 2 * 3
+
+
+def test_a_run_that_is_not_finished_costs_only_itself(call, two):
+    (two / "one" / "weights.safetensors").unlink()
+    result = sweep(call, two, "--format", "csv")
+    assert result.exit_code == 0
+    assert "one: the run is not finished" in result.stderr
+    assert result.stdout.count("\ntwo,") + result.stdout.startswith("two,") == 3
+    (two / "two" / "weights.safetensors").unlink()
+    result = sweep(call, two)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+
+
+def test_data_that_is_somewhere_else_is_said(call, two):
+    config = two / "one" / "config.json"
+    stored = json.loads(config.read_text())
+    stored["data_fingerprint"] = "other"
+    config.write_text(json.dumps(stored))
+    result = sweep(call, two / "one")
+    assert result.exit_code == 1
+    assert "is not the data that this run was trained on" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "thresholds"),
+    [
+        (None, None),
+        ("0,0.006, 0.1", [0.0, 0.006, 0.1]),
+        ("0.5", [0.5]),
+        ("0:0.5:6", [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]),
+        ("log:0.001:1:4", [0.001, 0.01, 0.1, 1.0]),
+    ],
+)
+def test_thresholds_are_read(text, thresholds):
+    assert read_thresholds(None, None, text) == thresholds
+
+
+@pytest.mark.parametrize(
+    "text", ["a", "0:1", "0:1:0.1", "0:1:1", "log:0:1:5", "log:1", "0:x:3", "log:-1:1:5"]
+)
+def test_what_is_no_threshold_is_refused(text):
+    with pytest.raises(click.BadParameter, match="START:STOP:COUNT"):
+        read_thresholds(None, None, text)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["-o", "out.xls"], "out.xls"), (["--plot", "out.bmp"], "out.bmp"), (["--metrics", "colour"], "colour")],
+)
+def test_wrong_calls_get_one_line(call, run_folder, arguments, message, tmp_path):
+    result = sweep(call, run_folder, *arguments)
+    assert result.exit_code == 1
+    assert len(result.stderr.splitlines()) == 1
+    assert message in result.stderr
+    assert list(tmp_path.iterdir()) == []
