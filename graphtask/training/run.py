@@ -26,12 +26,12 @@ from graphtask.data.catalog import load_data
 from graphtask.data.dataset import ImageData
 from graphtask.errors import ArgumentError, RunError
 from graphtask.graph import RAW_WEIGHT, check, untrained, with_initial_size, with_provenance
+from graphtask.history import EdgeHistory, load_history
 from graphtask.storage.atomic import write_atomically
 from graphtask.storage.graphml import dumps, read, write
 from graphtask.training.checkpoint import PREVIOUS, load_checkpoint
 from graphtask.training.device import choose_device, limited_threads
 from graphtask.training.folder import HISTORY, INITIAL, METRICS, TRAINED, WEIGHTS, claimed, read_config
-from graphtask.training.history import EdgeHistory, load_history
 from graphtask.training.keeper import Keeper, edge_history, stop_requests, write_records
 from graphtask.training.loop import Trainer
 from graphtask.training.parallel import check_batch_size, join
