@@ -1,6 +1,7 @@
 """Builders that several tests share."""
 
 import struct
+from concurrent.futures import Future
 
 import igraph
 import numpy as np
@@ -175,3 +176,26 @@ def spring_lengths(n: int, *, seed: int) -> np.ndarray:
     chosen = np.random.default_rng(seed).random((n, n)) < 0.2
     pairs = [(i, j) for j in range(n) for i in range(j) if j == i + 1 or chosen[i, j]]
     return np.array(igraph.Graph(n=n, edges=pairs).distances())
+
+
+class InlineEngine:
+    """An engine of studies that does its jobs at once and in this process, which has PyTorch already."""
+
+    def slots(self):
+        return 1
+
+    def submit(self, job):
+        from graphtask.study.worker import perform
+
+        future = Future()
+        future.set_result(perform(job))
+        return future
+
+    def stop(self):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass

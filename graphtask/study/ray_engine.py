@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Self
 
 from graphtask.errors import ArgumentError, RunError
@@ -158,7 +159,7 @@ class RayEngine:
                 num_cpus=0,
                 max_retries=2,
                 scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
-            ).remote(mark): node["NodeManagerAddress"]
+            ).remote(mark, version("graphtask")): node["NodeManagerAddress"]
             for node in self._nodes()
             if self._room(node)
         }
@@ -218,11 +219,14 @@ def _perform(job: str, mark: Mark) -> tuple[str, str]:
     problem = mark.problem()
     if problem:  # a node that came later; another one may do it
         return "died", f"a node of the cluster cannot take part: {problem}"
-    return tuple(perform(Job.from_json(job)))
+    ending = perform(Job.from_json(job))
+    return ending.kind, ending.reason
 
 
-def _problem(mark: Mark) -> str:
-    return mark.problem()
+def _problem(mark: Mark, wanted: str) -> str:
+    """Why a node cannot take part; empty if it can."""
+    there = version("graphtask")
+    return mark.problem() if there == wanted else f"it has graphtask {there}, not {wanted}"
 
 
 def _check_gpus_per_run(gpus: float | None, study: "Study") -> None:

@@ -16,9 +16,11 @@ from collections.abc import Iterable, Iterator
 from queue import SimpleQueue
 from typing import IO
 
+import filelock
+
 from graphtask.errors import GraphtaskError, RunInterruptedError, RunInUseError
 from graphtask.study.engine import Ending
-from graphtask.study.jobs import Job
+from graphtask.study.jobs import Data, Job
 from graphtask.study.outcome import record_outcome
 
 
@@ -65,6 +67,8 @@ def _listen(stream: IO[bytes], requests: "SimpleQueue[bytes]") -> None:
 def _performed(job: Job) -> Ending:
     from graphtask.training.run import train
 
+    if job.data.download:
+        _download(job.data)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", RuntimeWarning)
         run = train(
@@ -72,7 +76,6 @@ def _performed(job: Job) -> Ending:
             data=job.data.source,
             data_name=job.data.name,
             data_root=job.data.root,
-            download=job.data.download,
             transforms=job.data.transforms,
             data_seed=job.data.seed,
             out=job.folder,
@@ -90,6 +93,17 @@ def _performed(job: Job) -> Ending:
         )
     record_outcome(run, job)
     return Ending("finished", "; ".join(_warnings(caught)))
+
+
+def _download(data: Data) -> None:
+    """Make sure that the data are there; one process at a time, because all of them want the same files."""
+    from graphtask.data.catalog import load_data
+    from graphtask.data.sources import data_root
+
+    folder = data_root(data.root)
+    folder.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(folder / "download.lock"):
+        load_data(data.source, root=data.root, download=True)
 
 
 def _warnings(caught: Iterable[warnings.WarningMessage]) -> Iterator[str]:

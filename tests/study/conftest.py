@@ -1,10 +1,8 @@
-from concurrent.futures import Future
-
 import numpy as np
 import pytest
+from helpers import InlineEngine
 
 import graphtask as gt
-from graphtask.study.worker import perform
 
 
 @pytest.fixture(scope="session")
@@ -42,27 +40,6 @@ def study(values):
     return gt.load_study(values)
 
 
-class Inline:
-    """An engine that does its jobs at once and in this process, which has PyTorch already."""
-
-    def slots(self):
-        return 1
-
-    def submit(self, job):
-        future = Future()
-        future.set_result(perform(job))
-        return future
-
-    def stop(self):
-        pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
-
-
 @pytest.fixture
 def inline():
-    return Inline()
+    return InlineEngine()

@@ -1,0 +1,152 @@
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import InlineEngine
+
+import graphtask as gt
+from graphtask.study.engine import Ending
+
+STUDIES = Path(__file__).parents[2] / "studies"
+
+
+@pytest.fixture
+def inline(monkeypatch):
+    monkeypatch.setattr("graphtask.study.run.local_engine", lambda *_, **__: InlineEngine())
+
+
+@pytest.fixture
+def study_file(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = np.arange(32) % 2
+    images = rng.integers(0, 256, size=(32, 8, 8, 3), dtype=np.uint8)
+    np.savez(tmp_path / "scans.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    path = tmp_path / "tiny.toml"
+    path.write_text(
+        "seeds = 2\nchannels = 1\ndevice = 'cpu'\n[regime]\nepochs = 1\nbatch_size = 16\n[priors.full]\nnodes = 4\n"
+        "[data.scans]\nsource = 'scans.npz'\n[data.missing]\nsource = 'missing.npz'\nseeds = 1\n"
+    )
+    return path
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_study_is_listed_run_looked_at_and_read(call, study_file, tmp_path):
+    listed = call("study", "run", study_file, "--dry-run", "--jobs", 1)
+    assert listed.exit_code == 0, listed.output
+    assert listed.stdout.count("waiting") == 3
+    assert "3 runs: 3 waiting; no epoch tells how long the rest will take" in listed.stderr
+    assert not (tmp_path / "runs").exists()
+
+    done = call("study", "run", study_file, "--jobs", 1)
+    assert done.exit_code == 1
+    assert f"{tmp_path}/runs/tiny: 2 of 3 runs finished" in done.stdout
+    (failure,) = (line for line in done.stderr.splitlines() if line.startswith("graphtask: error"))
+    assert failure.startswith("graphtask: error: missing/full/seed-0: there is no data set, file or folder")
+    assert re.search(r"\[1/3\] scans/full/seed-0: finished, test accuracy", done.stderr)
+
+    status = call("study", "status", tmp_path / "runs" / "tiny", "--format", "json")
+    assert [row["state"] for row in json.loads(status.stdout)] == ["finished", "failed", "finished"]
+
+    written = call("study", "results", study_file, "-o", "table.csv")
+    assert written.exit_code == 0, written.output
+    table = pd.read_csv(tmp_path / "table.csv")
+    assert table["status"].tolist() == ["finished", "finished", "failed"]
+    assert table["accuracy_pruned"].notna().tolist() == [True, True, False]
+    shown = call("study", "results", study_file)
+    assert shown.stderr.count("graphtask: error: missing/full/seed-0") == 1
+    assert "nan" not in shown.stdout
+
+    summary = call("study", "results", study_file, "--summary", "--format", "csv").stdout.splitlines()
+    assert summary[0] == "feature,scans_mean,scans_std,scans_n,missing_mean,missing_std,missing_n"
+    assert "±" in call("study", "results", study_file, "--summary").stdout
+
+
+@pytest.mark.usefixtures("inline")
+def test_elsewhere_means_runs_and_data(call, study_file, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "scans.npz").rename(tmp_path / "data" / "scans.npz")
+    done = call("study", "run", study_file, "--runs", "there", "--data-root", "data", "--jobs", 1, "--quiet")
+    assert "there: 2 of 3 runs finished" in done.stdout
+    assert len(done.stderr.splitlines()) == 1
+    assert gt.open_run(tmp_path / "there" / "scans" / "full" / "seed-1").data().name == "scans"
+
+
+def test_progress_says_what_dies_and_what_is_waited_for(study_file, capsys):
+    from graphtask.study.progress import StudyProgress
+
+    study = gt.load_study(study_file)
+    with StudyProgress(study, InlineEngine()) as progress:
+        job = study.jobs[0]
+        progress.begin(job)
+        progress.again(job, Ending("died", "SIGKILL"), number=1, of=2)
+        progress.end(job, Ending("busy"), is_new=True)
+        progress.end(job, Ending("failed", "no more memory"), is_new=True)
+        progress._said = -1e9
+        progress.look([study.jobs[1]])
+        progress.stopping([study.jobs[1]])
+    assert capsys.readouterr().err.splitlines() == [
+        "[0/3] scans/full/seed-0: begins",
+        "[0/3] scans/full/seed-0: SIGKILL; begins again (1 of at most 2 times)",
+        "[0/3] scans/full/seed-0: another process is training it; waiting for that",
+        "[1/3] scans/full/seed-0: failed: no more memory",
+        "[1/3] 1 of 3 runs done, 1 failed; missing/full/seed-0 epoch 0/1",
+        "[1/3] stopping: 1 runs save their state; Ctrl-C again ends them at once",
+    ]
+
+
+def test_on_a_terminal_there_is_a_bar_for_all_and_a_line_for_each_running_run(study_file):
+    from rich.console import Console
+
+    from graphtask.study.progress import StudyProgress
+    from graphtask.study.state import State
+
+    study = gt.load_study(study_file)
+    progress = StudyProgress(study, InlineEngine())
+    running = State(
+        study.jobs[0], "running", epoch=1, test_accuracy=0.5, live_edges=6, seconds_per_epoch=75.0
+    )
+    console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    console.print(progress._picture([running]))
+    console.file.close()
+    lines = console.export_text().splitlines()
+    assert lines[0].startswith("all")
+    assert "0 of 3 runs done" in lines[0]
+    assert lines[1].endswith("epoch 1/1, test accuracy 50.0%, live edges 6")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "no.toml"), "no.toml: the study cannot be read (No such file or directory)"),
+        (("status", "."), "no study.json here, so this is not the folder of a study"),
+        (("results", "tiny.toml", "-o", "table.xlsx"), "cannot write a '.xlsx' table"),
+        (("run", "tiny.toml", "--jobs", 1, "--gpus", "0"), "give jobs, or gpus"),
+    ],
+)
+@pytest.mark.usefixtures("study_file")
+def test_what_cannot_be_done_is_one_line(call, arguments, message):
+    result = call("study", *arguments)
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert result.stderr.startswith("graphtask: error: ")
+    assert len(result.stderr.splitlines()) == 1
+    assert call("study", "run", "tiny.toml", "--gpus", "a").exit_code == 2
+
+
+def test_the_studies_that_are_shipped_can_be_read():
+    paper = gt.load_study(STUDIES / "paper.toml")
+    assert len(paper.jobs) == 50
+    assert {job.regime for job in paper.jobs} == {gt.Regime()}
+    assert {gt.count_parameters(job.graph(), channels=job.channels) for job in paper.jobs[:5]} == {863_300}
+    banded = gt.load_study(STUDIES / "paper-banded.toml")
+    assert [job.regime for job in banded.jobs] == [gt.Regime()] * 10
+    assert banded.jobs[0].graph().get_edgelist() == gt.banded_dag(60, bandwidth=10).get_edgelist()
+    ladder = gt.load_study(STUDIES / "ladder.toml", data_root="/data")
+    assert len(ladder.jobs) == 15
+    assert {job.data.source for job in ladder.jobs} == {
+        f"/data/{name}.npz" for name in ("mnist", "kmnist", "fashionmnist", "cifar10")
+    }
+    assert len(gt.load_study(STUDIES / "digits.toml").jobs) == 6
