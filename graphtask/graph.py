@@ -341,7 +341,7 @@ def _check_simple(graph: igraph.Graph) -> None:
         ends = np.stack(np.divmod(doubled, graph.vcount()), axis=1)
         raise GraphError(
             f"multi-edges {_edges(graph, ends)}; merge them with graph.simplify(), "
-            f"or read the file with merge=True (graphtask metrics and graphtask new from have --merge)"
+            f"or read the file with merge=True (on the command line: --merge)"
         )
 
 
@@ -376,8 +376,7 @@ def _check_acyclic(graph: igraph.Graph) -> None:
         shown += f" → … ({len(cycle) - 1} edges)"
     raise GraphError(
         f"the graph has a cycle, {shown}; remove or turn one of these edges, or "
-        f"read the file with order='ids', which turns every edge forward (graphtask metrics and graphtask new from "
-        f"have --order ids)"
+        f"read the file with order='ids', which turns every edge forward (on the command line: --order ids)"
     )
 
 

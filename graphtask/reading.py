@@ -7,8 +7,8 @@ from typing import get_args
 
 import igraph
 
-from graphtask.errors import GraphError, GraphtaskError
-from graphtask.graph import STAGE
+from graphtask.errors import ArgumentError, GraphError, GraphtaskError
+from graphtask.graph import STAGE, size_by_stage, stage_sizes
 from graphtask.priors.build import one_of
 from graphtask.priors.orient import Order, orient
 from graphtask.storage.assembly import as_igraph, assemble
@@ -70,7 +70,7 @@ def read(
 
     Args:
         path: The file.
-        stages: For a graph without stages: their number, or their sizes.
+        stages: For a graph without stages: their number, or their sizes. A graph that has stages keeps them.
         join: Whether several inputs (outputs) get one new vertex before (after) them; otherwise they are an error.
         merge: Whether edges that lead from the same vertex to the same vertex become one, that with the largest
             weight, else the first; otherwise they are an error.
@@ -126,9 +126,26 @@ def from_bytes(content: bytes, *, name: str, options: "ReadOptions") -> igraph.G
     if not parts.directed:
         raise GraphError(
             "the graph is undirected; order='ids' lets every edge lead forward in the order of the vertices "
-            "(graphtask metrics and graphtask new from have --order ids; graphtask.orient takes a graph in memory)"
+            "(on the command line: --order ids; graphtask.orient takes a graph in memory)"
         )
     return assemble(usable(parts, join=options.join), stages=options.stages, join=options.join)
+
+
+def kept_its_stages(graph: igraph.Graph, stages: int | Sequence[int] | None) -> bool:
+    """Whether a graph that was read with ``stages`` has other ones, because its file has stages of its own.
+
+    Example:
+        >>> import graphtask as gt
+        >>> kept_its_stages(gt.full_dag(6, stages=2), 3), kept_its_stages(gt.full_dag(6, stages=2), [3, 3])
+        (True, False)
+    """
+    if stages is None:
+        return False
+    try:
+        asked = stage_sizes(graph.vcount(), stages)
+    except ArgumentError:  # nobody minded, so they were not used
+        return True
+    return bool(asked != size_by_stage(graph)["nodes_per_stage"])
 
 
 def _oriented(graph: igraph.Graph, *, order: Order, stages: int | Sequence[int] | None) -> igraph.Graph:

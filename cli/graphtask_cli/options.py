@@ -38,7 +38,11 @@ def read_numbers(_ctx: click.Context, _param: click.Parameter, value: str) -> tu
 
 def stages_option(*, foreign: bool = False) -> Decorator:
     """``--stages``: of a new graph, or of a file that has none."""
-    what = "For graphs without stages: their number" if foreign else "Number of stages (equal parts)"
+    what = (
+        "For graphs without stages (others keep theirs): their number"
+        if foreign
+        else "Number of stages (equal parts)"
+    )
     default = "" if foreign else "  [default: 3]"
     return click.option(
         "--stages",
@@ -65,6 +69,14 @@ order_option = click.option(
     type=click.Choice(["ids", "x", "radius", "bifocal"]),
     help="Let every edge of a graph that is undirected or has cycles lead forward in this order of its nodes.",
 )
+
+
+def reading_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--stages``, ``--join``, ``--merge`` and ``--order``: how the file of another program is read."""
+    for option in (order_option, merge_option, join_option, stages_option(foreign=True)):
+        function = option(function)
+    return function
+
 
 format_option = click.option(
     "--format",

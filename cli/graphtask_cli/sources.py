@@ -7,7 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from graphtask_cli.output import note
+
+if TYPE_CHECKING:
+    import igraph
 
 T = TypeVar("T")
 
@@ -81,6 +86,25 @@ def named(path: Path) -> Iterator[None]:
         if str(path) in str(error):
             raise
         raise type(error)(f"{path}: {error}") from error
+
+
+def read_graph(path: Path, **reading: Any) -> "igraph.Graph":
+    """The graph in the file; says so if it has stages of its own and other ones were asked for.
+
+    Args:
+        path: The file.
+        **reading: The values of `graphtask_cli.options.reading_options`.
+
+    Raises:
+        GraphtaskError: The file cannot be read, or the graph breaks a rule.
+    """
+    import graphtask as gt
+    from graphtask.reading import kept_its_stages
+
+    graph = gt.read(path, **reading)
+    if kept_its_stages(graph, reading.get("stages")):
+        note(f"{path}: the graph keeps the stages that it has; --stages is for graphs without")
+    return graph
 
 
 def expand(paths: Iterable[Path]) -> list[Source]:

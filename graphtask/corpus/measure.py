@@ -12,7 +12,7 @@ from graphtask.corpus.cache import RowCache
 from graphtask.corpus.contents import Content, contents
 from graphtask.corpus.entries import Entry, find
 from graphtask.corpus.pool import Pool
-from graphtask.corpus.rows import ERROR, FILE, SHA256, Row, Settings, sha256
+from graphtask.corpus.rows import ERROR, FILE, KEPT_STAGES, SHA256, Row, Settings, sha256
 from graphtask.corpus.worker import answer
 from graphtask.errors import ArgumentError
 from graphtask.metrics.view import Options
@@ -109,14 +109,29 @@ def measure_entries(
         settings: What is done with every graph.
         jobs: Number of processes; None for as many as there are cores, if the entries are many.
         cache: Where rows are remembered.
-        notify: Takes a message if the cache cannot be used.
+        notify: Takes a message if the cache cannot be used, or if graphs keep other stages than those asked for.
 
     Raises:
         ArgumentError: ``jobs`` is out of range, or a metric is unknown, here or in other processes.
     """
     n_jobs = _n_jobs(jobs, len(entries))
     _ = settings.selection
-    return _rows(entries, settings, jobs=n_jobs, cache=cache, notify=notify)
+    return _told_of_stages(_rows(entries, settings, jobs=n_jobs, cache=cache, notify=notify), notify)
+
+
+def _told_of_stages(rows: Iterable[Row], notify: Callable[[str], object]) -> Iterator[Row]:
+    """The rows; in the end, say how many graphs did not get the stages that were asked for."""
+    n_kept = 0
+    for row in rows:
+        n_kept += row.pop(KEPT_STAGES, False)
+        yield row
+    if n_kept:
+        graphs = (
+            "1 graph keeps the stages that it has"
+            if n_kept == 1
+            else f"{n_kept} graphs keep the stages that they have"
+        )
+        notify(f"{graphs}; stages=… (on the command line: --stages) is for graphs without")
 
 
 class _Pending(NamedTuple):

@@ -14,11 +14,12 @@ from graphtask.metrics.registry import Selection, select
 from graphtask.metrics.table import UNDEFINED, measure
 from graphtask.metrics.view import Options
 from graphtask.pruning import prune
-from graphtask.reading import ReadOptions, from_bytes
+from graphtask.reading import ReadOptions, from_bytes, kept_its_stages
 
 FILE = "file"
 ERROR = "error"
 SHA256 = "sha256"
+KEPT_STAGES = "kept_stages"  # between processes only: whether the graph has other stages than those asked for
 ORIGINS = ("data", "seed", "threshold")  # of the provenance
 
 Row = dict[str, Any]
@@ -76,12 +77,13 @@ def row_of(content: bytes, *, name: str, settings: Settings) -> Row:
         {'data': None, 'seed': None, 'threshold': None, 'edges': 2, 'undefined': ''}
     """
     graph = from_bytes(content, name=name, options=settings.reading)
+    kept = {KEPT_STAGES: True} if kept_its_stages(graph, settings.reading.stages) else {}
     if settings.threshold is not None:
         graph = prune(graph, threshold=settings.threshold)
     known = provenance(graph)
     origins = {origin: _scalar(known.get(origin)) for origin in ORIGINS}
     values = measure(graph, metrics=settings.metrics, **asdict(settings.options))
-    return origins | {column: _scalar(value) for column, value in values.items()}
+    return origins | {column: _scalar(value) for column, value in values.items()} | kept
 
 
 def sha256(content: bytes) -> str:

@@ -1,14 +1,13 @@
 """``graphtask compile``: what the network of a graph costs, and the network as a file."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from graphtask_cli.options import examples, format_option, join_option, out_option, stages_option
+from graphtask_cli.options import examples, format_option, out_option, reading_options
 from graphtask_cli.output import note, show
-from graphtask_cli.sources import graph_path, is_run, run_config
+from graphtask_cli.sources import graph_path, is_run, read_graph, run_config
 
 if TYPE_CHECKING:
     import igraph
@@ -36,8 +35,7 @@ _SIZE = 32
 @click.option(
     "--size", type=int, help="Height and width of the images, in pixels.  [default: 32, or the run's]"
 )
-@stages_option(foreign=True)
-@join_option
+@reading_options
 @out_option(text="Write the network as a torch.export program (.pt2), which runs without graphtask.")
 @format_option
 def compile(  # noqa: A001 - the word the field uses
@@ -48,10 +46,9 @@ def compile(  # noqa: A001 - the word the field uses
     in_channels: int | None,
     num_classes: int | None,
     size: int | None,
-    stages: int | Sequence[int] | None,
-    join: bool,
     out: Path | None,
     form: str,
+    **reading: Any,
 ) -> None:
     """Print the size of a graph's network; export it with -o.
 
@@ -62,7 +59,7 @@ def compile(  # noqa: A001 - the word the field uses
 
     if channels is not None and budget is not None:
         raise click.UsageError("--channels and --budget exclude each other; give one of them")
-    graph = gt.read(graph_path(graph_file), stages=stages, join=join)
+    graph = read_graph(graph_path(graph_file), **reading)
     known = run_config(graph_file) if is_run(graph_file) else {}
     trained = bool(known) and channels is budget is in_channels is num_classes is None
     n_in = known.get("in_channels", 3) if in_channels is None else in_channels

@@ -1,13 +1,13 @@
 """``graphtask draw``: graphs as pictures."""
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
-from graphtask_cli.options import examples, join_option, stages_option, threshold_option
+from graphtask_cli.options import examples, reading_options, threshold_option
 from graphtask_cli.output import progress
-from graphtask_cli.sources import Source, expand, named
+from graphtask_cli.sources import Source, expand, named, read_graph
 
 _SUFFIXES = ("svg", "pdf", "png")
 
@@ -39,8 +39,7 @@ _SUFFIXES = ("svg", "pdf", "png")
 )
 @threshold_option(default=None, text="Red for what pruning with this threshold would remove.")
 @click.option("--title", help="A line above the picture.")
-@stages_option(foreign=True)
-@join_option
+@reading_options
 def draw(
     paths: tuple[Path, ...],
     *,
@@ -48,8 +47,7 @@ def draw(
     suffix: str,
     threshold: float | None,
     title: str | None,
-    stages: int | Sequence[int] | None,
-    join: bool,
+    **reading: Any,
 ) -> None:
     """Draw graphs: coloured by stage, edges as wide as their weight.
 
@@ -60,7 +58,7 @@ def draw(
 
     sources = expand(paths)
     if out is not None and out.suffix and not out.is_dir():
-        graphs = {source.label: gt.read(source.path, stages=stages, join=join) for source in sources}
+        graphs = {source.label: read_graph(source.path, **reading) for source in sources}
         if len(graphs) == 1:
             figure = gt.draw(*graphs.values(), threshold=threshold, title=title)
         else:
@@ -69,7 +67,7 @@ def draw(
         return
     with progress(visible=len(sources) > 1) as bar:
         for source in bar.track(sources, description="drawing"):
-            graph = gt.read(source.path, stages=stages, join=join)
+            graph = read_graph(source.path, **reading)
             target = _target(source, out, suffix)
             target.parent.mkdir(parents=True, exist_ok=True)
             with named(source.path):

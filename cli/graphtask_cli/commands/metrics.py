@@ -12,11 +12,8 @@ import click
 from graphtask_cli.options import (
     examples,
     format_option,
-    join_option,
-    merge_option,
-    order_option,
     out_option,
-    stages_option,
+    reading_options,
     threshold_option,
 )
 from graphtask_cli.output import TEXTS, check_table_path, note, progress, show
@@ -66,10 +63,7 @@ _MANY_REASONS = 1_000
     help="Starts of the layout behind pca_elongation.",
 )
 @threshold_option(default=None, text="Prune the graphs with this threshold first.")
-@stages_option(foreign=True)
-@join_option
-@merge_option
-@order_option
+@reading_options
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
@@ -94,15 +88,12 @@ def metrics(
     channels: int | None,
     layout_starts: int,
     threshold: float | None,
-    stages: int | Sequence[int] | None,
-    join: bool,
-    merge: bool,
-    order: Any,
     jobs: int | None,
     cache: Path | None,
     strict: bool,
     out: Path | None,
     form: str,
+    **reading: Any,
 ) -> None:
     """Measure graphs: one row for each, in the order given.
 
@@ -131,7 +122,7 @@ def metrics(
     settings = Settings(
         metrics=[name.strip() for name in names.split(",")] if "," in names else names,
         options=Options(channels=channels, layout_starts=layout_starts),
-        reading=ReadOptions(stages=stages, join=join, merge=merge, order=order),
+        reading=ReadOptions(**reading),
         threshold=threshold,
     )
     written = [path for path in (out, cache) if path is not None and not path.is_dir()]

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from graphtask_cli.options import examples, join_option, merge_option, out_option, stages_option
-from graphtask_cli.options import order_option as direction_option
+from graphtask_cli.options import examples, out_option, reading_options, stages_option
+from graphtask_cli.sources import read_graph
 
 if TYPE_CHECKING:
     import igraph
@@ -182,10 +182,7 @@ def random_dag(out: Path, **arguments: Any) -> None:
     ),
 )
 @click.argument("source", type=click.Path(path_type=Path), metavar="FILE")
-@stages_option(foreign=True)
-@join_option
-@merge_option
-@direction_option
+@reading_options
 @file_option
 def from_file(source: Path, *, out: Path, **options: Any) -> None:
     """A valid graph of another program's file.
@@ -194,9 +191,7 @@ def from_file(source: Path, *, out: Path, **options: Any) -> None:
     (.npz, .csv), GML, and node-link JSON. Vertices keep their names and other attributes; edge weights that are no
     shares in [0, 1] are kept as `file_weight`.
     """
-    import graphtask as gt
-
-    _write(gt.read(source, **options), out)
+    _write(read_graph(source, **options), out)
 
 
 def _write(graph: "igraph.Graph", out: Path) -> None:

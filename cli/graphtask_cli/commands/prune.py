@@ -11,11 +11,12 @@ from graphtask_cli.options import (
     examples,
     format_option,
     out_option,
+    reading_options,
     threads_option,
     threshold_option,
 )
 from graphtask_cli.output import note, show
-from graphtask_cli.sources import graph_path, is_run, named
+from graphtask_cli.sources import graph_path, is_run, named, read_graph
 
 if TYPE_CHECKING:
     import igraph
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 )
 @device_option
 @threads_option
+@reading_options
 @format_option
 def prune(
     source: Path,
@@ -49,6 +51,7 @@ def prune(
     device: str,
     threads: int | None,
     form: str,
+    **reading: Any,
 ) -> None:
     """Drop the weak edges and dead paths of a trained graph.
 
@@ -63,7 +66,7 @@ def prune(
 
     if parity and not is_run(source):
         raise click.UsageError(f"--parity needs the folder of a run, and {source} is none")
-    graph = gt.read(graph_path(source))
+    graph = read_graph(graph_path(source), **reading)
     with named(source):
         pruned = gt.prune(graph, threshold=threshold)
         record = _record(graph, pruned, threshold=threshold)

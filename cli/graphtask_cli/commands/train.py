@@ -1,6 +1,6 @@
 """``graphtask train``: train the network of a graph."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +12,11 @@ from graphtask_cli.options import (
     channels_option,
     device_option,
     examples,
-    join_option,
     read_numbers,
-    stages_option,
+    reading_options,
     threads_option,
 )
-from graphtask_cli.sources import graph_path
+from graphtask_cli.sources import graph_path, read_graph
 
 if TYPE_CHECKING:
     from graphtask.training.run import Run
@@ -131,15 +130,12 @@ def regime_options(function: Callable[..., Any]) -> Callable[..., Any]:
     help="Start a trained graph anew, as from its prior; otherwise its edges start from their weights.",
 )
 @click.option("--quiet", is_flag=True, help="Show no progress.")
-@stages_option(foreign=True)
-@join_option
+@reading_options
 @regime_options
 def train(
     graph_file: Path,
     *,
     out: Path,
-    stages: int | Sequence[int] | None,
-    join: bool,
     quiet: bool,
     **options: Any,
 ) -> None:
@@ -152,7 +148,8 @@ def train(
     """
     import graphtask as gt
 
-    graph = gt.read(graph_path(graph_file), stages=stages, join=join)
+    reading = {name: options.pop(name) for name in ("stages", "join", "merge", "order")}
+    graph = read_graph(graph_path(graph_file), **reading)
     regime = gt.Regime(**{name: options.pop(name) for name in gt.Regime.__dataclass_fields__})
     run = gt.train(graph, out=out, regime=regime, progress=not quiet, **options)
     if process_rank() == 0:
