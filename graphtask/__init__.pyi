@@ -44,6 +44,7 @@ from .drawing.distributions import draw_observed_sampled as draw_observed_sample
 from .drawing.dynamics import draw_dynamics as draw_dynamics
 from .drawing.graphs import draw as draw
 from .drawing.graphs import draw_grid as draw_grid
+from .drawing.retraining import draw_retraining as draw_retraining
 from .drawing.style import save_figure as save_figure
 from .drawing.sweeps import draw_sweep as draw_sweep
 from .dynamics.fates import EdgeDynamics as EdgeDynamics
@@ -96,6 +97,9 @@ from .tracing.trace import trace as trace
 from .training.parity import Parity as Parity
 from .training.parity import parity as parity
 from .training.regime import Regime as Regime
+from .training.retrained import compare_retrained as compare_retrained
+from .training.retrained import summarise_retrained as summarise_retrained
+from .training.retraining import retrain as retrain
 from .training.run import Run as Run
 from .training.run import open_run as open_run
 from .training.run import train as train

@@ -24,6 +24,7 @@ COMMANDS = (
     "prune",
     "metrics",
     "sweep",
+    "retrain",
     "compare",
     "dynamics",
     "draw",

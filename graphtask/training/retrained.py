@@ -1,0 +1,175 @@
+"""Full, thresholded and retrained networks side by side: the paper's Fig. 5 and Tables 3 and 5."""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import igraph
+import torch
+
+from graphtask.compiler.budget import count_parameters
+from graphtask.compiler.writeback import transfer
+from graphtask.data.dataset import ImageData
+from graphtask.errors import DisconnectedError
+from graphtask.origin import origin
+from graphtask.pruning import prune
+from graphtask.training.folder import PROVENANCE
+from graphtask.training.loop import evaluate
+from graphtask.training.regime import Regime
+from graphtask.training.run import Run, data_batches
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FULL = "full"
+THRESHOLDED = "thresholded"
+RETRAINED = "retrained"
+RETRAINED_FIT = "retrained_fit"
+
+_GROUP = ["data", "prior", "network"]
+_SUMMARISED = ("accuracy", "seconds_per_epoch", "epoch_time_ratio", "parameters", "channels", "edges")
+
+
+def compare_retrained(
+    run: Run,
+    retrained: Mapping[str, Run],
+    *,
+    threshold: float = 0.006,
+    data: ImageData | None = None,
+    device: str = "auto",
+    failures: Mapping[str, str] | None = None,
+) -> "pd.DataFrame":
+    """One row for the network of a run, one for its thresholded network, and one for each retrained one.
+
+    Args:
+        run: A finished run.
+        retrained: What `retrain` gave, by what it shall be called: ``retrained`` with the same channels and
+            ``retrained_fit`` with fitted ones, say.
+        threshold: The τ that they were pruned with.
+        data: The images, for the test of the thresholded network; None is the run's own data set.
+        device: Where that test runs, as in `train`.
+        failures: Networks that could not be retrained, and why; each gets a row without values.
+
+    Returns:
+        ``run`` (the name of its folder), ``data``, ``prior``, ``seed``, ``threshold``; ``network``; ``channels``,
+        ``parameters``, ``nodes``, ``edges``; ``accuracy`` on the test images, in [0, 1]; ``seconds_per_epoch`` (mean
+        over the epochs, of training without the test) and ``seconds_std``; ``epoch_time_ratio``, to the full
+        network's; ``epochs`` and ``resource_price``; ``undefined``, why values are NaN. The thresholded network is
+        not trained, so it has no seconds; and seconds measured on different hardware or with other threads have no
+        ratio.
+
+    Raises:
+        DataError: The data set is not where it was.
+        RunError: It is not what it was.
+    """
+    import pandas as pd
+
+    rows = [_trained_row(FULL, run, run)]
+    rows.append(_thresholded_row(run, threshold=threshold, data=data, device=device))
+    rows += [_trained_row(name, again, run) for name, again in retrained.items()]
+    rows += [{"network": name, "undefined": reason} for name, reason in (failures or {}).items()]
+    known = {
+        "run": run.folder.name if run.folder else "",
+        **origin(run.graph)._asdict(),
+        "threshold": threshold,
+    }
+    table = pd.DataFrame([known | row for row in rows])
+    return table[[*(name for name in table.columns if name != "undefined"), "undefined"]]
+
+
+def summarise_retrained(table: "pd.DataFrame") -> "pd.DataFrame":
+    """Means and standard deviations over the runs of each data set, prior and network.
+
+    Args:
+        table: What `compare_retrained` gave; for several runs, those tables in one (`pandas.concat`).
+
+    Returns:
+        ``data``, ``prior``, ``network``, ``runs`` (that have an accuracy), and ``_mean`` and ``_std`` of accuracy,
+        seconds per epoch, ratio of epoch times, parameters, channels and edges. The deviation is that of a sample
+        (n − 1), NaN for a single run; NaN values are left out.
+    """
+    import pandas as pd
+
+    rows = []
+    for (data, prior, network), runs in table.groupby(_GROUP, sort=False):
+        row: dict[str, Any] = {
+            "data": data, "prior": prior, "network": network, "runs": int(runs["accuracy"].notna().sum())
+        }  # fmt: skip
+        for name in _SUMMARISED:
+            row |= {f"{name}_mean": runs[name].mean(), f"{name}_std": runs[name].std()}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _trained_row(name: str, run: Run, full: Run) -> dict[str, Any]:
+    seconds = run.metrics["seconds"]
+    ratio, reason = _time_ratio(run, full)
+    return {
+        "network": name,
+        **_size(run.graph, run),
+        "accuracy": float(run.metrics["test_accuracy"].iloc[-1]),
+        "seconds_per_epoch": float(seconds.mean()),
+        "seconds_std": float(seconds.std()),
+        "epoch_time_ratio": ratio,
+        "epochs": len(run.metrics),
+        "resource_price": run.config["regime"]["resource_price"],
+        "undefined": reason,
+    }
+
+
+def _thresholded_row(run: Run, *, threshold: float, data: ImageData | None, device: str) -> dict[str, Any]:
+    try:
+        pruned = prune(run.graph, threshold=threshold)
+    except DisconnectedError as error:
+        return {"network": THRESHOLDED, "undefined": str(error)}
+    trained = run.module(device=device)
+    regime = Regime(**run.config["regime"])
+    _, test = data_batches(data or run.data(), regime=regime, device=trained.edge_weight.device)
+    outcome = evaluate(transfer(trained, pruned), test, precision=run.config["precision"])
+    return {
+        "network": THRESHOLDED,
+        **_size(pruned, run),
+        "accuracy": outcome.accuracy,
+        "undefined": "seconds_per_epoch: the thresholded network is not trained",
+    }
+
+
+def _size(graph: igraph.Graph, run: Run) -> dict[str, int]:
+    ends = {name: run.config[name] for name in ("channels", "in_channels", "num_classes")}
+    return {
+        "channels": run.config["channels"],
+        "parameters": count_parameters(graph, **ends),
+        "nodes": graph.vcount(),
+        "edges": graph.ecount(),
+    }
+
+
+def _time_ratio(run: Run, full: Run) -> tuple[float, str]:
+    """How long an epoch takes, relative to the full network's; NaN and a reason if that cannot be compared."""
+    here, there = _hardware(run), _hardware(full)
+    if here != there:
+        return math.nan, f"epoch_time_ratio: trained on {here}, the full network on {there}"
+    return float(run.metrics["seconds"].mean() / full.metrics["seconds"].mean()), ""
+
+
+def _hardware(run: Run) -> str:
+    """Where and with how many threads a run was trained: of a resumed one, all places."""
+    if run.folder is None:
+        return f"{run.config['device']} with {_counted(torch.get_num_threads(), 'thread')}"
+    try:
+        stored = json.loads((run.folder / PROVENANCE).read_text(encoding="utf-8"))
+        places = [_place(place) for place in stored["environments"]]
+    except (OSError, ValueError, LookupError, TypeError):
+        return "unknown hardware"
+    return ", ".join(dict.fromkeys(places))
+
+
+def _place(environment: Mapping[str, Any]) -> str:
+    processes = environment.get("processes", 1)
+    several = f" in {processes} processes" if processes > 1 else ""
+    return f"{environment['device']} with {_counted(environment['threads'], 'thread')}{several}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"

@@ -1,0 +1,93 @@
+import json
+import shutil
+
+import pytest
+
+import graphtask as gt
+
+
+def retrain(call, *arguments):
+    return call(
+        "retrain",
+        *arguments,
+        "--out",
+        "new",
+        "--threshold",
+        0.3,
+        "--device",
+        "cpu",
+        "--threads",
+        1,
+        "--quiet",
+    )
+
+
+def test_a_run_is_compared_with_its_retrained_networks(call, run_folder, tmp_path):
+    result = retrain(call, run_folder, "--fit-channels", "--format", "json", "--table", "table.csv")
+    assert result.exit_code == 0, result.output
+    rows = json.loads(result.stdout)
+    assert [row["network"] for row in rows] == ["full", "thresholded", "retrained", "retrained_fit"]
+    for row in rows[2:]:
+        run = gt.open_run(tmp_path / "new" / "cdigits" / "full" / "seed-0" / row["network"])
+        assert row["accuracy"] == run.metrics["test_accuracy"].iloc[-1]
+        assert row["channels"] == run.config["channels"]
+        assert row["resource_price"] == 0.02
+    assert len((tmp_path / "table.csv").read_text().splitlines()) == 5
+    again = retrain(call, run_folder, "--fit-channels", "--format", "json")
+    assert json.loads(again.stdout) == rows
+
+
+def test_several_runs_get_means_and_a_picture(call, run_folder, tmp_path):
+    graph = gt.banded_dag(6, bandwidth=3)
+    gt.write(graph, "banded.graphml")
+    options = (
+        "--data cdigits --channels 2 --epochs 1 --batch-size 256 --threads 1 --resource-price 0.02 --quiet"
+    )
+    assert call("train", "banded.graphml", *options.split(), "--out", "banded").exit_code == 0
+    result = retrain(call, run_folder, tmp_path / "banded", "--plot", "fig5.svg", "--format", "csv")
+    assert result.exit_code == 0, result.output
+    lines = [line.split(",")[:4] for line in result.stdout.splitlines()[1:]]
+    assert lines == [
+        ["cdigits", prior, network, "1"]
+        for prior in ("full", "banded-3") for network in ("full", "thresholded", "retrained")
+    ]  # fmt: skip
+    assert "<svg" in (tmp_path / "fig5.svg").read_text()
+    assert len((tmp_path / "fig5-data.csv").read_text().splitlines()) == 7
+
+
+def test_the_regime_may_be_changed(call, run_folder, tmp_path):
+    result = retrain(call, run_folder, "--resource-price", 0, "--epochs", 2, "--batch-size", 512, "--seed", 5)
+    assert result.exit_code == 0, result.output
+    run = gt.open_run(tmp_path / "new" / "cdigits" / "full" / "seed-0" / "retrained")
+    assert (run.config["regime"]["resource_price"], len(run.metrics), run.config["seed"]) == (0, 2, 5)
+
+
+def test_a_graph_that_falls_apart_gets_a_row_that_says_so(call, run_folder):
+    result = call("retrain", run_folder, "--out", "new", "--threshold", 0.99, "--format", "json")
+    assert result.exit_code == 0
+    assert "no path from the input to the output" in result.stderr
+    rows = json.loads(result.stdout)
+    assert [row["accuracy"] is None for row in rows] == [False, True, True]
+
+
+def test_runs_that_would_share_a_folder_are_told_apart(call, run_folder, tmp_path):
+    for name in ("one", "two"):
+        shutil.copytree(run_folder, tmp_path / "runs" / name)
+    result = retrain(call, tmp_path / "runs", "--format", "json")
+    assert "use another --out" in result.stderr
+    assert {row["run"] for row in json.loads(result.stdout)} == {"one"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["--no-same-channels"], 2),
+        (["--epochs", "0"], 1),
+        (["--table", "x.xls"], 1),
+        (["--plot", "x.bmp"], 1),
+    ],
+)
+def test_wrong_calls_are_refused(call, run_folder, arguments, status, tmp_path):
+    result = retrain(call, run_folder, *arguments)
+    assert result.exit_code == status
+    assert not (tmp_path / "new").exists()
