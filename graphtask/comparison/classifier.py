@@ -7,6 +7,7 @@ import numpy as np
 from scipy.special import expit
 
 from graphtask.comparison.permutations import FloatArray, null_distribution, p_values, relabellings
+from graphtask.comparison.samples import are_graphs, kind
 from graphtask.comparison.testing import TestResult, facts, limits
 from graphtask.errors import ArgumentError
 from graphtask.graph import BoolArray, IntArray
@@ -71,10 +72,10 @@ def classifier_test(
         networks?, ICLR 2019; Kim et al., Classification accuracy as a proxy for two-sample testing, Ann. Stat. 49
         (2021), for the permutations.
     """
-    for sample in (a, b):
-        if not isinstance(sample, Sequence) or not all(isinstance(graph, igraph.Graph) for graph in sample):
+    for name, sample in (("first", a), ("second", b)):
+        if not are_graphs(sample):
             raise ArgumentError(
-                f"the classifier compares graphs; give two lists of graphs, not a {type(sample).__name__}"
+                f"the classifier compares graphs; the {name} set is {kind(sample)}; give two lists of graphs"
             )
     labellings = relabellings(len(a), len(b), paired=paired, n_permutations=n_permutations, seed=seed)
     n_folds = min(whole_number(folds, name="folds", least=2), len(a), len(b))

@@ -77,9 +77,7 @@ def pool(a: Sample, b: Sample, *, features: Sequence[str] | None = None) -> Pool
         table = both.drop(columns="undefined")
         return _of_tables(table.iloc[: len(a)], table.iloc[len(a) :], list(table.columns))
     if any(is_frame(sample) or are_graphs(sample) for sample in (a, b)):
-        raise ArgumentError(
-            f"the sets are of different kinds, {_kind(a)} and {_kind(b)}; give two of one kind"
-        )
+        raise ArgumentError(f"the sets are of different kinds, {kind(a)} and {kind(b)}; give two of one kind")
     return _of_arrays(a, b)
 
 
@@ -110,10 +108,9 @@ def numeric_columns(table: "pd.DataFrame", features: Sequence[str] | None) -> li
     Raises:
         ArgumentError: A column is missing or not numeric, or there is none.
     """
+    named = [features] if isinstance(features, str) else features
     chosen = (
-        [name for name in table.columns if _is_paper_feature(str(name))]
-        if features is None
-        else list(features)
+        [name for name in table.columns if _is_paper_feature(str(name))] if named is None else list(named)
     )
     missing = [name for name in chosen if name not in table.columns]
     if missing or not chosen:
@@ -186,12 +183,13 @@ def _matrix(sample: npt.ArrayLike, name: str) -> FloatArray:
         matrix = np.empty(0)
     if matrix.ndim != 2 or 0 in matrix.shape:
         raise ArgumentError(
-            f"the {name} set is {_kind(sample)}; give graphs, a table of features, or an array of shape (graphs, features)"
+            f"the {name} set is {kind(sample)}; give graphs, a table of features, or an array of shape (graphs, features)"
         )
     return matrix
 
 
-def _kind(sample: object) -> str:
+def kind(sample: object) -> str:
+    """What a sample is, for messages."""
     if are_graphs(sample):
         return "graphs"
     if isinstance(sample, np.ndarray):

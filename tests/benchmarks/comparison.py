@@ -198,7 +198,7 @@ def power_rows(n_sims: int, n_classifier: int) -> Iterator[tuple[str, str, dict[
             found = {method: two_sample_p(sets, method, n_sims, paired=False) for method in TWO_SAMPLE}
             found |= metric_p(sets, n_sims, paired=False)
             if n_classifier:
-                found["classifier"] = classifier_p(sets, n_classifier, paired=False, n_permutations=39)
+                found["classifier"] = classifier_p(sets, n_classifier, paired=False, n_permutations=19)
             powers = {test: float((values <= LEVEL).mean()) for test, values in found.items()}
             yield name, f"{n} against {n}", powers
 
@@ -208,7 +208,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sims", type=int, default=2_000, help="experiments a row of the level")
     parser.add_argument("--power-sims", type=int, default=200, help="experiments a row of the power")
-    parser.add_argument("--classifier-sims", type=int, default=30, help="the same of the classifier; 0: none")
+    parser.add_argument("--classifier-sims", type=int, default=20, help="the same of the classifier; 0: none")
     parser.add_argument("--only", choices=["level", "power"])
     options = parser.parse_args()
     start = time.perf_counter()

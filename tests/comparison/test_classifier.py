@@ -69,7 +69,11 @@ def test_pairs_stay_in_one_fold():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"a": [[1.0], [2.0]]}, "the classifier compares graphs"),
+        (
+            {"a": [[1.0], [2.0]]},
+            "the classifier compares graphs; the first set is a list; give two lists of graphs",
+        ),
+        ({"b": []}, "the second set is empty; give two lists of graphs"),
         ({"a": full(5)}, "the sets have 1 and 3 members"),
         ({"folds": 1}, "folds=1 does not work"),
         ({"steps": 0}, "steps=0 does not work"),

@@ -41,6 +41,7 @@ def test_columns_and_arrays_are_taken_as_they_are():
     a, b = pd.DataFrame({"x": [1, 2], "flag": [True, False]}), pd.DataFrame({"x": [3.5], "flag": [True]})
 
     assert pool(a, b, features=["flag", "x"]).matrix.tolist() == [[1, 1], [0, 2], [1, 3.5]]
+    assert pool(a, b, features="x").names == ("x",)
     assert pool([[1, 2], [3, 4]], np.array([[5, 6]])).matrix.tolist() == [[1, 2], [3, 4], [5, 6]]
 
 
