@@ -9,6 +9,7 @@ import sqlite3
 import time
 import zlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import CodeType
 from typing import TYPE_CHECKING, Any
@@ -20,13 +21,24 @@ if TYPE_CHECKING:
     from graphtask.metrics.metric import Metric
 
 _NAME = "graphtask-metrics.sqlite"  # of the file, if a folder is named
+_CODE = (
+    "metrics",
+    "storage",
+    "priors",
+    "graph.py",
+    "parameters.py",
+    "pruning.py",
+    "reading.py",
+)  # of graphtask
 _LIBRARIES = ("graphtask", "igraph", "numpy", "scipy")  # what a value may depend on
 _SECONDS = 2.0  # between two writes
 _HEADER = b"SQLite format 3\0"
 
 
 class RowCache:
-    """Rows by what they depend on: the bytes of the file, its suffix, the settings, and the versions of libraries.
+    """Rows by what they depend on: the bytes of the file, its suffix, the settings, and the code.
+
+    The code is that of graphtask which reads and measures, of metrics of one's own, and the versions of libraries.
 
     A file that is damaged, in use, or no cache is left as it is: one message says so, and nothing is remembered. A
     single damaged row is computed again.
@@ -132,11 +144,31 @@ def _opened(file: Path) -> sqlite3.Connection:
 def _context(settings: Settings) -> str:
     versions = {name: importlib.metadata.version(name) for name in _LIBRARIES}
     metrics = [_described(metric) for metric in settings.selection.metrics]
-    return json.dumps([versions, settings.to_json(), metrics], sort_keys=True)
+    return json.dumps(
+        [versions, _digest(Path(__file__).parents[1]), settings.to_json(), metrics], sort_keys=True
+    )
+
+
+@cache
+def _digest(package: Path) -> str:
+    """A digest of the code that values depend on: where it is worked on, it changes between two versions, too."""
+    files = [
+        file
+        for part in _CODE
+        for file in ((package / part).rglob("*.py") if "." not in part else [package / part])
+    ]
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        if file.is_file():
+            digest.update(
+                f"{file.relative_to(package).as_posix()} ".encode()
+                + hashlib.sha256(file.read_bytes()).digest()
+            )
+    return digest.hexdigest()
 
 
 def _described(metric: "Metric") -> list[str]:
-    """What tells a metric from another version of it; ours change with the version of graphtask."""
+    """What tells a metric from another version of it; that of ours is in `_digest`."""
     module = getattr(metric.compute, "__module__", "")
     code = getattr(metric.compute, "__code__", None)
     if module.startswith("graphtask.") or not isinstance(code, CodeType):

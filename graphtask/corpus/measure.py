@@ -56,14 +56,15 @@ def measure_files(
         layout_starts: Starts of the layout behind ``pca_elongation``.
         layout_seed: Seed of the starts after the first.
         threshold: Prune the graphs with this threshold first.
-        stages: For graphs without stages; see `read`, also for the next three.
+        stages: For graphs without stages, others keep theirs (a warning says how many); see `read`, also for the
+            next three.
         join: Whether several inputs (outputs) get one new vertex.
         merge: Whether duplicate edges become one.
         order: For graphs that are undirected or have cycles.
         jobs: Number of processes. 1 measures in this one; None takes as many as there are cores, if the files are
             many. Metrics of your own have to be registered in a module that other processes can import.
         cache: A file (or a folder for it) that remembers rows: a graph whose bytes have not changed is not measured
-            again with the same settings and the same versions of graphtask, igraph, numpy and scipy.
+            again with the same settings, the same code of graphtask, and the same versions of igraph, numpy and scipy.
 
     Raises:
         ArgumentError: An argument is out of range, or a metric is unknown.

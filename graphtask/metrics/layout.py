@@ -44,7 +44,9 @@ def pca_elongation(view: GraphView) -> float:
 def pca_elongation_spread(view: GraphView) -> float:
     """Standard deviation (of the sample) of `pca_elongation` over ``layout_starts`` starts."""
     if view.options.layout_starts == 1:
-        raise UndefinedMetricError("one start has no spread; ask for layout_starts of at least 2")
+        raise UndefinedMetricError(
+            "one start has no spread (layout_starts=10, or --layout-starts 10 on the command line, takes more)"
+        )
     return view.once(_elongation).spread
 
 

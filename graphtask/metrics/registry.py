@@ -1,13 +1,15 @@
 """The metrics as data: what each is called, means, costs and comes from. The one place that knows the columns."""
 
+import difflib
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from graphtask.errors import ArgumentError
 from graphtask.metrics import communicability, connectivity, layout, paths, size
 from graphtask.metrics.extended import EXTENDED
-from graphtask.metrics.metric import AUTHORS, LARGE, Metric, Value
+from graphtask.metrics.metric import AUTHORS, LARGE, PAIR_SUFFIX, STAGE_SUFFIX, Metric, Value
 from graphtask.metrics.view import GraphView, Options, UndefinedMetricError
 
 _PAPER = "Janik & Nowak, Connectivity properties of neural networks under performance-resources trade-off"
@@ -311,9 +313,20 @@ def select(metrics: str | Sequence[str], *, options: Options) -> Selection:
     names = [metrics] if isinstance(metrics, str) else list(dict.fromkeys(metrics))
     unknown = [name for name in names if name not in _METRICS]
     if unknown:
-        known = ", ".join([*metric_sets(), *_METRICS])
-        raise ArgumentError(f"there is no metric {unknown[0]!r}; there are {known}")
+        raise ArgumentError(f"there is no metric {unknown[0]!r}; {_hint(unknown[0])}")
     return Selection(tuple(_with_spread([_METRICS[name] for name in names], options)), by_name=True)
+
+
+def _hint(name: str) -> str:
+    """What somebody may have meant who wrote this; the column of one stage means the metric of all stages."""
+    known = [*metric_sets(), *_METRICS]
+    plain = re.sub(
+        r"_stage_\d+$", STAGE_SUFFIX, re.sub(r"_stage_\d+_\d+$", PAIR_SUFFIX, name.strip().lower())
+    )
+    close = [plain] if plain in known else difflib.get_close_matches(plain, known, n=3)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    return f"there are {len(_METRICS)}, and the sets {' and '.join(metric_sets())}: graphtask metrics --list shows them"
 
 
 def evaluate(metric: Metric, view: GraphView, *stages: int) -> tuple[Value, str]:

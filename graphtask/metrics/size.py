@@ -59,7 +59,9 @@ def parameters(view: GraphView) -> int:
     """Trainable parameters of the compiled network; see `graphtask.parameters`."""
     channels = _setting(view, "channels")
     if channels is None:
-        raise UndefinedMetricError("channels not given")
+        raise UndefinedMetricError(
+            "the channels are not known (channels=11, or --channels 11 on the command line, says them)"
+        )
     in_channels, num_classes = _setting(view, "in_channels"), _setting(view, "num_classes")
     view.once(_require_stages)
     polynomial = polynomial_of(

@@ -137,7 +137,9 @@ def _row(view: GraphView, selection: Selection) -> Row:
         for column, at in metric.columns(stages).items():
             row[column], reason = evaluate(metric, view, *at)
             if reason:
-                reasons.append(f"{column}: {reason}")
+                reasons.append(
+                    f"{column}: {reason.replace('; ', ', ')}"
+                )  # what separates reasons is in none of them
     row[UNDEFINED] = "; ".join(reasons)
     return row
 

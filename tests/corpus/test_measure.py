@@ -1,6 +1,7 @@
 import json
 import math
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import graphtask as gt
+from graphtask.corpus import cache as row_cache
 from graphtask.corpus.measure import measure_entries
 from graphtask.corpus.rows import Settings, completed, ordered_columns
 from graphtask.metrics.registry import Metric, register, unregister
@@ -54,7 +56,9 @@ def test_options_reach_the_processes(tmp_path):
     (tmp_path / "two.edges").write_text("a c\nb c\na c\n")
     for jobs in (1, 2):
         options = {"stages": [2, 2], "join": True, "merge": True, "jobs": jobs}
-        row, _ = gt.measure_files([tmp_path / "two.edges", tmp_path / "t.graphml"], metrics=FAST, **options)
+        paths = [tmp_path / "two.edges", tmp_path / "t.graphml"]
+        with pytest.warns(UserWarning, match="1 graph keeps the stages that it has"):
+            row, _ = gt.measure_files(paths, metrics=FAST, **options)
         assert (row["edges"], row["nodes_stage_1"]) == (4, 2)
         rows = gt.measure_files([tmp_path / "t.graphml", tmp_path / "two.edges"], threshold=0.3, jobs=jobs)
         row, broken = rows
@@ -287,6 +291,29 @@ def test_another_version_is_another_row(tmp_path, graphs, counted, monkeypatch):
     monkeypatch.setattr(importlib.metadata, "version", lambda _name: "99")
     list(gt.measure_files([path], metrics=FAST, cache=tmp_path))
     assert counted == [path] * 2
+
+
+def test_other_code_is_another_row(tmp_path, graphs, counted, monkeypatch):
+    path = next(iter(graphs))
+    for digest in ("a", "a", "b"):
+        monkeypatch.setattr(row_cache, "_digest", lambda _, digest=digest: digest)
+        list(gt.measure_files([path], metrics=FAST, cache=tmp_path))
+    assert counted == [path] * 2
+
+
+@pytest.mark.parametrize(
+    "changed", ["metrics/paths.py", "storage/formats.py", "priors/orient.py", "graph.py"]
+)
+def test_the_digest_of_the_code_changes_with_what_reads_and_measures(tmp_path, changed):
+    package = Path(gt.__file__).parent
+    before = row_cache._digest(package)
+    copy = tmp_path / "graphtask"
+    shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    (copy / "drawing" / "style.py").write_text("another style")
+    assert row_cache._digest(copy) == before
+    row_cache._digest.cache_clear()
+    (copy / changed).write_text((copy / changed).read_text() + "\n# changed")
+    assert row_cache._digest(copy) != before
 
 
 def test_another_suffix_is_another_row(tmp_path, counted):

@@ -1,4 +1,5 @@
 import math
+import re
 
 import igraph
 import pytest
@@ -152,11 +153,26 @@ def test_a_name_is_given_once(name):
         register(Metric(name=name, compute=lambda _: 0, formula=""))
 
 
-def test_unknown_names_are_refused_with_the_known_ones():
-    with pytest.raises(
-        ArgumentError, match="there is no metric 'depth'; there are extended, paper, sparsity, "
-    ):
-        gt.measure(gt.full_dag(3), metrics=["edges", "depth"])
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("pca_elongaton", "did you mean pca_elongation or pca_elongation_spread?"),
+        ("Edges", "did you mean edges?"),
+        ("papr", "did you mean paper?"),
+        ("nodes_stage_0", "did you mean nodes_stage_k?"),
+        ("edges_stage_0_12", "did you mean edges_stage_a_b?"),
+        (
+            "zzzz",
+            rf"there are {len(all_metrics())}, and the sets extended and paper: graphtask metrics --list",
+        ),
+    ],
+)
+def test_unknown_names_are_refused_with_what_was_meant(name, hint):
+    with pytest.raises(ArgumentError, match=re.escape(f"there is no metric {name!r}; {hint}")):
+        gt.measure(gt.full_dag(3), metrics=["edges", name])
+
+
+def test_what_nobody_registered_cannot_be_forgotten():
     with pytest.raises(ArgumentError, match="there is no metric 'depth' to forget"):
         unregister("depth")
 

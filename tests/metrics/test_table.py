@@ -102,7 +102,7 @@ def test_parameters_of_a_trained_graph_need_no_arguments():
 def test_parameters_without_channels_are_undefined():
     row = gt.measure(gt.full_dag(4, stages=1))
     assert math.isnan(row["parameters"])
-    assert row["undefined"] == "parameters: channels not given"
+    assert row["undefined"].startswith("parameters: the channels are not known (channels=11")
 
 
 @pytest.mark.parametrize(

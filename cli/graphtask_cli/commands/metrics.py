@@ -120,7 +120,7 @@ def metrics(
     from graphtask.reading import ReadOptions
 
     settings = Settings(
-        metrics=[name.strip() for name in names.split(",")] if "," in names else names,
+        metrics=[name.strip() for name in names.split(",") if name.strip()] if "," in names else names,
         options=Options(channels=channels, layout_starts=layout_starts),
         reading=ReadOptions(**reading),
         threshold=threshold,
