@@ -24,6 +24,7 @@ SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 _BASE_TOTAL = 1 << 30  # bytes that any archive may expand to,
 _MAX_RATIO = 200  # and as many more for each byte that it has
 _MAX_HEADER = 1 << 20
+_PIECE = 1 << 20
 _LONG_HEADERS = (
     tarfile.XHDTYPE,
     tarfile.XGLTYPE,
@@ -121,6 +122,9 @@ def _tar_members(path: str) -> Iterator[Member]:
             if not info.isdir():
                 problem = _problem(info.name, is_link=info.issym() or info.islnk())
                 yield Member(index, info.name, problem, _tar_reader(archive, info))
+        while rest := stream.read(_PIECE):  # only at the end does gzip say whether its checksum is right
+            total += len(rest)
+            _check_total(total, path)
 
 
 def _tar_reader(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Callable[[], bytes]:

@@ -1,5 +1,6 @@
 import gc
 import gzip
+import hashlib
 import io
 import random
 import stat
@@ -195,6 +196,22 @@ def test_a_broken_checksum_costs_one_row(tmp_path):
     assert good["edges"] == 2
 
 
+def test_a_broken_checksum_of_a_whole_archive_is_one_more_row_with_an_error(tmp_path):
+    path = tarred(tmp_path / "a.tar.gz", {"a.edges": GRAPH})
+    content = bytearray(path.read_bytes())
+    content[-8] ^= 1
+    path.write_bytes(content)
+    (*_, last) = rows(path)
+    assert last["error"].startswith(f"{path}: cannot be read: CRC check failed")
+
+
+def test_an_archive_may_not_go_on_for_ever_after_its_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "_BASE_TOTAL", 1 << 20)
+    path = tarred(tmp_path / "a.tar.gz", {"a.edges": GRAPH})
+    path.write_bytes(path.read_bytes() + gzip.compress(bytes(32 << 20)))
+    assert "200 times its size" in rows(path)[-1]["error"]
+
+
 def test_an_encrypted_member_is_one_row_with_an_error(tmp_path):
     path = zipped(tmp_path / "a.zip", {"a.edges": GRAPH})
     content = bytearray(path.read_bytes())
@@ -241,16 +258,28 @@ def test_listing_a_large_tar_keeps_no_headers(tmp_path):
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_damaged_archive_is_rows_and_never_another_error(tmp_path, name):
+    assert n_measured_of_damaged(tmp_path, name, n_mutants=60) > 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WRITERS)
+def test_five_hundred_damaged_archives_are_rows_and_never_another_error(tmp_path, name):
+    assert n_measured_of_damaged(tmp_path, name, n_mutants=500) > 200
+
+
+def n_measured_of_damaged(tmp_path, name, *, n_mutants):
     rng = random.Random(name)
-    seed = WRITERS[name](
-        tmp_path / f"seed{name}", {f"x/{i}.edges": GRAPH * (i + 1) for i in range(4)}
-    ).read_bytes()
-    damages = [cut, flip_bits, flip_bits, drop, double, insert]
+    members = {f"x/{i}.edges": GRAPH * (i + 1) for i in range(4)}
+    seed = WRITERS[name](tmp_path / f"seed{name}", members).read_bytes()
+    known = {hashlib.sha256(content).hexdigest() for content in members.values()}
     n_read = 0
-    for _ in range(60):
+    for _ in range(n_mutants):
         path = tmp_path / name
-        path.write_bytes(rng.choice(damages)(seed, rng))
-        for row in rows(path, merge=True):
-            assert row["file"].startswith(str(path))
-            n_read += row["error"] == ""
-    assert n_read > 20
+        path.write_bytes(rng.choice([cut, flip_bits, flip_bits, drop, double, insert])(seed, rng))
+        found = rows(path, merge=True)
+        assert all(row["file"].startswith(str(path)) for row in found)
+        measured = [row["sha256"] for row in found if not row["error"]]
+        # Members of .zip have checksums, and so has the whole of .tar.gz: what was changed does not pass for what was packed.
+        assert name == "a.tar" or set(measured) <= known or (name != "a.zip" and len(measured) < len(found))
+        n_read += len(measured)
+    return n_read

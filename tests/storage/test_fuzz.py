@@ -6,9 +6,11 @@ import random
 import re
 import time
 import zipfile
+from xml.etree import ElementTree as ET
 
 import networkx as nx
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 from mutations import MUTATIONS, cut, double, drop, flip_bits, insert
@@ -18,6 +20,19 @@ from graphtask.storage.formats import PARSERS
 
 BINARY = [cut, flip_bits, drop, double, insert]
 N_FAST = 60
+NAMES = [
+    *(
+        "ours.graphml",
+        "networkx.gml",
+        "links.json",
+        "plain.edges",
+        "dicts.txt",
+        "header.csv",
+        "matrix.csv",
+        "matrix.tsv",
+    ),
+    *("csr.npz", "packed.npz", "dense.npz"),
+]  # of the files below
 
 
 def other_word(data, rng):
@@ -127,6 +142,7 @@ def run(tmp_path, n_mutants):
     (tmp_path / "seeds").mkdir()
     seeds = files(tmp_path / "seeds")
     assert {seed.suffix for seed in seeds} | {".edgelist"} == set(PARSERS)
+    assert {seed.name for seed in seeds} == set(NAMES) == set(READERS)
     read = dict.fromkeys((seed.name for seed in seeds), 0)
     slowest = 0.0
     for seed in seeds:
@@ -153,34 +169,54 @@ def test_five_thousand_damaged_files_are_read_or_refused_in_one_line(tmp_path):
     assert all(count > 3 for count in read.values()), read
 
 
-@pytest.mark.parametrize("suffix", PARSERS)
-def test_what_is_read_is_what_another_reader_reads(tmp_path, suffix):
-    """Where a damaged file is still read by networkx or numpy, both give the same edges."""
-    readers = {".gml": read_gml, ".json": read_json, ".edges": read_edges}
-    if suffix not in readers:
-        pytest.skip("other tests compare these")
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_read_is_what_another_reader_reads(tmp_path, name):
+    compare(tmp_path, name, n_mutants=80, least=2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_of_five_thousand_damaged_files_none_is_read_as_something_else(tmp_path, name):
+    compare(tmp_path, name, n_mutants=500, least=15)
+
+
+def compare(tmp_path, name, *, n_mutants, least):
+    """Where a damaged file is still a valid one to another reader and to us, both find the same edges."""
     (tmp_path / "seeds").mkdir()
-    seed = next(file for file in files(tmp_path / "seeds") if file.suffix == suffix)
+    seed = next(file for file in files(tmp_path / "seeds") if file.name == name)
     rng = random.Random(5)
     n_compared = 0
-    for _ in range(300):
-        mutant = mutated(seed.read_bytes(), suffix, rng).replace(
-            b"#", b""
-        )  # to networkx, a comment even in a name
-        path = tmp_path / f"mutant{suffix}"
+    for _ in range(n_mutants):
+        mutant = mutated(seed.read_bytes(), seed.suffix, rng)
+        if seed.suffix in {".edges", ".txt"}:
+            mutant = mutant.replace(b"#", b"")  # to networkx, a comment even in a name
+        path = tmp_path / f"mutant{seed.suffix}"
         path.write_bytes(mutant)
         try:
-            parts = PARSERS[suffix](mutant)
+            parts = PARSERS[seed.suffix](mutant)
         except gt.GraphtaskError:
             continue
         try:
-            expected = readers[suffix](path)
-        except Exception:  # noqa: BLE001 - networkx raises whatever it likes
+            expected = READERS[name](path)
+        except Exception:  # noqa: BLE001 - other readers raise whatever they like
             continue
-        names = parts.vertex_columns["name"]
-        assert {(names[source], names[target]) for source, target in parts.edges} == set(expected)
+        names = parts.vertex_columns.get("name", range(parts.n_nodes))
+        assert {(str(names[source]), str(names[target])) for source, target in parts.edges} == set(expected)
         n_compared += 1
-    assert n_compared > 25
+    assert n_compared >= least
+
+
+def read_graphml(path):
+    """By the standard library, in the simplest way."""
+    root = ET.fromstring(path.read_bytes())
+    space = root.tag.removesuffix("graphml")
+    (graph,) = root.findall(f"{space}graph")
+    (key,) = (key.get("id") for key in root.findall(f"{space}key") if key.get("attr.name") == "name")
+    names = {
+        node.get("id"): next(item.text for item in node.findall(f"{space}data") if item.get("key") == key)
+        for node in graph.findall(f"{space}node")
+    }
+    return [(names[edge.get("source")], names[edge.get("target")]) for edge in graph.findall(f"{space}edge")]
 
 
 def read_gml(path):
@@ -202,3 +238,55 @@ def read_json(path):
 def read_edges(path):
     graph = nx.read_weighted_edgelist(path, create_using=nx.MultiDiGraph)
     return [(source, target) for source, target, *_ in graph.edges]
+
+
+def read_dicts(path):
+    return list(nx.read_edgelist(path, create_using=nx.DiGraph).edges)
+
+
+def read_columns(path):
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    return list(zip(table["source"].str.strip(), table["target"].str.strip(), strict=True))
+
+
+def read_labelled_matrix(path):
+    table = pd.read_csv(path, index_col=0, dtype={0: str})
+    names = [str(name) for name in table.index]
+    assert list(table.columns) == names
+    return entries(table.to_numpy(dtype=float), names)
+
+
+def read_matrix(path):
+    return entries(np.loadtxt(path, delimiter="\t", ndmin=2))
+
+
+def read_sparse(path):
+    matrix = scipy.sparse.load_npz(path)
+    matrix.check_format(full_check=True)  # scipy crashes over indices that lead outside
+    return entries(matrix.toarray())
+
+
+def read_dense(path):
+    return entries(np.load(path)["adjacency"])
+
+
+def entries(matrix, names=None):
+    assert matrix.shape == (len(matrix), len(matrix))
+    assert np.isfinite(matrix).all()
+    names = names or [str(index) for index in range(len(matrix))]
+    return [(names[source], names[target]) for source, target in zip(*np.nonzero(matrix), strict=True)]
+
+
+READERS = {
+    "ours.graphml": read_graphml,
+    "networkx.gml": read_gml,
+    "links.json": read_json,
+    "plain.edges": read_edges,
+    "dicts.txt": read_dicts,
+    "header.csv": read_columns,
+    "matrix.csv": read_labelled_matrix,
+    "matrix.tsv": read_matrix,
+    "csr.npz": read_sparse,
+    "packed.npz": read_dense,
+    "dense.npz": read_dense,
+}
