@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -118,11 +119,11 @@ class Job:
 
     def identity(self) -> dict[str, Any]:
         """What the config of its run folder has to say, as far as that is known without the data."""
-        # The same text as in `graphtask.train`.
-        graph = self.graph()
-        initial = with_initial_size(untrained(graph) if self.fresh else graph)
+        # Who watches a study asks often; but a file may change.
+        digest = _digest.__wrapped__ if self.prior.kind == "file" else _digest
+        seed = self.seed if self.prior.arguments.get("seed") == RUN_SEED else 0
         return {
-            "graph_sha256": hashlib.sha256(dumps(initial)).hexdigest(),
+            "graph_sha256": digest(json.dumps(asdict(self.prior)), seed, fresh=self.fresh),
             "channels": self.channels,
             "gate": self.gate,
             "seed": self.seed,
@@ -146,3 +147,11 @@ class Job:
             "regime": Regime(**values["regime"] | {"milestones": tuple(values["regime"]["milestones"])}),
         }
         return cls(**values | parts)
+
+
+@lru_cache(maxsize=4096)
+def _digest(prior: str, seed: int, *, fresh: bool) -> str:
+    """The SHA-256 by which `graphtask.train` knows an initial graph."""
+    graph = Prior(**json.loads(prior)).graph(seed)
+    initial = with_initial_size(untrained(graph) if fresh else graph)
+    return hashlib.sha256(dumps(initial)).hexdigest()

@@ -8,6 +8,7 @@ import contextlib
 import math
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,7 @@ from graphtask.study.shared_folder import Mark
 if TYPE_CHECKING:
     from graphtask.study.spec import Study
 
+_KNOCK = 10.0  # seconds for a cluster to answer at all
 _PATIENCE = 120.0  # seconds for a node to answer whether it sees the folder
 
 
@@ -252,12 +254,20 @@ def _imported_ray() -> Any:
 
 def _connect(ray: Any, address: str) -> None:
     try:
+        _knock(address)
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except Exception as error:
         raise ArgumentError(
             f"no Ray cluster can be reached at {address!r} ({_summary(error)}); start one with `ray start --head`, or "
             f"give the address of one"
         ) from error
+
+
+def _knock(address: str) -> None:
+    """See whether anybody is there at all: Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK).close()
 
 
 @contextlib.contextmanager

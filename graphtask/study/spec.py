@@ -116,7 +116,7 @@ def load_study(
 
 def _loaded(source: str | Path | Mapping[str, Any], *, out: Path | None, data_root: Path | None) -> Study:
     if isinstance(source, Mapping):
-        place = Place("the dictionary", Path.cwd())
+        place = Place("study", Path.cwd())
         return Study(**plan(source, place, out=out, data_root=data_root)._asdict())
     path = Path(source)
     if path.is_dir():

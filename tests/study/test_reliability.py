@@ -230,4 +230,4 @@ def test_a_full_disk_costs_the_runs_that_do_not_fit_and_they_go_on_when_there_is
         assert finished_files(study).items() >= before.items()
         assert_same_bits(gt.study_results(study), undisturbed(gt.load_study(values | {"seeds": 12})))
     finally:
-        subprocess.run(["umount", str(disk)], check=True)
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)

@@ -1,0 +1,27 @@
+"""A Ray cluster of two nodes of one CPU on this machine, for test_ray_engine.py.
+
+Prints its address; then a line on stdin takes the second node away, and the end of stdin ends everything.
+"""
+
+import os
+import sys
+
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+
+from ray.cluster_utils import Cluster
+
+NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+
+
+def main() -> None:
+    cluster = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
+    second = cluster.add_node(**NODE)
+    sys.stdout.write(f"{cluster.address}\n")
+    sys.stdout.flush()
+    for _ in sys.stdin:
+        cluster.remove_node(second)
+    cluster.shutdown()
+
+
+if __name__ == "__main__":
+    main()
