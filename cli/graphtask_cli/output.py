@@ -73,11 +73,14 @@ def check_table_path(path: Path) -> None:
 
     Raises:
         ArgumentError: `write_table` does not know the suffix.
+        GraphtaskError: There is no such folder.
     """
     from graphtask.errors import ArgumentError
+    from graphtask.storage.atomic import check_target
 
     if path.suffix not in TABLE_SUFFIXES:
         raise ArgumentError(f"{path}: cannot write a {path.suffix!r} table; use .csv, .json or .parquet")
+    check_target(path)
 
 
 def check_figure_path(path: Path) -> None:
@@ -85,12 +88,15 @@ def check_figure_path(path: Path) -> None:
 
     Raises:
         ArgumentError: `graphtask.save_figure` does not know the suffix.
+        GraphtaskError: There is no such folder.
     """
     from graphtask.drawing.style import SUFFIXES
     from graphtask.errors import ArgumentError
+    from graphtask.storage.atomic import check_target
 
     if path.suffix.lower() not in SUFFIXES:
         raise ArgumentError(f"{path}: cannot draw a {path.suffix!r} file; use .svg, .pdf or .png")
+    check_target(path)
 
 
 def records_of(frame: "pd.DataFrame") -> list[dict[str, Any]]:

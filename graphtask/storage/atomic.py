@@ -36,7 +36,7 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """
     try:
         target = Path(os.path.realpath(path))
-        _check_target(target)
+        check_target(target)
         # Short and independent of the target, so that a long name stays within the limits of the file system.
         temporary = target.parent / f".graphtask-{secrets.token_hex(8)}.tmp"
         handle = temporary.open("xb")
@@ -59,7 +59,12 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
 
 
-def _check_target(target: Path) -> None:
+def check_target(target: Path) -> None:
+    """Raise now what `write_atomically` would raise when the work is done.
+
+    Raises:
+        GraphtaskError: There is no such folder, or something that is no file stands in its place.
+    """
     if not target.parent.is_dir():
         raise GraphtaskError(f"cannot write {target}: there is no folder {target.parent}; make it first")
     if target.is_dir():

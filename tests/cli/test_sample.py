@@ -110,3 +110,14 @@ def test_what_is_wrong_is_said_in_one_line_and_nothing_is_written(call, pruned, 
 )
 def test_a_wrong_call_is_refused(call, arguments):
     assert call("sample", *arguments).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [("--table", "t.csv"), ("--plot", "p.svg"), ("--mean-graph", "m.graphml"), ("--save", "d.json")],
+)
+def test_a_missing_folder_is_found_out_before_anything_is_written(call, pruned, tmp_path, option, name):
+    result = call("sample", pruned, "--label", "a", "-n", 2, "-o", "samples", option, f"missing/{name}")
+    assert result.exit_code == 1
+    assert "there is no folder missing" in result.stderr
+    assert not (tmp_path / "samples").exists()

@@ -169,6 +169,7 @@ def _check_targets(*, table: Path | None, plot: Path | None, mean: Path | None, 
     """Raise now rather than after the work is done."""
     from graphtask.drawing.style import SUFFIXES
     from graphtask.errors import ArgumentError
+    from graphtask.storage.atomic import check_target
 
     if table is not None:
         check_table_path(table)
@@ -177,6 +178,8 @@ def _check_targets(*, table: Path | None, plot: Path | None, mean: Path | None, 
             *others, last = suffixes
             choice = f"{', '.join(others)} or {last}" if others else last
             raise ArgumentError(f"{path}: cannot write a {path.suffix!r} file here; use {choice}")
+        if path is not None:
+            check_target(path)
 
 
 def _observed(
