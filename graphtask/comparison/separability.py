@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from graphtask.comparison.features import AnySample, centre, features_of, spread, standardise
+from graphtask.comparison.features import AnySample, features_of
 from graphtask.comparison.groups import Groups, groups_of
-from graphtask.comparison.permutations import FloatArray
+from graphtask.comparison.leave_one_out import Folds, folds_of
 from graphtask.errors import ArgumentError
 from graphtask.graph import IntArray
 from graphtask.priors.build import one_of, real_number, whole_number
@@ -140,7 +140,8 @@ def separability(
     groups = groups_of(labels, n_graphs=len(found.values))
     notes = [*found.notes, *_check_groups(groups)]
     n_groups = len(groups.names)
-    guesser = _Neighbours(found.values, k=k) if method == "knn" else _Centroids(found.values)
+    folds = folds_of(found.values)
+    guesser = _Neighbours(folds, k=k) if method == "knn" else _Centroids(folds)
     guesses = guesser.guess(groups.codes, n_groups)
     n_right = int((guesses == groups.codes).sum())
     chance = _by_chance(guesser, groups, n_permutations=n_permutations, seed=seed)
@@ -188,31 +189,17 @@ def _by_chance(
     return right
 
 
-class _Fold(NamedTuple):
-    """What leaving out a graph leaves, before anybody looks at labels."""
-
-    others: FloatArray
-    """Standardised features of the other graphs."""
-    own: FloatArray
-    """Those of the graph, standardised by the others."""
-
-
-def _fold(values: FloatArray, index: int) -> _Fold:
-    others = np.delete(values, index, axis=0)
-    return _Fold(standardise(others, by=others), standardise(values[index], by=others))
-
-
 class _Neighbours:
     """Guesses by the nearest graphs; who they are does not depend on labels."""
 
-    def __init__(self, values: FloatArray, *, k: int) -> None:
-        n_graphs = len(values)
+    def __init__(self, folds: Folds, *, k: int) -> None:
+        n_graphs = len(folds.deviations)
         self._nearest = np.empty((n_graphs, min(k, n_graphs - 1)), dtype=np.int64)
         for index in range(n_graphs):
-            fold = _fold(values, index)
-            distances = ((fold.others - fold.own) ** 2).sum(axis=1)
-            nearest = np.argsort(distances, kind="stable")[: self._nearest.shape[1]]
-            self._nearest[index] = nearest + (nearest >= index)
+            points = folds.others(index)
+            distances = ((points - points[index]) ** 2).sum(axis=1)
+            distances[index] = np.inf
+            self._nearest[index] = np.argsort(distances, kind="stable")[: self._nearest.shape[1]]
 
     def guess(self, codes: IntArray, n_groups: int) -> IntArray:
         """The group of each graph, shape (graphs,)."""
@@ -224,32 +211,25 @@ class _Neighbours:
 
 
 class _Centroids:
-    """Guesses by the nearest mean.
+    """Guesses by the nearest mean of a group.
 
-    Of each fold only the means and spreads are kept: the mean of a group of standardised features is the standardised
-    mean of the group, but for undefined features, which stand at 0.
+    The mean of standardised features is the standardised mean, but for undefined features, which stand at 0.
     """
 
-    def __init__(self, values: FloatArray) -> None:
-        centred = values - centre(values)  # sums of numbers around 0 lose no digits
-        self._mean = np.empty_like(values)
-        self._spread = np.empty_like(values)
-        for index in range(len(values)):
-            self._mean[index] = centre(np.delete(centred, index, axis=0))
-            self._spread[index] = spread(np.delete(values, index, axis=0))
-        self._defined = ~np.isnan(centred)
-        self._values = np.where(self._defined, centred, 0.0)
-        self._own = np.where(self._defined, (self._values - self._mean) / self._spread, 0.0)
+    def __init__(self, folds: Folds) -> None:
+        self._folds = folds
+        self._own = np.where(folds.defined, (folds.deviations - folds.means) / folds.spreads, 0.0)
 
     def guess(self, codes: IntArray, n_groups: int) -> IntArray:
         """The group of each graph, shape (graphs,)."""
+        folds = self._folds
         distances = np.empty((len(codes), n_groups))
         for group in range(n_groups):
             member = codes == group
             n_others = member.sum() - member
-            total = self._values[member].sum(axis=0) - self._values * member[:, None]
-            n_defined = self._defined[member].sum(axis=0) - self._defined * member[:, None]
-            mean = (total - n_defined * self._mean) / self._spread / np.maximum(n_others, 1)[:, None]
+            total = folds.deviations[member].sum(axis=0) - folds.deviations * member[:, None]
+            n_defined = folds.defined[member].sum(axis=0) - folds.defined * member[:, None]
+            mean = (total - n_defined * folds.means) / folds.spreads / np.maximum(n_others, 1)[:, None]
             squares = ((self._own - mean) ** 2).sum(axis=1)
             distances[:, group] = np.where(n_others > 0, squares, np.inf)
         return np.asarray(distances.argmin(axis=1))
