@@ -1,4 +1,4 @@
-"""The documentation of the command line is made from it, and can be pasted."""
+"""The documentation of commands and metrics is made from them, and examples can be pasted."""
 
 import importlib.util
 import shlex
@@ -7,19 +7,20 @@ from pathlib import Path
 import click
 import pytest
 
+from graphtask.metrics.registry import all_metrics
 from graphtask_cli.main import cli
 
 ROOT = Path(__file__).parents[1]
 
 
-def load_script():
-    spec = importlib.util.spec_from_file_location("make_commands", ROOT / "docs" / "make_commands.py")
+def load_script(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-make_commands = load_script()
+make_commands, make_metrics = load_script("make_commands"), load_script("make_metrics")
 COMMANDS = dict(make_commands.walk(cli, "graphtask"))
 
 
@@ -35,6 +36,20 @@ EXAMPLES = sorted({line for command in COMMANDS.values() for line in example_lin
 def test_the_page_of_commands_is_what_help_says():
     stale = "docs/commands.md is stale; run .venv/bin/python docs/make_commands.py"
     assert make_commands.PAGE.read_text(encoding="utf-8") == make_commands.page(), stale
+
+
+def test_the_page_of_metrics_is_what_their_registry_says():
+    stale = "docs/metrics.md is stale; run .venv/bin/python docs/make_metrics.py"
+    assert make_metrics.PAGE.read_text(encoding="utf-8") == make_metrics.page(), stale
+
+
+def test_every_metric_is_compared_with_something_independent_on_500_graphs():
+    compared = [name for oracle in make_metrics.ORACLES for name in oracle.metrics.split()]
+    assert sorted(compared) == sorted(metric.name for metric in all_metrics())
+    for oracle in make_metrics.ORACLES:
+        file, name = oracle.test.split("::")
+        assert f"def {name}(" in (ROOT / "tests" / "metrics" / file).read_text(encoding="utf-8")
+        assert oracle.n_graphs >= 500
 
 
 @pytest.mark.parametrize("name", COMMANDS)

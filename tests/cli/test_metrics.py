@@ -127,6 +127,9 @@ def test_the_list_names_every_metric_with_its_formula(call):
     found = json.loads(call("metrics", "--list", "--format", "json").stdout)
     assert [row["name"] for row in found] == [metric.name for metric in all_metrics()]
     assert all(row["formula"] for row in found)
+    assert list(found[0]) == [
+        *("name", "formula", "range", "meaning", "reads_weights", "defined_when", "cost", "sets", "source")
+    ]
 
 
 # Corpora

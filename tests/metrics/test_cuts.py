@@ -17,7 +17,7 @@ def crossing(graph, order):
 
 
 def test_cut_widths_count_the_edges_that_cross_every_position():
-    for graph in random_graphs(250, seed=15) + loose_dags(250, seed=16):
+    for graph in random_graphs(300, seed=15) + loose_dags(300, seed=16):
         if graph.vcount() == 1:
             continue
         view = GraphView(graph, Options())

@@ -19,13 +19,14 @@ def view_of(graph, **options):
     return GraphView(graph, Options(**options))
 
 
-def by_networkx(graph):
+def by_networkx(graph, start=None):
     """The published recipe: networkx's layout of the undirected graph in node order, scikit-learn's first component."""
     order = view_of(graph).order.tolist()
     undirected = nx.Graph()
     undirected.add_nodes_from(order)
     undirected.add_edges_from(graph.get_edgelist())
-    positions = nx.kamada_kawai_layout(undirected, weight=None)
+    start = None if start is None else dict(zip(order, start, strict=True))
+    positions = nx.kamada_kawai_layout(undirected, weight=None, pos=start)
     shares = PCA(n_components=2).fit(np.array([positions[node] for node in order])).explained_variance_ratio_
     return 2 * (shares[0] - 0.5)
 
@@ -35,9 +36,26 @@ def wide(n, density, seed):
     return gt.dag_from(n, lambda i, j: bool(chosen[i, j]))
 
 
-def test_elongation_equals_networkx_and_scikit_learn_on_small_graphs():
+def test_elongation_and_q1d_equal_networkx_and_scikit_learn_on_small_graphs():
+    n_long = 0
     for graph in random_graphs(500, seed=3, most_nodes=12):
-        assert layout.pca_elongation(view_of(graph)) == pytest.approx(by_networkx(graph), abs=1e-12)
+        row = gt.measure(graph, metrics=["pca_elongation", "q1d"])
+        expected = by_networkx(graph)
+        assert row["pca_elongation"] == pytest.approx(expected, abs=1e-12)
+        directed = nx.DiGraph(graph.get_edgelist())
+        cut = nx.edge_connectivity(directed, *view_of(graph).ends)
+        assert row["q1d"] == (expected > 0.25 and cut > 1)
+        n_long += row["q1d"]
+    assert n_long > 20
+
+
+@pytest.mark.slow
+def test_the_spread_over_starts_equals_networkx_from_the_same_starts():
+    for graph in random_graphs(500, seed=7, most_nodes=12):
+        view = view_of(graph, layout_starts=3, layout_seed=5)
+        circle = layout._circle(view.n_nodes)
+        values = [by_networkx(graph, circle[places]) for places in layout._places(view)]
+        assert layout.pca_elongation_spread(view) == pytest.approx(np.std(values, ddof=1), abs=1e-12)
 
 
 @pytest.mark.parametrize("density", [0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 1.0])

@@ -23,6 +23,7 @@ from graphtask_cli.spool import Spool, write_rows
 if TYPE_CHECKING:
     from graphtask.corpus.entries import Entry
     from graphtask.corpus.rows import Settings
+    from graphtask.metrics.metric import Metric
 
 _SHOWN_ROWS = 500
 _SHOWN_NOTES = 10
@@ -106,7 +107,7 @@ def metrics(
     files, have every digit, and the path and SHA-256 of every file.
     """
     if list_metrics:
-        show(_known_metrics(), form=form)
+        show(_known_metrics(whole=form != "table"), form=form)
         return
     if not paths:
         raise click.UsageError("name at least one graph file, run or folder; or ask for --list")
@@ -201,16 +202,24 @@ def _for_people(rows: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
     return first
 
 
-def _known_metrics() -> list[dict[str, Any]]:
+def _known_metrics(*, whole: bool) -> list[dict[str, Any]]:
+    """What the registry says; for people, what fits beside each other."""
     from graphtask.metrics.registry import all_metrics
 
+    columns: tuple[str, ...] = ("formula", "range", "sets", "source")
+    if whole:
+        columns = ("formula", "range", "meaning", "reads_weights", "defined_when", "cost", "sets", "source")
+    else:
+        note(
+            "--format json has more: what a larger value says, for which graphs it is defined, cost, weights"
+        )
     return [
-        {
-            "name": metric.name,
-            "formula": metric.formula,
-            "range": f"{metric.low:g} … {metric.high:g}",
-            "sets": ", ".join(metric.sets),
-            "source": metric.source,
-        }
+        {"name": metric.name} | {column: _described(metric, column) for column in columns}
         for metric in all_metrics()
     ]
+
+
+def _described(metric: "Metric", column: str) -> Any:
+    if column == "range":
+        return f"{metric.low:g} … {metric.high:g}"
+    return ", ".join(metric.sets) if column == "sets" else getattr(metric, column)
