@@ -118,6 +118,7 @@ def assert_same_bits(one, other):
     )
 
 
+@pytest.mark.timeout(1200)  # most of it is loading PyTorch in five processes
 def test_killed_workers_and_drivers_cost_nothing_but_time(study_file, tmp_path):
     path = study_file(seeds=6)
     table = run_with_kills(path, kills=[False, True], jobs=1, pause=0.2)
