@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from graphtask_cli.options import examples, format_option, out_option, threads_option, threshold_option
+from graphtask_cli.options import examples, format_option, out_option, threshold_option
 from graphtask_cli.output import check_table_path, note, progress, rounded, show, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from graphtask.study.engine import Engine
     from graphtask.study.jobs import Job
     from graphtask.study.spec import Study
 
@@ -64,27 +65,47 @@ def study() -> None:
         "graphtask study run studies/digits.toml --jobs 2",
         "graphtask study run studies/paper.toml --gpus 0,1 --jobs-per-gpu 2",
         "graphtask study run studies/ladder.toml --data-root ~/data --dry-run",
+        "graphtask study run studies/paper.toml --engine ray --gpus-per-run 0.25 --cpus-per-run 2",
     )
 )
 @study_options
 @click.option(
+    "--engine",
+    "engine_name",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Processes on this machine, or a Ray cluster (pip install 'graphtask[ray]').",
+)
+@click.option(
     "--jobs",
     type=click.IntRange(min=1),
-    help="Runs at a time on the CPU.  [default: as many as there are cores for their threads]",
+    help="Runs at a time on the CPU, or on the cluster.  [default: as many as there are cores for their threads, or as "
+    "fit on the cluster]",
 )
-@threads_option
+@click.option(
+    "--threads",
+    "--cpus-per-run",
+    "threads",
+    type=click.IntRange(min=1),
+    help="CPU threads of a run; on a cluster also the CPUs that it takes.  [default: as the study says]",
+)
 @click.option(
     "--gpus",
     callback=read_gpus,
     metavar="0,1…",
-    help="GPUs to use.  [default: all, unless the study says cpu]",
+    help="GPUs of this machine to use.  [default: all, unless the study says cpu]",
+)
+@click.option("--jobs-per-gpu", type=click.IntRange(min=1), help="Runs at a time on a GPU.  [default: 1]")
+@click.option(
+    "--address",
+    metavar="auto|HOST:PORT|ray://HOST:10001",
+    help="Of the Ray cluster.  [default: auto, the one that this machine belongs to]",
 )
 @click.option(
-    "--jobs-per-gpu",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Runs at a time on a GPU.",
+    "--gpus-per-run",
+    type=click.FloatRange(min=0),
+    help="GPUs, or the share of one, that a run takes on the cluster.  [default: 1, unless the study says cpu]",
 )
 @click.option(
     "--retries",
@@ -101,12 +122,10 @@ def run(
     runs: Path | None,
     data_root: Path | None,
     threads: int | None,
-    jobs: int | None,
-    gpus: list[int] | None,
-    jobs_per_gpu: int,
     retries: int,
     dry_run: bool,
     quiet: bool,
+    **places: Any,
 ) -> None:
     """Train every run of a study that is not finished.
 
@@ -115,10 +134,9 @@ def run(
     machines that share the folder too: no run is trained twice.
     """
     import graphtask as gt
-    from graphtask.study.run import local_engine
 
     plan = gt.load_study(source, out=runs, data_root=data_root, threads=threads)
-    engine = local_engine(plan, jobs=jobs, gpus=gpus, jobs_per_gpu=jobs_per_gpu)
+    engine = _engine(plan, **places)
     if dry_run:
         _show_status(plan, form="table", slots=engine.slots())
         return
@@ -130,6 +148,26 @@ def run(
         click.echo(f"next: graphtask study results {plan.out}")
     if report.failed:
         raise click.exceptions.Exit(1)
+
+
+_OTHER = {
+    "local": ("address", "gpus_per_run"),
+    "ray": ("gpus", "jobs_per_gpu"),
+}  # options of the other engine
+
+
+def _engine(plan: "Study", *, engine_name: str, jobs: int | None, **options: Any) -> "Engine":
+    """Where the runs are done."""
+    from graphtask.study.ray_engine import RayEngine
+    from graphtask.study.run import local_engine
+
+    for name in _OTHER[engine_name]:
+        if options[name] is not None:
+            raise click.UsageError(f"--{name.replace('_', '-')} does not go with --engine {engine_name}")
+    if engine_name == "local":
+        return local_engine(plan, jobs=jobs, gpus=options["gpus"], jobs_per_gpu=options["jobs_per_gpu"] or 1)
+    address = options["address"] or "auto"
+    return RayEngine(plan, address=address, gpus_per_run=options["gpus_per_run"], jobs=jobs)
 
 
 @study.command(epilog=examples("graphtask study status studies/digits.toml"))
