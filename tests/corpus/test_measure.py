@@ -189,7 +189,8 @@ def test_a_metric_that_other_processes_cannot_know_says_so(graphs):
 def test_an_interrupted_corpus_leaves_no_process_behind(graphs):
     code = textwrap.dedent(
         f"""
-        import sys, graphtask as gt
+        import signal, graphtask as gt
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell hands it down ignored
         rows = gt.measure_files({list(graphs)!r} * 2000, metrics=["pca_elongation"], jobs=2)
         for row in rows:
             print("row", flush=True)
