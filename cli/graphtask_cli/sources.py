@@ -150,8 +150,9 @@ def opened(folders: Mapping[str, Path], opener: Callable[[Path], T]) -> Iterator
 
     Raises:
         GraphtaskError: What was wrong with the first one, if none can be used.
+        RunInterruptedError: Somebody asked to stop.
     """
-    from graphtask.errors import GraphtaskError
+    from graphtask.errors import GraphtaskError, RunInterruptedError
     from graphtask_cli.output import note
 
     failures: list[GraphtaskError] = []
@@ -159,6 +160,8 @@ def opened(folders: Mapping[str, Path], opener: Callable[[Path], T]) -> Iterator
         try:
             with named(folder):
                 found = opener(folder)
+        except RunInterruptedError:
+            raise
         except GraphtaskError as error:
             failures.append(error)
             if len(failures) == len(folders):

@@ -78,6 +78,22 @@ def test_runs_that_would_share_a_folder_are_told_apart(call, run_folder, tmp_pat
     assert {row["run"] for row in json.loads(result.stdout)} == {"one"}
 
 
+def test_whoever_stops_it_stops_all_of_it(call, run_folder, tmp_path, monkeypatch):
+    asked = []
+
+    def interrupted(*_, out, **__):
+        asked.append(out)
+        raise gt.RunInterruptedError("stopped in epoch 1; run the same command again to go on")
+
+    monkeypatch.setattr("graphtask.training.retraining.train", interrupted)
+    for name in ("one", "two"):
+        shutil.copytree(run_folder, tmp_path / "runs" / name)
+    result = retrain(call, tmp_path / "runs", "--fit-channels", "--table", "table.csv")
+    assert (result.exit_code, result.stdout, len(asked)) == (130, "", 1)
+    assert "run the same command again" in result.stderr
+    assert not (tmp_path / "table.csv").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "status"),
     [
