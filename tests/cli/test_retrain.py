@@ -64,7 +64,7 @@ def test_the_regime_may_be_changed(call, run_folder, tmp_path):
 
 def test_a_graph_that_falls_apart_gets_a_row_that_says_so(call, run_folder):
     result = call("retrain", run_folder, "--out", "new", "--threshold", 0.99, "--format", "json")
-    assert result.exit_code == 0
+    assert result.exit_code == 1
     assert "no path from the input to the output" in result.stderr
     rows = json.loads(result.stdout)
     assert [row["accuracy"] is None for row in rows] == [False, True, True]

@@ -103,7 +103,7 @@ def retrain(
 
     Prints accuracy, parameters and seconds per epoch of the full network, of the thresholded one (not trained
     further), and of those trained again: means and deviations by data set and prior, if there are several runs.
-    Seconds are comparable where nothing else ran on the machine.
+    Seconds are comparable where nothing else ran on the machine. Exits with 1 if no network could be retrained.
     """
     if out is not None:
         check_table_path(out)
@@ -123,6 +123,8 @@ def retrain(
 
         save_plot(gt.draw_retraining(table), plot, table)
     _print(table, form=form)
+    if table.loc[table["network"].isin(variants), "accuracy"].isna().all():
+        raise click.exceptions.Exit(1)
 
 
 def _compared(
@@ -181,7 +183,8 @@ def _retrained(
         except gt.RunInterruptedError:
             raise
         except gt.GraphtaskError as error:
-            note(f"error: {target / name}: {error}")
+            place = str(target / name)
+            note(f"error: {error}" if place in str(error) else f"error: {place}: {error}")
             failures[name] = str(error)
     return found, failures
 
