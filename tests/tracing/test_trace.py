@@ -1,5 +1,6 @@
 import copy
 import itertools
+import math
 
 import networkx as nx
 import pytest
@@ -168,6 +169,15 @@ def test_resnet18_without_joins_shows_all_layers_that_a_sum_brings_together():
         "layer4.0.conv2",
         "layer4.1.conv2",
     }
+
+
+def test_every_skip_connection_doubles_the_paths():
+    resnet = gt.measure(gt.trace(model("resnet18"), IMAGE, granularity="layer"))
+    assert resnet["log_paths"] == pytest.approx(8 * math.log(2))
+    assert (resnet["min_path"], resnet["max_path"], resnet["edge_connectivity"]) == (5, 18, 1)
+    dense = zoo.DenseNet(growth_rate=4, block_config=(3, 4), num_init_features=8, num_classes=5)
+    row = gt.measure(gt.trace(dense, IMAGE, granularity="layer"))
+    assert row["log_paths"] == pytest.approx(7 * math.log(2))
 
 
 def test_resnet18_is_a_chain_of_eight_blocks():
