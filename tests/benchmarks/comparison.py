@@ -57,9 +57,14 @@ def null_graphs(n: int = POOL, *, n_nodes: int = 16) -> Graphs:
     return measured([gt.erdos_renyi_dag(n_nodes, p=p, seed=seed) for seed, p in enumerate(densities)])
 
 
+def draws(seed: int) -> np.random.Generator:
+    """Chance that the relabellings of the same seed do not share."""
+    return np.random.default_rng([seed, 1])
+
+
 def null_sets(pool: Graphs, n: int, paired: bool, seed: int) -> tuple[Graphs, Graphs]:
     """Two sets of n graphs that differ by chance only; paired ones have partners of the same density."""
-    rng = np.random.default_rng(seed)
+    rng = draws(seed)
     half = len(pool.graphs) // 2
     if not paired:
         rows = rng.choice(2 * half, size=2 * n, replace=False)
@@ -121,7 +126,7 @@ def classifier_p(sets: Sets, n_sims: int, *, paired: bool, **options: float) -> 
 
 def null_trend(pool: Graphs, n: int, labels: list[str], seed: int) -> pd.DataFrame:
     """``n`` graphs of each label, at random."""
-    rows = np.random.default_rng(seed).choice(len(pool.graphs), size=n * len(labels), replace=False)
+    rows = draws(seed).choice(len(pool.graphs), size=n * len(labels), replace=False)
     return pool[rows].table.assign(data=np.repeat(labels, n), block=np.tile(range(n), len(labels)))
 
 
@@ -183,7 +188,7 @@ def scenarios() -> dict[str, tuple[Callable[[int], igraph.Graph], Callable[[int]
 
 def drawn(a: Graphs, b: Graphs, n: int, seed: int) -> tuple[Graphs, Graphs]:
     """``n`` graphs of each kind."""
-    rng = np.random.default_rng(seed)
+    rng = draws(seed)
     rows = [rng.choice(len(each.graphs), n, replace=False) for each in (a, b)]
     return a[rows[0]], b[rows[1]]
 
