@@ -55,7 +55,7 @@ def draw_retraining(table: "pd.DataFrame") -> "Figure":
     names = list(dict.fromkeys(table["network"]))
     _draw_networks(left, groups, names, "accuracy")
     tidy(left, title="test accuracy")
-    _fit_range(left, table["accuracy"])
+    _within_shares(left)
     timed = table.loc[table["epoch_time_ratio"].notna(), "network"].unique()
     _draw_networks(right, groups, [name for name in names if name in timed], "epoch_time_ratio")
     right.axhline(1.0, color=INK, linewidth=0.6, linestyle=(0, (3, 2)))
@@ -63,7 +63,8 @@ def draw_retraining(table: "pd.DataFrame") -> "Figure":
     right.set_ylim(0, None)
     for axes in (left, right):
         axes.set_xticks(range(len(groups)), [_broken(group.label) for group in groups])
-        if len(groups) > 3 or any(len(group.label) > _LONGEST for group in groups):
+        longest = max(len(line) for group in groups for line in _broken(group.label).split("\n"))
+        if len(groups) > 3 or longest > _LONGEST:
             axes.tick_params(axis="x", rotation=30, labelsize=TEXT - 1.5)
         axes.set_xlim(-0.55, len(groups) - 0.45)
     share_legend(left, columns=4)
@@ -89,16 +90,14 @@ def _draw_networks(axes: "Axes", groups: list[Group], names: list[str], column: 
                     at, values.mean(), yerr=values.std(ddof=1), color=colour, elinewidth=1.0, capsize=2
                 )
             spread = np.linspace(-0.2, 0.2, len(values)) * step if len(values) > 1 else [0.0]
-            axes.scatter(at + np.asarray(spread), values, s=9, color=colour, alpha=0.45, linewidths=0)
+            axes.scatter(at + np.asarray(spread), values, s=10, color=colour, alpha=0.6, linewidths=0)
         axes.plot([], [], color=colour, linewidth=2.2, label=label)
 
 
-def _fit_range(axes: "Axes", values: "pd.Series[float]") -> None:
-    """From a little below the lowest value to at most 1: differences of a percent shall be seen."""
-    low, high = float(values.min()), float(values.max())
-    if np.isfinite(low):
-        margin = max(0.1 * (high - low), 0.01)
-        axes.set_ylim(max(low - margin, 0.0), min(high + margin, 1.005))
+def _within_shares(axes: "Axes") -> None:
+    """From a little below the lowest bar to at most 1: differences of a percent shall be seen."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, 0.0), min(high, 1.005))
 
 
 def _broken(label: str) -> str:
