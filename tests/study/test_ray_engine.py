@@ -209,6 +209,7 @@ def cluster():
         [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     address = process.stdout.readline().strip()
+    assert address, "the cluster did not start"
     try:
         yield SimpleNamespace(process=process, address=address)
     finally:
