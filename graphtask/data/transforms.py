@@ -1,4 +1,4 @@
-"""What is done to all images once, before training: colour, pad, tiles, scale, resize.
+"""What is done to all images once, before training: colour, pad, tiles, scale, resize, subset.
 
 Everything random repeats from its seed on every NumPy version (see `graphtask.data.stream`). Transforms are named
 with one optional number, the way the command line takes them: ``colour``, ``pad:2``, ``tiles:8``.
@@ -7,6 +7,7 @@ with one optional number, the way the command line takes them: ``colour``, ``pad
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -36,12 +37,14 @@ class Transform:
 class TransformKind(NamedTuple):
     """What the table of transforms knows about each of them."""
 
-    function: Callable[..., Images]
+    function: Callable[..., Any]
     about: str
     argument: str | None = None
     default: int | None = None
     seeded: bool = False
     by_split: bool = False
+    whole: bool = False
+    """Whether it takes (and gives) the data set instead of the images of one part."""
 
 
 def colour(images: Images, *, seed: int, test: bool = False) -> Images:
@@ -159,6 +162,23 @@ def resize(images: Images, *, size: int = 32) -> Images:
     return resized
 
 
+def subset(data: ImageData, *, number: int = 1000, seed: int) -> ImageData:
+    """A balanced subset with ``number`` training images and as large a share of the test images (at least one).
+
+    See `ImageData.subset`: a larger subset of the same seed contains the smaller one.
+
+    Example:
+        >>> grey = np.zeros((40, 8, 8, 1), np.uint8)
+        >>> data = ImageData("blank", grey, np.arange(40) % 2, grey[:10], np.arange(10) % 2, ("a", "b"))
+        >>> small = subset(data, number=20, seed=0)
+        >>> len(small.x_train), len(small.x_test)
+        (20, 5)
+    """
+    _check_number("number", number)
+    share = number / len(data.x_train)
+    return data.subset(number, max(1, round(share * len(data.x_test))), seed=seed)
+
+
 TRANSFORMS: Mapping[str, TransformKind] = MappingProxyType(
     {
         "colour": TransformKind(
@@ -174,6 +194,14 @@ TRANSFORMS: Mapping[str, TransformKind] = MappingProxyType(
         ),
         "scale": TransformKind(scale, "every pixel repeated this many times", "factor", 2),
         "resize": TransformKind(resize, "square images of this many pixels, interpolated", "size", 32),
+        "subset": TransformKind(
+            subset,
+            "this many training images, balanced over the classes, and as large a share of the test images",
+            "number",
+            1000,
+            seeded=True,
+            whole=True,
+        ),
     }
 )
 
@@ -233,23 +261,29 @@ def _apply(data: ImageData, step: Transform, *, seed: int) -> ImageData:
     arguments: dict[str, Any] = {} if kind.argument is None else {kind.argument: step.value}
     if kind.seeded:
         arguments["seed"] = seed
-    test = {"test": True} if kind.by_split else {}
-    try:
-        x_train, x_test = (
-            kind.function(data.x_train, **arguments),
-            kind.function(data.x_test, **arguments, **test),
-        )
-    except DataError as error:
-        raise DataError(f"{data.name}: {error}") from error
     earlier = data.origin.get("transforms", [])
     written = {"name": step.name, **{key: int(value) for key, value in arguments.items()}}
+    apply = kind.function if kind.whole else partial(_apply_to_images, kind.function, kind.by_split)
+    data = apply(data, **arguments)
     return replace(
         data,
         name=f"{data.name}+{step}",
-        x_train=x_train,
-        x_test=x_test,
         origin={**data.origin, "transforms": [*earlier, written]},
     )
+
+
+def _apply_to_images(
+    function: Callable[..., Images], by_split: bool, data: ImageData, **arguments: int
+) -> ImageData:
+    test = {"test": True} if by_split else {}
+    try:
+        return replace(
+            data,
+            x_train=function(data.x_train, **arguments),
+            x_test=function(data.x_test, **arguments, **test),
+        )
+    except DataError as error:
+        raise DataError(f"{data.name}: {error}") from error
 
 
 def _check_number(name: str, value: int) -> None:

@@ -16,6 +16,7 @@ from graphtask.data.transforms import (
     parse_transform,
     resize,
     scale,
+    subset,
     tiles,
     transform,
 )
@@ -194,13 +195,17 @@ def test_without_a_number_a_transform_has_its_default():
         "tiles:8",
         "scale:2",
         "resize:32",
+        "subset:1000",
     ]
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("color", "there is no transform 'color'; there are colour, pad:2, tiles:8, scale:2, resize:32"),
+        (
+            "color",
+            "there is no transform 'color'; there are colour, pad:2, tiles:8, scale:2, resize:32, subset:1000",
+        ),
         ("", "there is no transform ''"),
         ("colour:3", "transform 'colour:3': colour takes no number; write colour"),
         ("tiles:0", "transform 'tiles:0': the size has to be a whole number of at least 1, as in tiles:8"),
@@ -239,6 +244,24 @@ def test_transforms_apply_in_order_to_both_splits_and_are_written_down(make_data
     }
     assert json.loads(json.dumps(made.origin)) == made.origin
     assert data.origin == {"source": "random"}
+
+
+def test_a_subset_is_balanced_in_both_parts_and_of_the_same_share(make_data):
+    data = make_data(n_train=120, n_test=40)
+    made = transform(data, ["subset:30", "scale:2"], seed=5)
+    kept = data.subset(30, 10, seed=5)
+    assert np.array_equal(made.x_train, scale(kept.x_train, factor=2))
+    assert np.array_equal(made.x_test, scale(kept.x_test, factor=2))
+    assert np.array_equal(made.y_train, kept.y_train)
+    assert np.array_equal(made.y_test, kept.y_test)
+    assert made.name == "random+subset:30+scale:2"
+    assert made.origin["transforms"][0] == {"name": "subset", "number": 30, "seed": 5}
+    assert len(subset(data, number=1, seed=0).x_test) == 1
+
+
+def test_a_subset_that_a_class_cannot_fill_is_one_error(make_data):
+    with pytest.raises(DataError, match="ask for at most"):
+        transform(make_data(), ["subset:100000"])
 
 
 def test_a_transform_that_does_not_fit_names_the_data_set(make_data):

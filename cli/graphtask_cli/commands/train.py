@@ -99,7 +99,7 @@ def regime_options(function: Callable[..., Any]) -> Callable[..., Any]:
     "transforms",
     multiple=True,
     metavar="NAME[:K]",
-    help="Transform the images: colour, pad:2, tiles:8, scale:2. May be repeated; applied in the order given.",
+    help="Transform the images: colour, pad:2, tiles:8, scale:2, resize:32, subset:1000. May be repeated; applied in the order given.",
 )
 @click.option("--data-seed", type=int, default=0, help="Of the random colours and tiles.")
 @click.option(
