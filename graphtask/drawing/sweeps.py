@@ -1,6 +1,6 @@
 """Accuracy and sparsity over the threshold of pruning: the paper's Fig. 2."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -61,7 +61,7 @@ def draw_sweep(table: "pd.DataFrame") -> "Figure":
         _draw_marks(axes, groups, least)
         tidy(axes, xlabel="threshold τ")
         axes.grid(visible=False)
-    _set_axis(panels[1, 0], shifted["at"], least)
+    _set_axis(panels[1, 0], least, float(shifted[["at", *_MARKS]].max(axis=None)))
     share_legend(panels[0, 0], panels[1, 0], columns=4)
     return figure
 
@@ -91,15 +91,13 @@ def _draw_marks(axes: "Axes", groups: list[Group], least: float) -> None:
     axes.set_yticks([])
 
 
-def _set_axis(axes: "Axes", at: Any, least: float) -> None:
-    """A logarithmic axis whose leftmost tick is 0."""
+def _set_axis(axes: "Axes", least: float, largest: float) -> None:
+    """A logarithmic axis whose leftmost tick is 0, up to the largest threshold or mark."""
     from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullLocator
 
     axes.set_xscale("log")
-    axes.set_xlim(least / _GAP / 1.15, max(float(at.max()) * 1.15, least * 10))
-    decades = [
-        tick for tick in LogLocator().tick_values(least, float(at.max())) if least <= tick <= at.max() * 1.01
-    ]
+    axes.set_xlim(least / _GAP / 1.15, max(largest * 1.15, least * 10))
+    decades = [tick for tick in LogLocator().tick_values(least, largest) if least <= tick <= largest * 1.01]
     labels = [f"$10^{{{round(np.log10(tick))}}}$" for tick in decades]
     axes.xaxis.set_major_locator(FixedLocator([least / _GAP, *decades]))
     axes.xaxis.set_major_formatter(FixedFormatter(["0", *labels]))

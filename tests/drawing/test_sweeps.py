@@ -69,3 +69,8 @@ def test_a_sweep_of_zero_alone_can_be_drawn(tmp_path):
 def test_another_table_is_refused():
     with pytest.raises(gt.ArgumentError, match="no column 'critical_threshold'"):
         gt.draw_sweep(swept("0", accuracies=[1, 1, 1]).drop(columns="critical_threshold"))
+
+
+def test_a_critical_threshold_beyond_those_swept_is_still_inside_the_picture():
+    figure = gt.draw_sweep(swept("0", accuracies=[0.9, 0.8, 0.7], critical=0.8))
+    assert figure.axes[2].get_xlim()[1] > 0.8
