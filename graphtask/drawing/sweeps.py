@@ -61,7 +61,7 @@ def draw_sweep(table: "pd.DataFrame") -> "Figure":
         _draw_marks(axes, groups, least)
         tidy(axes, xlabel="threshold τ")
         axes.grid(visible=False)
-    _set_axis(panels[1, 0], least, float(shifted[["at", *_MARKS]].max(axis=None)))
+    _set_axis(panels[1, 0], least, float(np.nanmax(shifted[["at", *_MARKS]].to_numpy(dtype=float))))
     share_legend(panels[0, 0], panels[1, 0], columns=4)
     return figure
 
