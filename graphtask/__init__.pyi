@@ -87,6 +87,7 @@ from .storage.geometric import to_geometric as to_geometric
 from .storage.graphml import write as write
 from .storage.networkx import from_networkx as from_networkx
 from .storage.networkx import to_networkx as to_networkx
+from .study.cost import study_cost as study_cost
 from .study.ray_engine import RayEngine as RayEngine
 from .study.results import study_results as study_results
 from .study.results import study_status as study_status

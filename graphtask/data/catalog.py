@@ -8,7 +8,9 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from graphtask.data.dataset import ImageData
-from graphtask.data.sources import read_digits, read_folder, read_npz, read_torchvision
+from graphtask.data.folder import read_folder
+from graphtask.data.npz import read_npz
+from graphtask.data.sources import read_digits, read_torchvision
 from graphtask.data.transforms import Transform, parse_transform, transform
 from graphtask.errors import DataError
 
@@ -49,8 +51,8 @@ def load_data(
     """The data set that ``source`` names, transformed.
 
     Args:
-        source: A name of `CATALOG`; the path of a .npz file (see `graphtask.data.sources.read_npz`) or of an image
-            folder (see `graphtask.data.sources.read_folder`); or a data set, which is used as it is. A name goes
+        source: A name of `CATALOG`; the path of a .npz file (see `graphtask.data.npz.read_npz`) or of an image
+            folder (see `graphtask.data.folder.read_folder`); or a data set, which is used as it is. A name goes
             before a path: write ``./cmnist`` for a folder of that name.
         root: Folder of downloaded data sets; by default $GRAPHTASK_DATA, else ``~/.cache/graphtask``.
         download: Whether files that are missing may be downloaded, by torchvision.
@@ -72,7 +74,7 @@ def load_data(
     if str(source) in CATALOG:
         named = _from_catalog(str(source), root=root, download=download, seed=seed)
         return transform(named, steps, seed=seed)
-    path = _existing(source)
+    path = existing(source)
     if path.is_dir():
         # Images of different sizes become one array only if the first thing that happens to them is a resize.
         first = steps.pop(0).value if steps and steps[0].name == "resize" else None
@@ -80,7 +82,12 @@ def load_data(
     return transform(read_npz(path), steps, seed=seed)
 
 
-def _existing(source: str | os.PathLike[str]) -> Path:
+def existing(source: str | os.PathLike[str]) -> Path:
+    """The file or folder that is meant.
+
+    Raises:
+        DataError: There is none.
+    """
     try:
         path = Path(source).expanduser()
         if str(source) and path.exists():

@@ -1,6 +1,7 @@
 """Files that are either whole or not there."""
 
 import contextlib
+import hashlib
 import os
 import secrets
 import shutil
@@ -37,8 +38,7 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     try:
         target = Path(os.path.realpath(path))
         check_target(target)
-        # Short and independent of the target, so that a long name stays within the limits of the file system.
-        temporary = target.parent / f".graphtask-{secrets.token_hex(8)}.tmp"
+        temporary = target.parent / f"{_temporary_prefix(target)}{secrets.token_hex(8)}.tmp"
         handle = temporary.open("xb")
     except (OSError, ValueError, TypeError) as error:
         raise GraphtaskError(_message(path, error)) from error
@@ -59,6 +59,21 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
 
 
+def remove_leftovers(path: str | os.PathLike[str]) -> None:
+    """Remove the temporary files that writers of ``path`` have left who were killed.
+
+    Only for callers who know that nobody is writing the file at the moment: a living writer would lose what it writes.
+
+    Example:
+        >>> import tempfile
+        >>> remove_leftovers(Path(tempfile.mkdtemp()) / "note.txt")
+    """
+    target = Path(os.path.realpath(path))
+    for leftover in target.parent.glob(f"{_temporary_prefix(target)}*.tmp"):
+        with contextlib.suppress(OSError):
+            leftover.unlink(missing_ok=True)
+
+
 def check_target(target: Path) -> None:
     """Raise now what `write_atomically` would raise when the work is done.
 
@@ -73,6 +88,11 @@ def check_target(target: Path) -> None:
         raise GraphtaskError(
             f"cannot write {target}: it is a device or a pipe; give the name of a regular file"
         )
+
+
+def _temporary_prefix(target: Path) -> str:
+    # A digest, so that a long name stays within the limits of the file system.
+    return f".graphtask-{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:12]}-"
 
 
 def _to_disk(path: Path) -> None:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Future, as_completed, wait
 from typing import NamedTuple
 
 from graphtask.errors import RunInterruptedError
@@ -18,7 +18,7 @@ from graphtask.study.engine import Ending, Engine
 from graphtask.study.jobs import Job
 from graphtask.study.progress import Reporter
 from graphtask.study.spec import Study
-from graphtask.study.state import forget_failure, is_settled, note_failure, state_of
+from graphtask.study.state import Mark, forget_failure, is_settled, mark_of, note_failure, state_of
 
 _LOOK = 0.5  # seconds between two looks at how far the runs are
 _BUSY = 2.0  # seconds until a run is looked at again that somebody else is training
@@ -39,7 +39,7 @@ def drive(study: Study, engine: Engine, *, retries: int, reporter: Reporter) -> 
     Args:
         study: The study; its folder exists.
         engine: What does the jobs.
-        retries: How often a run is begun again, at most, after its process died.
+        retries: How often in a row a run is begun again, at most, whose process died without a new checkpoint.
         reporter: Hears how it goes.
 
     Raises:
@@ -67,7 +67,8 @@ class _Driver:
         self._waiting = deque(study.jobs)
         self._elsewhere: list[tuple[float, Job]] = []  # with the time at which to look again
         self._running: dict[Future[Ending], Job] = {}
-        self._deaths: Counter[str] = Counter()
+        self._deaths: Counter[str] = Counter()  # since the last checkpoint
+        self._marks: dict[str, Mark] = {}  # where runs were when they were begun
         self.failed: dict[str, str] = {}
 
     def run(self) -> None:
@@ -82,8 +83,8 @@ class _Driver:
         """Let the running jobs save and end."""
         self._reporter.stopping(list(self._running.values()))
         self._engine.stop()
-        for future in self._running:
-            future.exception()  # waits for it
+        for future in as_completed(self._running):
+            self._settle(self._running[future], future.result())
 
     def _begin(self, job: Job) -> None:
         state = state_of(job)
@@ -93,6 +94,7 @@ class _Driver:
             self._put_off(job)
         else:
             forget_failure(job)
+            self._marks[job.name] = mark_of(job)
             self._running[self._engine.submit(job)] = job
             self._reporter.begin(job)
 
@@ -113,18 +115,28 @@ class _Driver:
             time.sleep(_LOOK)
 
     def _end(self, job: Job, ending: Ending) -> None:
-        if ending.kind == "busy":
-            self._put_off(job)
-            self._reporter.end(job, ending, is_new=True)
-            return
         # Somebody stopped the process, but not the study: the same as if it had died.
-        died = ending.kind in {"died", "interrupted"}
-        if died and self._deaths[job.name] < self._retries:
-            self._deaths[job.name] += 1
-            self._waiting.appendleft(job)
-            self._reporter.again(job, ending, number=self._deaths[job.name], of=self._retries)
+        if ending.kind in {"died", "interrupted"}:
+            self._begin_again(job, ending)
             return
-        if ending.kind != "finished":
+        if ending.kind in {"busy", "refused"}:
+            self._put_off(job)
+        self._settle(job, ending)
+
+    def _begin_again(self, job: Job, ending: Ending) -> None:
+        """Begin again what has died, unless that was tried as often as it may be without getting any further."""
+        if mark_of(job) != self._marks[job.name]:
+            self._deaths[job.name] = 0
+        if self._deaths[job.name] >= self._retries:
+            self._settle(job, Ending("failed", ending.reason))
+            return
+        self._deaths[job.name] += 1
+        self._waiting.appendleft(job)
+        self._reporter.again(job, ending, number=self._deaths[job.name], of=self._retries)
+
+    def _settle(self, job: Job, ending: Ending) -> None:
+        """Report an ending, and remember a failure."""
+        if ending.kind == "failed":
             self.failed[job.name] = ending.reason
             note_failure(job, ending.reason)
         self._reporter.end(job, ending, is_new=True)

@@ -7,6 +7,7 @@
 - ``failed``: it cannot be done, for the reason given; trying again would give the same;
 - ``died``: the process ended before the job did (a signal, no memory left, a lost machine); trying again may help;
 - ``busy``: somebody else is training this run at the moment;
+- ``refused``: the machine that got it cannot do it, and another one can; nothing was begun;
 - ``interrupted``: `Engine.stop` was called, and the state is saved.
 
 Jobs can be pickled, and travel as text through `Job.to_json` and `Job.from_json`.
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 class Ending(NamedTuple):
     """How a job ended."""
 
-    kind: Literal["finished", "failed", "died", "busy", "interrupted"]
+    kind: Literal["finished", "failed", "died", "busy", "refused", "interrupted"]
     reason: str = ""
     """In one line; empty if there is nothing to say."""
 

@@ -25,6 +25,8 @@ from graphtask.study.jobs import Job
 LOG = "study.log"
 """In the folder of all runs: whatever the processes print."""
 
+_PATIENCE = 60.0  # seconds for a process to end that has stopped to answer
+
 _PROGRAM = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from graphtask.corpus.startup import prepare; prepare(); "
@@ -109,8 +111,9 @@ class _Worker:
             reply = self._reply_to(job)
         except OSError as error:
             return Ending("died", f"no process can be started ({error.strerror})")
-        if reply:
-            return Ending(**json.loads(reply))
+        ending = ending_of(reply)
+        if ending is not None:
+            return ending
         how = self._buried()
         if self._is_over:
             return Ending("interrupted", "the process was ended")
@@ -168,7 +171,7 @@ class _Worker:
             process, self._process = self._process, None
         if process is None:
             return "it never began"
-        status = process.wait()
+        status = self._status_of(process)
         for pipe in (process.stdin, process.stdout):
             with contextlib.suppress(OSError, ValueError, AttributeError):
                 pipe.close()  # type: ignore[union-attr]
@@ -176,6 +179,27 @@ class _Worker:
             with contextlib.suppress(ValueError):
                 return signal.Signals(-status).name
         return f"status {status}"
+
+    def _status_of(self, process: "subprocess.Popen[bytes]") -> int:
+        """Wait for the process to end, for a while; one that has closed its pipe and stays is of no use."""
+        try:
+            return process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.wait()
+
+
+def ending_of(reply: bytes) -> Ending | None:
+    """The ending that a process has sent; None unless the whole line has come: it was killed while it wrote.
+
+    Example:
+        >>> ending_of(b'{"kind": "fini') is None
+        True
+    """
+    try:
+        return Ending(**json.loads(reply)) if reply.endswith(b"\n") else None
+    except (ValueError, TypeError):
+        return None
 
 
 def _log(out: Path) -> "contextlib.AbstractContextManager[IO[Any] | int]":

@@ -17,15 +17,13 @@ from graphtask.metrics.table import UNDEFINED, measure
 from graphtask.pruning import critical_threshold, prune
 from graphtask.storage.atomic import write_atomically
 from graphtask.study.jobs import Job
-from graphtask.training.folder import TRAINED
+from graphtask.training.folder import OUTCOME, TRAINED, locked
 
 if TYPE_CHECKING:
     import igraph
 
     from graphtask.data.dataset import ImageData
     from graphtask.training.run import Run
-
-OUTCOME = "outcome.json"
 
 Row = dict[str, Any]
 
@@ -50,10 +48,13 @@ def record_outcome(run: "Run", job: Job, *, images: "ImageData | None" = None) -
     row = _outcome(run, job, images=images)
     rows = known | {_key(job.threshold): row}
     content = {"graphtask": version("graphtask"), "trained_sha256": _digest(job.folder), "rows": rows}
-    with contextlib.suppress(GraphtaskError), write_atomically(job.folder / OUTCOME) as file:
-        file.write(
-            (json.dumps(content, indent=2) + "\n").encode()
-        )  # on a full disk the row is still known now
+    # On a full disk, or in a folder that is in use, the row is still known now.
+    with (
+        contextlib.suppress(GraphtaskError),
+        locked(job.folder),
+        write_atomically(job.folder / OUTCOME) as file,
+    ):
+        file.write((json.dumps(content, indent=2) + "\n").encode())
     return row
 
 

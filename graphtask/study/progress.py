@@ -1,7 +1,7 @@
 """What a study tells the person who waits for it, on standard error."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, Self
 
 from rich.console import Console, Group, RenderableType
@@ -18,6 +18,14 @@ from graphtask.study.state import State, seconds_left, state_of
 _PLAIN_SECONDS = 60.0  # between two lines about the whole, where there is no terminal
 _SHOWN_RUNS = 24
 
+_UNFINISHED: Mapping[str, Callable[[State, Ending], str]] = {
+    "busy": lambda *_: "another process is training it; waiting for that",
+    "refused": lambda _, ending: f"{ending.reason}; waiting for another machine",
+    "interrupted": lambda state, _: f"saved after {state.epoch} of {state.job.regime.epochs} epochs",
+    "died": lambda _, ending: f"{ending.reason}; it will go on from its last checkpoint",
+}
+"""What is said of a run that has neither been finished nor failed."""
+
 
 class Reporter(Protocol):
     """Hears how a study goes; a context manager."""
@@ -26,7 +34,7 @@ class Reporter(Protocol):
         """A job was given to the engine."""
 
     def again(self, job: Job, ending: Ending, *, number: int, of: int) -> None:
-        """Its process died; it will be begun again, for the ``number``-th of at most ``of`` times."""
+        """Its process died; it will be begun again, for the ``number``-th of at most ``of`` times since a checkpoint."""
 
     def end(self, job: Job, ending: Ending, *, is_new: bool) -> None:
         """A job has ended; ``is_new`` is False for a run that was finished before."""
@@ -101,13 +109,15 @@ class StudyProgress:
 
     def again(self, job: Job, ending: Ending, *, number: int, of: int) -> None:
         """Say why."""
-        self._say(f"{job.name}: {ending.reason}; begins again ({number} of at most {of} times)")
+        self._say(
+            f"{job.name}: {ending.reason}; begins again ({number} of at most {of} times before its next checkpoint)"
+        )
 
     def end(self, job: Job, ending: Ending, *, is_new: bool) -> None:
         """Say what came of it."""
         state = self._update(job)
-        if ending.kind == "busy":
-            self._say(f"{job.name}: another process is training it; waiting for that")
+        if ending.kind in _UNFINISHED:
+            self._say(f"{job.name}: {_UNFINISHED[ending.kind](state, ending)}")
             return
         self._ended += 1
         self._failed += ending.kind != "finished"
@@ -128,7 +138,8 @@ class StudyProgress:
     def stopping(self, running: Sequence[Job]) -> None:
         """Ask for patience."""
         if running:
-            self._say(f"stopping: {len(running)} runs save their state; Ctrl-C again ends them at once")
+            runs = "1 run saves its" if len(running) == 1 else f"{len(running)} runs save their"
+            self._say(f"stopping: {runs} state; Ctrl-C again ends everything at once")
 
     def _update(self, job: Job) -> State:
         self._states[job.name] = state_of(job)

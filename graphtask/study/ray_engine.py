@@ -220,7 +220,7 @@ def _perform(job: str, mark: Mark) -> tuple[str, str]:
 
     problem = mark.problem()
     if problem:  # a node that came later; another one may do it
-        return "died", f"a node of the cluster cannot take part: {problem}"
+        return "refused", f"node {socket.gethostname()} of the cluster cannot take part: {problem}"
     ending = perform(Job.from_json(job))
     return ending.kind, ending.reason
 

@@ -36,7 +36,8 @@ def run_study(
         gpus: Numbers of the GPUs to use; None is all of them, unless the study asks for the CPU.
         jobs_per_gpu: Processes on each GPU.
         engine: Does the jobs somewhere else; then ``jobs``, ``gpus`` and ``jobs_per_gpu`` are its own matter.
-        retries: How often a run is begun again, at most, after its process died; at least 0.
+        retries: How often in a row a run is begun again, at most, whose process died without a new checkpoint; at
+            least 0.
         progress: Whether to report on standard error.
 
     Returns:

@@ -10,9 +10,20 @@ from typing import Any, Literal, NamedTuple
 from graphtask.errors import GraphtaskError, RunError
 from graphtask.storage.atomic import write_atomically
 from graphtask.study.jobs import Job
-from graphtask.training.folder import CONFIG, METRICS, WEIGHTS, check_same_run, is_claimed, read_config
+from graphtask.training.folder import (
+    CHECKPOINT,
+    CONFIG,
+    METRICS,
+    WEIGHTS,
+    check_same_run,
+    is_claimed,
+    read_config,
+)
 
 Word = Literal["waiting", "running", "finished", "failed"]
+
+
+Mark = tuple[tuple[int, int] | None, ...]
 
 
 class State(NamedTuple):
@@ -76,6 +87,18 @@ def is_settled(state: State) -> bool:
         and stored.get("transforms") == list(data.transforms)
         and stored.get("seed") == data.seed
     )
+
+
+def mark_of(job: Job) -> Mark:
+    """What tells whether the run of a job has got further: another value with every checkpoint."""
+    marks: list[tuple[int, int] | None] = []
+    for name in (CHECKPOINT, WEIGHTS):
+        try:
+            found = (job.folder / name).stat()
+            marks.append((found.st_ino, found.st_mtime_ns))
+        except OSError:
+            marks.append(None)
+    return tuple(marks)
 
 
 def note_failure(job: Job, reason: str) -> None:

@@ -4,6 +4,8 @@ import math
 import re
 from typing import TYPE_CHECKING
 
+from graphtask.errors import ArgumentError, RunError
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -27,6 +29,9 @@ _FEATURES = (
 )
 
 
+_DONE = ("finished", "disconnected")
+
+
 def study_summary(results: "pd.DataFrame") -> "pd.DataFrame":
     """Mean, standard deviation and number of runs of each feature for every data set and prior.
 
@@ -36,7 +41,12 @@ def study_summary(results: "pd.DataFrame") -> "pd.DataFrame":
     values that are undefined, count nowhere.
 
     Args:
-        results: What `study_results` gives, or a part of it.
+        results: What `study_results` gives, or a part of it; several studies in one (`pandas.concat`) are told apart
+            by a column ``study``.
+
+    Raises:
+        RunError: No run is finished.
+        ArgumentError: Two studies have runs of the same data set and prior: a mean over both would mix regimes.
 
     Example:
         >>> import pandas as pd
@@ -52,10 +62,11 @@ def study_summary(results: "pd.DataFrame") -> "pd.DataFrame":
     import numpy as np
     import pandas as pd
 
+    _check(results)
     features = _features(list(results.columns))
     table: dict[str, list[object]] = {"feature": list(features)}
     many = len(set(results["prior"])) > 1
-    done = results["status"].isin(["finished", "disconnected"])
+    done = results["status"].isin(_DONE)
     for (data, prior), runs in results.assign(_done=done).groupby(["data", "prior"], sort=False):
         name = f"{data}/{prior}" if many else str(data)
         values = [runs.loc[runs["_done"], feature].to_numpy(dtype=np.float64) for feature in features]
@@ -64,6 +75,22 @@ def study_summary(results: "pd.DataFrame") -> "pd.DataFrame":
         table[f"{name}_std"] = [column.std(ddof=1) if len(column) > 1 else math.nan for column in finite]
         table[f"{name}_n"] = [len(column) for column in finite]
     return pd.DataFrame(table)
+
+
+def _check(results: "pd.DataFrame") -> None:
+    if not results["status"].isin(_DONE).any():
+        raise RunError(
+            f"none of the {len(results)} runs is finished, so there is nothing to summarise; see graphtask study status"
+        )
+    if "study" not in results:
+        return
+    for (data, prior), runs in results.groupby(["data", "prior"], sort=False):
+        studies = list(runs["study"].unique())
+        if len(studies) > 1:
+            raise ArgumentError(
+                f"{' and '.join(studies)} both have runs of {data}/{prior}; summarise them one by one, or call the "
+                f"prior something else in one of them"
+            )
 
 
 def _features(columns: list[str]) -> list[str]:

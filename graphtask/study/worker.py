@@ -58,7 +58,7 @@ def serve() -> None:
 
 def _listen(stream: IO[bytes], requests: "SimpleQueue[bytes]") -> None:
     """Hand on what comes in; at its end, ask for a stop as the system would."""
-    while line := stream.readline():
+    while (line := stream.readline()).endswith(b"\n"):  # a part of a line: its writer was killed
         requests.put(line)
     requests.put(b"")
     os.kill(os.getpid(), signal.SIGTERM)

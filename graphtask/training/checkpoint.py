@@ -15,9 +15,8 @@ import torch
 
 from graphtask.errors import RunError
 from graphtask.storage.atomic import write_atomically
+from graphtask.training.folder import CHECKPOINT, PREVIOUS_CHECKPOINT
 
-NEWEST = "checkpoint.pt"
-PREVIOUS = "checkpoint-previous.pt"
 _MAGIC = b"graphtask checkpoint 1 "
 
 
@@ -28,8 +27,8 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
     payload = buffer.getbuffer()
     header = _MAGIC + hashlib.sha256(payload).hexdigest().encode() + b"\n"
     with contextlib.suppress(FileNotFoundError):
-        os.replace(folder / NEWEST, folder / PREVIOUS)  # noqa: PTH105 - os.replace is the atomic one, by name
-    with write_atomically(folder / NEWEST) as file:
+        os.replace(folder / CHECKPOINT, folder / PREVIOUS_CHECKPOINT)  # noqa: PTH105 - os.replace is the atomic one, by name
+    with write_atomically(folder / CHECKPOINT) as file:
         file.write(header)
         file.write(payload)
 
@@ -44,7 +43,7 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Any] | None, str]:
         RunError: There are checkpoints, and every one of them is damaged.
     """
     problems: list[str] = []
-    for name in (NEWEST, PREVIOUS):
+    for name in (CHECKPOINT, PREVIOUS_CHECKPOINT):
         path = folder / name
         if not path.exists():
             continue

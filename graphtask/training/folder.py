@@ -14,7 +14,7 @@ import filelock
 import igraph
 
 from graphtask.errors import RunError, RunInUseError
-from graphtask.storage.atomic import write_atomically
+from graphtask.storage.atomic import remove_leftovers, write_atomically
 from graphtask.storage.graphml import write
 
 CONFIG = "config.json"
@@ -24,7 +24,15 @@ TRAINED = "trained.graphml"
 METRICS = "metrics.csv"
 HISTORY = "history.npz"
 WEIGHTS = "weights.safetensors"
+CHECKPOINT = "checkpoint.pt"
+PREVIOUS_CHECKPOINT = "checkpoint-previous.pt"
+OUTCOME = "outcome.json"
 LOCK = "run.lock"
+
+_WRITTEN = (
+    *(CONFIG, PROVENANCE, INITIAL, TRAINED, METRICS, HISTORY, WEIGHTS),
+    *(CHECKPOINT, PREVIOUS_CHECKPOINT, OUTCOME),
+)  # by whoever holds the lock, and nobody else
 
 # What makes two runs the same run; the rest of the config (device, threads …) may change when a run is resumed.
 _IDENTITY = ("graph_sha256", "data_fingerprint", "channels", "gate", "seed", "precision", "regime")
@@ -38,6 +46,30 @@ def claimed(
     if folder is None:
         yield
         return
+    with locked(folder):
+        if (folder / CONFIG).exists():
+            check_same_run(folder, config)
+        else:
+            strangers = sorted(path.name for path in folder.iterdir() if path.name != LOCK)
+            if strangers and not (folder / INITIAL).exists():
+                raise RunError(
+                    f"{folder}: the folder is not empty ({strangers[0]} …) and holds no run; choose another one"
+                )
+            write(initial, folder / INITIAL)
+            _write_json(folder / CONFIG, config)
+        if not (folder / WEIGHTS).exists():  # a finished run is not trained here, but opened
+            _record_environment(folder, _environment(config, n_processes))
+        yield
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a run folder, which is made if need be; whoever was killed while writing is tidied up after.
+
+    Raises:
+        RunInUseError: Another process holds it.
+        RunError: The folder cannot be used.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # Not 0: `is_claimed` holds the lock for a moment, too.
@@ -52,18 +84,8 @@ def claimed(
             f"{folder}: the run folder cannot be used ({error.strerror}); choose another one"
         ) from error
     try:
-        if (folder / CONFIG).exists():
-            check_same_run(folder, config)
-        else:
-            strangers = sorted(path.name for path in folder.iterdir() if path.name != LOCK)
-            if strangers and not (folder / INITIAL).exists():
-                raise RunError(
-                    f"{folder}: the folder is not empty ({strangers[0]} …) and holds no run; choose another one"
-                )
-            write(initial, folder / INITIAL)
-            _write_json(folder / CONFIG, config)
-        if not (folder / WEIGHTS).exists():  # a finished run is not trained here, but opened
-            _record_environment(folder, _environment(config, n_processes))
+        for name in _WRITTEN:
+            remove_leftovers(folder / name)
         yield
     finally:
         lock.release()

@@ -29,9 +29,18 @@ from graphtask.graph import RAW_WEIGHT, check, untrained, with_initial_size, wit
 from graphtask.history import EdgeHistory, load_history
 from graphtask.storage.atomic import write_atomically
 from graphtask.storage.graphml import dumps, read, write
-from graphtask.training.checkpoint import PREVIOUS, load_checkpoint
+from graphtask.training.checkpoint import load_checkpoint
 from graphtask.training.device import choose_device, limited_threads
-from graphtask.training.folder import HISTORY, INITIAL, METRICS, TRAINED, WEIGHTS, claimed, read_config
+from graphtask.training.folder import (
+    HISTORY,
+    INITIAL,
+    METRICS,
+    PREVIOUS_CHECKPOINT,
+    TRAINED,
+    WEIGHTS,
+    claimed,
+    read_config,
+)
 from graphtask.training.keeper import Keeper, edge_history, stop_requests, write_records
 from graphtask.training.loop import Trainer
 from graphtask.training.parallel import check_batch_size, join
@@ -388,4 +397,4 @@ def _store(run: Run, trainer: Trainer, folder: Path) -> None:
     # The weights come last: where they are, the run is finished.
     with write_atomically(folder / WEIGHTS) as file:
         file.write(safetensors.torch.save(run.weights))
-    (folder / PREVIOUS).unlink(missing_ok=True)
+    (folder / PREVIOUS_CHECKPOINT).unlink(missing_ok=True)

@@ -36,8 +36,11 @@ def study_file(tmp_path):
 def test_a_study_is_listed_run_looked_at_and_read(call, study_file, tmp_path):
     listed = call("study", "run", study_file, "--dry-run", "--jobs", 1)
     assert listed.exit_code == 0, listed.output
-    assert listed.stdout.count("waiting") == 3
-    assert "3 runs: 3 waiting; no epoch tells how long the rest will take" in listed.stderr
+    assert re.search(r"^scans +full +2 +2 +1 +32 .* 1 CPU thread +\d+ steps$", listed.stdout, re.MULTILINE)
+    assert "runs/tiny: 3 runs, 3 of them to do" in listed.stderr
+    assert "not in the sums: missing/full: there is no data set, file or folder" in listed.stderr
+    assert re.search(r"about \S+ core-hours; \d+ s with 1 at a time", listed.stderr)
+    assert "an estimate from a few training steps on made-up images" in listed.stderr
     assert not (tmp_path / "runs").exists()
 
     done = call("study", "run", study_file, "--jobs", 1)
@@ -65,6 +68,28 @@ def test_a_study_is_listed_run_looked_at_and_read(call, study_file, tmp_path):
 
 
 @pytest.mark.usefixtures("inline")
+def test_several_studies_make_one_table_with_their_priors_side_by_side(call, study_file, tmp_path):
+    banded = tmp_path / "banded.toml"
+    banded.write_text(study_file.read_text().replace("[priors.full]", "[priors.banded]\nbandwidth = 2"))
+    empty = call("study", "results", study_file, banded, "--summary")
+    assert (empty.exit_code, empty.stdout) == (1, "")
+    assert "none of the 6 runs is finished, so there is nothing to summarise" in empty.stderr
+    for path in (study_file, banded):
+        assert call("study", "run", path, "--jobs", 1, "--quiet").exit_code == 1  # one data set is missing
+    summary = call("study", "results", study_file, banded, "--summary", "--format", "csv").stdout.splitlines()
+    assert summary[0].startswith("feature,scans/full_mean,scans/full_std,scans/full_n,missing/full_mean")
+    assert "scans/banded_mean" in summary[0]
+    call("study", "results", study_file, banded, "-o", "table.csv")
+    table = pd.read_csv("table.csv")
+    assert table["study"].tolist() == ["tiny"] * 3 + ["banded"] * 3
+    twice = call("study", "results", study_file, study_file, "--summary")
+    assert twice.stdout == call("study", "results", study_file, "--summary").stdout
+    banded.write_text(study_file.read_text())
+    mixed = call("study", "results", study_file, banded, "--summary")
+    assert mixed.stderr.startswith("graphtask: error: tiny and banded both have runs of scans/full")
+
+
+@pytest.mark.usefixtures("inline")
 def test_elsewhere_means_runs_and_data(call, study_file, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "scans.npz").rename(tmp_path / "data" / "scans.npz")
@@ -87,13 +112,19 @@ def test_progress_says_what_dies_and_what_is_waited_for(study_file, capsys):
         progress._said = -1e9
         progress.look([study.jobs[1]])
         progress.stopping([study.jobs[1]])
+        progress.end(study.jobs[1], Ending("interrupted"), is_new=True)
+        progress.end(study.jobs[1], Ending("died", "SIGKILL"), is_new=True)
+        progress.end(study.jobs[1], Ending("refused", "node b cannot take part"), is_new=True)
     assert capsys.readouterr().err.splitlines() == [
         "[0/3] scans/full/seed-0: begins",
-        "[0/3] scans/full/seed-0: SIGKILL; begins again (1 of at most 2 times)",
+        "[0/3] scans/full/seed-0: SIGKILL; begins again (1 of at most 2 times before its next checkpoint)",
         "[0/3] scans/full/seed-0: another process is training it; waiting for that",
         "[1/3] scans/full/seed-0: failed: no more memory",
         "[1/3] 1 of 3 runs done, 1 failed; missing/full/seed-0 epoch 0/1",
-        "[1/3] stopping: 1 runs save their state; Ctrl-C again ends them at once",
+        "[1/3] stopping: 1 run saves its state; Ctrl-C again ends everything at once",
+        "[1/3] missing/full/seed-0: saved after 0 of 1 epochs",
+        "[1/3] missing/full/seed-0: SIGKILL; it will go on from its last checkpoint",
+        "[1/3] missing/full/seed-0: node b cannot take part; waiting for another machine",
     ]
 
 

@@ -13,13 +13,13 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from graphtask.data import dataset
+from graphtask.data.folder import read_folder
+from graphtask.data.npz import read_npz
 from graphtask.data.sources import (
     DEFAULT_ROOT,
     TORCHVISION,
     data_root,
     read_digits,
-    read_folder,
-    read_npz,
     read_torchvision,
 )
 from graphtask.data.transforms import resize

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from graphtask.errors import GraphtaskError
-from graphtask.storage.atomic import write_atomically
+from graphtask.storage.atomic import remove_leftovers, write_atomically
 
 
 def names(folder):
@@ -44,7 +44,7 @@ def test_a_process_killed_while_writing_leaves_the_old_file(tmp_path):
     target.write_bytes(b"old")
     code = (
         "import os, signal, sys\n"
-        "from graphtask.storage.atomic import write_atomically\n"
+        "from graphtask.storage.atomic import remove_leftovers, write_atomically\n"
         "with write_atomically(sys.argv[1]) as file:\n"
         "    file.write(b'half' * 100_000)\n"
         "    file.flush()\n"
@@ -55,6 +55,19 @@ def test_a_process_killed_while_writing_leaves_the_old_file(tmp_path):
 
     assert process.returncode == -9
     assert target.read_bytes() == b"old"
+    assert len(names(tmp_path)) == 2
+    remove_leftovers(tmp_path / "other.bin")
+    assert len(names(tmp_path)) == 2
+    remove_leftovers(target)
+    assert names(tmp_path) == ["file.bin"]
+
+
+def test_leftovers_of_one_file_are_not_those_of_another_one(tmp_path):
+    with write_atomically(tmp_path / "file.bin") as file:
+        for name in ("file", "file.bin.bin", "FILE.BIN"):
+            remove_leftovers(tmp_path / name)
+        file.write(b"new")
+    assert names(tmp_path) == ["file.bin"]
 
 
 def test_a_library_may_open_the_handle_s_path_itself(tmp_path):
@@ -105,7 +118,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_file(tmp_path):
     code = (
         "import resource, signal, sys\n"
         "from graphtask.errors import GraphtaskError\n"
-        "from graphtask.storage.atomic import write_atomically\n"
+        "from graphtask.storage.atomic import remove_leftovers, write_atomically\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))\n"
         "try:\n"

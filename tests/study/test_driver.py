@@ -168,3 +168,62 @@ def test_never_more_than_the_slots_are_begun_at_a_time(study):
     engine = Counting(slots=2)
     assert drive(study, engine) == (3, {})
     assert engine.most == 2
+
+
+def test_what_got_further_before_it_died_is_begun_again_as_often_as_it_dies(study):
+    class Slow(Puppet):
+        """One run makes a checkpoint, and dies, every time."""
+
+        def submit(self, job):
+            future = super().submit(job)
+            if future.result().kind == "died" and self.begun.count(job.name) <= self.n_checkpoints:
+                job.folder.mkdir(parents=True, exist_ok=True)
+                (job.folder / "new").write_text("checkpoint")
+                (job.folder / "new").replace(job.folder / "checkpoint.pt")
+            return future
+
+    name = "scans/full/seed-1"
+    engine = Slow({name: [Ending("died", "SIGKILL")] * 7})
+    engine.n_checkpoints = 7
+    assert drive(study, engine) == (3, {})
+    assert engine.begun.count(name) == 8
+    engine = Slow({name: [Ending("died", "SIGKILL")] * 9})
+    engine.n_checkpoints = 4  # then it gets no further: the last one that did was begun again, and once more
+    assert drive(study, engine) == (2, {name: "SIGKILL"})
+    assert engine.begun.count(name) == 4 + 2
+
+
+def test_a_machine_that_cannot_do_a_run_costs_it_nothing(study):
+    name = "scans/full/seed-1"
+    refusals = [Ending("refused", "a node cannot take part")] * 9
+    engine = Puppet({name: refusals})
+    assert drive(study, engine, retries=0) == (3, {})
+    assert engine.begun.count(name) == 10
+
+
+def test_what_became_of_the_runs_while_they_were_stopped_is_reported(study):
+    class Heard(Silence):
+        def __init__(self):
+            self.endings = {}
+
+        def look(self, _):
+            signal.raise_signal(signal.SIGTERM)
+
+        def end(self, job, ending, **_):
+            self.endings[job.name] = ending.kind
+
+    class Leaving(Puppet):
+        def submit(self, job):
+            self.script[job.name] = [Future()]
+            return self.script[job.name][0]
+
+        def stop(self):
+            kinds = ("interrupted", "finished", "failed")
+            for (future,), kind in zip(self.script.values(), kinds, strict=True):
+                future.set_result(Ending(kind, "the disk is full"))
+
+    reporter = Heard()
+    with pytest.raises(gt.RunInterruptedError):
+        driver.drive(study, Leaving(slots=3), retries=2, reporter=reporter)
+    assert [reporter.endings[job.name] for job in study.jobs] == ["interrupted", "finished", "failed"]
+    assert [state_of(job).word for job in study.jobs] == ["waiting", "waiting", "failed"]

@@ -64,3 +64,24 @@ def test_an_engine_that_was_stopped_begins_nothing(study):
         engine.stop()
         assert engine.submit(study.jobs[0]).result().kind == "interrupted"
     assert not study.jobs[0].folder.exists()
+
+
+@pytest.mark.parametrize(
+    "cut", [b"", b'{"kind": "fin', b'{"kind": "finished", "reason": ""}', b"{}\n", b"[]\n"]
+)
+def test_a_reply_that_is_cut_off_is_that_of_a_dead_process(study, monkeypatch, cut):
+    program = f"import sys; sys.stdin.readline(); sys.stdout.buffer.write({cut!r})"
+    monkeypatch.setattr("graphtask.study.local._PROGRAM", program)
+    with LocalEngine(jobs=1) as engine:
+        ending = engine.submit(study.jobs[0]).result()
+    assert ending.kind == "died"
+    assert ending.reason.startswith("the process that trained it ended (status 0)")
+
+
+def test_a_process_that_answers_nonsense_and_stays_is_ended(study, monkeypatch):
+    program = "import sys, time; sys.stdin.readline(); print('hello', flush=True); time.sleep(600)"
+    monkeypatch.setattr("graphtask.study.local._PROGRAM", program)
+    monkeypatch.setattr("graphtask.study.local._PATIENCE", 0.1)
+    with LocalEngine(jobs=1) as engine:
+        ending = engine.submit(study.jobs[0]).result()
+    assert (ending.kind, "SIGKILL" in ending.reason) == ("died", True)

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 import graphtask as gt
 from graphtask.study import ray_engine
+from graphtask.study.engine import Ending
 from graphtask.study.ray_engine import RayEngine, runs_on_gpus
 from graphtask.study.shared_folder import Mark
 from graphtask.study.worker import perform
@@ -161,7 +162,7 @@ def test_a_node_that_does_not_see_the_folder_trains_nothing(study):
     mark = Mark.leave(study.out)
     mark.remove()
     kind, reason = ray_engine._perform(study.jobs[0].to_json(), mark)
-    assert kind == "died"
+    assert kind == "refused"
     assert "cannot take part" in reason
     assert not study.jobs[0].folder.exists()
 
@@ -323,5 +324,5 @@ def test_a_killed_worker_and_a_lost_node_cost_nothing_but_time(study_file, clust
     assert len(first_seen) == 4
     assert all(said.count(f"{job.name}: finished,") <= 1 for job in study.jobs)
     undisturbed = gt.load_study(path, out=tmp_path / "undisturbed", threads=1)
-    assert {perform(job).kind for job in undisturbed.jobs} == {"finished"}
+    assert {perform(job) for job in undisturbed.jobs} == {Ending("finished")}
     assert results(study).equals(results(undisturbed))

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from graphtask.errors import RunError
-from graphtask.training.checkpoint import NEWEST, PREVIOUS, load_checkpoint, save_checkpoint
+from graphtask.training.checkpoint import load_checkpoint, save_checkpoint
+from graphtask.training.folder import CHECKPOINT, PREVIOUS_CHECKPOINT
 
 
 def state(number):
@@ -25,9 +26,9 @@ def test_an_empty_folder_has_no_checkpoint(tmp_path):
 def test_one_flipped_bit_is_noticed_and_the_checkpoint_before_is_taken(tmp_path, position):
     save_checkpoint(tmp_path, state(1))
     save_checkpoint(tmp_path, state(2))
-    content = bytearray((tmp_path / NEWEST).read_bytes())
+    content = bytearray((tmp_path / CHECKPOINT).read_bytes())
     content[position] ^= 1
-    (tmp_path / NEWEST).write_bytes(content)
+    (tmp_path / CHECKPOINT).write_bytes(content)
     loaded, warning = load_checkpoint(tmp_path)
     assert loaded["epoch"] == 1
     assert "damaged" in warning
@@ -36,13 +37,13 @@ def test_one_flipped_bit_is_noticed_and_the_checkpoint_before_is_taken(tmp_path,
 @pytest.mark.parametrize("length", [0, 10, 90, 500])
 def test_a_truncated_only_checkpoint_is_an_error_that_says_what_to_do(tmp_path, length):
     save_checkpoint(tmp_path, state(1))
-    content = (tmp_path / NEWEST).read_bytes()
-    (tmp_path / NEWEST).write_bytes(content[:length])
+    content = (tmp_path / CHECKPOINT).read_bytes()
+    (tmp_path / CHECKPOINT).write_bytes(content[:length])
     with pytest.raises(RunError, match="delete the folder"):
         load_checkpoint(tmp_path)
 
 
 def test_killed_between_two_renames_the_checkpoint_before_is_there(tmp_path):
     save_checkpoint(tmp_path, state(1))
-    (tmp_path / NEWEST).rename(tmp_path / PREVIOUS)
+    (tmp_path / CHECKPOINT).rename(tmp_path / PREVIOUS_CHECKPOINT)
     assert load_checkpoint(tmp_path)[0]["epoch"] == 1

@@ -14,6 +14,7 @@ import torch
 from torch.nn import functional
 
 import graphtask as gt
+from graphtask.storage.atomic import remove_leftovers
 from graphtask.training.keeper import Keeper
 from graphtask.training.loop import Trainer, evaluate
 from graphtask.training.run import data_batches
@@ -400,3 +401,20 @@ def test_metrics_can_be_read_while_the_run_goes_on(digits, quick, tmp_path, monk
 
 def test_the_history_of_a_run_never_holds_nan(run):
     assert math.isfinite(run.history.w.sum())
+
+
+def test_what_a_killed_writer_left_is_cleared_away_by_the_next_owner_of_the_folder(digits, quick, tmp_path):
+    code = (
+        "import os, signal, sys\n"
+        "from graphtask.storage.atomic import write_atomically\n"
+        "with write_atomically(sys.argv[1]) as file:\n"
+        "    file.write(b'half'), file.flush(), os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    (tmp_path / "initial.graphml").touch()  # so that the folder counts as one of a run
+    for name in ("checkpoint.pt", "outcome.json", "mine.svg"):
+        subprocess.run([sys.executable, "-c", code, str(tmp_path / name)], check=False)
+    assert len([path for path in tmp_path.iterdir() if path.suffix == ".tmp"]) == 3
+    train(digits, quick, tmp_path)
+    assert len([path for path in tmp_path.iterdir() if path.suffix == ".tmp"]) == 1
+    remove_leftovers(tmp_path / "mine.svg")  # a file that is not the run's own was left alone
+    assert not [path for path in tmp_path.iterdir() if path.suffix == ".tmp"]

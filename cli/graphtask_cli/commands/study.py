@@ -31,17 +31,22 @@ def read_gpus(_ctx: click.Context, _param: click.Parameter, value: str | None) -
         raise click.BadParameter(f"{value!r} is not a list of numbers such as 0,1") from None
 
 
-def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The study, and where its runs and its data are."""
+def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Where the runs and the data of a study are."""
     for decorator in (
         click.option(
             "--data-root", type=click.Path(path_type=Path), metavar="FOLDER", help="Where the data sets lie."
         ),
         click.option("--runs", type=click.Path(path_type=Path), metavar="FOLDER", help="Folder of all runs."),
-        click.argument("source", type=click.Path(path_type=Path), metavar="FILE|FOLDER"),
     ):
         command = decorator(command)
     return command
+
+
+def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The study, and where its runs and its data are."""
+    source = click.argument("source", type=click.Path(path_type=Path), metavar="FILE|FOLDER")
+    return source(place_options(command))
 
 
 @click.group(
@@ -112,9 +117,13 @@ def study() -> None:
     type=click.IntRange(min=0),
     default=2,
     show_default=True,
-    help="How often a run is begun again, at most, after its process was killed.",
+    help="How often in a row a run is begun again, at most, whose process was killed before it had a new checkpoint.",
 )
-@click.option("--dry-run", is_flag=True, help="List the runs and the time they need, and stop.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Say what there is to do and how long it will take, from a few steps of each network.",
+)
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 def run(
     source: Path,
@@ -138,7 +147,7 @@ def run(
     plan = gt.load_study(source, out=runs, data_root=data_root, threads=threads)
     engine = _engine(plan, **places)
     if dry_run:
-        _show_status(plan, form="table", slots=engine.slots())
+        _show_cost(plan, slots=engine.slots())
         return
     report = gt.run_study(plan, engine=engine, retries=retries, progress=not quiet)
     for name, reason in report.failed.items():
@@ -188,10 +197,12 @@ def status(source: Path, *, runs: Path | None, data_root: Path | None, form: str
     epilog=examples(
         "graphtask study results studies/digits.toml",
         "graphtask study results runs/digits --summary",
+        "graphtask study results studies/paper.toml studies/paper-banded.toml --summary",
         "graphtask study results studies/digits.toml --threshold 0.01 -o digits.parquet",
     )
 )
-@study_options
+@click.argument("sources", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="FILE|FOLDER…")
+@place_options
 @threshold_option(default=None, text="Prune at this threshold instead of that of the study.")
 @click.option(
     "--summary",
@@ -201,7 +212,7 @@ def status(source: Path, *, runs: Path | None, data_root: Path | None, form: str
 @out_option(text="Write the table to a .csv, .json or .parquet file instead of printing it.")
 @format_option
 def results(
-    source: Path,
+    sources: tuple[Path, ...],
     *,
     runs: Path | None,
     out: Path | None,
@@ -213,14 +224,24 @@ def results(
     """One row for each run: accuracies, time, and the metrics of the pruned graph.
 
     What is computed is remembered in the run folders, so that the second time is fast. A run that pruning disconnects
-    has the status `disconnected`, and a failed one its error.
+    has the status `disconnected`, and a failed one its error. Several studies make one table, and one summary: data
+    sets and priors side by side.
     """
+    import pandas as pd
+
     import graphtask as gt
 
     if out is not None:
         check_table_path(out)
-    plan = gt.load_study(source, out=runs, data_root=data_root)
-    table = gt.study_results(plan, threshold=threshold, watch=_watched)
+    if runs is not None and len(sources) > 1:
+        raise click.UsageError("--runs is the folder of one study; name the folders of several in its place")
+    loaded = [gt.load_study(source, out=runs, data_root=data_root) for source in sources]
+    plans = list({plan.out: plan for plan in loaded}.values())
+    tables = [gt.study_results(plan, threshold=threshold, watch=_watched) for plan in plans]
+    if len(plans) > 1:
+        for plan, rows in zip(plans, tables, strict=True):
+            rows.insert(0, "study", plan.name)
+    table = pd.concat(tables, ignore_index=True)
     if summary:
         _publish(gt.study_summary(table), out=out, form=form, people=_mean_and_spread)
     else:
@@ -280,7 +301,61 @@ def _cell(mean: float, spread: float) -> str:
     return rounded(mean) if _or_nothing(spread) is None else f"{rounded(mean)} ± {_two_digits(spread)}"
 
 
-def _show_status(plan: "Study", *, form: str, slots: int | None = None) -> None:
+def _show_cost(plan: "Study", *, slots: int) -> None:
+    import graphtask as gt
+    from graphtask.study.cost import hours_in_all
+    from graphtask.study.progress import duration
+
+    def watched(kinds: Iterable[Any]) -> Iterator[Any]:
+        everything = list(kinds)
+        with progress() as bar:
+            yield from bar.track(everything, description="trying out steps")
+
+    cost = gt.study_cost(plan, watch=watched)
+    show([_cost_for_people(record) for record in _records(cost)], form="table")
+    n_left = int(cost["left"].sum())
+    note(f"{plan.out}: {len(plan.jobs)} runs, {n_left} of them to do")
+    unknown = cost[cost["undefined"] != ""]
+    for _, row in unknown[:_SHOWN_NOTES].iterrows():
+        note(f"not in the sums: {row['data']}/{row['prior']}: {row['undefined'].partition(';')[0]}")
+    known = cost[cost["hours_left"].notna() & (cost["left"] > 0)]
+    if known.empty:
+        return
+    sums = [
+        f"{rounded(hours)} {unit}"
+        for unit, hours in known.groupby(_units(known), sort=False)["hours_left"].sum().items()
+    ]
+    left = duration(hours_in_all(known, slots=slots) * 3600)
+    note(f"about {' and '.join(sums)}; {left} with {slots} at a time")
+    if known["source"].str.contains("step").any():
+        note(
+            "an estimate from a few training steps on made-up images, with nothing else beside them on this machine; "
+            "runs that share its memory or a GPU take longer"
+        )
+
+
+def _units(cost: "pd.DataFrame") -> "pd.Series[str]":
+    on_cpu = cost["place"].str.contains("CPU thread")
+    return on_cpu.map({True: "core-hours", False: "GPU-hours"})
+
+
+def _cost_for_people(record: dict[str, Any]) -> dict[str, Any]:
+    names = (
+        "data",
+        "prior",
+        "runs",
+        "left",
+        "epochs",
+        "images",
+        "seconds_per_epoch",
+        "hours_per_run",
+        "hours_left",
+    )
+    shown = {name: _or_nothing(record[name]) for name in names}
+    return shown | {"on": record["place"], "from": record["source"]}
+
+
+def _show_status(plan: "Study", *, form: str) -> None:
     import graphtask as gt
     from graphtask.study.progress import duration
     from graphtask.study.state import seconds_left, state_of
@@ -295,12 +370,11 @@ def _show_status(plan: "Study", *, form: str, slots: int | None = None) -> None:
     words = ", ".join(
         f"{counts[word]} {word}" for word in ("finished", "running", "waiting", "failed") if counts[word]
     )
-    total = seconds_left([state_of(job) for job in plan.jobs], slots=slots or max(counts["running"], 1))
-    at_a_time = f" with {slots} at a time" if slots else ""
+    total = seconds_left([state_of(job) for job in plan.jobs], slots=max(counts["running"], 1))
     left = (
-        "no epoch tells how long the rest will take"
+        "no epoch tells how long the rest will take (study run --dry-run tries a few steps)"
         if total is None
-        else f"about {duration(total)} left{at_a_time}"
+        else f"about {duration(total)} left"
     )
     note(f"{plan.out}: {len(plan.jobs)} runs: {words}" + (f"; {left}" if total != 0 else ""))
 

@@ -1,0 +1,63 @@
+"""How large a data set is, told without its images: from the catalog, or from the headers of files."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from graphtask.data.catalog import CATALOG, existing
+from graphtask.data.dataset import ImageData
+from graphtask.data.folder import folder_size
+from graphtask.data.npz import npz_size
+from graphtask.data.reading import SourceSize
+from graphtask.data.sources import DIGITS_SIZE, TORCHVISION
+from graphtask.data.transforms import Transform, transform
+
+
+class Extent(NamedTuple):
+    """How many images a data set has, and what they are like."""
+
+    n_train: int
+    n_test: int
+    size: tuple[int, int]
+    """Height and width in pixels."""
+    in_channels: int
+    n_classes: int
+
+
+def extent_of(source: str | os.PathLike[str], *, transforms: Sequence[str | Transform] = ()) -> Extent:
+    """The extent of a data set; those of the catalog need not be there.
+
+    Of an image folder only the first image is looked at.
+
+    Args:
+        source: A name of the catalog, or the path of an ``.npz`` file or an image folder; see `load_data`.
+        transforms: As in `load_data`.
+
+    Raises:
+        DataError: There is no such data set, its file cannot be read, or a transform does not fit.
+        ArgumentError: There is no such transform.
+
+    Example:
+        >>> extent_of("cifar10_t8")
+        Extent(n_train=50000, n_test=10000, size=(32, 32), in_channels=3, n_classes=10)
+    """
+    steps = list(transforms)
+    if str(source) in CATALOG:
+        recipe = CATALOG[str(source)]
+        size = DIGITS_SIZE if recipe.source == "digits" else TORCHVISION[recipe.source].size
+        steps = [*recipe.transforms, *steps]
+    else:
+        path = existing(source)
+        size = folder_size(path) if path.is_dir() else npz_size(path)
+    images = _transformed(size, steps, name=Path(source).name)
+    return Extent(size.n_train, size.n_test, images.size, images.in_channels, size.n_classes)
+
+
+def _transformed(size: SourceSize, steps: Sequence[str | Transform], *, name: str) -> ImageData:
+    """Two black images of that size after the transforms, which say themselves what they make of it."""
+    blank = np.zeros((2, *size.shape), dtype=np.uint8)
+    classes = np.arange(2)
+    return transform(ImageData(name, blank, classes, blank, classes, ("a", "b")), steps)

@@ -1,0 +1,82 @@
+"""How long a step of training takes, tried out on made-up images; the data need not be there."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from graphtask.compiler.module import GraphModule
+from graphtask.compiler.module import compile as compile_graph
+from graphtask.data.dataset import ImageData
+from graphtask.data.extent import Extent
+from graphtask.graph import untrained
+from graphtask.study.jobs import Job
+from graphtask.training.device import choose_device, limited_threads
+from graphtask.training.loop import Trainer
+from graphtask.training.progress import Silence
+from graphtask.training.run import data_batches
+
+_SECONDS = 1.0  # about as long as the steps may take that count
+_LEAST_STEPS, _MOST_STEPS = 2, 50
+_WARM_UP = 3  # steps
+
+
+def seconds_per_step(job: Job, extent: Extent) -> tuple[float, int]:
+    """Seconds that a training step of a job takes here, augmentation included, and of how many steps that is the mean.
+
+    Args:
+        job: The job.
+        extent: Of its data.
+
+    Raises:
+        GraphtaskError: Its graph cannot be made, or its device is not here.
+    """
+    with limited_threads(job.threads):
+        module = compile_graph(
+            untrained(job.graph()),
+            channels=job.channels,
+            in_channels=extent.in_channels,
+            num_classes=extent.n_classes,
+            gate=job.gate,  # type: ignore[arg-type]  # checked when the study was read
+            execution=job.execution,  # type: ignore[arg-type]
+        ).to(choose_device(job.device))
+        # The first steps do not count: plans are made, and memory is taken.
+        step = _timed(module, job, extent, n_steps=1)
+        if step < _SECONDS:
+            step = _timed(module, job, extent, n_steps=_WARM_UP) / _WARM_UP
+        n_steps = min(max(int(_SECONDS / step), _LEAST_STEPS), _MOST_STEPS)
+        return _timed(module, job, extent, n_steps=n_steps) / n_steps, n_steps
+
+
+def _timed(module: GraphModule, job: Job, extent: Extent, *, n_steps: int) -> float:
+    """Seconds that an epoch of so many steps takes."""
+    # The rate is tiny, because labels that mean nothing make the loss diverge at that of the job.
+    regime = replace(job.regime, epochs=1, learning_rate=1e-9)
+    n_images = n_steps * regime.batch_size
+    rng = np.random.Generator(np.random.PCG64(0))
+    images = rng.integers(0, 256, (n_images, *extent.size, extent.in_channels), dtype=np.uint8)
+    labels = rng.integers(0, extent.n_classes, n_images)
+    names = tuple(map(str, range(extent.n_classes)))
+    made_up = ImageData("made up", images, labels, images[:1], labels[:1], names)
+    train, test = data_batches(made_up, regime=regime, device=module.edge_weight.device)
+    trainer = Trainer(module, train=train, test=test, regime=regime, seed=0, precision=job.precision)
+    trainer.fit(reporter=Silence(), on_step=_nothing, on_epoch=_nothing)
+    return float(trainer.rows[0]["seconds"])
+
+
+def place_of(job: Job) -> str:
+    """Where a job would run here, in words.
+
+    Raises:
+        ArgumentError: Its device is not here.
+    """
+    device = choose_device(job.device)
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "mps":
+        return "MPS"
+    return f"{job.threads} CPU thread{'s' * (job.threads != 1)}"
+
+
+def _nothing() -> None:
+    pass
