@@ -76,7 +76,7 @@ def is_standard(block: ConvBlock) -> bool:
     convs, norms = (block.conv3x3, block.conv1x1), (block.norm3x3, block.norm1x1)
     return (
         type(block) is ConvBlock
-        and not any(_has_hooks(module) for module in (block, *convs, *norms))
+        and not any(has_hooks(module) for module in (block, *convs, *norms))
         and all(
             type(conv) is nn.Conv2d and conv.bias is None and conv.padding_mode == "zeros" for conv in convs
         )
@@ -92,7 +92,8 @@ def is_standard(block: ConvBlock) -> bool:
     )
 
 
-def _has_hooks(module: nn.Module) -> bool:
+def has_hooks(module: nn.Module) -> bool:
+    """Whether something of a user's own runs with every call of a module."""
     return any(getattr(module, kind) for kind in _HOOKS)
 
 

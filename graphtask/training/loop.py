@@ -14,6 +14,7 @@ from torch.nn import functional
 from graphtask.compiler.module import GraphModule
 from graphtask.data.batches import Batches
 from graphtask.errors import DivergedError
+from graphtask.training.captured import CapturedStep, Recorder
 from graphtask.training.parallel import Processes
 from graphtask.training.progress import Reporter
 from graphtask.training.regime import Regime
@@ -41,6 +42,8 @@ class Trainer:
         seed: Of the order of the images and of their augmentation.
         precision: ``fp32``, or ``bf16`` for autocast to bfloat16 (edge weights and losses stay in float32).
         processes: Who trains the run together with this process; None is nobody.
+        recorder: What the step is recorded with, to be replayed for every batch; None does each as it comes. For one
+            process only, and not on the CPU, where nothing is gained.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Trainer:
         seed: int,
         precision: str = "fp32",
         processes: Processes | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self.module = module
         self.processes = processes or Processes()
@@ -76,6 +80,10 @@ class Trainer:
         self.history = [_copy(module.edge_weight)]
         # Sums over this epoch: cross-entropy, hits, images. They stay on the device: reading them waits for it.
         self.totals = torch.zeros(3, device=self.device)
+        # On a GPU the learning rate is there too, in float32 as PyTorch asks: so a recorded step reads the present one.
+        on_device = self.device.type == "cuda" or recorder is not None
+        self._rate = torch.zeros((), dtype=torch.float32, device=self.device) if on_device else None
+        self._captured = None if recorder is None else CapturedStep(self._compute, recorder)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that `load_state_dict` needs to go on, as tensors and plain values."""
@@ -99,7 +107,9 @@ class Trainer:
         self.seconds = state["seconds"]
         self.rows = list(state["rows"])
         self.history = list(state["history"].unbind())
-        self.totals = state["totals"].to(self.device)
+        self.totals.copy_(state["totals"])
+        if self._captured is not None:
+            self._captured.forget()  # the optimiser's state is in other tensors now
 
     def fit(self, *, reporter: Reporter, on_step: Callable[[], None], on_epoch: Callable[[], None]) -> None:
         """Train to the end of the last epoch.
@@ -138,8 +148,7 @@ class Trainer:
 
     def _train_epoch(self, reporter: Reporter, on_step: Callable[[], None]) -> None:
         self.module.train()
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.regime.learning_rate_at(self.epoch)
+        self._set_learning_rate(self.regime.learning_rate_at(self.epoch))
         clock = time.perf_counter()
         for images, labels in self.train.epoch(seed=self.seed, epoch=self.epoch, start=self.step):
             self._train_step(images, labels)
@@ -153,7 +162,19 @@ class Trainer:
         self.check_finite()
         self.seconds += time.perf_counter() - clock
 
+    def _set_learning_rate(self, value: float) -> None:
+        rate = value if self._rate is None else self._rate.fill_(value)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
     def _train_step(self, images: Float[Tensor, "batch channels height width"], labels: Tensor) -> None:
+        if self._captured is None:
+            self._compute(images, labels)
+        else:
+            self._captured(images, labels)
+
+    def _compute(self, images: Float[Tensor, "batch channels height width"], labels: Tensor) -> None:
+        """One step: nothing that it does waits for the device, and all it leaves behind is written in place."""
         with self.processes.part(len(labels)) as part:
             images, labels = images[part.images], labels[part.images]
             with autocast(self.device, self.precision):
@@ -199,7 +220,7 @@ class Trainer:
         self.epoch += 1
         self.step = 0
         self.seconds = 0.0
-        self.totals = torch.zeros_like(self.totals)
+        self.totals.zero_()
 
 
 def evaluate(

@@ -122,6 +122,11 @@ def regime_options(function: Callable[..., Any]) -> Callable[..., Any]:
 )
 @threads_option
 @click.option(
+    "--cuda-graph/--no-cuda-graph",
+    default=True,
+    help="Whether a training step on a GPU is captured as a CUDA graph; the results are the same.",
+)
+@click.option(
     "--checkpoint-seconds", type=float, default=300.0, help="Time between checkpoints within an epoch."
 )
 @click.option(
