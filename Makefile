@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test format test-slow test-gpu benchmark clean
+.PHONY: help setup demo test format test-slow test-gpu benchmark benchmark-gpu clean
 
 help:
 	@echo "make demo       train, prune, measure and draw four small networks (minutes, two CPU cores)"
@@ -11,6 +11,7 @@ help:
 	@echo "make test-slow  the checks that take minutes each"
 	@echo "make test-gpu   the checks that need CUDA"
 	@echo "make benchmark  speed and memory against named baselines"
+	@echo "make benchmark-gpu  what an epoch costs on a GPU, and what it could"
 
 setup: $(READY)
 
@@ -42,6 +43,9 @@ test-gpu: setup
 benchmark: setup
 	$(BIN)/python -m tests.benchmarks
 	$(BIN)/python -m tests.benchmarks.metrics
+
+benchmark-gpu: setup
+	$(BIN)/python -m tests.benchmarks.gpu
 
 clean:
 	rm -rf .venv build dist demo

@@ -58,14 +58,19 @@ class Network(NamedTuple):
 
 
 def read_network(
-    module: "GraphModule", images: Tensor, *, stages: tuple[StagePlan, ...], sums: Sequence[SumPlan]
+    module: "GraphModule",
+    images: Tensor,
+    *,
+    stages: tuple[StagePlan, ...],
+    sums: Sequence[SumPlan],
+    channels_last: bool,
 ) -> Network:
     """What a step on ``images`` needs to know of the module, as it is now."""
     kind = images.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else images.dtype
     batch, channels, height, width = images.shape
     shapes = step_shapes(
-        stages, (batch, channels, height, width), channels=module.channels, channels_last=kind == "cpu"
+        stages, (batch, channels, height, width), channels=module.channels, channels_last=channels_last
     )
     places = [place for place, stage in enumerate(stages) for _ in stage.keys]
     keys = [key for stage in stages for key in stage.keys]

@@ -20,9 +20,9 @@ TOLERANCE = 1e-10
 WAYS = ["planned", "product", "gather"]
 
 
-def fast_execution(module, *, way="planned", width=None, checkpoint=False):
+def fast_execution(module, *, way="planned", width=None, checkpoint=False, channels_last=None):
     """The fast execution of a module, with its sums computed in a way of our choice."""
-    execution = FastExecution(module.plan, checkpoint=checkpoint)
+    execution = FastExecution(module.plan, checkpoint=checkpoint, channels_last=channels_last)
     execution.stages = tuple(
         dataclasses.replace(
             stage,
@@ -155,19 +155,13 @@ def test_long_rows_are_gathered_in_pieces(graph):
     assert_same(result(fast, module, images), result(run_plain, module, images))
 
 
-def test_memory_in_the_order_of_accelerators_computes_the_same(graph, module, monkeypatch):
-    def channels_first(stages, images, *, channels, channels_last):
-        assert channels_last
-        return step_shapes(stages, images, channels=channels, channels_last=False)
-
-    from graphtask.compiler import fast_step
-
-    step_shapes = fast_step.step_shapes
-    monkeypatch.setattr(fast_step, "step_shapes", channels_first)
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("training", [True, False])
+def test_memory_in_the_order_of_accelerators_computes_the_same(graph, module, training, way):
+    module.train(training)
     images = images_for(graph, extra=(1, 3)).requires_grad_()
-    for training in (True, False):
-        module.train(training)
-        assert_same(result(fast_execution(module), module, images), result(run_plain, module, images))
+    fast = fast_execution(module, way=way, channels_last=False)
+    assert_same(result(fast, module, images), result(run_plain, module, images))
 
 
 # What can be asked of a PyTorch module

@@ -1,0 +1,37 @@
+import re
+
+import pytest
+import torch
+
+import graphtask as gt
+from benchmarks import gpu
+from benchmarks.floors import floor_bytes
+
+
+def test_the_benchmark_of_the_gpu_runs_from_end_to_end_on_a_cpu(capsys):
+    gpu.main(["--device", "cpu", "--quick", "--precision", "bf16"])
+    printed = capsys.readouterr().out
+    for name, execution in gpu.EXECUTIONS.items():
+        (line,) = (line for line in printed.splitlines() if re.match(rf"\| {name}( \*)? \|", line))
+        assert ("*" in line) != execution.whole
+        seconds, faster, *_ = re.findall(r"[\d.]+", line.split("|", 2)[2])
+        assert float(seconds) > 0
+        assert (float(faster) == 1) == (name == "published")
+    for rest in ("| chain | 3 | 2 |", "8×8 to 4×4", "| fp32 | ", "| bf16 | "):
+        assert rest in printed
+
+
+def test_the_floor_counts_passes():
+    net = gt.compile(gt.full_dag(2), channels=4)
+    images = torch.zeros(2, 3, 4, 4)
+    a, x = 2 * 3 * 16, 2 * 4 * 16
+    blocks = (3 * a + 11 * x) + (3 * x + 11 * x)
+    sums = 3 * (2 + 2) * x
+    parameters = sum(parameter.numel() for parameter in net.parameters())
+    assert floor_bytes(net, images, itemsize=2) == 2 * (blocks + sums) + 32 * parameters
+
+
+@pytest.mark.gpu
+def test_the_benchmark_of_the_gpu_runs_there(capsys):
+    gpu.main(["--quick"])
+    assert "fast, captured" in capsys.readouterr().out
