@@ -91,6 +91,8 @@ from .study.cost import study_cost as study_cost
 from .study.ray_engine import RayEngine as RayEngine
 from .study.results import study_results as study_results
 from .study.results import study_status as study_status
+from .study.retraining import Retrained as Retrained
+from .study.retraining import retrain_runs as retrain_runs
 from .study.run import run_study as run_study
 from .study.spec import Study as Study
 from .study.spec import load_study as load_study
@@ -100,6 +102,7 @@ from .training.parity import Parity as Parity
 from .training.parity import parity as parity
 from .training.regime import Regime as Regime
 from .training.retrained import compare_retrained as compare_retrained
+from .training.retrained import retraining_table as retraining_table
 from .training.retrained import summarise_retrained as summarise_retrained
 from .training.retraining import retrain as retrain
 from .training.run import Run as Run

@@ -99,6 +99,43 @@ threads_option = click.option(
     "--threads", type=click.IntRange(min=1), help="CPU threads to use.  [default: PyTorch's choice]"
 )
 
+jobs_option = click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="Runs at a time on the CPU.  [default: as many as there are cores for their threads]",
+)
+
+
+def read_gpus(_ctx: click.Context, _param: click.Parameter, value: str | None) -> list[int] | None:
+    """Numbers of GPUs, such as 0,1."""
+    if value is None:
+        return None
+    try:
+        return [int(part) for part in value.split(",")]
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not a list of numbers such as 0,1") from None
+
+
+def gpu_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--gpus`` and ``--jobs-per-gpu``."""
+    for decorator in (
+        click.option(
+            "--jobs-per-gpu",
+            type=click.IntRange(min=1),
+            default=1,
+            help="Runs at a time on a GPU.  [default: 1]",
+        ),
+        click.option(
+            "--gpus",
+            callback=read_gpus,
+            metavar="0,1…",
+            help="GPUs of this machine to use.  [default: all, unless --device says cpu]",
+        ),
+    ):
+        command = decorator(command)
+    return command
+
+
 device_option = click.option(
     "--device",
     default="auto",

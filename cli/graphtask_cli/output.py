@@ -148,6 +148,23 @@ def rounded(value: Any) -> str:
     return str(value)
 
 
+def mean_and_spread(mean: float, spread: float) -> str:
+    """A mean with its standard deviation, for people; without one if there is none, and nothing if both are missing.
+
+    >>> (
+    ...     mean_and_spread(0.92849, 0.00152),
+    ...     mean_and_spread(21.65, float("nan")),
+    ...     mean_and_spread(float("nan"), 0.0),
+    ... )
+    ('0.9285 ± 0.0015', '21.65', '')
+    """
+    if math.isnan(mean):
+        return ""
+    if math.isnan(spread):
+        return rounded(mean)
+    return f"{rounded(mean)} ± {f'{spread:,.0f}' if spread >= 100 else f'{spread:.2g}'}"
+
+
 def _as_table(records: Sequence[Record]) -> str:
     if not records:
         return ""

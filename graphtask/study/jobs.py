@@ -102,11 +102,13 @@ class Job:
     checkpoint_seconds: float = 300.0
     threshold: float = 0.006
     """At which the trained graph is pruned for the table of results."""
+    label: str = ""
+    """What the run is called, if not after its data set, prior and seed."""
 
     @property
     def name(self) -> str:
         """How the run is called in messages and tables, such as ``cmnist/full/seed-0``."""
-        return f"{self.data.name}/{self.prior.name}/seed-{self.seed}"
+        return self.label or f"{self.data.name}/{self.prior.name}/seed-{self.seed}"
 
     @property
     def folder(self) -> Path:

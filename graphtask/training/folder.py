@@ -151,18 +151,25 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
+def environments(folder: Path) -> list[dict[str, Any]]:
+    """Where a run was trained, once for each time it was begun or resumed; empty if nothing tells."""
+    try:
+        stored = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))["environments"]
+        return [
+            {"processes": 1} | environment for environment in stored
+        ]  # older versions knew one process only
+    except (OSError, ValueError, LookupError, TypeError):
+        return []  # the first time, or a record that somebody damaged: it decides nothing
+
+
 def _record_environment(folder: Path, environment: dict[str, Any]) -> None:
     """Add where the run is trained now to where it was trained before, and warn if the bits will differ for it."""
-    try:
-        before = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))["environments"]
-        before[-1].setdefault("processes", 1)  # older versions knew one process only
-        keys = ("device", "threads", "execution", "processes")
-        changed = [key for key in keys if before[-1][key] != environment[key]]
-    except (OSError, ValueError, LookupError, TypeError):
-        before, changed = [], []  # the first time, or a record that somebody damaged: it decides nothing
+    before = environments(folder)
+    keys = ("device", "threads", "execution", "processes")
+    changed = [key for key in keys if before and before[-1].get(key) != environment[key]]
     for key in changed:
         warnings.warn(
-            f"{folder}: resumed with {key} {environment[key]} instead of {before[-1][key]}; the last digits may differ "
+            f"{folder}: resumed with {key} {environment[key]} instead of {before[-1].get(key)}; the last digits may differ "
             f"from an undisturbed run's",
             RuntimeWarning,
             stacklevel=2,

@@ -1,6 +1,5 @@
 """Full, thresholded and retrained networks side by side: the paper's Fig. 5 and Tables 3 and 5."""
 
-import json
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from graphtask.data.dataset import ImageData
 from graphtask.errors import DisconnectedError
 from graphtask.origin import origin
 from graphtask.pruning import prune
-from graphtask.training.folder import PROVENANCE
+from graphtask.training.folder import environments
 from graphtask.training.loop import evaluate
 from graphtask.training.regime import Regime
 from graphtask.training.run import Run, data_batches
@@ -102,6 +101,39 @@ def summarise_retrained(table: "pd.DataFrame") -> "pd.DataFrame":
     return pd.DataFrame(rows)
 
 
+def retraining_table(table: "pd.DataFrame", value: str = "accuracy") -> "pd.DataFrame":
+    """One value of all networks side by side, a row for each data set and prior: the paper's Tables 3 and 5.
+
+    Args:
+        table: What `compare_retrained` gave; for several runs, those tables in one, as `retrain_runs` gives it.
+        value: A column of it: ``accuracy`` (in [0, 1]; Table 5), ``seconds_per_epoch`` (Table 3), ``parameters`` …
+
+    Returns:
+        ``data``, ``prior``, then for each network, such as ``full``, ``thresholded``, ``retrained``, ``retrained_fit``:
+        ``<network>_mean``, ``<network>_std`` (of a sample, n − 1; NaN for a single run) and ``<network>_n``.
+
+    Example:
+        >>> import pandas as pd
+        >>> row = {"data": "digits", "prior": "full"}
+        >>> rows = [row | {"network": "full", "accuracy": value} for value in (0.5, 0.75)]
+        >>> retraining_table(pd.DataFrame(rows)).round(3).values.tolist()
+        [['digits', 'full', 0.625, 0.177, 2]]
+    """
+    import pandas as pd
+
+    networks = list(dict.fromkeys(table["network"]))
+    rows = []
+    for (data, prior), of_group in table.groupby(["data", "prior"], sort=False):
+        row: dict[str, Any] = {"data": data, "prior": prior}
+        for network in networks:
+            values = of_group.loc[of_group["network"] == network, value].dropna()
+            row[f"{network}_mean"] = float(values.mean()) if len(values) else math.nan
+            row[f"{network}_std"] = float(values.std()) if len(values) > 1 else math.nan
+            row[f"{network}_n"] = len(values)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
 def _trained_row(name: str, run: Run, full: Run) -> dict[str, Any]:
     seconds = run.metrics["seconds"]
     ratio, reason = _time_ratio(run, full)
@@ -158,15 +190,14 @@ def _hardware(run: Run) -> str:
     if run.folder is None:
         return f"{run.config['device']} with {_counted(torch.get_num_threads(), 'thread')}"
     try:
-        stored = json.loads((run.folder / PROVENANCE).read_text(encoding="utf-8"))
-        places = [_place(place) for place in stored["environments"]]
-    except (OSError, ValueError, LookupError, TypeError):
-        return "unknown hardware"
-    return ", ".join(dict.fromkeys(places))
+        places = [_place(place) for place in environments(run.folder)]
+    except LookupError:
+        places = []
+    return ", ".join(dict.fromkeys(places)) or "unknown hardware"
 
 
 def _place(environment: Mapping[str, Any]) -> str:
-    processes = environment.get("processes", 1)
+    processes = environment["processes"]
     several = f" in {processes} processes" if processes > 1 else ""
     return f"{environment['device']} with {_counted(environment['threads'], 'thread')}{several}"
 

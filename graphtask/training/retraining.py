@@ -80,13 +80,12 @@ def retrain(
         Janik & Nowak, "Connectivity Properties of Neural Networks Under Performance-Resources Trade-off", Appendices A
         and B, Fig. 5.
     """
-    pruned = prune(run.graph, threshold=threshold)
-    facts = {"seed": run.config["seed"], "threshold": float(threshold), "channels": run.config["channels"]}
+    pruned = pruned_again(run, threshold=threshold)
     return train(
-        with_provenance(pruned, retrained=facts),
+        pruned,
         out=out,
-        channels=_channels(run, pruned, channels, budget),
-        seed=run.config["seed"] + _ANOTHER_SEED if seed is None else seed,
+        channels=channels_of(run, pruned, channels, budget=budget),
+        seed=another_seed(run) if seed is None else seed,
         regime=regime or Regime(**run.config["regime"]),
         device=device,
         precision=run.config["precision"],
@@ -100,12 +99,32 @@ def retrain(
     )
 
 
+def pruned_again(run: Run, *, threshold: float) -> igraph.Graph:
+    """The graph that is trained again: pruned, and in its provenance what it was pruned from.
+
+    Raises:
+        DisconnectedError: Nothing connects input and output at this threshold.
+    """
+    facts = {"seed": run.config["seed"], "threshold": float(threshold), "channels": run.config["channels"]}
+    return with_provenance(prune(run.graph, threshold=threshold), retrained=facts)
+
+
+def another_seed(run: Run) -> int:
+    """The seed of the new run: another one, so that no parameter starts where it started before."""
+    return int(run.config["seed"]) + _ANOTHER_SEED
+
+
 def unpruned_parameters(run: Run) -> int:
     """The number of parameters of the network of a run, before any pruning."""
     return count_parameters(run.graph, channels=run.config["channels"], **_ends(run))
 
 
-def _channels(run: Run, pruned: igraph.Graph, channels: str | int, budget: int | None) -> int:
+def channels_of(run: Run, pruned: igraph.Graph, channels: str | int, *, budget: int | None = None) -> int:
+    """The channels of the new network; arguments as in `retrain`.
+
+    Raises:
+        ArgumentError: ``channels`` is none of these, or a budget is given for channels that are not fitted to it.
+    """
     if budget is not None and channels != FIT:
         raise ArgumentError(f'a budget needs channels="fit", not {channels!r}: the channels follow from it')
     if channels == SAME:

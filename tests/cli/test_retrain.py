@@ -2,8 +2,14 @@ import json
 import shutil
 
 import pytest
+from helpers import InlineEngine
 
 import graphtask as gt
+
+
+@pytest.fixture(autouse=True)
+def _inline(monkeypatch):
+    monkeypatch.setattr("graphtask.study.retraining.local_engine", lambda *_, **__: InlineEngine())
 
 
 def retrain(call, *arguments):
@@ -53,6 +59,12 @@ def test_several_runs_get_means_and_a_picture(call, run_folder, tmp_path):
     ]  # fmt: skip
     assert "<svg" in (tmp_path / "fig5.svg").read_text()
     assert len((tmp_path / "fig5-data.csv").read_text().splitlines()) == 7
+    shown = retrain(call, run_folder, tmp_path / "banded").stdout.splitlines()
+    assert shown[0].split() == ["data", "prior", "full", "thresholded", "retrained", "runs"]
+    assert [" ".join(line.split()[:4]) for line in shown[2:6]] == [
+        "test accuracy cdigits full", "test accuracy cdigits banded-3",
+        "seconds per epoch cdigits", "seconds per epoch cdigits",
+    ]  # fmt: skip
 
 
 def test_the_regime_may_be_changed(call, run_folder, tmp_path):
@@ -74,24 +86,38 @@ def test_runs_that_would_share_a_folder_are_told_apart(call, run_folder, tmp_pat
     for name in ("one", "two"):
         shutil.copytree(run_folder, tmp_path / "runs" / name)
     result = retrain(call, tmp_path / "runs", "--format", "json")
-    assert "use another --out" in result.stderr
+    assert "use another out" in result.stderr
     assert {row["run"] for row in json.loads(result.stdout)} == {"one"}
 
 
-def test_whoever_stops_it_stops_all_of_it(call, run_folder, tmp_path, monkeypatch):
-    asked = []
+def test_whoever_stops_it_stops_all_of_it_and_the_next_call_goes_on(call, run_folder, tmp_path, monkeypatch):
+    class Interrupted(InlineEngine):
+        def submit(self, _):
+            raise KeyboardInterrupt
 
-    def interrupted(*_, out, **__):
-        asked.append(out)
-        raise gt.RunInterruptedError("stopped in epoch 1; run the same command again to go on")
-
-    monkeypatch.setattr("graphtask.training.retraining.train", interrupted)
-    for name in ("one", "two"):
-        shutil.copytree(run_folder, tmp_path / "runs" / name)
-    result = retrain(call, tmp_path / "runs", "--fit-channels", "--table", "table.csv")
-    assert (result.exit_code, result.stdout, len(asked)) == (130, "", 1)
+    monkeypatch.setattr("graphtask.study.retraining.local_engine", lambda *_, **__: Interrupted())
+    result = retrain(call, run_folder, "--fit-channels", "--table", "table.csv")
+    assert (result.exit_code, result.stdout) == (130, "")
     assert "run the same command again" in result.stderr
     assert not (tmp_path / "table.csv").exists()
+    monkeypatch.setattr("graphtask.study.retraining.local_engine", lambda *_, **__: InlineEngine())
+    assert retrain(call, run_folder, "--fit-channels").exit_code == 0
+    status = json.loads(call("study", "status", tmp_path / "new", "--format", "json").stdout)
+    assert [(row["run"], row["state"]) for row in status] == [
+        (f"cdigits/full/seed-0/{name}", "finished") for name in ("retrained", "retrained_fit")
+    ]
+
+
+def test_a_failure_is_listed_and_costs_only_its_network(call, run_folder, tmp_path):
+    place = tmp_path / "new" / "cdigits" / "full" / "seed-0"
+    place.mkdir(parents=True)
+    (place / "retrained").write_text("in the way")
+    result = retrain(call, run_folder, "--fit-channels", "--format", "json")
+    assert result.exit_code == 1
+    assert result.stderr.count("cdigits/full/seed-0/retrained: the run folder cannot be used") == 1
+    rows = {row["network"]: row for row in json.loads(result.stdout)}
+    assert rows["retrained"]["accuracy"] is None
+    assert rows["retrained_fit"]["accuracy"] > 0
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """``graphtask retrain``: pruned graphs trained again from scratch, beside the networks they come from."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,36 +10,42 @@ from graphtask_cli.options import (
     device_option,
     examples,
     format_option,
+    gpu_options,
+    jobs_option,
     plot_option,
     runs_argument,
-    threads_option,
     threshold_option,
 )
 from graphtask_cli.output import (
     check_figure_path,
     check_table_path,
+    mean_and_spread,
     note,
     records_of,
     save_plot,
     show,
     write_table,
 )
-from graphtask_cli.sources import opened, run_folders
+from graphtask_cli.sources import run_folders
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from graphtask.data.dataset import ImageData
-    from graphtask.training.run import Run
-
 _REGIME = ("epochs", "batch_size", "learning_rate", "resource_price")
 _HIDDEN = ["run", "undefined"]
+_SHOWN = {
+    "accuracy": "test accuracy",
+    "seconds_per_epoch": "seconds per epoch",
+    "parameters": "parameters",
+    "channels": "channels",
+}
 
 
 @click.command(
     epilog=examples(
         "graphtask retrain runs/full-0 --out retrained --fit-channels",
         "graphtask retrain runs --out retrained --fit-channels --table retrained.csv --plot retrained.svg",
+        "graphtask retrain runs/digits/cdigits runs/banded --out retrained --fit-channels --jobs 4",
     )
 )
 @runs_argument
@@ -80,7 +85,11 @@ _HIDDEN = ["run", "undefined"]
 )
 @plot_option
 @device_option
-@threads_option
+@click.option(
+    "--threads", type=click.IntRange(min=1), help="CPU threads of each new run.  [default: as each run had]"
+)
+@jobs_option
+@gpu_options
 @data_root_option
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @format_option
@@ -89,114 +98,76 @@ def retrain(
     *,
     folder: Path,
     fit_channels: bool,
-    budget: int | None,
     same_channels: bool,
     out: Path | None,
     plot: Path | None,
     form: str,
+    quiet: bool,
     **options: Any,
 ) -> None:
     """Prune finished runs, train their graphs again from scratch, and compare.
 
     A folder stands for the runs in it. The new networks start from new parameters and equal edges, and are trained as
-    the run was, with the same price of connections. Stopped at any moment, the same command goes on where it was.
+    the run was, with the same price of connections; several at a time, as a study does (`graphtask study status` tells
+    from another terminal how far they are). Stopped or killed at any moment, the same command goes on where it was. A
+    run that fails costs only itself, and is listed at the end; the exit code is then 1.
 
-    Prints accuracy, parameters and seconds per epoch of the full network, of the thresholded one (not trained
+    Prints test accuracy, seconds per epoch and parameters of the full network, of the thresholded one (not trained
     further), and of those trained again: means and deviations by data set and prior, if there are several runs.
-    Seconds are comparable where nothing else ran on the machine. Exits with 1 if no network could be retrained.
+    Seconds are comparable where as many runs were trained side by side on the same machine.
     """
+    import graphtask as gt
+
     if out is not None:
         check_table_path(out)
     if plot is not None:
         check_figure_path(plot)
-    variants: dict[str, dict[str, Any]] = {"retrained": {"channels": "same"}} if same_channels else {}
-    if fit_channels or budget is not None:
-        variants["retrained_fit"] = {"channels": "fit", "budget": budget}
-    if not variants:
+    channels = ["same"] * same_channels + ["fit"] * (fit_channels or options["budget"] is not None)
+    if not channels:
         raise click.UsageError("nothing to train: --no-same-channels needs --fit-channels or --budget")
-    table = _compared(run_folders(paths), folder, variants, **options)
+    regime = {name: value for name in _REGIME if (value := options.pop(name)) is not None}
+    table, failed = gt.retrain_runs(
+        run_folders(paths), out=folder, channels=channels, regime=regime, progress=not quiet, **options
+    )
+    for name, reason in failed.items():
+        note(f"error: {reason if name in reason else f'{name}: {reason}'}")
     if out is not None:
         write_table(records_of(table), out)
         note(f"wrote {out}")
     if plot is not None:
-        import graphtask as gt
-
         save_plot(gt.draw_retraining(table), plot, table)
+    for reason in dict.fromkeys(table["undefined"]):
+        if reason and "not trained" not in reason and reason not in failed.values():
+            note(reason)
     _print(table, form=form)
-    if table.loc[table["network"].isin(variants), "accuracy"].isna().all():
+    if failed or table.loc[table["network"].str.startswith("retrained"), "accuracy"].isna().all():
         raise click.exceptions.Exit(1)
-
-
-def _compared(
-    folders: dict[str, Path], place: Path, variants: dict[str, Any], *, device: str, data_root: Path | None,
-    threshold: float, **options: Any
-) -> "pd.DataFrame":  # fmt: skip
-    import pandas as pd
-
-    import graphtask as gt
-    from graphtask.training.originals import Originals
-
-    originals = Originals(data_root)
-    targets: dict[Path, str] = {}
-
-    def compared(source: Path) -> pd.DataFrame:
-        run = gt.open_run(source)
-        target = _target(run, place)
-        if targets.setdefault(target, str(source)) != str(source):
-            raise gt.ArgumentError(
-                f"its new runs would be in {target}, as those of {targets[target]}; use another --out"
-            )
-        found, failures = _retrained(
-            run, target, variants, device=device, data_root=data_root, threshold=threshold, **options
-        )
-        images: ImageData = originals.of(run)
-        return gt.compare_retrained(
-            run, found, threshold=threshold, data=images, device=device, failures=failures
-        )
-
-    tables = [found.assign(run=label) for label, found in opened(folders, compared)]
-    return pd.concat(tables, ignore_index=True)
-
-
-def _target(run: "Run", place: Path) -> Path:
-    """The folder for the new runs of a run; the same however many runs the command names."""
-    from graphtask.origin import origin
-
-    known = origin(run.graph)
-    parts = [str(part).replace("/", "-") or "unknown" for part in (known.data, known.prior)]
-    return place.joinpath(*parts, f"seed-{known.seed}")
-
-
-def _retrained(
-    run: "Run", target: Path, variants: dict[str, Any], *, seed: int | None, quiet: bool, **options: Any
-) -> tuple[dict[str, "Run"], dict[str, str]]:
-    import graphtask as gt
-
-    given = {name: value for name in _REGIME if (value := options.pop(name)) is not None}
-    regime = replace(gt.Regime(**run.config["regime"]), **given)
-    found, failures = {}, {}
-    for name, variant in variants.items():
-        try:
-            found[name] = gt.retrain(
-                run, out=target / name, regime=regime, seed=seed, progress=not quiet, **variant, **options
-            )
-        except gt.RunInterruptedError:
-            raise
-        except gt.GraphtaskError as error:
-            place = str(target / name)
-            note(f"error: {error}" if place in str(error) else f"error: {place}: {error}")
-            failures[name] = str(error)
-    return found, failures
 
 
 def _print(table: "pd.DataFrame", *, form: str) -> None:
     import graphtask as gt
 
-    for reason in dict.fromkeys(table["undefined"]):
-        if reason and "not trained" not in reason:
-            note(reason)
-    if form == "table" and len(table["run"].unique()) == 1:
-        table = table.drop(columns=[*_HIDDEN, "data", "prior", "seed", "threshold"])
-    elif len(table["run"].unique()) > 1:
-        table = gt.summarise_retrained(table)
-    show(records_of(table), form=form)
+    if len(table["run"].unique()) == 1:
+        if form == "table":
+            table = table.drop(columns=[*_HIDDEN, "data", "prior", "seed", "threshold"])
+        show(records_of(table), form=form)
+    elif form == "table":
+        show([row for name in _SHOWN for row in _rows(table, name)], form=form)
+    else:
+        show(records_of(gt.summarise_retrained(table)), form=form)
+
+
+def _rows(table: "pd.DataFrame", name: str) -> list[dict[str, Any]]:
+    """One value of all networks, side by side, for each data set and prior."""
+    import graphtask as gt
+
+    networks = list(dict.fromkeys(table["network"]))
+    rows = []
+    for _, row in gt.retraining_table(table, name).iterrows():
+        cells = {
+            network: mean_and_spread(row[f"{network}_mean"], row[f"{network}_std"]) for network in networks
+        }
+        counts = {int(row[f"{network}_n"]) for network in networks} - {0}
+        runs = " to ".join(map(str, sorted({min(counts), max(counts)}))) if counts else "0"
+        rows.append({"": _SHOWN[name], "data": row["data"], "prior": row["prior"], **cells, "runs": runs})
+    return rows

@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from graphtask_cli.options import examples, format_option, out_option, threshold_option
-from graphtask_cli.output import check_table_path, note, progress, rounded, show, write_table
+from graphtask_cli.options import examples, format_option, out_option, read_gpus, threshold_option
+from graphtask_cli.output import (
+    check_table_path,
+    mean_and_spread,
+    note,
+    progress,
+    rounded,
+    show,
+    write_table,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,16 +27,6 @@ if TYPE_CHECKING:
 
 _HIDDEN = ("error", "undefined", "run", "threshold")  # said beside the table, or known to whoever reads it
 _SHOWN_NOTES = 10
-
-
-def read_gpus(_ctx: click.Context, _param: click.Parameter, value: str | None) -> list[int] | None:
-    """Numbers of GPUs, such as 0,1."""
-    if value is None:
-        return None
-    try:
-        return [int(part) for part in value.split(",")]
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is not a list of numbers such as 0,1") from None
 
 
 def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -289,16 +287,10 @@ def _mean_and_spread(table: "pd.DataFrame") -> list[dict[str, Any]]:
     names = [column.removesuffix("_mean") for column in table.columns if column.endswith("_mean")]
     records: list[dict[str, Any]] = []
     for _, row in table.iterrows():
-        cells = {name: _cell(row[f"{name}_mean"], row[f"{name}_std"]) for name in names}
+        cells = {name: mean_and_spread(row[f"{name}_mean"], row[f"{name}_std"]) for name in names}
         records.append({"feature": row["feature"], **cells})
     counts = {name: int(table[f"{name}_n"].max()) for name in names}
     return [{"feature": "runs", **counts}, *records]
-
-
-def _cell(mean: float, spread: float) -> str:
-    if _or_nothing(mean) is None:
-        return ""
-    return rounded(mean) if _or_nothing(spread) is None else f"{rounded(mean)} ± {_two_digits(spread)}"
 
 
 def _show_cost(plan: "Study", *, slots: int) -> None:
@@ -397,7 +389,3 @@ def _records(table: "pd.DataFrame") -> list[dict[str, Any]]:
 def _or_nothing(value: Any) -> Any:
     """The value; None if it is NaN."""
     return value if value == value else None  # noqa: PLR0124
-
-
-def _two_digits(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
