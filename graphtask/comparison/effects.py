@@ -31,8 +31,9 @@ def hedges_g(a: FloatArray, b: FloatArray, *, paired: bool = False, confidence: 
 
     Unpaired, with s the pooled standard deviation and f = n_a + n_b − 2: g = J·(mean a − mean b)/s. Paired, with s the
     standard deviation of the differences and f = n − 1: g = J·mean(a − b)/s, which is in units of how much differences
-    vary from pair to pair and not comparable with the unpaired one. J = Γ(f/2)/(√(f/2)·Γ((f − 1)/2)). The interval
-    inverts the noncentral t distribution; it is exact for normal values with equal variances, else a guide.
+    vary from pair to pair and not comparable with the unpaired one. J = Γ(f/2)/(√(f/2)·Γ((f − 1)/2)). The interval is
+    that of the true difference in standard deviations, which needs no correction; it inverts the noncentral t
+    distribution, is exact for normal values with equal variances, and else a guide.
 
     Args:
         a: Values of the first set, at least 2.
@@ -41,12 +42,13 @@ def hedges_g(a: FloatArray, b: FloatArray, *, paired: bool = False, confidence: 
         confidence: Of the interval, above 0 and below 1.
 
     Returns:
-        NaN where nothing varies within the sets (or between the differences).
+        NaN where nothing varies within the sets (or between the differences), and of two pairs, of which no unbiased g
+        is known.
 
     Example:
         >>> effect = hedges_g(np.array([2.0, 3.0, 4.0]), np.array([1.0, 2.0, 3.0]))
         >>> [round(number, 2) for number in effect]
-        [0.8, -0.63, 2.14]
+        [0.8, -0.78, 2.68]
 
     Source:
         Hedges, J. Educ. Stat. 6 (1981); Cumming & Finch, Educ. Psychol. Meas. 61 (2001) for the interval.
@@ -59,12 +61,12 @@ def hedges_g(a: FloatArray, b: FloatArray, *, paired: bool = False, confidence: 
         freedom, weight = len(a) + len(b) - 2, math.sqrt(len(a) * len(b) / (len(a) + len(b)))
         squares = np.square(a - a.mean()).sum() + np.square(b - b.mean()).sum()
         shift, spread = float(a.mean() - b.mean()), math.sqrt(squares / freedom)
-    if spread <= 1e-12 * max(np.abs(a).max(), np.abs(b).max()):
+    if freedom < 2 or spread <= 1e-12 * max(np.abs(a).max(), np.abs(b).max()):
         return _UNDEFINED
     size = shift / spread
     correction = math.exp(math.lgamma(freedom / 2) - math.lgamma((freedom - 1) / 2)) / math.sqrt(freedom / 2)
     low, high = _noncentrality(size * weight, freedom, confidence)
-    return Effect(correction * size, correction * low / weight, correction * high / weight)
+    return Effect(correction * size, low / weight, high / weight)
 
 
 def cliffs_delta(a: FloatArray, b: FloatArray, *, paired: bool = False, confidence: float = 0.95) -> Effect:

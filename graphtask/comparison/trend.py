@@ -114,17 +114,28 @@ def trend_test(
 
 
 def _jonckheere(values: FloatArray, groups: IntArray, n_labels: int) -> Callable[[IntArray], FloatArray]:
-    """(Pairs in the order − pairs against it) / pairs with different labels, for labels of shape (relabellings, rows)."""
-    signs = [np.sign(column[None, :] - column[:, None]) for column in values.T]
+    """(Pairs in the order − pairs against it) / pairs with different labels, for labels of shape (relabellings, rows).
+
+    Counted along the sorted values, so that time and memory grow in proportion to the rows.
+    """
+    orders = np.argsort(values, axis=0, kind="stable").T
+    in_order = np.take_along_axis(values, orders.T, axis=0).T
+    starts, ends = (
+        np.stack([np.searchsorted(column, column, side=side) for column in in_order])
+        for side in ("left", "right")
+    )
     sizes = np.bincount(groups, minlength=n_labels)
     n_pairs = (len(groups) ** 2 - np.square(sizes).sum()) / 2
 
     def statistic(labels: IntArray) -> FloatArray:
-        result = np.zeros((len(labels), len(signs)))
-        for label in range(1, n_labels):
-            below, here = (labels < label).astype(np.float64), labels == label
-            for column, sign in enumerate(signs):
-                result[:, column] += ((below @ sign) * here).sum(axis=1)
+        result = np.zeros((len(labels), len(orders)))
+        below = np.zeros((len(labels), len(groups) + 1), dtype=np.int32)
+        for column, (order, start, end) in enumerate(zip(orders, starts, ends, strict=True)):
+            sorted_labels = labels[:, order]
+            for label in range(1, n_labels):
+                np.cumsum(sorted_labels < label, axis=1, out=below[:, 1:])
+                balance = below[:, start] + below[:, end] - below[:, -1:]
+                result[:, column] += np.where(sorted_labels == label, balance, 0).sum(axis=1)
         return np.asarray(result / n_pairs, dtype=np.float64)
 
     return statistic
