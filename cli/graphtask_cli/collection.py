@@ -70,7 +70,10 @@ class Collection:
         """
         from graphtask.errors import ArgumentError
 
-        (pair, n_times), *_ = Counter(zip(self.labels, self.keys, strict=True)).most_common(1)
+        if not any(self.keys):
+            raise ArgumentError(f"no graph says its {key}; pair by something else")
+        known = [pair for pair in zip(self.labels, self.keys, strict=True) if pair[1]]
+        (pair, n_times), *_ = Counter(known).most_common(1)
         if n_times > 1:
             raise ArgumentError(
                 f"group {pair[0]!r} has {n_times} graphs with {key} {pair[1]!r}; pairs need one"

@@ -54,7 +54,7 @@ def figures(compared: "Comparison") -> "dict[str, Figure]":
     }
     if compared.similarity is not None:
         drawn["similarity"] = gt.draw_similarity(
-            compared.similarity, compared.labels, quantity="similarity of features, exp(−gamma·d²)"
+            compared.similarity, compared.labels, quantity="similarity of features, exp(−γd²)"
         )
     if compared.dsc is not None:
         drawn["dsc"] = gt.draw_similarity(

@@ -51,10 +51,13 @@ def pairwise_tests(
     samples = dict(groups)
     if test is two_sample_test and options.get("method") != "wl":
         samples, options = _measured(groups, options)
-    rows = [
-        {"a": first, "b": second, **test(samples[first], samples[second], **options).row()}
-        for first, second in combinations(samples, 2)
-    ]
+    rows = []
+    for first, second in combinations(samples, 2):
+        try:
+            found = test(samples[first], samples[second], **options)
+        except ArgumentError as error:
+            raise ArgumentError(f"{first} and {second}: {error}") from error
+        rows.append({"a": first, "b": second, **found.row()})
     table = pd.DataFrame(rows)
     table.insert(list(table.columns).index("p_value") + 1, "p_holm", holm(table["p_value"]))
     return table

@@ -169,7 +169,8 @@ def separability(
 def _check_groups(groups: Groups) -> list[str]:
     if len(groups.names) < 2:
         raise ArgumentError(
-            f"all graphs belong to one group, {groups.names[0]!r}; give at least two to tell apart"
+            f"all graphs belong to one group, {groups.names[0]!r}; give graphs of at least two, or say what tells groups "
+            f"apart (by='folder', 'prior' …; on the command line: --by)"
         )
     alone = [name for name, size in zip(groups.names, groups.sizes.tolist(), strict=True) if size == 1]
     if len(alone) == len(groups.names):

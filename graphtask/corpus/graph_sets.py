@@ -75,8 +75,8 @@ def read_all(
         paths: Graph files, folders, runs, archives and patterns, as `graphtask.corpus.entries.find` takes them.
         by: What the label is: ``"folder"``, the name of the folder that holds the file (or the run); ``"argument"``,
             the path by which the graph was found; or else a key of the provenance, such as ``"data"``, ``"prior"``
-            (with its numbers: ``banded-10``), ``"seed"`` or ``"threshold"``. What a graph does not know about itself is
-            the empty label.
+            (with its numbers: ``banded-10``), ``"seed"`` or ``"threshold"``, or of the arguments of its prior, such as
+            ``"p"``. What a graph does not know about itself is the empty label.
         threshold: Prune the graphs with this threshold first.
         strict: Whether the first graph that cannot be used is an error.
         stages: For graphs without stages; see `read`, also for the next three.
@@ -200,8 +200,13 @@ def _folder(entry: Entry) -> str:
 
 
 def _known(graph: igraph.Graph, key: str) -> str:
-    value = provenance(graph).get(key)
-    return prior_label(value) if key == PRIOR else _text(value)
+    known = provenance(graph)
+    prior = known.get(PRIOR)
+    if key == PRIOR:
+        return prior_label(prior)
+    arguments = prior.get("arguments") if isinstance(prior, Mapping) else None
+    told = arguments.get(key) if isinstance(arguments, Mapping) else None
+    return _text(known.get(key, told))
 
 
 def _text(value: Any) -> str:

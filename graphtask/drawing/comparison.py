@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _BESIDE = 9  # groups whose legend fits above a picture in rows of three; more stand beside it
+_CHARACTER = 0.075  # inches, the width of a letter
 _MANY_POINTS = 2_000  # beyond, points become pixels: a file with one shape for each would be slow to show
 _BRACKET: dict[str, Any] = {"color": INK, "linewidth": 1.2, "clip_on": False, "solid_capstyle": "butt"}
 
@@ -175,7 +176,10 @@ def _bracket(axes: "Axes", sizes: dict[str, int]) -> None:
         axes.axhline(end - 0.5, color="white", linewidth=1.0)
         axes.axvline(end - 0.5, color="white", linewidth=1.0)
     middles = (starts + ends - 1) / 2
-    axes.set_xticks(middles, list(sizes), rotation=35, ha="right", rotation_mode="anchor", fontsize=TEXT)
+    room = WIDTH * 0.55 / ends[-1]  # inches for one graph
+    wide = any(len(name) * _CHARACTER > size * room for name, size in sizes.items())
+    tilt: dict[str, Any] = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if wide else {}
+    axes.set_xticks(middles, list(sizes), fontsize=TEXT, **tilt)
     axes.set_yticks(middles, list(sizes), fontsize=TEXT)
     axes.tick_params(length=0, pad=7)
     axes.spines[:].set_visible(False)

@@ -13,8 +13,12 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-# Okabe and Ito's colours, told apart by colour-blind readers; the yellow one is too light for lines.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#444444")
+# Okabe and Ito's colours, told apart by colour-blind readers; the yellow one is too light for lines. Then three of
+# Tol's muted ones, for those who come with more.
+COLOURS = (
+    *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#444444"),
+    *("#882255", "#999933", "#332288"),
+)
 
 
 class Group(NamedTuple):

@@ -173,6 +173,23 @@ def test_pairs_have_to_be_pairs(call, tmp_path):
     assert "pairs need" in call(*options, "data").stderr
 
 
+def test_pairs_need_to_know_their_key(call):
+    result = call("compare", "graphs", "--test", "mmd", "--paired-by", "threshold")
+    assert result.exit_code == 1
+    assert "no graph says its threshold" in result.stderr
+
+
+def test_a_group_of_one_is_not_tested_and_others_are(call, tmp_path):
+    gt.write(graph(0.3, 9, data="alone", seed=9), tmp_path / "graphs/thin/alone.graphml")
+    result = call("compare", "graphs", "--test", "mmd", "--test", "metrics", "--format", "json")
+    assert "not tested, for there is one graph only: alone" in result.stderr
+    found = json.loads(result.stdout)
+    assert {(row["a"], row["b"]) for row in found["tests"] + found["metric_tests"]} == {("thick", "thin")}
+    result = call("compare", "graphs", "--groups", "alone,thin", "--test", "mmd")
+    assert result.exit_code == 1
+    assert "tests need two groups of at least two graphs; alone has only one" in result.stderr
+
+
 def test_what_limits_tests_is_said(call):
     few = [f"graphs/{name}/{seed}.graphml" for name in ("thin", "thick") for seed in range(2)]
     result = call("compare", *few, "--test", "mmd")

@@ -55,6 +55,12 @@ def test_any_test_of_two_sets_will_do():
     assert set(rows["seed"]) == {5}
 
 
+def test_what_cannot_be_tested_is_named():
+    groups = {"a": np.ones((3, 2)), "b": np.zeros((2, 2)), "c": np.ones((1, 2))}
+    with pytest.raises(gt.ArgumentError, match=r"^a and c: the sets have 3 and 1 members"):
+        gt.pairwise_tests(groups)
+
+
 def test_the_matrix_is_symmetric_in_the_order_of_the_names():
     rows = gt.pairwise_tests(sets())
     matrix = gt.pairwise_matrix(rows, column="p_value")

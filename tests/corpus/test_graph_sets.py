@@ -48,6 +48,7 @@ def test_graphs_come_in_the_order_named_with_their_sources(corpus):
         ("prior", ["chain", "banded-2", "full"]),
         ("seed", ["0", "1", ""]),
         ("folder", ["easy", "easy", "hard"]),
+        ("bandwidth", ["", "2", ""]),
     ],
 )
 def test_labels_come_from_provenance_or_the_folder(corpus, by, labels):

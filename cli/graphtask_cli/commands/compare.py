@@ -65,7 +65,8 @@ def read_names(_ctx: click.Context, _param: click.Parameter, value: str | None) 
     default="data",
     show_default=True,
     metavar="KEY",
-    help="What groups are: folder, argument, or a key of the provenance (data, prior, seed …); of a table, a column.",
+    help="What groups are: folder, argument, or a key of the provenance (data, prior, seed …) or of the prior (p …); of "
+    "a table, a column.",
 )
 @click.option(
     "--groups",
@@ -240,7 +241,7 @@ def _tested(
 
     if not tests:
         return {}
-    chosen = collection if paired_by is None else collection.in_pairs(paired_by)
+    chosen = _testable(collection if paired_by is None else collection.in_pairs(paired_by))
     options: dict[str, Any] = {"paired": paired_by is not None, "seed": seed, "n_permutations": permutations}
     names = list(chosen.features.columns)
     tables = {name: group.features for name, group in _by_group(chosen)}
@@ -257,6 +258,24 @@ def _tested(
     if "metrics" in tests:
         found["metric_tests"] = _metric_tests(tables, features=names, **options)
     return found
+
+
+def _testable(collection: Collection) -> Collection:
+    """The groups of at least two graphs; which are not is said.
+
+    Raises:
+        ArgumentError: There are fewer than two.
+    """
+    from graphtask.errors import ArgumentError
+
+    sizes = Counter(collection.labels)
+    alone = [name for name, size in sizes.items() if size < 2]
+    if not alone:
+        return collection
+    if len(sizes) - len(alone) < 2:
+        raise ArgumentError(f"tests need two groups of at least two graphs; {', '.join(alone)} has only one")
+    note(f"not tested, for there is one graph only: {', '.join(alone)}")
+    return collection.of([name for name in sizes if name not in alone])
 
 
 def _metric_tests(tables: "Mapping[str, pd.DataFrame]", **options: Any) -> "pd.DataFrame":
