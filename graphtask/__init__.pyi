@@ -6,6 +6,7 @@ from .comparison.embedding import Embedding as Embedding
 from .comparison.embedding import embed as embed
 from .comparison.features import Features as Features
 from .comparison.features import features_of as features_of
+from .comparison.goodness import goodness_of_fit as goodness_of_fit
 from .comparison.likelihood import loo_log_prob as loo_log_prob
 from .comparison.likelihood import loo_most_likely as loo_most_likely
 from .comparison.likelihood import most_likely as most_likely

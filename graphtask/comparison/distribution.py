@@ -97,16 +97,7 @@ class GraphDistribution:
         one_of(nodes, name="nodes", choices=("present", "all"))
         strength = strength_of(shrinkage)
         universe = universe_of(members, correspond=correspond, initial=initial)
-        model: PairModel | StageModel
-        if universe is None:
-            model = fit_stage_model(count_stages([staged(graph) for graph in members]), strength=strength)
-        else:
-            places = [universe.place(graph) for graph in members]
-            counts = count_pairs(places, universe, nodes=nodes)
-            model = fit_pair_model(universe, counts, nodes=nodes, strength=strength)
-        return cls(
-            model, len(members), float(np.mean([graph.ecount() for graph in members])), _shared_facts(members)
-        )
+        return fitted(members, universe, nodes=nodes, strength=strength)
 
     @property
     def corresponds(self) -> bool:
@@ -276,6 +267,20 @@ class GraphDistribution:
             f"{stages} {'stage' if stages == 1 else 'stages'}, {self.expected_nodes:.1f} nodes and "
             f"{self.expected_edges:.1f} edges expected)"
         )
+
+
+def fitted(
+    graphs: Sequence[igraph.Graph], universe: Universe | None, *, nodes: Nodes, strength: float | None
+) -> GraphDistribution:
+    """The distribution of valid graphs in a universe, or of graphs whose nodes do not correspond."""
+    model: PairModel | StageModel
+    if universe is None:
+        model = fit_stage_model(count_stages([staged(graph) for graph in graphs]), strength=strength)
+    else:
+        counts = count_pairs([universe.place(graph) for graph in graphs], universe, nodes=nodes)
+        model = fit_pair_model(universe, counts, nodes=nodes, strength=strength)
+    mean_edges = float(np.mean([graph.ecount() for graph in graphs]))
+    return GraphDistribution(model, len(graphs), mean_edges, _shared_facts(graphs))
 
 
 def checked_graphs(graphs: Iterable[igraph.Graph]) -> list[igraph.Graph]:

@@ -1,7 +1,6 @@
 """How likely graphs are under distributions that were fitted to others: held-out likelihood, and classification by it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import igraph
@@ -12,6 +11,7 @@ from graphtask.comparison.distribution import (
     GraphDistribution,
     Shrinkage,
     checked_graphs,
+    fitted,
     strength_of,
     universe_of,
 )
@@ -171,26 +171,15 @@ def loo_most_likely(
         )
         for name, group in groups.items()
     }
-    fitted = {name: _fitted(group, universe, nodes, strength) for name, group in groups.items()}
+    models = {name: fitted(group, universe, nodes=nodes, strength=strength) for name, group in groups.items()}
     rows = []
     for graph, label in zip(members, names, strict=True):
-        found = {name: float(model.log_prob(graph)) for name, model in fitted.items() if name != label}
+        found = {name: float(model.log_prob(graph)) for name, model in models.items() if name != label}
         found[label] = float(next(left_out[label]))
         predicted = _choice(found).name
         in_order = {f"log_prob_{name}": found[name] for name in groups}
         rows.append({"label": label, "predicted": predicted, "correct": predicted == label, **in_order})
     return pd.DataFrame(rows)
-
-
-def _fitted(
-    graphs: list[igraph.Graph], universe: Universe | None, nodes: Nodes, strength: float | None
-) -> GraphDistribution:
-    shrinkage: Shrinkage = "auto" if strength is None else strength
-    fitted = GraphDistribution.fit(graphs, correspond=False, shrinkage=shrinkage)
-    if universe is None:
-        return fitted
-    counts = count_pairs([universe.place(graph) for graph in graphs], universe, nodes=nodes)
-    return replace(fitted, model=fit_pair_model(universe, counts, nodes=nodes, strength=strength))
 
 
 def _left_out_of_pairs(

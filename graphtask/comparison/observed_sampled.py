@@ -24,8 +24,9 @@ def compare_metrics(
     """The metrics of observed graphs beside those of graphs that were sampled from their distribution.
 
     The p-value is that of the two-sample Kolmogorov-Smirnov test, which sees differences of the spread as well as of
-    the mean. It is a check of the model, and a lenient one: the sampled graphs come from a distribution that was
-    fitted to the observed ones. To test whether two sets of *observed* graphs differ, use the tests of this package.
+    the mean. It is right for graphs that the distribution has not seen; for those that it was fitted to it is too large,
+    and `goodness_of_fit` has one that allows for that. To test whether two sets of *observed* graphs differ, use the
+    tests of this package.
 
     Args:
         observed: Graphs, or their table of metrics (`measure_all`).

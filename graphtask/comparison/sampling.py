@@ -30,7 +30,7 @@ _TRIES = 1_000  # before a distribution counts as one that has no valid graphs
 _LARGEST_SHIFT = 8.0  # of the log-odds: a factor of 3,000
 _USUAL_SHIFT = 1.0  # where it is looked for first
 _PRECISION = 1e-3
-_TRIALS = 256  # graphs from which the mean number of edges is estimated, fewer if they are large
+TRIALS = 256  # graphs from which the mean number of edges is estimated, fewer if they are large
 _WORK = 700_000  # pairs of nodes in all of them
 
 
@@ -112,7 +112,7 @@ def draw_edges(skeleton: Skeleton, *, shift: float, rng: np.random.Generator) ->
     return Drawn(np.flatnonzero(live), edges, n_added, int(kept.sum() - live.sum()))
 
 
-def calibrated_shift(draw: Draw, *, mean_edges: float) -> float:
+def calibrated_shift(draw: Draw, *, mean_edges: float, n_trials: int = TRIALS) -> float:
     """The shift of the log-odds at which sampled graphs have ``mean_edges`` edges on average.
 
     Found by Brent's method on the same random numbers for every shift, from a seed of its own: for a distribution it is
@@ -121,12 +121,13 @@ def calibrated_shift(draw: Draw, *, mean_edges: float) -> float:
     Args:
         draw: Gives the nodes of a graph and the probabilities of its edges.
         mean_edges: What the mean number of edges shall be.
+        n_trials: Graphs from which it is estimated; large ones are fewer.
     """
     from scipy.optimize import brentq
 
     rng = np.random.Generator(np.random.PCG64(0))
     first = draw(rng)
-    n_trials = int(np.clip(_WORK / len(first.names) ** 2, 8, _TRIALS))
+    n_trials = int(np.clip(_WORK / len(first.names) ** 2, 8, n_trials))
     skeletons = [first, *(draw(rng) for _ in range(n_trials - 1))]
     seeds = rng.integers(2**63, size=n_trials).tolist()
 

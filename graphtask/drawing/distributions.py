@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _COLUMNS = 5  # panels in a row
 _PANEL = 1.5  # inches, the height of a row of panels
 _LONGEST_TITLE = 19  # characters that fit above a panel
+_LINES = ("-", (0, (4, 1.2)), (0, (1, 1.2)), (0, (4, 1.2, 1, 1.2)))  # within a stage, to the next, and beyond
 _SPREAD = 0.26  # how far dots may lie from the middle of their column
 _MOST_DOTS = 200  # for each set of graphs; the rest is in the box
 
@@ -172,7 +173,7 @@ def _draw_curves(axes: "Axes", table: "pd.DataFrame") -> None:
             reach,
             rows["probability"],
             color=colours[first],
-            linestyle="-" if first == second else (0, (3, 1.2 * (second - first))),
+            linestyle=_LINES[min(second - first, len(_LINES) - 1)],
             linewidth=1.4,
             marker="o",
             markersize=2.5,
@@ -210,7 +211,8 @@ def _draw_two(axes: "Axes", observed: FloatArray, sampled: FloatArray) -> None:
     axes.set_xticks([])
     axes.spines[["top", "right", "bottom"]].set_visible(False)
     axes.tick_params(labelsize=TEXT - 1.5)
-    axes.locator_params(axis="y", nbins=4)
+    whole = all((values == values.round()).all() for values in (observed, sampled))
+    axes.locator_params(axis="y", nbins=4, integer=whole)
     axes.grid(visible=True, axis="y", linewidth=0.4, alpha=0.4)
 
 

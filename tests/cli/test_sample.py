@@ -51,7 +51,7 @@ def test_a_stored_distribution_gives_the_same_samples(call, pruned, tmp_path):
 
 
 def test_observed_and_sampled_graphs_are_compared(call, pruned, tmp_path):
-    arguments = ("--table", "t.csv", "--plot", "t.svg", "--mean-graph", "mean.svg", "-n", 10)
+    arguments = ("--table", "t.csv", "--plot", "t.svg", "--mean-graph", "mean.svg", "-n", 10, "--refits", 4)
     result = call("sample", pruned, *arguments)
     assert result.exit_code == 0, result.output
     with (tmp_path / "t.csv").open() as file:
@@ -59,6 +59,10 @@ def test_observed_and_sampled_graphs_are_compared(call, pruned, tmp_path):
     edges = [graph.ecount() for graph in gt.read_all([pruned]).graphs]
     assert float(rows["edges"]["observed_mean"]) == pytest.approx(np.mean(edges))
     assert rows["edges"]["n_sampled"] == "10"
+    expected = gt.goodness_of_fit(gt.read_all([pruned]).graphs, n_refits=4).set_index("metric")
+    for metric in ("edges", "log_prob"):
+        for column in ("p_value", "p_westfall_young", "n_refits"):
+            assert float(rows[metric][column]) == expected.loc[metric, column]
     for picture in ("t.svg", "mean.svg"):
         assert (tmp_path / picture).read_text().startswith("<?xml")
 
@@ -70,6 +74,16 @@ def test_graphs_named_beside_a_model_are_only_compared_with(call, pruned):
     fitted = gt.GraphDistribution.load("p.json")
     others = gt.read_all([pruned], by="data").groups()["b"]
     assert record["mean_log_prob"] == pytest.approx(np.mean([fitted.log_prob(graph) for graph in others]))
+
+
+def test_graphs_that_a_model_has_not_seen_need_no_refits_and_others_can_do_without(call, pruned, tmp_path):
+    call("sample", pruned, "--label", "a", "--save", "p.json", "-n", 0)
+    for options in (("--model", "p.json"), ("--refits", 0)):
+        assert call("sample", pruned, "--table", "t.csv", "-n", 3, *options).exit_code == 0
+        with (tmp_path / "t.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        assert ("p_value" in rows[0]) == ("--model" in options)
+        assert "n_refits" not in rows[0]
 
 
 def test_the_mean_graph_can_be_measured(call, pruned, tmp_path):
