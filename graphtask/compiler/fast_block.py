@@ -47,13 +47,23 @@ class Updates:
 
     def __init__(self) -> None:
         self._running: list[Running] = []
+        self._biased: dict[int, list[Tensor]] = {}
 
-    def add(self, norms: tuple[nn.BatchNorm2d, ...], mean: Tensor, variance: Tensor) -> None:
-        """Remember the statistics of some normalisations: for each a row of means and of (unbiased) variances."""
+    def add(
+        self, norms: tuple[nn.BatchNorm2d, ...], mean: Tensor, variance: Tensor, *, biased: int | None = None
+    ) -> None:
+        """Remember the statistics of some normalisations: for each a row of means and of variances.
+
+        The variances are unbiased, or else, of ``biased`` values a channel, will be so when they are written, in place.
+        """
         self._running += map(Running, norms, mean.unbind(), variance.unbind())
+        if biased is not None:
+            self._biased.setdefault(biased, []).append(variance)
 
     def write(self) -> None:
         """Write them, with the few calls that PyTorch's optimisers use too."""
+        for n_values, variances in self._biased.items():
+            torch._foreach_mul_(variances, n_values / max(n_values - 1, 1))
         momenta: dict[float, tuple[list[Tensor], list[Tensor]]] = {}
         counters = []
         for norm, mean, variance in self._running:
@@ -86,7 +96,7 @@ def is_standard(block: ConvBlock) -> bool:
             and norm.track_running_stats
             and norm.momentum is not None
             and (norm.training, norm.eps) == (norms[0].training, norms[0].eps)
-            and _gather(norm) == _gather(norms[0])
+            and shared_by(norm) == shared_by(norms[0])
             for norm in norms
         )
     )
@@ -97,7 +107,7 @@ def has_hooks(module: nn.Module) -> bool:
     return any(getattr(module, kind) for kind in _HOOKS)
 
 
-def _gather(norm: nn.BatchNorm2d) -> Gather | None:
+def shared_by(norm: nn.BatchNorm2d) -> Gather | None:
     """How the statistics of a normalisation are shared with other processes; None if they are not."""
     return norm.gather if isinstance(norm, SharedBatchNorm2d) else None
 
@@ -116,7 +126,7 @@ class Pair:
         conv3, norm3, conv1, norm1 = block.conv3x3, block.norm3x3, block.conv1x1, block.norm1x1
         self.norms = (norm3, norm1)
         self.training = norm3.training
-        self.gather = _gather(norm3)
+        self.gather = shared_by(norm3)
         self.source = source
         self.target = target
         self.rows = Rows.of(target)
@@ -384,16 +394,6 @@ class Opaque:
                 f"has to give its output channels and ceil(size / stride) pixels a side"
             )
         return target.flat(value)
-
-
-Block: TypeAlias = Pair | Opaque
-
-
-def make_block(block: nn.Module, source: Shape, target: Shape, dtype: torch.dtype) -> Block:
-    """A block of a module for one step."""
-    if isinstance(block, ConvBlock) and is_standard(block):
-        return Pair(block, source, target, dtype)
-    return Opaque(block, source, target)
 
 
 class Rows(NamedTuple):

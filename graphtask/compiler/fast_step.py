@@ -4,22 +4,28 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from graphtask.compiler.fast_block import Block, Updates, make_block
+from graphtask.compiler.blocks import ConvBlock
+from graphtask.compiler.fast_block import Opaque, Pair, Updates, is_standard
 from graphtask.compiler.fast_memory import (
     Lease,
     Pool,
+    Shape,
     Shapes,
     inference_memory,
     step_shapes,
     training_memory,
 )
+from graphtask.compiler.fast_planes import Planes, fetch_parameters
 from graphtask.compiler.fast_sums import SumPlan, Sums
 from graphtask.compiler.planner import StagePlan
 
 if TYPE_CHECKING:
     from graphtask.compiler.module import GraphModule
+
+
+Block: TypeAlias = Pair | Planes | Opaque
 
 
 class Reduce(NamedTuple):
@@ -85,7 +91,17 @@ def read_network(
             start = shapes.stages[places[source.node]]
             block = make_block(module.reduces[source.key], start, shapes.stages[place], dtype)
             reduces[source.node].append(Reduce(place, row, block))
-    return Network(stages, sums, shapes, dtype, nodes, reduces)
+    network = Network(stages, sums, shapes, dtype, nodes, reduces)
+    fetch_parameters([block for block in network.blocks if isinstance(block, Planes)])
+    return network
+
+
+def make_block(block: nn.Module, source: Shape, target: Shape, dtype: torch.dtype) -> Block:
+    """A block of a module for one step."""
+    if isinstance(block, ConvBlock) and is_standard(block):
+        kind = Pair if target.channels_last else Planes
+        return kind(block, source, target, dtype)
+    return Opaque(block, source, target)
 
 
 BlockGradients: TypeAlias = "dict[int, list[Tensor | None]]"

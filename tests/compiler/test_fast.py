@@ -18,6 +18,7 @@ from graphtask.errors import ArgumentError, GraphtaskError
 
 TOLERANCE = 1e-10
 WAYS = ["planned", "product", "gather"]
+ORDERS = pytest.mark.parametrize("channels_last", [True, False], ids=["channels last", "channels first"])
 
 
 def fast_execution(module, *, way="planned", width=None, checkpoint=False, channels_last=None):
@@ -93,14 +94,15 @@ def module(graph):
     st.sampled_from(WAYS),
     st.sampled_from([None, 1, 2, 3]),
     st.booleans(),
+    st.booleans(),
     st.integers(0, 2**31),
 )
 def test_outputs_gradients_and_statistics_are_those_of_the_plain_execution(
-    graph, channels, batch, extra, training, way, width, checkpoint, seed
+    graph, channels, batch, extra, training, way, width, checkpoint, channels_last, seed
 ):
     module = randomised(gt.compile(graph, channels=channels, num_classes=3), seed).train(training)
     images = images_for(graph, batch=batch, extra=extra, seed=seed).requires_grad_()
-    fast = fast_execution(module, way=way, width=width, checkpoint=checkpoint)
+    fast = fast_execution(module, way=way, width=width, checkpoint=checkpoint, channels_last=channels_last)
     assert_same(result(fast, module, images, times=2), result(run_plain, module, images, times=2))
 
 
@@ -124,22 +126,27 @@ def test_extreme_graphs_compute_the_same(graph, way):
     assert_same(result(fast_execution(module, way=way), module, images), result(run_plain, module, images))
 
 
+@ORDERS
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("training", [True, False])
-def test_without_gradients_the_logits_and_the_statistics_are_the_same(graph, module, training, way):
+def test_without_gradients_the_logits_and_the_statistics_are_the_same(
+    graph, module, training, way, channels_last
+):
     module.train(training)
     images = images_for(graph, batch=1, extra=(3, 1))
     for context in (torch.no_grad, torch.inference_mode):
         with context():
-            actual = result(fast_execution(module, way=way), module, images)
+            fast = fast_execution(module, way=way, channels_last=channels_last)
+            actual = result(fast, module, images)
             assert_same(actual, result(run_plain, module, images))
 
 
+@ORDERS
 @pytest.mark.parametrize("way", WAYS)
-def test_no_images_give_no_logits(way):
+def test_no_images_give_no_logits(channels_last, way):
     graph = gt.full_dag(9, stages=[4, 5])
     module = randomised(gt.compile(graph, channels=2, num_classes=3)).eval()
-    fast = fast_execution(module, way=way)
+    fast = fast_execution(module, way=way, channels_last=channels_last)
     images = images_for(graph, batch=0).requires_grad_()
     assert_same(result(fast, module, images), result(run_plain, module, images))
     with torch.no_grad():
@@ -152,15 +159,6 @@ def test_long_rows_are_gathered_in_pieces(graph):
         3, 3, 61, 47, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
     ).requires_grad_()
     fast = fast_execution(module, way="gather")
-    assert_same(result(fast, module, images), result(run_plain, module, images))
-
-
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("training", [True, False])
-def test_memory_in_the_order_of_accelerators_computes_the_same(graph, module, training, way):
-    module.train(training)
-    images = images_for(graph, extra=(1, 3)).requires_grad_()
-    fast = fast_execution(module, way=way, channels_last=False)
     assert_same(result(fast, module, images), result(run_plain, module, images))
 
 
@@ -178,16 +176,20 @@ def test_only_what_requires_a_gradient_gets_one(data):
     for name in data.draw(st.sets(st.sampled_from(sorted(parameters)), max_size=4)):
         parameters[name].requires_grad_()
     images = images_for(graph).requires_grad_(data.draw(st.booleans()))
-    fast = fast_execution(module, checkpoint=data.draw(st.booleans()))
+    fast = fast_execution(module, checkpoint=data.draw(st.booleans()), channels_last=data.draw(st.booleans()))
     assert_same(result(fast, module, images), result(run_plain, module, images))
 
 
-def test_parts_may_be_in_evaluation_mode_and_have_another_momentum(graph, module):
+@ORDERS
+def test_parts_may_be_in_evaluation_mode_and_have_another_momentum(channels_last, graph, module):
     module.node("v1").norm3x3.eval()
     module.reduce("v0", 2).eval()
     module.node("v2").norm1x1.momentum = 0.7
     images = images_for(graph).requires_grad_()
-    assert_same(result(fast_execution(module), module, images), result(run_plain, module, images))
+    assert_same(
+        result(fast_execution(module, channels_last=channels_last), module, images),
+        result(run_plain, module, images),
+    )
 
 
 def test_statistics_are_updated_once_a_forward_in_training_only(module, graph):
@@ -199,8 +201,9 @@ def test_statistics_are_updated_once_a_forward_in_training_only(module, graph):
         assert {int(counter) for counter in counters} == {expected}
 
 
-def test_two_forwards_may_come_before_their_backwards(graph, module):
-    fast = fast_execution(module)
+@ORDERS
+def test_two_forwards_may_come_before_their_backwards(channels_last, graph, module):
+    fast = fast_execution(module, channels_last=channels_last)
     twin = copy.deepcopy(module)
     first, second = images_for(graph, seed=1), images_for(graph, batch=5, seed=2)
     for network, execute in ((module, fast), (twin, run_plain)):
@@ -211,9 +214,12 @@ def test_two_forwards_may_come_before_their_backwards(graph, module):
         assert (left.grad - right.grad).norm() <= TOLERANCE * right.grad.norm().clamp(min=1)
 
 
+@ORDERS
 @pytest.mark.parametrize("checkpoint", [False, True])
-def test_a_kept_graph_gives_the_same_gradients_again(graph, module, checkpoint):
-    logits = fast_execution(module, checkpoint=checkpoint)(module, images_for(graph))
+def test_a_kept_graph_gives_the_same_gradients_again(channels_last, graph, module, checkpoint):
+    logits = fast_execution(module, checkpoint=checkpoint, channels_last=channels_last)(
+        module, images_for(graph)
+    )
     parameters = list(module.parameters())
     once = torch.autograd.grad(logits.sum(), parameters, retain_graph=True)
     again = torch.autograd.grad(logits.sum(), parameters)
@@ -222,10 +228,11 @@ def test_a_kept_graph_gives_the_same_gradients_again(graph, module, checkpoint):
         torch.autograd.grad(logits.sum(), parameters)
 
 
-def test_a_step_repeats_bit_for_bit_whatever_the_memory_held_before(graph):
+@ORDERS
+def test_a_step_repeats_bit_for_bit_whatever_the_memory_held_before(channels_last, graph):
     module = gt.compile(graph, channels=3, num_classes=3)
     images = images_for(graph, batch=4, extra=(3, 2)).float()
-    fast = fast_execution(module)
+    fast = fast_execution(module, channels_last=channels_last)
     once = result(fast, module, images)
     fast(module, torch.full((9, 3, 16, 16), float("nan"))).sum().backward()
     module.zero_grad()
@@ -236,8 +243,9 @@ def test_a_step_repeats_bit_for_bit_whatever_the_memory_held_before(graph):
     assert all(torch.equal(once[2][name], again[2][name]) for name in once[2])
 
 
-def test_no_two_gradients_share_their_memory(graph, module):
-    fast_execution(module)(module, images_for(graph)).sum().backward()
+@ORDERS
+def test_no_two_gradients_share_their_memory(channels_last, graph, module):
+    fast_execution(module, channels_last=channels_last)(module, images_for(graph)).sum().backward()
     for parameter in module.parameters():
         parameter.grad.fill_(0)
     for parameter in module.parameters():
@@ -298,7 +306,8 @@ def test_threads_may_share_a_module(graph, module):
             assert (a - b).norm() <= TOLERANCE * b.norm().clamp(min=1)
 
 
-def test_under_autocast_it_is_the_plain_execution_within_the_precision(graph):
+@ORDERS
+def test_under_autocast_it_is_the_plain_execution_within_the_precision(channels_last, graph):
     module = gt.compile(graph, channels=4, num_classes=3)
     images = images_for(graph, batch=8, extra=(8, 8)).float()
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -318,7 +327,7 @@ def test_under_autocast_it_is_the_plain_execution_within_the_precision(graph):
         )
 
     exact = result(run_plain, module, images)
-    fast, plain = error(fast_execution(module), exact), error(run_plain, exact)
+    fast, plain = error(fast_execution(module, channels_last=channels_last), exact), error(run_plain, exact)
     assert fast[0] < 1.5 * plain[0] + 0.005
     assert fast[1] < 1.5 * plain[1] + 0.02
 
@@ -355,11 +364,12 @@ class Doubled(nn.Module):
         return torch.tanh(self.conv(a))
 
 
+@ORDERS
 @pytest.mark.parametrize("way", ["product", "gather"])
-def test_other_blocks_compute_the_same(graph, way):
+def test_other_blocks_compute_the_same(channels_last, graph, way):
     module = randomised(gt.compile(graph, channels=2, num_classes=3, block=Doubled))
     images = images_for(graph).requires_grad_()
-    fast = fast_execution(module, way=way)
+    fast = fast_execution(module, way=way, channels_last=channels_last)
     assert_same(result(fast, module, images, times=2), result(run_plain, module, images, times=2))
     with torch.no_grad():
         assert_same(result(fast, module, images), result(run_plain, module, images))
@@ -368,11 +378,15 @@ def test_other_blocks_compute_the_same(graph, way):
     assert torch.equal(torch.autograd.grad(logits.sum(), module.edge_weight)[0], once)
 
 
-def test_one_block_may_differ_from_the_others(graph, module):
+@ORDERS
+def test_one_block_may_differ_from_the_others(channels_last, graph, module):
     module.nodes["[v4]"] = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.GroupNorm(2, 4)).double()
     module.node("v1").conv3x3 = nn.utils.parametrizations.weight_norm(module.node("v1").conv3x3)
     images = images_for(graph).requires_grad_()
-    assert_same(result(fast_execution(module), module, images), result(run_plain, module, images))
+    assert_same(
+        result(fast_execution(module, channels_last=channels_last), module, images),
+        result(run_plain, module, images),
+    )
 
 
 def test_hooks_on_blocks_are_called(graph, module):
@@ -433,14 +447,27 @@ def test_a_forward_that_fails_leaves_the_next_one_in_order(graph, module):
 
 
 @pytest.mark.gpu
+@ORDERS
 @pytest.mark.parametrize("way", WAYS)
-def test_on_cuda_it_computes_the_same_without_waiting_for_the_device(graph, module, way):
+def test_on_cuda_it_computes_the_same_without_waiting_for_the_device(graph, module, way, channels_last):
     module = module.cuda()
     images = images_for(graph, extra=(1, 3)).cuda().requires_grad_()
-    fast = fast_execution(module, way=way)
+    fast = fast_execution(module, way=way, channels_last=channels_last)
     assert_same(result(fast, module, images), result(run_plain, module, images))
     torch.cuda.set_sync_debug_mode("error")
     try:
         fast(module, images).sum().backward()
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.gpu
+def test_on_cuda_under_autocast_it_is_the_plain_execution_within_the_precision(graph):
+    module = gt.compile(graph, channels=8, num_classes=3).cuda()
+    images = images_for(graph, batch=32, extra=(8, 8)).float().cuda()
+    exact = run_plain(module, images).detach()
+    with torch.autocast("cuda", dtype=torch.bfloat16):
+        fast, plain = (
+            execute(module, images).float().detach() for execute in (fast_execution(module), run_plain)
+        )
+    assert (fast - exact).norm() < 1.5 * (plain - exact).norm() + 0.005 * exact.norm()

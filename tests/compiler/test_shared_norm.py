@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 import graphtask as gt
+from graphtask.compiler.fast import FastExecution
 from graphtask.compiler.shared_norm import Moments, SharedBatchNorm2d, combined, share_statistics
 
 
@@ -46,11 +47,13 @@ class Threads:
             return list(pool.map(start, range(self.n)))
 
 
-def compiled(graph, *, execution, dtype=torch.float64, checkpoint=False, block=None):
+def compiled(graph, *, execution, dtype=torch.float64, checkpoint=False, block=None, channels_last=None):
     options = {} if block is None else {"block": block}
     net = gt.compile(graph, channels=3, seed=1, execution=execution, checkpoint=checkpoint, **options).to(
         dtype
     )
+    if channels_last is not None:
+        net.executor = FastExecution(net.plan, checkpoint=checkpoint, channels_last=channels_last)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in net.parameters():
@@ -110,8 +113,14 @@ def test_in_single_precision_too_within_its_noise(execution):
     )
 
 
-def test_a_checkpointed_step_shares_its_statistics_too():
-    assert_as_alone(gt.full_dag(6, stages=2), (4, 3), execution="fast", checkpoint=True)
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_a_checkpointed_step_shares_its_statistics_too(channels_last):
+    options = {"checkpoint": True, "channels_last": channels_last}
+    assert_as_alone(gt.full_dag(6, stages=2), (4, 3), execution="fast", **options)
+
+
+def test_in_the_memory_of_accelerators_too():
+    assert_as_alone(gt.full_dag(6, stages=2), (3, 1, 4), execution="fast", channels_last=False)
 
 
 class Residual(nn.Module):

@@ -1,0 +1,282 @@
+"""The standard block of a fast step on an accelerator: channels first, and in as few launches as PyTorch allows.
+
+There, a kernel that does next to nothing takes as long as one that reads an activation. So u and v are always treated
+together, as the two planes of one tensor, and what all blocks need of their parameters is fetched for all at once.
+
+Legend: as in `fast_block`; both is (u, v), of shape (2, values) or (2, batch, channels, pixels).
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from graphtask.compiler.blocks import ConvBlock
+from graphtask.compiler.fast_block import Gradients, Updates, shared_by
+from graphtask.compiler.fast_memory import Shape
+from graphtask.compiler.shared_norm import Moments, combined
+
+_LOW_PRECISION = {torch.bfloat16, torch.float16}  # sums over many values need more
+
+
+class NormState(NamedTuple):
+    """What normalises u and v: y = scale·y + shift, one value per channel; shape (2, channels)."""
+
+    mean: Tensor
+    rstd: Tensor
+    scale: Tensor
+    n_values: int | Tensor
+    """Values of a channel that the statistics are of."""
+
+
+class Planes:
+    """The standard block in one step.
+
+    Args:
+        block: The block.
+        source: Shape of its argument.
+        target: Shape of its result.
+        dtype: The dtype of both.
+    """
+
+    def __init__(self, block: ConvBlock, source: Shape, target: Shape, dtype: torch.dtype) -> None:
+        conv3, norm3, conv1, norm1 = block.conv3x3, block.norm3x3, block.conv1x1, block.norm1x1
+        self.norms = (norm3, norm1)
+        self.training = norm3.training
+        self.eps = norm3.eps
+        self.gather = shared_by(norm3)
+        self.source = source
+        self.target = target
+        self.dtype = dtype
+        self.stride = conv3.stride[0]
+        self.side = target.height * target.width
+        self.parameters = [conv3.weight, norm3.weight, norm3.bias, conv1.weight, norm1.weight, norm1.bias]
+        self.state: NormState | None = None
+        # Set by `fetch_parameters`.
+        self.weight3: Tensor
+        self.weight1: Tensor
+        self.factor: Tensor
+        self.bias: Tensor
+
+    def infer(self, a: Tensor, *, out: Tensor, scratch: Tensor, updates: Updates) -> None:
+        """Write x; ``out`` may be ``a`` itself."""
+        if self.training:
+            self.forward(a, out=out, kept=None, scratch=scratch, updates=updates)
+            return
+        mean, variance = self._running()
+        scale = self.factor * torch.rsqrt(variance + self.eps)
+        shift = (self.bias - mean * scale).sum(dim=0).to(a.dtype)
+        scale3, scale1 = scale.to(a.dtype).view(2, -1, 1, 1, 1)
+        v = self._short(a, self.weight1 * scale1)
+        torch.add(self._long(a, self.weight3 * scale3, shift, scratch=scratch), v.view(-1), out=out)
+
+    def forward(
+        self, a: Tensor, *, out: Tensor, kept: Tensor | None, scratch: Tensor, updates: Updates
+    ) -> None:
+        """Write x to ``out``, which may be ``a`` itself, and u and v to ``kept``."""
+        both = self._convolved(a, kept, scratch)
+        n_values: int | Tensor = self.target.pixels
+        if self.training:
+            mean, variance = self._moments(both)
+            if self.gather is None:
+                updates.add(self.norms, mean, variance, biased=self.target.pixels)
+            else:
+                moments = combined(Moments(mean, variance, self.target.pixels), self.gather)
+                mean, variance, n_values = moments
+                updates.add(self.norms, mean, moments.unbiased())
+        else:
+            mean, variance = self._running()
+        rstd = torch.rsqrt(variance + self.eps)
+        scale = self.factor * rstd
+        shift = torch.addcmul(self.bias, mean, scale, value=-1).sum(dim=0)
+        x, (u, v), (scale3, scale1) = self._planes(out), self._planes(both), scale.unsqueeze(2)
+        torch.addcmul(shift.unsqueeze(1), u, scale3, out=x)
+        x.addcmul_(v, scale1)
+        self.state = NormState(mean, rstd, scale, n_values)
+
+    def backward(
+        self,
+        a: Tensor,
+        g: Tensor,
+        *,
+        kept: Tensor | None,
+        scratch: Tensor,
+        out: Tensor | None,
+        add: bool,
+        needs: list[bool],
+        keep: bool,  # noqa: ARG002  # for blocks with a graph of their own
+    ) -> Gradients:
+        """The gradients of the parameters; da is written (or added) to ``out``, which may be ``a`` itself."""
+        room = _pair_of(scratch, g)
+        both = self._convolved(a, None, scratch) if kept is None else kept
+        total, factors, slopes, shifts = self._sums(g, both, work=None if kept is None else room)
+        d_both = self._norm_backward(g, both, slopes, shifts, out=room)
+        d_long, d_short = d_both
+        # A gradient of its own for each bias: PyTorch may put either into .grad, to be changed there.
+        found: Gradients = [None, factors[0], total[0], None, factors[1], total[0].clone()]
+        short = d_short.view(self.target.batch, self.target.channels, self.side)
+        if needs[3]:
+            pixels = self._sampled(a).transpose(1, 2)
+            # The products of single images are added up in full precision.
+            dtype = self.parameters[3].dtype
+            found[3] = torch.bmm(short, pixels).sum(dim=0, dtype=dtype).view(self.weight1.shape)
+        d_positive, found[0], _ = torch.ops.aten.convolution_backward(
+            self.target.image(d_long), self._positive(a, scratch), self.weight3, None, [self.stride] * 2,
+            [1, 1], [1, 1], False, [0, 0], 1, [out is not None, needs[0], False],
+        )  # fmt: skip
+        if out is not None:
+            self._join(a, self.source.flat(d_positive), short, out=out, add=add)
+        return [
+            None if gradient is None or not need else gradient.to(parameter.dtype)
+            for gradient, parameter, need in zip(found, self.parameters, needs, strict=True)
+        ]
+
+    def _sums(self, g: Tensor, both: Tensor, *, work: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Σg, the gradients of the factors, and what makes du and dv of g, u and v: see `_norm_backward`.
+
+        With ŷ = (y − mean)·rstd: d_factor = Σ g·ŷ = rstd·(Σ g·y − mean·Σg). Where processes share a batch, the sums in
+        du and dv are over all values of it, and d_factor is over those here.
+        """
+        assert self.state is not None
+        mean, rstd, scale, n_values = self.state
+        dtype = mean.dtype
+        planes = self._planes(g)
+        total = planes.sum(dim=(0, 2), dtype=dtype).unsqueeze(0)
+        products = torch.mul(self._planes(both), planes, out=None if work is None else self._planes(work))
+        factors = rstd * torch.addcmul(products.sum(dim=(1, 3), dtype=dtype), mean, total, value=-1)
+        if not self.training:
+            return total, factors, scale, scale
+        everywhere, slopes = total, factors
+        if self.gather is not None:
+            sums = self.gather(torch.cat((total, factors))).sum(dim=0)
+            everywhere, slopes = sums[:1], sums[1:]
+        per_value = scale / (-max(n_values, 1) if isinstance(n_values, int) else -n_values)
+        slopes = per_value * rstd * slopes
+        return total, factors, slopes, torch.addcmul(per_value * everywhere, slopes, mean, value=-1)
+
+    def _norm_backward(
+        self, g: Tensor, both: Tensor, slopes: Tensor, shifts: Tensor, *, out: Tensor
+    ) -> Tensor:
+        """Write du and dv to ``out``, which may be ``both``.
+
+        With s = factor·rstd: when the statistics are the batch's, dy = s·(g − Σg/m − ŷ·d_factor/m), which is
+        s·g + slope·y + shift; else dy = s·g.
+        """
+        assert self.state is not None
+        planes, scale = self._planes(g), self.state.scale[:, None, :, None]
+        result = self._planes(out)
+        if not self.training:
+            torch.mul(planes, scale, out=result)
+            return out
+        torch.addcmul(
+            shifts[:, None, :, None], self._planes(both), slopes[:, None, :, None], out=result
+        ).addcmul_(planes, scale)
+        return out
+
+    def _join(self, a: Tensor, d_positive: Tensor, short: Tensor, *, out: Tensor, add: bool) -> None:
+        """Bring the gradients from both convolutions together."""
+        through = torch.ops.aten.threshold_backward.grad_input(
+            d_positive, a, 0, grad_input=d_positive if add else out
+        )
+        if add:
+            out.add_(through)
+        n_out, n_in = self.weight1.shape[:2]
+        matrix = self.weight1.view(n_out, n_in).t().expand(self.target.batch, n_in, n_out)
+        if self.stride == 1:
+            out.view(self.target.batch, n_in, self.side).baddbmm_(matrix, short)
+        else:
+            image = self.source.image(out)[:, :, :: self.stride, :: self.stride]
+            image.add_(torch.bmm(matrix, short).view(image.shape))
+
+    def _convolved(self, a: Tensor, kept: Tensor | None, scratch: Tensor) -> Tensor:
+        """U and v, in ``kept`` or in scratch."""
+        u = self._long(a, self.weight3, None, scratch=scratch)
+        both = _pair_of(scratch, u) if kept is None else kept
+        both[0].copy_(u)
+        self._short(a, self.weight1, out=both[1])
+        return both
+
+    def _long(self, a: Tensor, weight: Tensor, bias: Tensor | None, *, scratch: Tensor) -> Tensor:
+        positive = self._positive(a, scratch)
+        return self.target.flat(torch.conv2d(positive, weight, bias, stride=self.stride, padding=1))
+
+    def _short(self, a: Tensor, weight: Tensor, *, out: Tensor | None = None) -> Tensor:
+        """V: the product of the weight with the pixels of each image."""
+        n_out, n_in = weight.shape[:2]
+        matrix = weight.view(n_out, n_in).expand(self.target.batch, n_out, n_in)
+        if out is not None:
+            out = out.view(self.target.batch, n_out, self.side)
+        return torch.bmm(matrix, self._sampled(a), out=out)
+
+    def _positive(self, a: Tensor, scratch: Tensor) -> Tensor:
+        """ReLU(a), in the last row of scratch."""
+        return self.source.image(torch.clamp_min(a, 0, out=scratch[-1][: a.numel()]))
+
+    def _sampled(self, a: Tensor) -> Tensor:
+        """The pixels that the 1×1 convolution reads: (batch, channels, pixels)."""
+        image = self.source.image(a)
+        if self.stride > 1:
+            image = image[:, :, :: self.stride, :: self.stride]
+        return image.reshape(self.target.batch, self.source.channels, self.side)
+
+    def _planes(self, flat: Tensor) -> Tensor:
+        """A flat activation, or several, as (…, batch, channels, pixels)."""
+        return flat.view(*flat.shape[:-1], self.target.batch, self.target.channels, self.side)
+
+    def _moments(self, both: Tensor) -> tuple[Tensor, Tensor]:
+        """For each channel the means of u and v and their (biased) variances, of shape (2, channels) each."""
+        planes = self._planes(both)
+        if both.dtype in _LOW_PRECISION and both.is_cuda:
+            return moments_of_planes(planes)
+        precise = planes.float() if both.dtype in _LOW_PRECISION else planes
+        variance, mean = torch.var_mean(precise, dim=(1, 3), correction=0)
+        return mean, variance
+
+    def _running(self) -> tuple[Tensor, Tensor]:
+        """The running means and variances of both normalisations."""
+        means, variances = (
+            torch.stack([getattr(norm, name) for norm in self.norms])
+            for name in ("running_mean", "running_var")
+        )
+        return means, variances
+
+
+def moments_of_planes(planes: Tensor) -> tuple[Tensor, Tensor]:
+    """For each channel of (2, batch, channels, pixels) the means and (biased) variances, of shape (2, channels) each.
+
+    On CUDA, PyTorch's own statistics read low precision and are float32, without a copy in between. They are taken of
+    every image by itself, in parallel, and put together.
+    """
+    pairs, batch, channels, pixels = planes.shape
+    mean, within = torch.batch_norm_update_stats(planes.view(1, -1, 1, pixels), None, None, 0.0)
+    between, mean = torch.var_mean(mean.view(pairs, batch, channels), dim=1, correction=0)
+    return mean, within.view(pairs, batch, channels).mean(dim=1).add_(between)
+
+
+@torch.no_grad()
+def fetch_parameters(blocks: Sequence[Planes]) -> None:
+    """Give blocks their parameters as they need them: those of all blocks with one copy, and one cast."""
+    if not blocks:
+        return
+    weights = [block.parameters[index].detach() for block in blocks for index in (0, 3)]
+    if any(weight.dtype != blocks[0].dtype for weight in weights):
+        flat = torch.cat([weight.view(-1) for weight in weights]).to(blocks[0].dtype)
+        parts = flat.split([weight.numel() for weight in weights])  # type: ignore[no-untyped-call]
+        weights = [part.view(weight.shape) for part, weight in zip(parts, weights, strict=True)]
+    norms = torch.cat([block.parameters[index] for block in blocks for index in (1, 4, 2, 5)])
+    sizes = [4 * block.target.channels for block in blocks]
+    for block, weight3, weight1, norm in zip(
+        blocks,
+        weights[0::2],
+        weights[1::2],
+        norms.split(sizes),  # type: ignore[no-untyped-call]
+        strict=True,
+    ):
+        block.weight3, block.weight1 = weight3, weight1
+        block.factor, block.bias = norm.view(2, 2, -1).unbind()
+
+
+def _pair_of(scratch: Tensor, like: Tensor) -> Tensor:
+    """Room for two activations like another, in the first two rows of scratch."""
+    return scratch.view(-1)[: 2 * like.numel()].view(2, -1)
