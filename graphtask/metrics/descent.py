@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from graphtask.metrics.blas import one_thread
-from graphtask.metrics.springs import Springs, lanes_for
+from graphtask.metrics.many_springs import ManySprings, lanes_for, springs_for
+from graphtask.metrics.springs import Springs
 from graphtask.metrics.view import FloatArray
 
 _MAX_CALLS = 15_000  # of the cost, and of iterations: scipy's limits
@@ -118,28 +119,49 @@ def _limited(springs: Springs, max_calls: int | None) -> Callable[[FloatArray], 
 def _side_by_side(tasks: list[Task], steps: Any) -> Iterator[tuple[int, Minimum | None]]:
     """A descent in each lane; when one ends, the last one moves to its lane, and the next task takes the last lane."""
     n_nodes = len(tasks[0].distances)
-    springs = Springs(n_nodes, lanes=min(lanes_for(n_nodes), len(tasks)))
-    positions, gradients = list(springs.positions), list(springs.gradients)
+    springs = springs_for(n_nodes, lanes=lanes_for(n_nodes, len(tasks)))
     waiting = enumerate(tasks)
-    running: list[tuple[int, _Descent]] = []
+    running: list[_Lane] = []
+    positions, gradients = list(springs.positions), list(springs.gradients)
     while True:
-        for lane, (index, task) in zip(range(len(running), len(positions)), waiting, strict=False):
+        for lane, (number, task) in zip(range(len(running), len(positions)), waiting, strict=False):
             springs.load(lane, task.distances)
             positions[lane][:] = task.start
-            running.append((index, _Descent(steps, n_nodes, task.max_calls)))
-            running[lane][1].advance(positions[lane], 0.0, gradients[lane])
+            running.append(_Lane(number, task, _Descent(steps, n_nodes, task.max_calls)))
+            running[lane].descent.advance(positions[lane], 0.0, gradients[lane])
         if not running:
             return
+        if 2 * len(running) <= len(positions) and len(running) == lanes_for(n_nodes, len(running)):
+            springs = _narrowed(springs, [lane.task for lane in running])
+            positions, gradients = list(springs.positions), list(springs.gradients)
         costs = springs.evaluate(len(running))
         for lane in reversed(range(len(running))):
-            index, descent = running[lane]
+            number, _, descent = running[lane]
             if descent.advance(positions[lane], costs[lane], gradients[lane]):
                 continue
-            yield index, None if descent.gave_up else Minimum(costs[lane], positions[lane].copy())
+            yield number, None if descent.gave_up else Minimum(costs[lane], positions[lane].copy())
             last = running.pop()
             if lane < len(running):
                 springs.move(len(running), to=lane)
                 running[lane] = last
+
+
+def _narrowed(springs: Springs | ManySprings, tasks: list[Task]) -> Springs | ManySprings:
+    """Springs with lanes for these tasks only, which are in the first lanes now."""
+    fewer = springs_for(len(tasks[0].distances), lanes=len(tasks))
+    for lane, task in enumerate(tasks):
+        fewer.load(lane, task.distances)
+        fewer.positions[lane] = springs.positions[lane]
+    return fewer
+
+
+class _Lane(NamedTuple):
+    """What goes on in a lane."""
+
+    number: int
+    """Of its task."""
+    task: Task
+    descent: "_Descent"
 
 
 class _Descent:

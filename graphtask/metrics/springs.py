@@ -1,4 +1,4 @@
-"""The cost of Kamada & Kawai's springs, for several graphs of the same size at once.
+"""The cost of Kamada & Kawai's springs, for a few graphs of the same size at once; `many_springs` is for more.
 
 The cost function is that of networkx's ``kamada_kawai_layout`` (BSD-3-Clause), and the operations come in its order,
 so that values and gradients are the same to the last bit: where a minimisation ends depends on rounding. What is
@@ -19,8 +19,8 @@ _PAIRS = 4 * 64**2  # of nodes, in all lanes: what fits into the cache of a core
 _LANES = 4  # beyond which calls on larger arrays gain nothing more
 
 
-def lanes_for(n_nodes: int) -> int:
-    """How many graphs of this size are best laid out together."""
+def few_lanes_for(n_nodes: int) -> int:
+    """How many graphs of this size are best laid out together here."""
     return max(1, min(_LANES, _PAIRS // max(n_nodes, 1) ** 2))
 
 

@@ -42,5 +42,18 @@ def test_a_descent_gives_up_after_its_calls_and_the_others_go_on(monkeypatch, wa
             assert (found.position == expected[index].position).all()
 
 
+def test_many_more_than_there_are_lanes_end_where_each_ends_alone():
+    """So many that lanes are filled again, become fewer, and end in the other way to evaluate costs."""
+    many = tasks(sizes=(12,) * 70)
+    many = [task._replace(max_calls=30 if index % 7 == 0 else None) for index, task in enumerate(many)]
+    for task, found in zip(many, minima(many), strict=True):
+        (alone,) = minima([task])
+        if alone is None:
+            assert found is None
+        else:
+            assert found.cost == alone.cost
+            assert (found.position == alone.position).all()
+
+
 def test_nothing_to_do_is_done():
     assert minima([]) == []

@@ -5,7 +5,7 @@ import pytest
 from helpers import spring_lengths
 from networkx.drawing.layout import _kamada_kawai_costfn
 
-from graphtask.metrics.springs import Springs, aligned, lanes_for, spring_cost
+from graphtask.metrics.springs import Springs, aligned, few_lanes_for, spring_cost
 
 
 def by_networkx(position, distances):
@@ -64,8 +64,8 @@ def test_what_a_lane_holds_can_be_moved():
 
 
 def test_large_graphs_are_laid_out_one_by_one():
-    assert lanes_for(60) == lanes_for(2) == lanes_for(0) == 4
-    assert lanes_for(100) == lanes_for(2_000) == 1
+    assert few_lanes_for(60) == few_lanes_for(2) == few_lanes_for(0) == 4
+    assert few_lanes_for(100) == few_lanes_for(2_000) == 1
 
 
 def test_buffers_start_on_a_cache_line():
