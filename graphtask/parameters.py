@@ -13,6 +13,8 @@ import numpy as np
 
 from graphtask.graph import IntArray, edge_array, stages
 
+_FEW_STAGES = 8  # up to which stages need not be numbered anew
+
 
 class ParameterPolynomial(NamedTuple):
     """The number of parameters as ``square·C² + linear·C + constant``."""
@@ -64,14 +66,17 @@ def polynomial_of(
 
 def _blocks(edges: IntArray, stage: IntArray) -> Iterator[tuple[int, int, int]]:
     """Stage before, stage after, and number of blocks: one per node, and one per node and later stage it feeds."""
-    levels, level = np.unique(stage, return_inverse=True)
+    if stage.max() < _FEW_STAGES:
+        levels, level = np.arange(_FEW_STAGES), stage
+    else:
+        levels, level = np.unique(stage, return_inverse=True)
     n_levels = len(levels)
     source, target = level[edges[:, 0]], level[edges[:, 1]]
-    across = source != target
-    feeds = _distinct(edges[across, 0] * n_levels + target[across], len(stage) * n_levels)
-    before = np.concatenate([level, level[feeds // n_levels]])
-    after = np.concatenate([level, feeds % n_levels])
-    for pair, n_blocks in Counter((before * n_levels + after).tolist()).items():
+    rising = np.flatnonzero(source != target)
+    feeds = _distinct(edges[rising, 0] * n_levels + target[rising], len(stage) * n_levels)
+    node, after = divmod(feeds, n_levels)
+    pairs = np.concatenate([level * (n_levels + 1), level[node] * n_levels + after])
+    for pair, n_blocks in Counter(pairs.tolist()).items():
         yield int(levels[pair // n_levels]), int(levels[pair % n_levels]), n_blocks
 
 

@@ -19,6 +19,8 @@ from graphtask.metrics.view import SMALL, FloatArray, GraphView, UndefinedMetric
 
 _IMPATIENT_WORK = 4e8  # nodes² · calls spent on a layout that nobody asked for by name; some 20 s
 
+_MOST_STEPS = 16  # of a search by products of matrices, before one along the edges is faster
+
 
 class Elongation(NamedTuple):
     """The elongation of the layout with the lowest cost, and the standard deviation over all starts."""
@@ -121,32 +123,33 @@ def _elongation_of(positions: FloatArray) -> float:
 
 def _distances(view: GraphView) -> FloatArray:
     n = view.n_nodes
-    reach = (
-        _dense_distances(view) if view.n_edges > n * n / 8 else view.graph.distances(mode="all", weights=None)
-    )
-    distances = np.asarray(reach, dtype=np.float64)
+    distances = _dense_distances(view) if n <= SMALL or view.n_edges > n * n / 8 else None
+    if distances is None:
+        distances = np.asarray(view.graph.distances(mode="all", weights=None), dtype=np.float64)
     if not np.isfinite(distances).all():
         raise UndefinedMetricError("the graph is not connected")
     return distances
 
 
-def _dense_distances(view: GraphView) -> FloatArray:
-    """Breadth-first search from all vertices at once: a few products of matrices when distances are short."""
+def _dense_distances(view: GraphView) -> FloatArray | None:
+    """Breadth-first search from all vertices at once, a product of matrices for each step; None if it takes many."""
     n = view.n_nodes
-    near = np.zeros((n, n), dtype=np.float32)
+    near = np.eye(n, dtype=np.float32)
     near[view.edges[:, 0], view.edges[:, 1]] = near[view.edges[:, 1], view.edges[:, 0]] = 1
-    np.fill_diagonal(near, 1)
-    reached, distance = near > 0, 1
-    distances = np.where(reached, 1.0, math.inf)
+    reached, missing = near, near == 0
+    distances, n_missing = np.ones((n, n)), np.count_nonzero(missing)
     np.fill_diagonal(distances, 0.0)
-    while not reached.all():
-        distance += 1
-        new = (reached.astype(np.float32) @ near > 0) & ~reached
-        if not new.any():
-            break
-        distances[new] = distance
-        reached |= new
-    return distances
+    for _ in range(_MOST_STEPS):
+        if n_missing == 0:
+            return distances
+        distances += missing  # one more for those that are not reached yet
+        reached = np.minimum(reached @ near, 1)
+        missing, n_before = reached == 0, n_missing
+        n_missing = np.count_nonzero(missing)
+        if n_missing == n_before:
+            distances[missing] = math.inf
+            return distances
+    return None
 
 
 @lru_cache(maxsize=64)
@@ -162,6 +165,8 @@ def _circle(n: int) -> FloatArray:
 
 def _places(view: GraphView) -> list[Any]:
     """Which place on the circle each vertex starts from: the order itself, then shuffles."""
+    if view.options.layout_starts == 1:
+        return [slice(None)]
     words = np.random.PCG64(view.options.layout_seed)
     shuffles = [
         np.argsort(words.random_raw(view.n_nodes), kind="stable")

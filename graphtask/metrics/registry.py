@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from graphtask.errors import ArgumentError
 from graphtask.metrics import communicability, connectivity, layout, paths, size
@@ -23,10 +24,23 @@ class Selection:
     by_name: bool
     """Whether each was asked for by name, so that none is skipped because of its cost."""
 
-    @property
+    @cached_property
     def per_stage(self) -> bool:
         """Whether the columns depend on the stages of the graphs."""
         return any(metric.per_stage for metric in self.metrics)
+
+    def cells(self, stages: Iterable[int]) -> list[tuple[str, Metric, tuple[int, ...]]]:
+        """The columns of a graph with these stages: their names, metrics, and the stages that each is about."""
+        key = tuple(stages)
+        if key not in self._cells:
+            self._cells[key] = [
+                (column, metric, at) for metric in self.metrics for column, at in metric.columns(key).items()
+            ]
+        return self._cells[key]
+
+    @cached_property
+    def _cells(self) -> dict[tuple[int, ...], list[tuple[str, Metric, tuple[int, ...]]]]:
+        return {}
 
     def columns(self, stages: Iterable[int]) -> list[str]:
         """The columns of the table, before ``undefined``."""

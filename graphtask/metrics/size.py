@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from graphtask.graph import IntArray
 from graphtask.metrics.view import GraphView, UndefinedMetricError
 from graphtask.parameters import polynomial_of
 
@@ -83,12 +84,19 @@ def share_gone(now: float, before: Any) -> float:
 
 
 def _nodes_per_stage(view: GraphView) -> Counter[int]:
-    return Counter(view.stage.tolist())
+    return _tally(view.stage)
 
 
 def _edges_per_stage(view: GraphView) -> Counter[int]:
-    source, target = view.stage[view.edges[:, 0]], view.stage[view.edges[:, 1]]
-    return Counter(source[source == target].tolist())
+    source, target = view.edge_stages
+    return _tally(source[source == target])
+
+
+def _tally(stages: IntArray) -> Counter[int]:
+    """How often each stage occurs; they are few and small, unless a file says otherwise."""
+    if len(stages) == 0 or stages.max() > 1_000:
+        return Counter(stages.tolist())
+    return Counter({stage: count for stage, count in enumerate(np.bincount(stages).tolist()) if count})
 
 
 def _setting(view: GraphView, name: str) -> int | None:
@@ -106,7 +114,8 @@ def _setting(view: GraphView, name: str) -> int | None:
 
 def _require_stages(view: GraphView) -> None:
     _ = view.ends
-    if bool((view.stage[view.edges[:, 0]] > view.stage[view.edges[:, 1]]).any()):
+    source, target = view.edge_stages
+    if bool((source > target).any()):
         raise UndefinedMetricError("the stage falls along an edge")
     if int(view.stage.max()) > _MAX_STAGE:
         raise UndefinedMetricError(

@@ -132,14 +132,12 @@ def _check_graph(graph: object, what: str) -> None:
 def _row(view: GraphView, selection: Selection) -> Row:
     row: Row = {}
     reasons = []
-    stages = view.stages if selection.per_stage else []
-    for metric in selection.metrics:
-        for column, at in metric.columns(stages).items():
-            row[column], reason = evaluate(metric, view, *at)
-            if reason:
-                reasons.append(
-                    f"{column}: {reason.replace('; ', ', ')}"
-                )  # what separates reasons is in none of them
+    for column, metric, at in selection.cells(view.stages if selection.per_stage else ()):
+        row[column], reason = evaluate(metric, view, *at)
+        if reason:
+            reasons.append(
+                f"{column}: {reason.replace('; ', ', ')}"
+            )  # what separates reasons is in none of them
     row[UNDEFINED] = "; ".join(reasons)
     return row
 

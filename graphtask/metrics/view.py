@@ -117,6 +117,11 @@ class GraphView:
         return self.once(_stage)
 
     @property
+    def edge_stages(self) -> tuple[IntArray, IntArray]:
+        """The stage that every edge comes from, and that it leads to."""
+        return self.once(_edge_stages)
+
+    @property
     def adjacency(self) -> FloatArray:
         """A of shape (nodes, nodes): A[i, j] is the number of edges i → j."""
         return self.once(_adjacency)
@@ -145,7 +150,7 @@ def _is_whole(value: object) -> bool:
 
 
 def _edges(view: GraphView) -> IntArray:
-    edges = np.empty((view.n_edges, 2), dtype=np.int64)
+    edges = np.empty((view.n_edges, 2), dtype=np.int64, order="F")  # either column is used by itself
     if view.n_edges < 8 * view.n_nodes or not view.graph.is_directed():
         pairs = chain.from_iterable(view.graph.get_edgelist())
         edges[:] = np.fromiter(pairs, dtype=np.int64, count=2 * view.n_edges).reshape(-1, 2)
@@ -153,7 +158,10 @@ def _edges(view: GraphView) -> IntArray:
     # Of a dense graph, igraph gives lists of neighbours in half the time.
     successors = view.graph.get_adjlist(mode="out")
     edges[:, 0] = np.repeat(np.arange(view.n_nodes), list(map(len, successors)))
-    edges[:, 1] = np.fromiter(chain.from_iterable(successors), dtype=np.int64, count=view.n_edges)
+    if view.n_nodes <= 256:  # each number fits into a byte, and Python makes bytes of lists fast
+        edges[:, 1] = np.frombuffer(b"".join(map(bytes, successors)), dtype=np.uint8)
+    else:
+        edges[:, 1] = np.fromiter(chain.from_iterable(successors), dtype=np.int64, count=view.n_edges)
     return edges
 
 
@@ -201,11 +209,17 @@ def _stage(view: GraphView) -> IntArray:
     if STAGE not in view.graph.vs.attributes():
         raise UndefinedMetricError("no vertex has a stage")
     values = view.graph.vs[STAGE]
+    if set(map(type, values)) == {int} and min(values) >= 0 and max(values) < 2**53:
+        return np.array(values, dtype=np.int64)
     for index, value in enumerate(values):
         whole = _is_whole(value) or (isinstance(value, float) and value.is_integer())
         if not (whole and 0 <= value < 2**53):
             raise UndefinedMetricError(f"the stage of vertex {index} is {value!r}")
     return np.array(values, dtype=np.int64)
+
+
+def _edge_stages(view: GraphView) -> tuple[IntArray, IntArray]:
+    return view.stage[view.edges[:, 0]], view.stage[view.edges[:, 1]]
 
 
 def _adjacency(view: GraphView) -> FloatArray:

@@ -7,6 +7,7 @@ larger ones have a relative error of a few units in the last place for every fac
 import math
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,8 +37,8 @@ def count_walks(matrix: FloatArray, start: int, end: int, *, length: int) -> Flo
         width *= 2
     giant = np.zeros((length // stride + 1, n))
     giant[0, start] = 1.0
-    for step in range(1, len(giant)):
-        np.matmul(giant[step - 1], power, out=giant[step])
+    for before, after in pairwise(giant):
+        np.dot(before, power, out=after)
     counts: FloatArray = (giant @ baby).ravel()[: length + 1]
     return counts
 

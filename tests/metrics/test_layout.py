@@ -92,6 +92,13 @@ def test_distances_are_those_of_a_breadth_first_search_for_sparse_and_dense_grap
         assert (layout._dense_distances(view) == expected).all()
 
 
+@pytest.mark.parametrize("n", [2, 17, 18, 19, 60])
+def test_long_searches_are_left_to_igraph(n):
+    view = view_of(gt.chain_dag(n))
+    assert (layout._distances(view) == np.abs(np.subtract.outer(np.arange(n), np.arange(n)))).all()
+    assert (layout._dense_distances(view) is None) == (n > 17)
+
+
 def test_the_elongation_is_bit_repeatable_across_processes_and_thread_counts():
     script = (
         "import graphtask as gt, numpy as np\n"
