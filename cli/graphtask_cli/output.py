@@ -149,20 +149,38 @@ def rounded(value: Any) -> str:
 
 
 def mean_and_spread(mean: float, spread: float) -> str:
-    """A mean with its standard deviation, for people; without one if there is none, and nothing if both are missing.
+    """A mean with its standard deviation, for people: two digits of the deviation, and the mean as far as those reach.
 
-    >>> (
-    ...     mean_and_spread(0.92849, 0.00152),
-    ...     mean_and_spread(21.65, float("nan")),
-    ...     mean_and_spread(float("nan"), 0.0),
-    ... )
-    ('0.9285 ± 0.0015', '21.65', '')
+    >>> [mean_and_spread(0.92849, 0.00152), mean_and_spread(54.06, 12.5), mean_and_spread(19936, 2053)]
+    ['0.9285 ± 0.0015', '54 ± 12', '19,936 ± 2,053']
+    >>> mean_and_spread(21.654, float("nan")), mean_and_spread(4.0, 0.0), mean_and_spread(float("nan"), 0.0)
+    ('21.65', '4 ± 0', '')
     """
     if math.isnan(mean):
         return ""
-    if math.isnan(spread):
-        return rounded(mean)
-    return f"{rounded(mean)} ± {f'{spread:,.0f}' if spread >= 100 else f'{spread:.2g}'}"
+    if not spread > 0:
+        return rounded(mean) if math.isnan(spread) else f"{rounded(mean)} ± 0"
+    n_digits = min(max(1 - math.floor(math.log10(spread)), 0), 6)
+    return f"{mean:,.{n_digits}f} ± {spread:,.{n_digits}f}"
+
+
+def with_spreads(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """Rows for people: values called ``x_mean`` and ``x_std`` become one cell, called ``x``.
+
+    >>> with_spreads([{"data": "digits", "edges_mean": 30.0, "edges_std": 3.0}])
+    [{'data': 'digits', 'edges': '30.0 ± 3.0'}]
+    """
+    rows = []
+    for record in records:
+        row: dict[str, Any] = {}
+        for name, value in record.items():
+            base = name.removesuffix("_mean")
+            if name != base:
+                row[base] = mean_and_spread(value, record[f"{base}_std"])
+            elif not name.endswith("_std"):
+                row[name] = value
+        rows.append(row)
+    return rows
 
 
 def _as_table(records: Sequence[Record]) -> str:

@@ -74,7 +74,8 @@ class _Driver:
     def run(self) -> None:
         while self._waiting or self._running or self._elsewhere:
             self._return_from_elsewhere()
-            while self._waiting and len(self._running) < self._engine.slots():
+            slots = self._engine.slots()
+            while self._waiting and len(self._running) < slots:
                 self._begin(self._waiting.popleft())
             self._wait()
             self._reporter.look(list(self._running.values()))

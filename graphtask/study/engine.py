@@ -36,7 +36,10 @@ class Engine(Protocol):
     """
 
     def slots(self) -> int:
-        """How many jobs can be done at a time; may change while a cluster grows or shrinks."""
+        """How many jobs can be done at a time; may change while a cluster grows or shrinks.
+
+        Asked again and again while jobs are done. Raises if none can be done any more.
+        """
 
     def submit(self, job: Job) -> "Future[Ending]":
         """Begin a job; it is never asked to do more at a time than it has slots.

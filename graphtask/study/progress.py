@@ -87,6 +87,7 @@ class StudyProgress:
         self._engine = engine
         self._console = Console(stderr=True, soft_wrap=True, highlight=False)
         self._states = {job.name: State(job, "waiting") for job in study.jobs}
+        self._begun: dict[str, float] = {}
         self._ended = 0
         self._failed = 0
         self._said = time.monotonic()
@@ -105,6 +106,7 @@ class StudyProgress:
     def begin(self, job: Job) -> None:
         """Say from where it goes on."""
         state = self._update(job)
+        self._begun[job.name] = time.monotonic()
         self._say(f"{job.name}: " + (f"goes on after epoch {state.epoch}" if state.epoch else "begins"))
 
     def again(self, job: Job, ending: Ending, *, number: int, of: int) -> None:
@@ -137,9 +139,17 @@ class StudyProgress:
 
     def stopping(self, running: Sequence[Job]) -> None:
         """Ask for patience."""
+        self._live.stop()  # from now on there are only lines
         if running:
             runs = "1 run saves its" if len(running) == 1 else f"{len(running)} runs save their"
             self._say(f"stopping: {runs} state; Ctrl-C again ends everything at once")
+
+    def _first_epoch(self, state: State) -> str:
+        """How long a run has been at work, as long as no epoch tells how far it is."""
+        begun = self._begun.get(state.job.name)
+        if state.epoch or begun is None:
+            return ""
+        return f", {duration(time.monotonic() - begun)} in the first one"
 
     def _update(self, job: Job) -> State:
         self._states[job.name] = state_of(job)
@@ -153,17 +163,22 @@ class StudyProgress:
         left = seconds_left(self._states.values(), slots=self._engine.slots())
         time_left = "" if left is None else f", about {duration(left)} left"
         failed = f", {self._failed} failed" if self._failed else ""
-        return f"{self._ended} of {len(self._states)} runs done{failed}{time_left}"
+        return f"{self._ended} of {len(self._states)} runs done{time_left}{failed}"
 
     def _picture(self, running: list[State]) -> RenderableType:
         done = sum(state.epoch for state in self._states.values())
         total = sum(state.job.regime.epochs for state in self._states.values())
-        grid = Table.grid(padding=(0, 2))
-        grid.add_row(Text("all"), ProgressBar(total, done, width=20), Text(self._summary()))
+        width = min(20, self._console.width // 8)
+        grid = Table.grid(padding=(0, 2), expand=True)
+        grid.add_column(no_wrap=True)
+        grid.add_column(width=width)
+        # The rest of the line and no more: lines that grow and shrink make all others jump.
+        grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+        grid.add_row(Text("all"), ProgressBar(total, done, width=width), Text(self._summary()))
         for state in running[:_SHOWN_RUNS]:
             epochs = state.job.regime.epochs
-            bar = ProgressBar(epochs, state.epoch, width=20)
-            grid.add_row(Text(state.job.name), bar, Text(_about(state)))
+            bar = ProgressBar(epochs, state.epoch, width=width)
+            grid.add_row(Text(state.job.name), bar, Text(_about(state) + self._first_epoch(state)))
         more = len(running) - _SHOWN_RUNS
         return Group(grid, Text(f"… and {more} more")) if more > 0 else grid
 
@@ -193,8 +208,8 @@ def _about(state: State) -> str:
         left = f", {duration(state.seconds_per_epoch * state.epochs_left)} left"
     return (
         f"epoch {state.epoch}/{state.job.regime.epochs}"
-        + (f", {_learned(state)}" if state.epoch else "")
         + left
+        + (f", {_learned(state)}" if state.epoch else "")
     )
 
 

@@ -18,6 +18,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Self
 
 from graphtask.errors import ArgumentError, RunError
+from graphtask.study.cluster_watch import ClusterWatch, knock
 from graphtask.study.engine import Ending
 from graphtask.study.jobs import Job
 from graphtask.study.shared_folder import Mark
@@ -25,8 +26,8 @@ from graphtask.study.shared_folder import Mark
 if TYPE_CHECKING:
     from graphtask.study.spec import Study
 
-_KNOCK = 10.0  # seconds for a cluster to answer at all
 _PATIENCE = 120.0  # seconds for a node to answer whether it sees the folder
+_PATIENCE_WITH_HEAD = 40.0  # seconds without a head; after 60 Ray ends this process by itself
 
 
 class RayEngine:
@@ -68,33 +69,44 @@ class RayEngine:
         self._cpus = max(job.threads for job in study.jobs)
         self._is_connected = False
         self._is_own = False
+        self._is_lost = False
         self._mark: Mark | None = None
         self._running: dict[Future[Ending], Any] = {}
+        self._refusing: set[str] = set()  # nodes that cannot take part
         self._is_over = False
+        self._watch: ClusterWatch | None = None
+        self._task: Any = None
         self._context = contextlib.ExitStack()
 
     def slots(self) -> int:
-        """How many runs the cluster can do at a time as it is now; at least 1, which waits for a node if need be."""
+        """How many runs the cluster can do at a time as it is now; at least 1, which waits for a node if need be.
+
+        Raises:
+            RunError: The cluster has gone.
+        """
+        self._connect()
+        if self._watch is not None and self._watch.seconds_since_seen() > _PATIENCE_WITH_HEAD:
+            self._is_lost = True
+            raise RunError(
+                f"the Ray cluster at {self._watch.address} has gone; when there is one again, the same command goes on, "
+                f"every run from its last checkpoint"
+            )
         if self._jobs is not None:
             return self._jobs
-        self._connect()
-        return max(1, sum(self._room(node) for node in self._nodes()))
+        nodes = self._watch.nodes if self._watch else self._nodes()
+        return max(1, sum(self._room(node) for node in nodes if node["NodeID"] not in self._refusing))
 
     def submit(self, job: Job) -> "Future[Ending]":
         """Do a job on a node that has room for it."""
         gpus = self._gpus or 0.0
         if not gpus and job.device == "auto":
             job = replace(job, device="cpu")  # the GPUs of a node belong to those who asked Ray for them
-        task = self._ray.remote(_perform).options(
-            num_cpus=job.threads,
-            num_gpus=gpus,
-            max_retries=0,
-            scheduling_strategy="SPREAD",
-            name=f"graphtask {job.name}",
-        )
+        options: dict[str, Any] = {"num_cpus": job.threads, "num_gpus": gpus, "name": f"graphtask {job.name}"}
+        if self._refusing:
+            options["label_selector"] = {"ray.io/node-id": f"!in({','.join(sorted(self._refusing))})"}
         assert self._mark is not None
         future: Future[Ending] = Future()
-        reference = task.remote(job.to_json(), self._mark)
+        reference = self._task.options(**options).remote(job.to_json(), self._mark)
         self._running[future] = reference
         reference.future().add_done_callback(lambda done: self._end(future, done))
         return future
@@ -112,6 +124,9 @@ class RayEngine:
             self._mark = Mark.leave(self._study.out)
             self._context.callback(self._mark.remove)
             self._check_nodes(self._mark)
+            self._task = self._ray.remote(max_retries=0, scheduling_strategy="SPREAD")(_perform)
+            self._watch = ClusterWatch(_server(self._ray, self._address), self._nodes)
+            self._context.callback(self._watch.stop)
         except BaseException:
             self.__exit__()
             raise
@@ -119,11 +134,13 @@ class RayEngine:
 
     def __exit__(self, *_: object) -> None:
         self._is_over = True
-        self._cancel(force=True)
+        if not self._is_lost:  # else every call would wait for the cluster
+            self._cancel(force=True)
         self._context.close()
-        if self._is_own:
+        if self._is_own and not self._is_lost:
             self._ray.shutdown()
         self._is_connected = self._is_own = False
+        self._watch = None
 
     def _connect(self) -> None:
         if self._is_connected:
@@ -188,14 +205,16 @@ class RayEngine:
             with contextlib.suppress(Exception):  # it has ended, or the cluster has gone
                 self._ray.cancel(reference, force=force)
 
-    def _end(self, future: "Future[Ending]", done: "Future[tuple[str, str]]") -> None:
+    def _end(self, future: "Future[Ending]", done: "Future[tuple[str, str, str]]") -> None:
         self._running.pop(future, None)
         future.set_result(self._ending(done))
 
-    def _ending(self, done: "Future[tuple[str, str]]") -> Ending:
+    def _ending(self, done: "Future[tuple[str, str, str]]") -> Ending:
         error = done.exception()
         if error is None:
-            kind, reason = done.result()
+            kind, reason, node = done.result()
+            if kind == "refused":
+                self._refusing.add(node)
             return Ending(kind, reason)  # type: ignore[arg-type]  # it was one on the node
         if self._is_over or isinstance(error, self._ray.exceptions.TaskCancelledError):
             return Ending("interrupted", "the task was cancelled")
@@ -214,15 +233,18 @@ def runs_on_gpus(n_gpus: int, gpus_per_run: float) -> int:
     return int(n_gpus // gpus_per_run)
 
 
-def _perform(job: str, mark: Mark) -> tuple[str, str]:
-    """What a node does."""
+def _perform(job: str, mark: Mark) -> tuple[str, str, str]:
+    """What a node does: the ending of the job, and which node it was."""
+    import ray
+
     from graphtask.study.worker import perform
 
+    node = ray.get_runtime_context().get_node_id()
     problem = mark.problem()
     if problem:  # a node that came later; another one may do it
-        return "refused", f"node {socket.gethostname()} of the cluster cannot take part: {problem}"
+        return "refused", f"node {socket.gethostname()} of the cluster cannot take part: {problem}", node
     ending = perform(Job.from_json(job))
-    return ending.kind, ending.reason
+    return ending.kind, ending.reason, node
 
 
 def _problem(mark: Mark, wanted: str) -> str:
@@ -254,7 +276,7 @@ def _imported_ray() -> Any:
 
 def _connect(ray: Any, address: str) -> None:
     try:
-        _knock(address)
+        knock(address)
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except Exception as error:
         raise ArgumentError(
@@ -263,11 +285,9 @@ def _connect(ray: Any, address: str) -> None:
         ) from error
 
 
-def _knock(address: str) -> None:
-    """See whether anybody is there at all: Ray itself would try for minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if host and port.isdecimal():
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK).close()
+def _server(ray: Any, address: str) -> str:
+    """Where the head of the cluster takes connections."""
+    return address if address.startswith("ray://") else str(ray.get_runtime_context().gcs_address)
 
 
 @contextlib.contextmanager

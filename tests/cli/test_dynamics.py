@@ -32,6 +32,8 @@ def test_several_runs_get_the_means_of_their_data_set(call, two):
     (record,) = json.loads(result.stdout)
     assert (record["dataset"], record["prior"], record["runs"]) == ("cdigits", "full", 2)
     assert record["edges_std"] == 0.0
+    for_people = call("dynamics", two).stdout.splitlines()
+    assert ["edges", f"{record['edges_mean']:.4g}", "±", "0"] in [line.split() for line in for_people]
     lines = (two.parent / "all.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in lines] == ["run", "one", "two"]
     each = call("dynamics", two, "--each", "--format", "json")

@@ -145,7 +145,14 @@ def test_on_a_terminal_there_is_a_bar_for_all_and_a_line_for_each_running_run(st
     lines = console.export_text().splitlines()
     assert lines[0].startswith("all")
     assert "0 of 3 runs done" in lines[0]
-    assert lines[1].endswith("epoch 1/1, test accuracy 50.0%, live edges 6")
+    assert lines[1].rstrip().endswith("epoch 1/1, test accuracy 50.0%, live edges 6")
+    progress.begin(study.jobs[0])
+    console = Console(width=70, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    console.print(progress._picture([running._replace(epoch=0, test_accuracy=None)]))
+    console.file.close()
+    lines = console.export_text().splitlines()
+    assert len(lines) == 2, "a line that is too long is cut"
+    assert "epoch 0/1, 1 min 15 s left, 0 s" in lines[1]
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from graphtask_cli.output import (
     records_of,
     save_plot,
     show,
+    with_spreads,
     write_table,
 )
 from graphtask_cli.sources import opened, run_folders
@@ -102,8 +103,12 @@ def _print(table: "pd.DataFrame", *, each: bool, form: str) -> None:
     for run, reasons in zip(table["run"], table["undefined"], strict=True):
         if reasons:
             note(f"{run}: {reasons}")
-    shown = table.drop(columns="undefined") if form == "table" else table
-    show(records_of(shown if alone else gt.dynamics_summary(table)), form=form)
+    if alone:
+        show(records_of(table.drop(columns="undefined") if form == "table" else table), form=form)
+    elif form == "table":
+        show(with_spreads(records_of(gt.dynamics_summary(table))), form=form)
+    else:
+        show(records_of(gt.dynamics_summary(table)), form=form)
 
 
 def _draw(runs: Mapping[str, "Recording"], table: "pd.DataFrame", plot: Path, *, threshold: float) -> None:

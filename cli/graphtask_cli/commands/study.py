@@ -275,12 +275,16 @@ def _for_people(table: "pd.DataFrame") -> list[dict[str, Any]]:
     errors = [f"error: {row['run']}: {row['error']}" for _, row in table.iterrows() if row["error"]]
     counts = Counter(reasons)
     messages = [*errors, *(f"{reason} ({count} runs)" for reason, count in counts.items())]
+    _say_some(messages)
+    shown = _records(table.drop(columns=list(_HIDDEN)).dropna(axis=1, how="all"))
+    return [{name: _or_nothing(value) for name, value in record.items()} for record in shown]
+
+
+def _say_some(messages: list[str]) -> None:
     for message in messages[:_SHOWN_NOTES]:
         note(message)
     if len(messages) > _SHOWN_NOTES:
         note(f"… and {len(messages) - _SHOWN_NOTES} more; --format csv has them all")
-    shown = _records(table.drop(columns=list(_HIDDEN)).dropna(axis=1, how="all"))
-    return [{name: _or_nothing(value) for name, value in record.items()} for record in shown]
 
 
 def _mean_and_spread(table: "pd.DataFrame") -> list[dict[str, Any]]:
@@ -358,6 +362,7 @@ def _show_status(plan: "Study", *, form: str) -> None:
         show(records, form=form)
         return
     show([_state_for_people(record) for record in records], form=form)
+    _say_some([f"error: {row['run']}: {row['reason']}" for row in records if row["reason"]])
     counts = Counter(table["state"])
     words = ", ".join(
         f"{counts[word]} {word}" for word in ("finished", "running", "waiting", "failed") if counts[word]
@@ -375,11 +380,15 @@ def _state_for_people(record: dict[str, Any]) -> dict[str, Any]:
     from graphtask.study.progress import duration
 
     left = record["seconds_left"]
-    shown = {
-        name: _or_nothing(value) for name, value in record.items() if name not in {"epochs", "seconds_left"}
+    return {
+        "run": record["run"],
+        "state": record["state"],
+        "epoch": f"{record['epoch']}/{record['epochs']}",
+        "accuracy": _or_nothing(record["test_accuracy"]),
+        "edges": _or_nothing(record["live_edges"]),
+        "s/epoch": _or_nothing(record["seconds_per_epoch"]),
+        "left": duration(left) if left > 0 else "",
     }
-    shown["epoch"] = f"{record['epoch']}/{record['epochs']}"
-    return shown | {"left": duration(left) if left > 0 else "", "reason": shown.pop("reason")}
 
 
 def _records(table: "pd.DataFrame") -> list[dict[str, Any]]:
