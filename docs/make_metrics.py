@@ -110,10 +110,10 @@ ORACLES = (
         "chain, full DAG",
     ),
     Oracle(
-        "mean_cut_width max_cut_width",
-        "edges over every position",
+        "mean_cut_width max_cut_width cut_width_profile",
+        "edges over every generation of networkx",
         500,
-        "test_cuts.py::test_cut_widths_count_the_edges_that_cross_every_position",
+        "test_cuts.py::test_cut_widths_count_the_edges_that_lead_over_every_depth",
         "chain, full DAG",
     ),
     Oracle(
@@ -190,11 +190,40 @@ A metric that a graph does not have is NaN (or −∞ where that is the logarith
 This page is made by `docs/make_metrics.py` from the registry, which `graphtask metrics --list --format json` prints.
 """
 
+_OWN = """\
+## A metric of one's own
+
+A metric is a function of a view of the graph (`graphtask.metrics.view`), which has what metrics share: `graph` itself, `n_nodes`, `n_edges`, `edges`, `ends`, `order`, `stage`, `adjacency`.
+
+```python
+import graphtask as gt
+
+
+def mean_skip(view):
+    \"""Mean over the edges of the number of nodes that they pass, in the order of the nodes.\"""
+    if view.n_edges == 0:
+        raise gt.UndefinedMetricError("the graph has no edges")
+    place = view.order.argsort()
+    return float((place[view.edges[:, 1]] - place[view.edges[:, 0]] - 1).mean())
+
+
+gt.register_metric(
+    gt.Metric(
+        name="mean_skip", compute=mean_skip, formula="mean of j − i − 1 over the edges (i, j)", sets=("mine",)
+    )
+)
+gt.measure(gt.full_dag(4), metrics="mine")  # {'mean_skip': 0.6666666666666666, 'undefined': ''}
+```
+
+It is selected by its name or by its sets, which may be new ones, as in `metrics=["edges", "mean_skip"]`; an error in it costs one value, not the table.
+In a module, here `skips.py` in the current folder, it serves the command, too: `graphtask metrics graphs --import skips --metrics mine`.
+"""
+
 _PROOF = """\
 ## What they were compared with
 
 Each metric is compared with something independent of it on random DAGs of all densities and at the extremes ("also").
-For all metrics: values stay in their range, one graph gives the same as a table of many, weights matter exactly to those that say so, and renumbering the vertices of 60 graphs changes nothing but the elongation of the layout, which depends on the order that it starts from (`tests/metrics/test_registry.py`; [science.md](science.md) says by how much).
+For all metrics: values stay in their range, one graph gives the same as a table of many, weights matter exactly to those that say so, and renumbering the vertices of 60 graphs changes nothing but the elongation of the layout (and `q1d` with it), which depends on the order that it starts from (`tests/metrics/test_registry.py`; [science.md](science.md) says by how much).
 The published values of 340 graphs come back with `GRAPHTASK_PUBLISHED=published_30.json .venv/bin/pytest -s tests/metrics/test_published.py`.
 """
 
@@ -208,7 +237,7 @@ def page() -> str:
         "By name only": [metric for metric in metrics if not metric.sets],
     }
     sections = [f"## {title}\n\n{_table(chosen)}" for title, chosen in parts.items()]
-    return "\n".join([_HEADER, *sections, _PROOF, _oracles()])
+    return "\n".join([_HEADER, *sections, _OWN, _PROOF, _oracles()])
 
 
 def _table(metrics: Iterable[Metric]) -> str:

@@ -69,8 +69,12 @@ from .graph import architecture as architecture
 from .graph import check as check
 from .graph import provenance as provenance
 from .history import EdgeHistory as EdgeHistory
+from .metrics.metric import Metric as Metric
+from .metrics.registry import register_metric as register_metric
+from .metrics.registry import unregister_metric as unregister_metric
 from .metrics.table import measure as measure
 from .metrics.table import measure_all as measure_all
+from .metrics.view import UndefinedMetricError as UndefinedMetricError
 from .priors.dense import banded_dag as banded_dag
 from .priors.dense import chain_dag as chain_dag
 from .priors.dense import dag_from as dag_from

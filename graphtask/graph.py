@@ -333,7 +333,10 @@ def _check_simple(graph: igraph.Graph) -> None:
     edges = edge_array(graph)
     loops = edges[edges[:, 0] == edges[:, 1], 0]
     if len(loops):
-        raise GraphError(f"self-loops at {_vertices(graph, loops)}; remove them with graph.simplify()")
+        raise GraphError(
+            f"self-loops at {_vertices(graph, loops)}; remove them with graph.simplify(), or read the file with "
+            "order='ids', which drops them (on the command line: --order ids)"
+        )
     keys = edges[:, 0] * graph.vcount() + edges[:, 1]
     unique, counts = np.unique(keys, return_counts=True)
     doubled = unique[counts > 1]

@@ -1,16 +1,19 @@
-"""How many edges lead from the first nodes to the last, at every position of the node order."""
+"""How many edges lead over every depth, from the nodes near the input to those near the output."""
 
 import numpy as np
 
 from graphtask.graph import IntArray
 from graphtask.metrics import paths
 from graphtask.metrics.metric import AUTHORS, Metric
-from graphtask.metrics.simple import ONE_PATH, SIMPLE, require_simple
+from graphtask.metrics.simple import ONE_PATH, SIMPLE, require_edge, require_simple
 from graphtask.metrics.view import GraphView
 
 
 def cut_widths(view: GraphView) -> IntArray:
-    """Number of edges from the first k nodes of the node order to the others, for k = 1 … n − 1.
+    """Number of edges from nodes of a depth below k to the others, for k = 1 … the largest depth.
+
+    The depth of a node is the number of edges of the longest path that ends at it, so that the widths do not depend
+    on how the nodes are numbered.
 
     Example:
         >>> import graphtask as gt
@@ -22,13 +25,18 @@ def cut_widths(view: GraphView) -> IntArray:
 
 
 def mean_cut_width(view: GraphView) -> float:
-    """Mean of `cut_widths`, which also is Σ (position of the target − position of the source)/(n − 1)."""
+    """Mean of `cut_widths`, which also is Σ (depth of the target − depth of the source)/(largest depth)."""
     return float(cut_widths(view).mean())
 
 
 def max_cut_width(view: GraphView) -> int:
-    """The largest of `cut_widths`: values to be kept at once by who executes the nodes in order."""
+    """The largest of `cut_widths`: values to be kept at once by who executes the nodes depth by depth."""
     return int(cut_widths(view).max())
+
+
+def cut_width_profile(view: GraphView) -> str:
+    """All `cut_widths`, with spaces between them."""
+    return " ".join(map(str, cut_widths(view).tolist()))
 
 
 def bottlenecks(view: GraphView) -> int:
@@ -49,13 +57,27 @@ def span_path(view: GraphView) -> float:
 
 
 def _cut_widths(view: GraphView) -> IntArray:
-    require_simple(view, least=2)
-    position = np.empty(view.n_nodes, dtype=np.int64)
-    position[view.order] = np.arange(view.n_nodes)
-    change = np.bincount(position[view.edges[:, 0]], minlength=view.n_nodes)
-    change -= np.bincount(position[view.edges[:, 1]], minlength=view.n_nodes)
+    require_edge(view)
+    depth = view.once(_depths)
+    change = np.bincount(depth[view.edges[:, 0]], minlength=int(depth.max()) + 1)
+    change -= np.bincount(depth[view.edges[:, 1]], minlength=len(change))
     return np.cumsum(change)[:-1]
 
+
+def _depths(view: GraphView) -> IntArray:
+    successors = view.graph.get_adjlist(mode="out")
+    depth = [0] * view.n_nodes
+    for node in view.order.tolist():
+        behind = depth[node] + 1
+        for successor in successors[node]:
+            depth[successor] = max(depth[successor], behind)
+    return np.array(depth, dtype=np.int64)
+
+
+_WIDTH = (
+    "number of edges from nodes of a depth below k to the others (depth: longest path that ends at a node)"
+)
+_CUTS = "Díaz, Petit & Serna, ACM Comput. Surv. 34, 313 (2002), for depths in the place of an order"
 
 METRICS = (
     Metric(
@@ -84,26 +106,34 @@ METRICS = (
     Metric(
         name="mean_cut_width",
         compute=mean_cut_width,
-        formula="mean over k = 1 … n − 1 of the number of edges from the first k nodes of the node order to the others",
-        low=0.0,
+        formula=f"mean over k = 1 … the largest depth of the {_WIDTH}",
+        low=1.0,
         meaning="more or longer edges",
-        defined_when=f"{SIMPLE}, with two nodes",
+        defined_when=f"{SIMPLE}, with an edge",
         cost="O(m)",
-        source="Díaz, Petit & Serna, ACM Comput. Surv. 34, 313 (2002), for the given order",
+        source=_CUTS,
         sets=("extended",),
-        order_dependent=True,
     ),
     Metric(
         name="max_cut_width",
         compute=max_cut_width,
-        formula="largest over k = 1 … n − 1 of the number of edges from the first k nodes of the node order to the others",
-        low=0,
+        formula=f"largest over k = 1 … the largest depth of the {_WIDTH}",
+        low=1,
         meaning="a broader graph",
-        defined_when=f"{SIMPLE}, with two nodes",
+        defined_when=f"{SIMPLE}, with an edge",
         cost="O(m)",
-        source="Díaz, Petit & Serna, ACM Comput. Surv. 34, 313 (2002), for the given order",
+        source=_CUTS,
         sets=("extended",),
         kind="count",
-        order_dependent=True,
+    ),
+    Metric(
+        name="cut_width_profile",
+        compute=cut_width_profile,
+        formula=f"the {_WIDTH}; for k = 1, 2, 3 …, with spaces between",
+        meaning="nothing; the profile is a list of numbers",
+        defined_when=f"{SIMPLE}, with an edge",
+        cost="O(m)",
+        source=_CUTS,
+        kind="text",
     ),
 )

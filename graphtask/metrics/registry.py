@@ -249,6 +249,7 @@ _BUILT_IN = (
         meaning="a less certain pca_elongation",
         defined_when="pca_elongation is, and the layout has several starts",
         cost="O(n²) a step of the optimiser",
+        source="standard",
         max_nodes=LARGE,
         order_dependent=True,
         prepare=layout.lay_out_together,
@@ -279,7 +280,7 @@ def all_metrics() -> list[Metric]:
     return list(_METRICS.values())
 
 
-def register(metric: Metric) -> None:
+def register_metric(metric: Metric) -> None:
     """Make a metric known, so that it can be selected by its name and by its sets.
 
     Raises:
@@ -287,19 +288,20 @@ def register(metric: Metric) -> None:
 
     Example:
         >>> import graphtask as gt
-        >>> register(
-        ...     Metric(name="density", compute=lambda view: view.graph.density(), formula="m/(n(n − 1))")
+        >>> density = gt.Metric(
+        ...     name="density", compute=lambda view: view.graph.density(), formula="m/(n(n − 1))"
         ... )
+        >>> gt.register_metric(density)
         >>> gt.measure(gt.full_dag(4), metrics=["density"])
         {'density': 0.5, 'undefined': ''}
-        >>> unregister("density")
+        >>> gt.unregister_metric("density")
     """
     if metric.name in _METRICS or metric.name in metric_sets() or metric.name == "undefined":
         raise ArgumentError(f"{metric.name!r} is taken; give the metric a name of its own")
     _METRICS[metric.name] = metric
 
 
-def unregister(name: str) -> None:
+def unregister_metric(name: str) -> None:
     """Forget a metric.
 
     Raises:

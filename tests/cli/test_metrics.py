@@ -132,6 +132,51 @@ def test_the_list_names_every_metric_with_its_formula(call):
     ]
 
 
+@pytest.fixture
+def skips(tmp_path):
+    """A module in the folder of the files that registers a metric and a set."""
+    (tmp_path / "own_skips.py").write_text(
+        "import graphtask as gt\n"
+        "def skips(view):\n"
+        "    return int((view.edges[:, 1] - view.edges[:, 0] > 1).sum())\n"
+        "gt.register_metric(gt.Metric(name='skips', compute=skips, formula='skipping edges', sets=('mine',)))\n"
+    )
+    yield "own_skips"
+    if "own_skips" in sys.modules:
+        gt.unregister_metric("skips")
+        del sys.modules["own_skips"]
+
+
+@pytest.mark.usefixtures("files")
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_module_in_the_folder_may_bring_metrics_of_ones_own(call, skips, jobs):
+    arguments = ["b.graphml", "c.graphml", "--import", skips, "--metrics", "mine", "--jobs", jobs]
+    result = call("metrics", *arguments, "--format", "csv")
+    assert result.exit_code == 0, result.output
+    assert [row["skips"] for row in rows(result)] == ["10", "0"]
+    assert "skipping edges" in call("metrics", "--list", "--import", f"{skips}.py", "--format", "csv").stdout
+
+
+@pytest.mark.usefixtures("files")
+@pytest.mark.parametrize(("text", "why"), [(None, "No module named"), ("1 / 0", "ZeroDivisionError")])
+def test_a_module_that_cannot_be_imported_is_one_line(call, tmp_path, text, why):
+    if text:
+        (tmp_path / "own_broken.py").write_text(text)
+    result = call("metrics", "b.graphml", "--import", "own_broken")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("graphtask: error: --import own_broken: ")
+    assert why in line
+
+
+def test_there_is_no_table_of_graphs_that_cannot_be_measured(call):
+    result = call("metrics", "missing.graphml")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "missing.graphml: cannot be read" in result.stderr
+    assert "missing" in call("metrics", "missing.graphml", "--format", "csv").stdout
+
+
 # Corpora
 
 

@@ -18,7 +18,7 @@ import graphtask as gt
 from graphtask.corpus import cache as row_cache
 from graphtask.corpus.measure import measure_entries
 from graphtask.corpus.rows import Settings, completed, ordered_columns
-from graphtask.metrics.registry import Metric, register, unregister
+from graphtask.metrics.registry import Metric, register_metric, unregister_metric
 from graphtask.metrics.view import Options
 from graphtask.reading import ReadOptions
 
@@ -123,7 +123,7 @@ def module(tmp_path, monkeypatch):
         textwrap.dedent(
             """
             import os, sys, time
-            from graphtask.metrics.registry import Metric, register
+            from graphtask.metrics.registry import Metric, register_metric
 
             def end(view):
                 if view.facts["seed"] in {3, 4, 11}:
@@ -144,7 +144,7 @@ def module(tmp_path, monkeypatch):
                 raise RuntimeError("of all\\nthings")
 
             for metric in (end, kill, late, fails):
-                register(Metric(name=f"test_{metric.__name__}", compute=metric, formula="1"))
+                register_metric(Metric(name=f"test_{metric.__name__}", compute=metric, formula="1"))
             """
         )
     )
@@ -153,7 +153,7 @@ def module(tmp_path, monkeypatch):
 
     yield
     for name in ("end", "kill", "late", "fails"):
-        unregister(f"test_{name}")
+        unregister_metric(f"test_{name}")
     del sys.modules["own_metrics_for_test"]
 
 
@@ -177,13 +177,13 @@ def test_rows_keep_their_order_when_the_first_takes_longest(graphs):
 
 
 def test_a_metric_that_other_processes_cannot_know_says_so(graphs):
-    register(Metric(name="test_local", compute=lambda view: view.n_nodes, formula="n"))
+    register_metric(Metric(name="test_local", compute=lambda view: view.n_nodes, formula="n"))
     try:
         assert next(gt.measure_files(graphs, metrics=["test_local"]))["test_local"] == 8
         with pytest.raises(gt.ArgumentError, match=r"jobs=1"):
             list(gt.measure_files(graphs, metrics=["test_local"], jobs=2))
     finally:
-        unregister("test_local")
+        unregister_metric("test_local")
 
 
 def test_an_interrupted_corpus_leaves_no_process_behind(graphs):
@@ -332,10 +332,10 @@ def test_an_own_metric_that_changed_is_measured_again(tmp_path, graphs, counted)
         lambda view: view.n_nodes + 2,
         lambda view: view.n_nodes + 2,
     ):
-        register(Metric(name="test_own", compute=compute, formula="n"))
+        register_metric(Metric(name="test_own", compute=compute, formula="n"))
         (row,) = gt.measure_files([path], metrics=["test_own"], cache=tmp_path)
         values.append(row["test_own"])
-        unregister("test_own")
+        unregister_metric("test_own")
     assert values == [9, 10, 10]
     assert len(counted) == 2
 

@@ -1,5 +1,6 @@
 """``graphtask metrics``: one row of numbers for each graph."""
 
+import importlib
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -52,6 +53,13 @@ _MANY_REASONS = 1_000
     help="What is measured: a set, or names with commas between them; see --list.",
 )
 @click.option(
+    "--import",
+    "modules",
+    multiple=True,
+    metavar="MODULE",
+    help="A Python module to import first, such as one in this folder that registers metrics of your own.",
+)
+@click.option(
     "--channels",
     type=int,
     help="Channels of stage 0, for the parameters.  [default: those it was trained with]",
@@ -86,6 +94,7 @@ def metrics(
     *,
     list_metrics: bool,
     names: str,
+    modules: tuple[str, ...],
     channels: int | None,
     layout_starts: int,
     threshold: float | None,
@@ -106,6 +115,7 @@ def metrics(
     A graph that cannot be read gets a row that says why. Tables are rounded for people; --format csv and json, and
     files, have every digit, and the path and SHA-256 of every file.
     """
+    _prepare(modules)
     if list_metrics:
         show(_known_metrics(whole=form != "table"), form=form)
         return
@@ -113,7 +123,6 @@ def metrics(
         raise click.UsageError("name at least one graph file, run or folder; or ask for --list")
     if out is not None:
         check_table_path(out)
-    _prepare()
     from graphtask.corpus.entries import find
     from graphtask.corpus.measure import measure_entries
     from graphtask.corpus.rows import Settings
@@ -131,18 +140,34 @@ def metrics(
     with Spool() as spool:
         rows = measure_entries(entries, settings, jobs=jobs, cache=cache, notify=note)
         n_errors = _collect(rows, spool, n_rows=len(entries))
-        _publish(spool, entries, settings, out=out, form=form)
+        if out is not None or form != "table" or n_errors < len(entries):
+            _publish(spool, entries, settings, out=out, form=form)
     if n_errors and (strict or n_errors == len(entries)):
         raise click.exceptions.Exit(1)
 
 
-def _prepare() -> None:
+def _prepare(modules: Iterable[str]) -> None:
     from graphtask.corpus.startup import prepare
 
     if (
         "numpy" not in sys.modules
     ):  # else it is too late, and this is not the program but somebody who calls it
         prepare()
+    for module in modules:
+        _import(module)
+
+
+def _import(module: str) -> None:
+    """Import a module from the current folder or from where Python finds others; so will other processes."""
+    from graphtask.errors import ArgumentError
+
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        importlib.import_module(module.removesuffix(".py"))
+    except Exception as error:
+        raise ArgumentError(f"--import {module}: {type(error).__name__}: {error}") from error
 
 
 def _collect(rows: Iterable[dict[str, Any]], spool: Spool, *, n_rows: int) -> int:
