@@ -48,7 +48,13 @@ class FastExecution:
 
         Raises:
             ArgumentError: A block of the module's own making gives another shape than the network needs.
+            GraphtaskError: A transform of ``torch.func`` is under way.
         """
+        if is_transformed():
+            raise GraphtaskError(
+                "the fast execution knows no transforms of torch.func (grad, vmap, jvp …): compile the graph with "
+                "execution='auto' or 'plain'"
+            )
         channels_last = images.device.type == "cpu" if self.channels_last is None else self.channels_last
         network = read_network(
             module,
@@ -101,6 +107,12 @@ class _Network(torch.autograd.Function):
         if not keep:
             ctx.step = None  # the memory is free for the next step, also while the loss is still referred to
         return (None, *found)
+
+
+def is_transformed() -> bool:
+    """Whether a transform of ``torch.func`` is under way; no, if this PyTorch does not tell."""
+    ask = getattr(torch._C, "_are_functorch_transforms_active", None)  # noqa: SLF001  # no public way
+    return False if ask is None else bool(ask())
 
 
 def _keeps_graph() -> bool:

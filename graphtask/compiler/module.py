@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from graphtask.compiler.arguments import checked_count, checked_size
 from graphtask.compiler.blocks import BlockFactory, ConvBlock, Head
 from graphtask.compiler.explanation import Explanation, explain_stages
-from graphtask.compiler.fast import FastExecution
+from graphtask.compiler.fast import FastExecution, is_transformed
 from graphtask.compiler.plan import NodePlan, Plan, make_plan, node_key, reduce_key
 from graphtask.compiler.planner import plan_stages
 from graphtask.errors import ArgumentError
@@ -322,8 +322,8 @@ def choose_executor(execution: Execution, plan: Plan, *, checkpoint: bool) -> Ex
 class Automatic:
     """Takes the fast execution where it applies, else the plain one.
 
-    The plain one is what programs are exported and compiled from by PyTorch, and what runs on other devices than
-    CPU and CUDA.
+    The plain one is what programs are exported and compiled from by PyTorch, what ``torch.func`` transforms, and what
+    runs on other devices than CPU and CUDA.
     """
 
     def __init__(self, fast: FastExecution) -> None:
@@ -333,7 +333,7 @@ class Automatic:
         self, module: GraphModule, images: Float[Tensor, "batch in_channels height width"]
     ) -> Float[Tensor, "batch classes"]:
         """The logits."""
-        if torch.compiler.is_compiling() or images.device.type not in {"cpu", "cuda"}:
+        if torch.compiler.is_compiling() or is_transformed() or images.device.type not in {"cpu", "cuda"}:
             return run_plain(module, images)
         return self.fast(module, images)
 

@@ -1,6 +1,7 @@
 import copy
 import dataclasses
 import gc
+import pickle
 import threading
 
 import pytest
@@ -267,17 +268,33 @@ def test_a_second_derivative_is_a_clear_error(graph, module):
         torch.autograd.grad(logits.sum(), list(module.parameters()), create_graph=True)
 
 
-def test_copies_and_loaded_states_compute_the_same_and_share_nothing(graph, module):
+def test_transforms_of_torch_func_get_the_plain_execution_or_a_clear_error(graph, module):
+    images = images_for(graph)
+    module.eval()
+
+    def jacobian(net):
+        return torch.func.jacrev(lambda batch: net(batch).sum(dim=0))(images)
+
+    expected = torch.autograd.functional.jacobian(lambda batch: module(batch).sum(dim=0), images)
+    torch.testing.assert_close(jacobian(module), expected)
+    module.executor = fast_execution(module)
+    with pytest.raises(GraphtaskError, match="execution='auto' or 'plain'"):
+        jacobian(module)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_copies_and_loaded_states_compute_the_same_and_share_nothing(graph, module, training):
     images = images_for(graph)
     module.train()(images).sum().backward()  # whatever the execution keeps, it has now
-    module.eval()
-    other = gt.compile(graph, channels=2, num_classes=3, seed=1).double().eval()
+    module.zero_grad()
+    other = gt.compile(graph, channels=2, num_classes=3, seed=1).double()
     other.load_state_dict(module.state_dict())
-    for twin in (copy.deepcopy(module), other):
-        assert torch.equal(twin(images), module(images))
-    with torch.no_grad():
-        module.edge_weight.add_(1)
-    assert not torch.equal(other(images), module(images))
+    expected = result(run_plain, module.train(training), images, times=2)
+    for twin in (copy.deepcopy(module), other, pickle.loads(pickle.dumps(module))):
+        assert_same(result(lambda net, batch: net(batch), twin.train(training), images, times=2), expected)
+        with torch.no_grad():
+            twin.edge_weight.add_(1)
+    assert_same(result(run_plain, module, images, times=2), expected)
 
 
 def test_threads_may_share_a_module(graph, module):
@@ -330,6 +347,25 @@ def test_under_autocast_it_is_the_plain_execution_within_the_precision(channels_
     fast, plain = error(fast_execution(module, channels_last=channels_last), exact), error(run_plain, exact)
     assert fast[0] < 1.5 * plain[0] + 0.005
     assert fast[1] < 1.5 * plain[1] + 0.02
+
+
+@ORDERS
+def test_under_autocast_statistics_and_gradients_are_float32(graph, channels_last):
+    module = gt.compile(graph, channels=4, num_classes=3)
+    images = 3 + images_for(graph, batch=32, extra=(8, 8)).float()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        logits = fast_execution(module, channels_last=channels_last)(module, images)
+        price = module.resource_loss()
+    (logits.float().sum() + price).backward()
+    assert price.dtype == torch.float32
+    assert {parameter.grad.dtype for parameter in module.parameters()} == {torch.float32}
+    first = module.node("v0")
+    weight = first.conv3x3.weight.bfloat16()
+    values = nn.functional.conv2d(images.bfloat16().relu(), weight, stride=first.conv3x3.stride, padding=1)
+    variance, mean = torch.var_mean(values.double(), dim=(0, 2, 3))
+    # The first of all momenta is 0.1, and bfloat16 has three digits.
+    torch.testing.assert_close(first.norm3x3.running_mean.double(), 0.1 * mean, rtol=1e-5, atol=0)
+    torch.testing.assert_close(first.norm3x3.running_var.double(), 0.9 + 0.1 * variance, rtol=1e-5, atol=0)
 
 
 def test_training_follows_the_curve_of_the_plain_execution(graph):

@@ -143,6 +143,23 @@ def test_the_whole_module_is_one_graph_for_torch_compile(net):
     torch.testing.assert_close(compiled(images), net(images))
 
 
+def test_blocks_of_one_shape_share_what_torch_compile_makes_of_them():
+    images = torch.randn(4, 3, 8, 8)
+    net = gt.compile(gt.full_dag(20, stages=3), channels=2, execution="plain").eval()
+    expected = net(images)
+    compiled = []
+
+    def backend(program, _inputs):
+        compiled.append(program)
+        return program.forward
+
+    for block in (*net.nodes.values(), *net.reduces.values()):
+        block.compile(backend=backend, dynamic=False)
+    with torch.no_grad():
+        torch.testing.assert_close(net(images), expected)
+    assert len(compiled) == 7  # the input's, a node of each stage, and reductions over one and two stages
+
+
 # Its parameters
 
 

@@ -71,6 +71,15 @@ def test_so_they_do_in_other_precisions_and_executions(digits, precision, execut
     assert_same(outcome(fit(trainer(digits, Tape(), **options))), outcome(fit(trainer(digits, **options))))
 
 
+def test_a_run_in_bf16_keeps_everything_in_float32(digits):
+    one = fit(trainer(digits, precision="bf16", regime=gt.Regime(epochs=1, batch_size=40)))
+    kept = [value for value in outcome(one).values() if isinstance(value, torch.Tensor)]
+    assert {value.dtype for value in kept} == {torch.float32, torch.int64}
+    assert one.rows[0]["resource_loss"] == pytest.approx(
+        one.module.edge_weight.double().tanh().abs().sum().item(), rel=1e-6
+    )
+
+
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("checkpoint", [False, True])
 def test_whatever_the_plan_chooses_can_be_recorded(digits, way, checkpoint):
