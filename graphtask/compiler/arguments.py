@@ -1,6 +1,7 @@
 """Checks of the arguments that several functions of the compiler share."""
 
 import operator
+from collections.abc import Collection
 
 from graphtask.errors import ArgumentError
 
@@ -35,3 +36,23 @@ def checked_size(size: int | tuple[int, int], *, last_stage: int) -> tuple[int, 
             f"their resolution; use at least {stride}×{stride}"
         )
     return height, width
+
+
+def checked_stages(name: str, value: bool | Collection[int], stages: Collection[int]) -> tuple[int, ...]:
+    """The stages that ``value`` names: for True all of them, for False none, else those of these numbers.
+
+    Raises:
+        ArgumentError: It is neither, or there is no such stage.
+
+    Example:
+        >>> checked_stages("checkpoint", True, {0, 1, 2}), checked_stages("checkpoint", [2, 0], {0, 1, 2})
+        ((0, 1, 2), (0, 2))
+    """
+    every = tuple(sorted(stages))
+    if isinstance(value, bool):
+        return every if value else ()
+    if not isinstance(value, Collection) or not all(stage in every for stage in value):
+        raise ArgumentError(
+            f"{name} has to be True, False, or numbers of stages among {', '.join(map(str, every))}, not {value!r}"
+        )
+    return tuple(sorted(set(value)))

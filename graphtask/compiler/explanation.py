@@ -33,6 +33,8 @@ class StageExplanation:
     """Floating-point operations of a forward, in the convolutions of nodes and sources."""
     sum_bytes: int
     """Bytes that the weighted sums of a forward read and write."""
+    kept_bytes: int
+    """Bytes that are kept for the backward beside the nodes' values: none, if they are computed again."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,17 @@ class Explanation:
     batch: int
     size: tuple[int, int]
     execution: str
+    checkpoint: tuple[int, ...]
+    """The stages that keep next to nothing, and compute it again."""
     stages: tuple[StageExplanation, ...]
     published_sum_bytes: int
     """Bytes that the weighted sums of a forward would move if every node stacked its inputs."""
     training_bytes: int
     """Memory of a training step."""
-    checkpoint_bytes: int
+    least_bytes: int
     """The same with ``checkpoint=True``."""
+    most_bytes: int
+    """The same with ``checkpoint=False``."""
     inference_bytes: int
     """Memory of a forward without gradients."""
 
@@ -69,11 +75,11 @@ class Explanation:
         """The plan as a table for people."""
         lines = [
             f"execution={self.execution!r}, a batch of {self.batch} images of {self.size[0]}×{self.size[1]} pixels",
-            "stage  nodes  sources  edges across      edges inside      block  GFLOP   MB summed",
+            "stage  nodes  sources  edges across      edges inside      block  GFLOP   MB summed   MB kept",
         ]
         lines += [
             f"{s.stage:5d}  {s.nodes:5d}  {s.sources:7d}  {s.edges_across:7d} {s.across:8}  "
-            f"{s.edges_inside:7d} {s.inside:8}  {s.width:5d}  {s.flops / 1e9:5.1f}  {s.sum_bytes / 1e6:10,.0f}"
+            f"{s.edges_inside:7d} {s.inside:8}  {s.width:5d}  {s.flops / 1e9:5.1f}  {s.sum_bytes / 1e6:10,.0f}  {s.kept_bytes / 1e6:8,.0f}"
             for s in self.stages
         ]
         lines += [
@@ -82,11 +88,19 @@ class Explanation:
                 f"sums ({self.published_sum_bytes / 1e6:,.0f} MB if every node stacked its inputs)"
             ),
             (
-                f"memory: {self.training_bytes / 1e6:,.0f} MB in training ({self.checkpoint_bytes / 1e6:,.0f} MB with "
-                f"checkpoint=True), {self.inference_bytes / 1e6:,.0f} MB in inference"
+                f"memory: {self.training_bytes / 1e6:,.0f} MB in training ({self._otherwise()}), "
+                f"{self.inference_bytes / 1e6:,.0f} MB in inference"
             ),
         ]
         return "\n".join(lines)
+
+    def _otherwise(self) -> str:
+        """What a training step would need with another choice of stages."""
+        least = f"{self.least_bytes / 1e6:,.0f} MB with checkpoint=True"
+        most = f"{self.most_bytes / 1e6:,.0f} MB with checkpoint=False"
+        if not self.checkpoint:
+            return least
+        return most if len(self.checkpoint) == len(self.stages) else f"{least}, {most}"
 
 
 def explain_stages(
@@ -96,6 +110,7 @@ def explain_stages(
     channels: int,
     itemsize: int,
     execution: str,
+    checkpoint: tuple[int, ...],
 ) -> Explanation:
     """The explanation of a plan.
 
@@ -105,6 +120,7 @@ def explain_stages(
         channels: Channels of stage 0.
         itemsize: Bytes of a number.
         execution: Name of the module's execution.
+        checkpoint: The stages that are computed again.
     """
     shapes = step_shapes(stages, images, channels=channels, channels_last=True)
     pairs = list(zip(stages, shapes.stages, strict=True))
@@ -112,20 +128,23 @@ def explain_stages(
         batch=images[0],
         size=images[2:],
         execution=execution,
+        checkpoint=checkpoint,
         stages=tuple(
-            _explain_stage(stage, shapes, place, stages, itemsize) for place, stage in enumerate(stages)
+            _explain_stage(stage, shapes, place, stages, itemsize, kept=stage.stage not in checkpoint)
+            for place, stage in enumerate(stages)
         ),
         published_sum_bytes=sum(
             _PUBLISHED_PASSES * len(stage.rows) * shape.numel * itemsize for stage, shape in pairs
         ),
-        training_bytes=training_memory(stages, shapes, checkpoint=False).numel * itemsize,
-        checkpoint_bytes=training_memory(stages, shapes, checkpoint=True).numel * itemsize,
+        training_bytes=training_memory(stages, shapes, checkpoint=checkpoint).numel * itemsize,
+        least_bytes=training_memory(stages, shapes, checkpoint={s.stage for s in stages}).numel * itemsize,
+        most_bytes=training_memory(stages, shapes, checkpoint=()).numel * itemsize,
         inference_bytes=inference_memory(stages, shapes).numel * itemsize,
     )
 
 
 def _explain_stage(
-    stage: StagePlan, shapes: Shapes, place: int, stages: Sequence[StagePlan], itemsize: int
+    stage: StagePlan, shapes: Shapes, place: int, stages: Sequence[StagePlan], itemsize: int, *, kept: bool
 ) -> StageExplanation:
     shape = shapes.stages[place]
     widths = [shapes.stages[index].channels for index, other in enumerate(stages) for _ in other.keys]
@@ -144,4 +163,5 @@ def _explain_stage(
         width=stage.width,
         flops=2 * 10 * sum(inputs) * shape.numel,
         sum_bytes=round(passes(stage) * shape.numel * itemsize),
+        kept_bytes=(stage.n_nodes + 2 * stage.n_rows) * shape.numel * itemsize if kept else 0,
     )

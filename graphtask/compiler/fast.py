@@ -7,6 +7,7 @@ value is a product over the rows of the nodes after it (`fast_step`). Nothing of
 is ever made, and the whole network is one node of the autograd graph.
 """
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -29,14 +30,17 @@ class FastExecution:
 
     Args:
         plan: The plan.
-        checkpoint: Whether the backward computes sums and convolutions again, to keep less than half as much.
+        checkpoint: The numbers of the stages whose sums and convolutions the backward computes again, instead of
+            keeping them; with all of them, less than half as much is kept.
         channels_last: Whether the channels of a pixel lie side by side in memory; None is what is known to be faster:
             on the CPU they do, elsewhere they do not.
     """
 
-    def __init__(self, plan: Plan, *, checkpoint: bool = False, channels_last: bool | None = None) -> None:
+    def __init__(
+        self, plan: Plan, *, checkpoint: Collection[int] = (), channels_last: bool | None = None
+    ) -> None:
         self.stages = plan_stages(plan)
-        self.checkpoint = checkpoint
+        self.checkpoint = frozenset(checkpoint)
         self.channels_last = channels_last
         self._pool = Pool()
         self._sums: dict[torch.device, list[SumPlan]] = {}

@@ -6,7 +6,7 @@ this already.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import torch
@@ -128,18 +128,31 @@ class TrainingMemory(NamedTuple):
     numel: int
 
 
-def training_memory(stages: Sequence[StagePlan], shapes: Shapes, *, checkpoint: bool) -> TrainingMemory:
-    """The memory of a step with gradients; with ``checkpoint`` the stages share the room for their sums."""
+def training_memory(
+    stages: Sequence[StagePlan], shapes: Shapes, *, checkpoint: Collection[int]
+) -> TrainingMemory:
+    """The memory of a step with gradients; the stages of ``checkpoint`` share the room for their sums."""
     layout = Layout()
     pairs = list(zip(stages, shapes.stages, strict=True))
     tables = tuple(layout.reserve(stage.n_rows, shape.numel) for stage, shape in pairs)
-    if checkpoint:
-        shared = layout.reserve(1, max(stage.n_nodes * shape.numel for stage, shape in pairs))
-        sums = tuple(Region(shared.start, stage.n_nodes, shape.numel) for stage, shape in pairs)
-        kept: tuple[Region | None, ...] = (None,) * len(pairs)
-    else:
-        sums = tuple(layout.reserve(stage.n_nodes, shape.numel) for stage, shape in pairs)
-        kept = tuple(layout.reserve(stage.n_rows, 2 * shape.numel) for stage, shape in pairs)
+    again = [stage.stage in checkpoint for stage in stages]
+    shared = layout.reserve(
+        1,
+        max(
+            (s.n_nodes * shape.numel for (s, shape), skip in zip(pairs, again, strict=True) if skip),
+            default=0,
+        ),
+    )
+    sums = tuple(
+        Region(shared.start, stage.n_nodes, shape.numel)
+        if skip
+        else layout.reserve(stage.n_nodes, shape.numel)
+        for (stage, shape), skip in zip(pairs, again, strict=True)
+    )
+    kept = tuple(
+        None if skip else layout.reserve(stage.n_rows, 2 * shape.numel)
+        for (stage, shape), skip in zip(pairs, again, strict=True)
+    )
     scratch = layout.reserve(3, _largest(shapes))
     pulled = layout.reserve(1, max(min(stage.width, stage.n_nodes) * shape.numel for stage, shape in pairs))
     return TrainingMemory(tables, sums, kept, scratch, pulled, layout.numel)

@@ -1,6 +1,6 @@
 """One step of the fast execution: forward and backward through all stages, in memory laid out in advance."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import torch
@@ -115,11 +115,11 @@ class Training:
         images: The images.
         gates: What the edges multiply by.
         pool: Where the memory comes from.
-        checkpoint: whether the backward computes the sums and the convolutions again, to keep less.
+        checkpoint: The stages whose sums and convolutions the backward computes again, to keep less.
     """
 
     def __init__(
-        self, network: Network, images: Tensor, gates: Tensor, *, pool: Pool, checkpoint: bool
+        self, network: Network, images: Tensor, gates: Tensor, *, pool: Pool, checkpoint: Collection[int]
     ) -> None:
         self.network = network
         self.checkpoint = checkpoint
@@ -221,7 +221,7 @@ class _Backward:
         stage, weights = step.network.stages[place], step.weights[place]
         table, sums = self.tables[place], self.sums[place]
         sources, values = table[: stage.n_sources], table[stage.n_sources :]
-        if step.checkpoint:
+        if stage.stage in step.checkpoint:
             for _ in step.arguments(place, table, sums):
                 pass
         numel = table.shape[1]

@@ -1,7 +1,7 @@
 """The network of a graph as a PyTorch module, in its plain, readable execution."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Literal, TypeAlias
 
 import igraph
@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from graphtask.compiler.arguments import checked_count, checked_size
+from graphtask.compiler.arguments import checked_count, checked_size, checked_stages
 from graphtask.compiler.blocks import BlockFactory, ConvBlock, Head
 from graphtask.compiler.explanation import Explanation, explain_stages
 from graphtask.compiler.fast import FastExecution, is_transformed
@@ -40,7 +40,7 @@ def compile(
     gate: Gate = "tanh",
     initial_weight: float = 0.5,
     execution: Execution = "auto",
-    checkpoint: bool = False,
+    checkpoint: bool | Collection[int] = False,
     block: BlockFactory = ConvBlock,
     seed: int = 0,
 ) -> "GraphModule":
@@ -67,7 +67,8 @@ def compile(
         execution: How the same function is computed: "plain" is node by node; "auto" takes the fastest one that
             applies; "fast" is the fast one wherever it runs. Parameters and state dict are the same for all. The fast
             one has no second derivative.
-        checkpoint: Whether the fast execution computes some of what its backward needs again, to keep less.
+        checkpoint: Whether the fast execution computes some of what its backward needs again, to keep less: in all
+            stages, or in those of these numbers. `GraphModule.explain` shows what each stage keeps.
         block: Makes a node's block from its input channels, output channels and stride; the result has to have
             ``ceil(size / stride)`` pixels a side.
         seed: Seed of the initial parameters, from 0. No global random generator is read or changed.
@@ -120,7 +121,7 @@ class GraphModule(nn.Module):
         gate: Gate,
         initial_weight: float,
         execution: Execution,
-        checkpoint: bool,
+        checkpoint: bool | Collection[int],
         block: BlockFactory,
     ) -> None:
         check(graph)
@@ -147,8 +148,8 @@ class GraphModule(nn.Module):
             }
         )
         self.head = Head(self._width(self.plan.output.stage), self.num_classes)
-        self.checkpoint = checkpoint
-        self.executor = choose_executor(execution, self.plan, checkpoint=checkpoint)
+        self.checkpoint = checked_stages("checkpoint", checkpoint, {node.stage for node in self.plan.nodes})
+        self.executor = choose_executor(execution, self.plan, checkpoint=self.checkpoint)
 
     def forward(
         self, images: Float[Tensor, "batch in_channels height width"]
@@ -191,10 +192,10 @@ class GraphModule(nn.Module):
             >>> import graphtask as gt
             >>> print(gt.compile(gt.full_dag(60, stages=3), channels=11).explain())
             execution='auto', a batch of 128 images of 32×32 pixels
-            stage  nodes  sources  edges across      edges inside      block  GFLOP   MB summed
-                0     20        0        0 none          190 product       4    6.1         865
-                1     20       20      400 product       190 product       4    9.5         779
-                2     20       40      800 product       190 product       4   11.1         533
+            stage  nodes  sources  edges across      edges inside      block  GFLOP   MB summed   MB kept
+                0     20        0        0 none          190 product       4    6.1         865       346
+                1     20       20      400 product       190 product       4    9.5         779       288
+                2     20       40      800 product       190 product       4   11.1         533       202
             a forward: 26.7 GFLOP in convolutions, 2,177 MB moved by weighted sums (21,122 MB if every node stacked its inputs)
             memory: 1,194 MB in training (473 MB with checkpoint=True), 242 MB in inference
         """
@@ -205,6 +206,7 @@ class GraphModule(nn.Module):
             channels=self.channels,
             itemsize=self.edge_weight.element_size(),
             execution=self.execution,
+            checkpoint=self.checkpoint,
         )
 
     def node(self, name: str) -> nn.Module:
@@ -311,7 +313,7 @@ class GraphModule(nn.Module):
         return images.is_floating_point() and torch.is_autocast_enabled(images.device.type)
 
 
-def choose_executor(execution: Execution, plan: Plan, *, checkpoint: bool) -> Executor:
+def choose_executor(execution: Execution, plan: Plan, *, checkpoint: Collection[int]) -> Executor:
     """The function that computes a module's forward pass; the one place where executions are told apart."""
     if execution == "plain":
         return run_plain

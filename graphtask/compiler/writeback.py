@@ -109,7 +109,7 @@ def transfer(module: GraphModule, graph: igraph.Graph) -> GraphModule:
         num_classes=module.num_classes,
         gate=module.gate,
         execution=module.execution,
-        checkpoint=module.checkpoint,
+        checkpoint=set(module.checkpoint) & set(stages(graph).tolist()),
         block=module.block,
     )
     for key in small.nodes:

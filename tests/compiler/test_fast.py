@@ -24,6 +24,8 @@ ORDERS = pytest.mark.parametrize("channels_last", [True, False], ids=["channels 
 
 def fast_execution(module, *, way="planned", width=None, checkpoint=False, channels_last=None):
     """The fast execution of a module, with its sums computed in a way of our choice."""
+    if isinstance(checkpoint, bool):
+        checkpoint = {node.stage for node in module.plan.nodes} if checkpoint else ()
     execution = FastExecution(module.plan, checkpoint=checkpoint, channels_last=channels_last)
     execution.stages = tuple(
         dataclasses.replace(
@@ -94,7 +96,7 @@ def module(graph):
     st.booleans(),
     st.sampled_from(WAYS),
     st.sampled_from([None, 1, 2, 3]),
-    st.booleans(),
+    st.sets(st.integers(0, 3)),
     st.booleans(),
     st.integers(0, 2**31),
 )
@@ -161,6 +163,19 @@ def test_long_rows_are_gathered_in_pieces(graph):
     ).requires_grad_()
     fast = fast_execution(module, way="gather")
     assert_same(result(fast, module, images), result(run_plain, module, images))
+
+
+@pytest.mark.parametrize("stages", [[0], [1], [2, 0], [1, 2]])
+def test_stages_may_be_computed_again_one_by_one(graph, stages):
+    net = randomised(gt.compile(graph, channels=2, num_classes=3, checkpoint=stages))
+    whole = randomised(gt.compile(graph, channels=2, num_classes=3))
+    images = images_for(graph).requires_grad_()
+    assert_same(
+        result(lambda net, batch: net(batch), net, images, times=2), result(run_plain, net, images, times=2)
+    )
+    for module in (net, whole):
+        module(images)  # the graph is dropped, and its memory kept
+    assert net.executor.fast._pool._kept.numel() < whole.executor.fast._pool._kept.numel()
 
 
 # What can be asked of a PyTorch module

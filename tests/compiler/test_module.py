@@ -160,6 +160,14 @@ def test_blocks_of_one_shape_share_what_torch_compile_makes_of_them():
     assert len(compiled) == 7  # the input's, a node of each stage, and reductions over one and two stages
 
 
+@pytest.mark.parametrize("checkpoint", [3, [3], [-1], "0", None, [[0]], [0.5]])
+def test_stages_that_are_not_there_cannot_be_computed_again(checkpoint):
+    with pytest.raises(
+        gt.ArgumentError, match="checkpoint has to be True, False, or numbers of stages among 0, 1, 2"
+    ):
+        gt.compile(gt.full_dag(6, stages=3), channels=2, checkpoint=checkpoint)
+
+
 # Its parameters
 
 

@@ -79,9 +79,32 @@ def test_an_explanation_counts_what_the_budget_counts():
 def test_an_explanation_shows_what_dense_graphs_and_checkpoints_save():
     explanation = gt.compile(gt.full_dag(60, stages=3), channels=11).explain()
     assert explanation.sum_bytes < explanation.published_sum_bytes / 5
-    assert explanation.inference_bytes < explanation.checkpoint_bytes < explanation.training_bytes
+    assert explanation.inference_bytes < explanation.least_bytes < explanation.training_bytes
+    assert explanation.training_bytes == explanation.most_bytes
     halved = gt.compile(gt.full_dag(60, stages=3), channels=11).half().explain()
     assert halved.training_bytes == explanation.training_bytes / 2
+
+
+def test_an_explanation_shows_which_stages_are_computed_again():
+    graph = gt.full_dag(12, stages=3)
+
+    def explained(checkpoint):
+        return gt.compile(graph, channels=3, checkpoint=checkpoint).explain()
+
+    nothing, first, everything = explained(False), explained([0]), explained(True)
+    assert [stage.kept_bytes > 0 for stage in first.stages] == [False, True, True]
+    assert (first.checkpoint, everything.checkpoint) == ((0,), (0, 1, 2))
+    for explanation in (nothing, first, everything):
+        assert (explanation.least_bytes, explanation.most_bytes) == (
+            everything.training_bytes,
+            nothing.training_bytes,
+        )
+    saved = nothing.training_bytes - first.training_bytes
+    # What one stage keeps beside its values, but for the room in which its sums are computed again.
+    assert 0.5 * nothing.stages[0].kept_bytes < saved < nothing.stages[0].kept_bytes
+    assert "checkpoint=True), " in str(nothing)
+    assert "checkpoint=True, " in str(first)
+    assert "checkpoint=False), " in str(everything)
 
 
 @pytest.mark.parametrize("arguments", [{"batch": 0}, {"size": 3}, {"size": (8, -1)}, {"batch": "many"}])

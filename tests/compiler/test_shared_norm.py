@@ -53,7 +53,7 @@ def compiled(graph, *, execution, dtype=torch.float64, checkpoint=False, block=N
         dtype
     )
     if channels_last is not None:
-        net.executor = FastExecution(net.plan, checkpoint=checkpoint, channels_last=channels_last)
+        net.executor = FastExecution(net.plan, checkpoint=net.checkpoint, channels_last=channels_last)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in net.parameters():
