@@ -8,6 +8,7 @@ import argparse
 import gc
 import platform
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -159,7 +160,11 @@ def measure(
         before = torch.cuda.memory_allocated(bench.device)
     n_images = bench.scale.n_images if whole else bench.scale.part
     trainer = bench.trainer(graph, execution, precision, n_images=n_images)
-    trainer.fit(reporter=Silence(), on_step=lambda: None, on_epoch=lambda: None)
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "error", RuntimeWarning
+        )  # a step that cannot be captured is not measured as if it were
+        trainer.fit(reporter=Silence(), on_step=lambda: None, on_epoch=lambda: None)
     peak = (
         (torch.cuda.max_memory_allocated(bench.device) - before, torch.cuda.max_memory_reserved(bench.device))
         if on_gpu
@@ -186,11 +191,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     bench = Bench(torch.device(options.device), QUICK if options.quick else Scale())
     precisions = options.precision or list(PRECISIONS)
     print(f"{machine(bench.device)}\n")
-    for precision in precisions:
-        print_epochs(bench, precision)
-    print_pruned(bench, precisions[-1])
-    print_convolutions(bench, precisions)
-    print_accuracy(bench)
+    parts = [partial(print_epochs, bench, precision) for precision in precisions]
+    parts += [
+        partial(print_pruned, bench, precisions[-1]),
+        partial(print_convolutions, bench, precisions),
+        partial(print_accuracy, bench),
+    ]
+    for part in parts:
+        try:
+            part()
+        except (RuntimeError, RuntimeWarning) as error:  # the others may still run
+            print(f"{part.func.__name__}: {str(error).splitlines()[0]}\n", flush=True)
 
 
 def machine(device: torch.device) -> str:
@@ -219,7 +230,14 @@ def print_epochs(bench: Bench, precision: str) -> None:
     )
     published = None
     for name, execution in EXECUTIONS.items():
-        found = measure(bench, graph, execution, precision, whole=execution.whole)
+        try:
+            found = measure(bench, graph, execution, precision, whole=execution.whole)
+        except (
+            RuntimeError,
+            RuntimeWarning,
+        ) as error:  # out of memory, or not captured: the others may still run
+            print(f"| {name} | {str(error).splitlines()[0]} |" + " |" * 7, flush=True)
+            continue
         published = published or found.epoch
         step = found.epoch / found.n_steps
         cells = [

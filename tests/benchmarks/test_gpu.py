@@ -21,6 +21,17 @@ def test_the_benchmark_of_the_gpu_runs_from_end_to_end_on_a_cpu(capsys):
         assert rest in printed
 
 
+def test_what_fails_is_said_in_its_line_and_the_others_go_on(capsys, monkeypatch):
+    def refused(_self, _work):
+        raise RuntimeError("not permitted\nwhen capturing")
+
+    monkeypatch.setattr(gpu.CalledAgain, "record", refused)
+    gpu.print_epochs(gpu.Bench(torch.device("cpu"), gpu.QUICK), "fp32")
+    lines = {line.split("|")[1].strip(): line for line in capsys.readouterr().out.splitlines() if "|" in line}
+    assert "not permitted" in lines["fast, captured"]
+    assert "not permitted" not in lines["fast"]
+
+
 def test_the_floor_counts_passes():
     net = gt.compile(gt.full_dag(2), channels=4)
     images = torch.zeros(2, 3, 4, 4)
