@@ -6,7 +6,7 @@ this already.
 """
 
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -15,6 +15,8 @@ from torch import Tensor
 from graphtask.compiler.planner import StagePlan
 
 _ALIGNMENT = 64  # elements: a region starts on a cache line, whatever the dtype
+_GAP = 80  # elements between rows: at distances of a power of two, all would share a few places in the caches
+_KEPT_BY_MALLOC = 2**25 - 2**16  # bytes: just below the most that its threshold rises to
 _TOGETHER = 10  # sources that are reduced before they are added to a later stage, without autograd
 
 
@@ -93,10 +95,18 @@ class Region(NamedTuple):
     start: int
     rows: int
     columns: int
+    stride: int
+    """Elements from one row to the next."""
+
+    @property
+    def numel(self) -> int:
+        """Elements of the allocation that it takes, whole cache lines."""
+        return -(-self.rows * self.stride // _ALIGNMENT) * _ALIGNMENT
 
     def of(self, memory: Tensor) -> Tensor:
         """The matrix (rows, columns) in ``memory``."""
-        return memory[self.start : self.start + self.rows * self.columns].view(self.rows, self.columns)
+        whole = memory[self.start : self.start + self.rows * self.stride].view(self.rows, self.stride)
+        return whole[:, : self.columns]
 
 
 class Layout:
@@ -105,11 +115,16 @@ class Layout:
     def __init__(self) -> None:
         self.numel = 0
 
-    def reserve(self, rows: int, columns: int) -> Region:
-        """Room for a matrix (rows, columns)."""
-        region = Region(self.numel, rows, columns)
-        self.numel += -(-rows * columns // _ALIGNMENT) * _ALIGNMENT
+    def reserve(self, rows: int, columns: int, *, gap: int = 0) -> Region:
+        """Room for a matrix (rows, columns) with so many elements between its rows."""
+        (region,) = self.share([(rows, columns, gap)])
         return region
+
+    def share(self, matrices: Iterable[tuple[int, int, int]]) -> tuple[Region, ...]:
+        """Room for one of several matrices (rows, columns, gap) at a time."""
+        regions = tuple(Region(self.numel, rows, columns, columns + gap) for rows, columns, gap in matrices)
+        self.numel += max((region.numel for region in regions), default=0)
+        return regions
 
 
 class TrainingMemory(NamedTuple):
@@ -123,8 +138,8 @@ class TrainingMemory(NamedTuple):
     """Of each stage: what the two convolutions of sources and nodes gave; nothing if it is computed again."""
     scratch: Region
     """Three rows for one block."""
-    pulled: Region
-    """The gradients of the nodes' values of a block of nodes, as one row."""
+    pulled: tuple[Region, ...]
+    """Of each stage, in the same room: the gradients of the nodes' values of a block of nodes."""
     numel: int
 
 
@@ -133,28 +148,19 @@ def training_memory(
 ) -> TrainingMemory:
     """The memory of a step with gradients; the stages of ``checkpoint`` share the room for their sums."""
     layout = Layout()
-    pairs = list(zip(stages, shapes.stages, strict=True))
-    tables = tuple(layout.reserve(stage.n_rows, shape.numel) for stage, shape in pairs)
-    again = [stage.stage in checkpoint for stage in stages]
-    shared = layout.reserve(
-        1,
-        max(
-            (s.n_nodes * shape.numel for (s, shape), skip in zip(pairs, again, strict=True) if skip),
-            default=0,
-        ),
-    )
+    sizes = [(stage, shape.numel, _gap(stage)) for stage, shape in zip(stages, shapes.stages, strict=True)]
+    tables = tuple(layout.reserve(stage.n_rows, numel, gap=gap) for stage, numel, gap in sizes)
+    shared = iter(layout.share((s.n_nodes, numel, gap) for s, numel, gap in sizes if s.stage in checkpoint))
     sums = tuple(
-        Region(shared.start, stage.n_nodes, shape.numel)
-        if skip
-        else layout.reserve(stage.n_nodes, shape.numel)
-        for (stage, shape), skip in zip(pairs, again, strict=True)
+        next(shared) if stage.stage in checkpoint else layout.reserve(stage.n_nodes, numel, gap=gap)
+        for stage, numel, gap in sizes
     )
     kept = tuple(
-        None if skip else layout.reserve(stage.n_rows, 2 * shape.numel)
-        for (stage, shape), skip in zip(pairs, again, strict=True)
+        None if stage.stage in checkpoint else layout.reserve(stage.n_rows, 2 * numel)
+        for stage, numel, _ in sizes
     )
     scratch = layout.reserve(3, _largest(shapes))
-    pulled = layout.reserve(1, max(min(stage.width, stage.n_nodes) * shape.numel for stage, shape in pairs))
+    pulled = layout.share((min(stage.width, stage.n_nodes), numel, gap) for stage, numel, gap in sizes)
     return TrainingMemory(tables, sums, kept, scratch, pulled, layout.numel)
 
 
@@ -163,10 +169,8 @@ class InferenceMemory(NamedTuple):
 
     values: tuple[Region, ...]
     """Of each stage: the nodes' sums, and over them their values."""
-    reduced: Region
-    """A few sources, as one row."""
-    together: int
-    """How many."""
+    reduced: tuple[Region, ...]
+    """Of each stage, in the same room: a few of its sources."""
     scratch: Region
     """Two rows for one block."""
     numel: int
@@ -175,17 +179,29 @@ class InferenceMemory(NamedTuple):
 def inference_memory(stages: Sequence[StagePlan], shapes: Shapes) -> InferenceMemory:
     """The memory of a step without gradients."""
     layout = Layout()
-    pairs = list(zip(stages, shapes.stages, strict=True))
-    values = tuple(layout.reserve(stage.n_nodes, shape.numel) for stage, shape in pairs)
-    together = min(_TOGETHER, max(stage.n_sources for stage in stages))
-    widest = max((shape.numel for stage, shape in pairs if stage.sources), default=0)
-    reduced = layout.reserve(1, together * widest)
+    sizes = [(stage, shape.numel, _gap(stage)) for stage, shape in zip(stages, shapes.stages, strict=True)]
+    values = tuple(layout.reserve(stage.n_nodes, numel, gap=gap) for stage, numel, gap in sizes)
+    reduced = layout.share((min(_TOGETHER, stage.n_sources), numel, gap) for stage, numel, gap in sizes)
     scratch = layout.reserve(2, _largest(shapes))
-    return InferenceMemory(values, reduced, together, scratch, layout.numel)
+    return InferenceMemory(values, reduced, scratch, layout.numel)
+
+
+def _gap(stage: StagePlan) -> int:
+    """The elements between the rows of a stage's matrices. Sums that are gathered read them without."""
+    return 0 if "gather" in {stage.across, stage.inside} else _GAP
 
 
 def _largest(shapes: Shapes) -> int:
     return max(shape.numel for shape in (shapes.images, *shapes.stages))
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep what convolutions allocate and free, several MB each, for the next ones.
+
+    Linux's gives such memory back to the system and fetches it again page by page, unless a block of about that size
+    was freed before: then it raises its threshold to that, at most to 32 MiB. Elsewhere this does nothing.
+    """
+    torch.empty(_KEPT_BY_MALLOC, dtype=torch.uint8)
 
 
 class Pool:
@@ -202,6 +218,8 @@ class Pool:
         if kept is not None and kept.numel() >= numel and (kept.dtype, kept.device) == (dtype, device):
             return kept
         del kept  # before the new one is made, so that the two never stand side by side
+        if device.type == "cpu":
+            keep_freed_memory()
         with torch.inference_mode(
             mode=False
         ):  # an inference tensor would be of no use to a step with gradients

@@ -6,65 +6,30 @@ together, as the two planes of one tensor, and what all blocks need of their par
 Legend: as in `fast_block`; both is (u, v), of shape (2, values) or (2, batch, channels, pixels).
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
 from graphtask.compiler.blocks import ConvBlock
-from graphtask.compiler.fast_block import Gradients, Updates, shared_by
+from graphtask.compiler.fast_block import Gradients, NormState, StandardBlock, Updates, pair_of
 from graphtask.compiler.fast_memory import Shape
 from graphtask.compiler.shared_norm import Moments, combined
 
 _LOW_PRECISION = {torch.bfloat16, torch.float16}  # sums over many values need more
 
 
-class NormState(NamedTuple):
-    """What normalises u and v: y = scale·y + shift, one value per channel; shape (2, channels)."""
-
-    mean: Tensor
-    rstd: Tensor
-    scale: Tensor
-    n_values: int | Tensor
-    """Values of a channel that the statistics are of."""
-
-
-class Planes:
-    """The standard block in one step.
-
-    Args:
-        block: The block.
-        source: Shape of its argument.
-        target: Shape of its result.
-        dtype: The dtype of both.
-    """
+class Planes(StandardBlock):
+    """The standard block in one step."""
 
     def __init__(self, block: ConvBlock, source: Shape, target: Shape, dtype: torch.dtype) -> None:
-        conv3, norm3, conv1, norm1 = block.conv3x3, block.norm3x3, block.conv1x1, block.norm1x1
-        self.norms = (norm3, norm1)
-        self.training = norm3.training
-        self.eps = norm3.eps
-        self.gather = shared_by(norm3)
-        self.source = source
-        self.target = target
-        self.dtype = dtype
-        self.stride = conv3.stride[0]
+        super().__init__(block, source, target, dtype)
         self.side = target.height * target.width
-        self.parameters = [conv3.weight, norm3.weight, norm3.bias, conv1.weight, norm1.weight, norm1.bias]
-        self.state: NormState | None = None
-        # Set by `fetch_parameters`.
-        self.weight3: Tensor
-        self.weight1: Tensor
-        self.factor: Tensor
-        self.bias: Tensor
 
     def infer(self, a: Tensor, *, out: Tensor, scratch: Tensor, updates: Updates) -> None:
         """Write x; ``out`` may be ``a`` itself."""
         if self.training:
             self.forward(a, out=out, kept=None, scratch=scratch, updates=updates)
             return
-        mean, variance = self._running()
+        mean, variance = self.running()
         scale = self.factor * torch.rsqrt(variance + self.eps)
         shift = (self.bias - mean * scale).sum(dim=0).to(a.dtype)
         scale3, scale1 = scale.to(a.dtype).view(2, -1, 1, 1, 1)
@@ -86,7 +51,7 @@ class Planes:
                 mean, variance, n_values = moments
                 updates.add(self.norms, mean, moments.unbiased())
         else:
-            mean, variance = self._running()
+            mean, variance = self.running()
         rstd = torch.rsqrt(variance + self.eps)
         scale = self.factor * rstd
         shift = torch.addcmul(self.bias, mean, scale, value=-1).sum(dim=0)
@@ -108,7 +73,7 @@ class Planes:
         keep: bool,  # noqa: ARG002  # for blocks with a graph of their own
     ) -> Gradients:
         """The gradients of the parameters; da is written (or added) to ``out``, which may be ``a`` itself."""
-        room = _pair_of(scratch, g)
+        room = pair_of(scratch, g)
         both = self._convolved(a, None, scratch) if kept is None else kept
         total, factors, slopes, shifts = self._sums(g, both, work=None if kept is None else room)
         d_both = self._norm_backward(g, both, slopes, shifts, out=room)
@@ -192,7 +157,7 @@ class Planes:
     def _convolved(self, a: Tensor, kept: Tensor | None, scratch: Tensor) -> Tensor:
         """U and v, in ``kept`` or in scratch."""
         u = self._long(a, self.weight3, None, scratch=scratch)
-        both = _pair_of(scratch, u) if kept is None else kept
+        both = pair_of(scratch, u) if kept is None else kept
         both[0].copy_(u)
         self._short(a, self.weight1, out=both[1])
         return both
@@ -233,14 +198,6 @@ class Planes:
         variance, mean = torch.var_mean(precise, dim=(1, 3), correction=0)
         return mean, variance
 
-    def _running(self) -> tuple[Tensor, Tensor]:
-        """The running means and variances of both normalisations."""
-        means, variances = (
-            torch.stack([getattr(norm, name) for norm in self.norms])
-            for name in ("running_mean", "running_var")
-        )
-        return means, variances
-
 
 def moments_of_planes(planes: Tensor) -> tuple[Tensor, Tensor]:
     """For each channel of (2, batch, channels, pixels) the means and (biased) variances, of shape (2, channels) each.
@@ -252,31 +209,3 @@ def moments_of_planes(planes: Tensor) -> tuple[Tensor, Tensor]:
     mean, within = torch.batch_norm_update_stats(planes.view(1, -1, 1, pixels), None, None, 0.0)
     between, mean = torch.var_mean(mean.view(pairs, batch, channels), dim=1, correction=0)
     return mean, within.view(pairs, batch, channels).mean(dim=1).add_(between)
-
-
-@torch.no_grad()
-def fetch_parameters(blocks: Sequence[Planes]) -> None:
-    """Give blocks their parameters as they need them: those of all blocks with one copy, and one cast."""
-    if not blocks:
-        return
-    weights = [block.parameters[index].detach() for block in blocks for index in (0, 3)]
-    if any(weight.dtype != blocks[0].dtype for weight in weights):
-        flat = torch.cat([weight.view(-1) for weight in weights]).to(blocks[0].dtype)
-        parts = flat.split([weight.numel() for weight in weights])  # type: ignore[no-untyped-call]
-        weights = [part.view(weight.shape) for part, weight in zip(parts, weights, strict=True)]
-    norms = torch.cat([block.parameters[index] for block in blocks for index in (1, 4, 2, 5)])
-    sizes = [4 * block.target.channels for block in blocks]
-    for block, weight3, weight1, norm in zip(
-        blocks,
-        weights[0::2],
-        weights[1::2],
-        norms.split(sizes),  # type: ignore[no-untyped-call]
-        strict=True,
-    ):
-        block.weight3, block.weight1 = weight3, weight1
-        block.factor, block.bias = norm.view(2, 2, -1).unbind()
-
-
-def _pair_of(scratch: Tensor, like: Tensor) -> Tensor:
-    """Room for two activations like another, in the first two rows of scratch."""
-    return scratch.view(-1)[: 2 * like.numel()].view(2, -1)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from graphtask.compiler.blocks import ConvBlock
-from graphtask.compiler.fast_block import Opaque, Pair, Updates, is_standard
+from graphtask.compiler.fast_block import Opaque, StandardBlock, Updates, fetch_parameters, is_standard
 from graphtask.compiler.fast_memory import (
     Lease,
     Pool,
@@ -17,7 +17,8 @@ from graphtask.compiler.fast_memory import (
     step_shapes,
     training_memory,
 )
-from graphtask.compiler.fast_planes import Planes, fetch_parameters
+from graphtask.compiler.fast_pixels import Pixels
+from graphtask.compiler.fast_planes import Planes
 from graphtask.compiler.fast_sums import SumPlan, Sums
 from graphtask.compiler.planner import StagePlan
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from graphtask.compiler.module import GraphModule
 
 
-Block: TypeAlias = Pair | Planes | Opaque
+Block: TypeAlias = Pixels | Planes | Opaque
 
 
 class Reduce(NamedTuple):
@@ -92,14 +93,14 @@ def read_network(
             block = make_block(module.reduces[source.key], start, shapes.stages[place], dtype)
             reduces[source.node].append(Reduce(place, row, block))
     network = Network(stages, sums, shapes, dtype, nodes, reduces)
-    fetch_parameters([block for block in network.blocks if isinstance(block, Planes)])
+    fetch_parameters([block for block in network.blocks if isinstance(block, StandardBlock)])
     return network
 
 
 def make_block(block: nn.Module, source: Shape, target: Shape, dtype: torch.dtype) -> Block:
     """A block of a module for one step."""
     if isinstance(block, ConvBlock) and is_standard(block):
-        kind = Pair if target.channels_last else Planes
+        kind = Pixels if target.channels_last else Planes
         return kind(block, source, target, dtype)
     return Opaque(block, source, target)
 
@@ -130,7 +131,7 @@ class Training:
         self.sums = [region.of(memory) for region in plan.sums]
         self.kept = [None if region is None else region.of(memory) for region in plan.kept]
         self.scratch = plan.scratch.of(memory)
-        self.pulled = plan.pulled.of(memory)[0]
+        self.pulled = [region.of(memory) for region in plan.pulled]
         self.images = network.flat_images(images)
         gates = gates.detach().to(network.dtype)
         self.n_gates = len(gates)
@@ -224,10 +225,9 @@ class _Backward:
         if stage.stage in step.checkpoint:
             for _ in step.arguments(place, table, sums):
                 pass
-        numel = table.shape[1]
         for low in reversed(range(0, stage.n_nodes, stage.width)):
             high = min(low + stage.width, stage.n_nodes)
-            pulled = step.pulled[: (high - low) * numel].view(high - low, numel)
+            pulled = step.pulled[place][: high - low]
             started = weights.pull_block(low, high, sums, pulled)
             for node in reversed(range(low, high)):
                 g = pulled[node - low]
@@ -280,7 +280,8 @@ def infer(network: Network, images: Tensor, gates: Tensor, *, pool: Pool) -> Ten
     plan = inference_memory(network.stages, network.shapes)
     lease = Lease(pool, plan.numel, dtype=network.dtype, device=images.device)
     values = [region.of(lease.memory) for region in plan.values]
-    reduced, scratch = plan.reduced.of(lease.memory)[0], plan.scratch.of(lease.memory)
+    reduced = [region.of(lease.memory) for region in plan.reduced]
+    scratch = plan.scratch.of(lease.memory)
     first = network.flat_images(images)
     gates = gates.to(network.dtype)
     weights = [Sums(sum_plan, gates) for sum_plan in network.sums]
@@ -298,10 +299,9 @@ def infer(network: Network, images: Tensor, gates: Tensor, *, pool: Pool) -> Ten
                 a = rows[node] if stage.first + node else first
                 network.nodes[stage.first + node].infer(a, out=rows[node], scratch=scratch, updates=updates)
         for into, reduces in _reduces_by_stage(network, stage).items():
-            numel = network.shapes.stages[into].numel
-            for part in range(0, len(reduces), plan.together):
-                together = reduces[part : part + plan.together]
-                sources = reduced[: len(together) * numel].view(len(together), numel)
+            for part in range(0, len(reduces), len(reduced[into])):
+                together = reduces[part : part + len(reduced[into])]
+                sources = reduced[into][: len(together)]
                 for out, (position, reduce) in zip(sources, together, strict=True):
                     value = rows[position - stage.first]
                     reduce.block.infer(value, out=out, scratch=scratch, updates=updates)

@@ -102,10 +102,13 @@ def measure_memory(name: str, execution: str, options: argparse.Namespace) -> in
 
 def print_pruned(options: argparse.Namespace) -> None:
     """The effect of the paper's Table 3: how much faster a step is when the network has the size it was pruned to."""
-    columns = [f"{execution} {what}" for execution in EXECUTIONS for what in ("full", "pruned", "ratio")]
-    print(f"\n| pruned like the paper's | nodes | edges | {' | '.join(columns)} | ratio in the paper |")
-    print("|---" * (len(columns) + 4) + "|")
+    columns = ["pruned like the paper's", "nodes", "edges"]
+    columns += [f"{execution} {what}" for execution in EXECUTIONS for what in ("full", "pruned", "ratio")]
+    columns += ["ratio in the paper", "ratio of multiply-accumulates", "ratio of parameters"]
+    print(f"\n| {' | '.join(columns)} |")
+    print("|---" * len(columns) + "|")
     full = workloads()["full DAG, 60 nodes, batch 128"]
+    full_macs, full_parameters = counts(full)
     pruned = {
         name: Workload(name, pruned_like(sizes=sizes, inside=inside, edges=edges), 128, 11)
         for name, ((sizes, inside, edges), _) in PAPER.items()
@@ -123,7 +126,15 @@ def print_pruned(options: argparse.Namespace) -> None:
         for taken in seconds.values():
             cells += [f"{1000 * taken['full']:.0f} ms", f"{1000 * taken[name]:.0f} ms"]
             cells += [f"{taken['full'] / taken[name]:.1f}"]
-        print("| " + " | ".join(map(str, [*cells, PAPER[name][1]])) + " |", flush=True)
+        macs, parameters = counts(workload)
+        cells += [PAPER[name][1], f"{full_macs / macs:.1f}", f"{full_parameters / parameters:.1f}"]
+        print("| " + " | ".join(map(str, cells)) + " |", flush=True)
+
+
+def counts(workload: Workload) -> tuple[int, int]:
+    """Multiply-accumulates of an image, and parameters."""
+    graph, channels = workload.graph, workload.channels
+    return gt.count_macs(graph, channels=channels), gt.count_parameters(graph, channels=channels)
 
 
 def make(workload: Workload, execution: str, options: argparse.Namespace) -> Callable[[], None]:
