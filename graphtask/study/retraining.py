@@ -55,7 +55,8 @@ def retrain_runs(
     """Train the pruned graphs of many runs again, several at a time, and compare.
 
     The new runs are a study in the folder ``out``: that of a run is ``<out>/<data>/<prior>/seed-<seed>/retrained``, or
-    ``retrained_fit``; beside it is the pruned graph. Stopped or killed, the same call goes on where everything was, and
+    ``retrained_fit`` (unless the fitted channels are the same, which makes it the same network); beside it is the
+    pruned graph. Stopped or killed, the same call goes on where everything was, and
     what is finished is opened. A run that cannot be opened or retrained costs only itself.
 
     Args:
@@ -148,7 +149,8 @@ class _Plan:
 
     @property
     def jobs(self) -> list[Job]:
-        return [job for entry in self.entries for job in entry.jobs.values()]
+        named = {job.name: job for entry in self.entries for job in entry.jobs.values()}
+        return list(named.values())
 
 
 def _planned(runs: Mapping[str, str | Path], out: Path, options: _Options, originals: "Originals") -> _Plan:
@@ -187,7 +189,7 @@ def _place(run: "Run", out: Path) -> Path:
 
 def _entry(label: str, run: "Run", place: Path, options: _Options, data_root: str | Path | None) -> _Entry:
     from graphtask.training.originals import moved
-    from graphtask.training.retraining import another_seed, channels_of, pruned_again
+    from graphtask.training.retraining import channels_of, pruned_again
 
     assert run.folder is not None
     names = [VARIANTS[word] for word in options.channels]
@@ -200,33 +202,43 @@ def _entry(label: str, run: "Run", place: Path, options: _Options, data_root: st
         return _Entry(label, run.folder, {}, dict.fromkeys(names, str(error)))
     path = place / f"pruned-{options.threshold:g}.graphml"
     _write_once(path, dumps(pruned))
-    known = origin(run.graph)
-    jobs = {
-        name: Job(
-            out=place.parents[2],
-            label=str((place / name).relative_to(place.parents[2])),
-            data=Data(
-                name=source["name"],
-                source=source["source"],
-                root=source["root"],
-                transforms=tuple(source["transforms"]),
-                seed=source["seed"],
-            ),
-            prior=Prior(name=f"{known.prior}-{name}", kind="file", arguments={"path": str(path)}),
-            seed=another_seed(run) if options.seed is None else options.seed,
-            channels=channels_of(run, pruned, word, budget=options.budget if word == "fit" else None),
-            regime=replace(Regime(**run.config["regime"]), **options.regime),
-            gate=run.config["gate"],
-            precision=run.config["precision"],
-            execution=run.config["execution"],
-            device=options.device,
-            fresh=True,
-            threads=options.threads or _threads_of(run),
-            threshold=options.threshold,
-        )
-        for word, name in zip(options.channels, names, strict=True)
-    }
+    jobs: dict[str, Job] = {}
+    for word, name in zip(options.channels, names, strict=True):
+        channels = channels_of(run, pruned, word, budget=options.budget if word == "fit" else None)
+        # The fitted channels may be the same ones, and the network, too: it is not trained twice.
+        twin = next((job for job in jobs.values() if job.channels == channels), None)
+        jobs[name] = twin or _job(run, source, options, graph=path, name=name, channels=channels)
     return _Entry(label, run.folder, jobs, {})
+
+
+def _job(
+    run: "Run", source: Mapping[str, Any], options: _Options, *, graph: Path, name: str, channels: int
+) -> Job:
+    from graphtask.training.retraining import another_seed
+
+    place, out = graph.parent, graph.parents[3]
+    return Job(
+        out=out,
+        label=str((place / name).relative_to(out)),
+        data=Data(
+            name=source["name"],
+            source=source["source"],
+            root=source["root"],
+            transforms=tuple(source["transforms"]),
+            seed=source["seed"],
+        ),
+        prior=Prior(name=f"{origin(run.graph).prior}-{name}", kind="file", arguments={"path": str(graph)}),
+        seed=another_seed(run) if options.seed is None else options.seed,
+        channels=channels,
+        regime=replace(Regime(**run.config["regime"]), **options.regime),
+        gate=run.config["gate"],
+        precision=run.config["precision"],
+        execution=run.config["execution"],
+        device=options.device,
+        fresh=True,
+        threads=options.threads or _threads_of(run),
+        threshold=options.threshold,
+    )
 
 
 def _write_once(path: Path, content: bytes) -> None:

@@ -49,31 +49,34 @@ def retrain(study, out, **options):
 
 
 def test_a_new_run_is_the_one_that_retrain_gives_by_itself(done, tmp_path):
-    found = retrain(done, tmp_path / "new", regime={"epochs": 1}, threads=1)
+    found = retrain(done, tmp_path / "new", regime={"epochs": 1}, threads=1, budget=5000)
     assert found.failed == {}
     run = gt.open_run(done.jobs[0].folder)
     regime = gt.Regime(**run.config["regime"] | {"epochs": 1})
-    for channels, name in (("same", "retrained"), ("fit", "retrained_fit")):
+    for options, name in (
+        ({"channels": "same"}, "retrained"),
+        ({"channels": "fit", "budget": 5000}, "retrained_fit"),
+    ):
         folder = tmp_path / "new" / "scans" / "full" / "seed-0" / name
         mine = gt.open_run(folder)
         alone = gt.retrain(
-            run, channels=channels, threshold=TAU, regime=regime, device="cpu", threads=1, progress=False
+            run, threshold=TAU, regime=regime, device="cpu", threads=1, progress=False, **options
         )
         assert mine.graph.es["w"] == alone.graph.es["w"]
         assert mine.config["graph_sha256"] == alone.config["graph_sha256"]
         assert mine.config["channels"] == alone.config["channels"]
         assert gt.provenance(mine.graph)["retrained"] == gt.provenance(alone.graph)["retrained"]
         again = gt.retrain(
-            run, out=folder, channels=channels, threshold=TAU, regime=regime, device="cpu", progress=False
+            run, out=folder, threshold=TAU, regime=regime, device="cpu", progress=False, **options
         )
         assert again.graph.es["w"] == mine.graph.es["w"], "the folder is that of the same run"
 
 
 def test_the_table_has_the_priors_side_by_side_and_finished_runs_are_opened(done, tmp_path, engines):
-    found = retrain(done, tmp_path / "new")
+    found = retrain(done, tmp_path / "new", budget=5000)
     assert len(engines) == 8
     assert {job.threads for job in engines} == {1}  # as the runs had
-    assert retrain(done, tmp_path / "new").table.equals(found.table)
+    assert retrain(done, tmp_path / "new", budget=5000).table.equals(found.table)
     assert len(engines) == 8
     assert found.table["run"].tolist()[::4] == [job.name for job in done.jobs]
     side_by_side = gt.retraining_table(found.table)
@@ -88,6 +91,22 @@ def test_the_table_has_the_priors_side_by_side_and_finished_runs_are_opened(done
     seconds = gt.retraining_table(found.table, "seconds_per_epoch")
     assert seconds["thresholded_n"].tolist() == [0, 0]
     assert seconds["thresholded_mean"].isna().all()
+
+
+def test_a_network_that_is_the_same_with_fitted_channels_is_not_trained_twice(done, tmp_path, engines):
+    retrain(done, tmp_path / "new", budget=1, regime={"epochs": 1})  # fitted: a single channel
+    assert len(engines) == 8
+    engines.clear()
+    pruned = gt.prune(gt.open_run(done.jobs[0].folder).graph, threshold=TAU)
+    budget = gt.count_parameters(pruned, channels=2, in_channels=3, num_classes=2)
+    found = gt.retrain_runs(
+        [done.jobs[0].folder], out=tmp_path / "other", threshold=TAU, budget=budget, progress=False
+    )
+    (job,) = engines
+    assert job.name == "scans/full/seed-0/retrained"
+    rows = found.table.set_index("network")
+    assert rows.loc["retrained_fit", "channels"] == rows.loc["retrained", "channels"] == 2
+    assert rows.loc["retrained_fit", "accuracy"] == rows.loc["retrained", "accuracy"]
 
 
 def test_another_threshold_in_the_same_folder_is_refused_and_leaves_what_is_there(done, tmp_path):
