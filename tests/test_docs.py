@@ -1,6 +1,7 @@
 """The documentation of commands and metrics is made from them, and examples can be pasted."""
 
 import importlib.util
+import re
 import shlex
 from pathlib import Path
 
@@ -30,6 +31,8 @@ def example_lines(command):
     ]
 
 
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+LINK = re.compile(r"\]\(([^)\s]+)\)")  # the target of [text](target) and ![text](target)
 EXAMPLES = sorted({line for command in COMMANDS.values() for line in example_lines(command)})
 
 
@@ -50,6 +53,13 @@ def test_every_metric_is_compared_with_something_independent_on_500_graphs():
         file, name = oracle.test.split("::")
         assert f"def {name}(" in (ROOT / "tests" / "metrics" / file).read_text(encoding="utf-8")
         assert oracle.n_graphs >= 500
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_to_other_files_lead_somewhere(page):
+    text = re.sub(r"```.*?```|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    targets = [target.partition("#")[0] for target in LINK.findall(text) if "://" not in target]
+    assert [target for target in targets if target and not (page.parent / target).exists()] == []
 
 
 @pytest.mark.parametrize("name", COMMANDS)

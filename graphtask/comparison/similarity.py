@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _LEAST = 1e-12  # below, all graphs are alike
+_ROWS = 512  # of a matrix of all pairs, at a time
 
 
 def rbf_similarity(
@@ -27,6 +28,8 @@ def rbf_similarity(
 
     1 for graphs with the same features, and the closer to 0 the less they are alike. Features are standardised over
     the graphs that are given, so the similarity of two graphs depends on the company that they are in.
+
+    The matrix of 10,000 graphs takes 0.8 GB, and half as much again while it is made.
 
     Args:
         sample: Graphs, a table of their features, or an array (graphs, features); see `features_of`.
@@ -52,8 +55,9 @@ def rbf_similarity(
 
     found = features_of(sample, features=features)
     chosen = 1.0 / len(found.names) if gamma is None else real_number(gamma, name="gamma", least=_LEAST)
-    distances = squareform(pdist(found.standardised(), "sqeuclidean"))
-    return np.asarray(np.exp(-chosen * distances))
+    similarities = np.asarray(squareform(pdist(found.standardised(), "sqeuclidean")), dtype=np.float64)
+    similarities *= -chosen
+    return np.exp(similarities, out=similarities)
 
 
 def dsc_similarity(graphs: Sequence[igraph.Graph]) -> FloatArray:
@@ -61,6 +65,8 @@ def dsc_similarity(graphs: Sequence[igraph.Graph]) -> FloatArray:
 
     Edges are the same if the names of both their ends are, so the graphs have to come from one initial graph (or from
     equal ones) for this to mean anything.
+
+    The matrix of 10,000 graphs takes 0.8 GB.
 
     Args:
         graphs: At least one graph.
@@ -89,9 +95,14 @@ def dsc_similarity(graphs: Sequence[igraph.Graph]) -> FloatArray:
     indices = np.concatenate([np.asarray(row, dtype=np.int64) for row in rows])
     bounds = np.concatenate([[0], np.cumsum(sizes)])
     has = csr_array((np.ones(len(indices)), indices, bounds), shape=(len(rows), max(len(column), 1)))
-    shared = np.asarray((has @ has.T).todense())
-    total = sizes[:, None] + sizes[None, :]
-    return np.where(total > 0, 2 * shared / np.maximum(total, 1), np.nan)
+    shared = np.empty((len(rows), len(rows)))
+    for start in range(0, len(rows), _ROWS):
+        block = slice(start, start + _ROWS)
+        shared[block] = (has[block] @ has.T).toarray()
+    shared *= 2
+    with np.errstate(invalid="ignore"):  # 0/0 is NaN
+        shared /= np.add.outer(sizes, sizes)
+    return shared
 
 
 def group_similarity(similarities: npt.ArrayLike, labels: Sequence[str]) -> "pd.DataFrame":

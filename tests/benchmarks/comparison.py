@@ -2,7 +2,7 @@
 """Prints the tables of docs/testing.md: ``python -m tests.benchmarks.comparison``.
 
 The level: how often tests of two sets that do not differ reject at 0.05. The power: how often they see a difference
-that is there. Graphs are made and measured once; each simulated experiment draws its sets from them without
+that is there. The fit: how often `graphtask.goodness_of_fit` rejects a distribution at 0.1, true or not. Graphs are made and measured once; each simulated experiment draws its sets from them without
 replacement, at random, so that the two sets of a null experiment are exchangeable.
 """
 
@@ -31,6 +31,7 @@ TWO_SAMPLE = ("mmd", "energy", "wl")
 METRICS = ("mean, Holm", "mean, Westfall-Young", "rank, Holm", "rank, Westfall-Young")
 TRENDS = ("Jonckheere, Holm", "Jonckheere, Westfall-Young", "Page, Holm", "Page, Westfall-Young")
 CORRECTIONS = {"Holm": "p_holm", "Westfall-Young": "p_westfall_young"}
+FIT_METRICS = ["nodes", "edges", "log_paths", "mean_path", "ln_communicability"]
 QUICK = {"n_permutations": 19, "folds": 2, "steps": 8, "width": 4}  # of the classifier, 2,000 times over
 
 
@@ -208,6 +209,46 @@ def power_rows(n_sims: int, n_classifier: int) -> Iterator[tuple[str, str, dict[
             yield name, f"{n} against {n}", powers
 
 
+def thin_or_thick(n: int, seed: int) -> list[igraph.Graph]:
+    """Graphs of two densities, as no model of independent edges gives them."""
+    seeds = range(seed * n, seed * n + n)
+    return [gt.erdos_renyi_dag(12, p=0.3 if index % 2 else 0.7, seed=own) for index, own in enumerate(seeds)]
+
+
+def fit_rows(n_sims: int) -> Iterator[tuple[str, int, pd.DataFrame]]:
+    """Where graphs come from, how many, and p-values of `graphtask.goodness_of_fit`: a row for each experiment."""
+    from comparison.sets import known_model
+
+    pairs = known_model(3, certain_nodes=False)
+    by_pair = gt.GraphDistribution(pairs, 10, pairs.expected_edges, {})
+    some = [gt.random_dag(20, out_degree=3, law="poisson", seed=seed) for seed in range(40)]
+    by_stage = gt.GraphDistribution.fit(some, correspond=False)
+    cases: list[tuple[str, bool, int, Callable[[int], list[igraph.Graph]]]] = []
+    for n in (5, 20):
+        cases.append(("true: pairs of nodes", True, n, partial(by_pair.sample, n)))
+        cases.append(("true: stages and distance", False, n, partial(by_stage.sample, n)))
+    cases.append(("not true: half thin, half thick", False, 10, partial(thin_or_thick, 10)))
+    for name, correspond, n, draw in cases:
+        found = []
+        for seed in range(n_sims):
+            graphs = draw(seed=1_000 + seed)
+            table = gt.goodness_of_fit(
+                graphs, metrics=FIT_METRICS, correspond=correspond, n_refits=9, n_sampled=30, seed=seed
+            )
+            p = table.set_index("metric")
+            found.append({**p["p_value"], "any, corrected": p["p_westfall_young"].min()})
+        yield name, n, pd.DataFrame(found)
+
+
+def print_fit(n_sims: int) -> None:
+    """The table of rejections of a distribution that was fitted."""
+    columns = [*FIT_METRICS, "log_prob", "any, corrected"]
+    print(f"| graphs | number | {' | '.join(columns)} | experiments |\n{'|---' * (3 + len(columns))}|")
+    for name, n, found in fit_rows(n_sims):
+        shares = " | ".join(f"{(found[column] <= 0.1 + 1e-9).mean():.2f}" for column in columns)
+        print(f"| {name} | {n} | {shares} | {len(found)} |", flush=True)
+
+
 def print_level(n_sims: int) -> None:
     """The table of rejections where nothing differs."""
     print(f"| test | design | graphs | rejected at {LEVEL} | experiments |\n|---|---|---|---|---|")
@@ -226,19 +267,23 @@ def print_power(n_sims: int, n_classifier: int) -> None:
 
 
 def main() -> None:
-    """Print both tables."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sims", type=int, default=2_000, help="experiments a row of the level")
     parser.add_argument("--power-sims", type=int, default=200, help="experiments a row of the power")
     parser.add_argument("--classifier-sims", type=int, default=20, help="the same of the classifier; 0: none")
-    parser.add_argument("--only", choices=["level", "power"])
+    parser.add_argument("--fit-sims", type=int, default=60, help="the same of the goodness of fit")
+    parser.add_argument("--only", choices=["level", "power", "fit"])
     options = parser.parse_args()
     start = time.process_time()
-    if options.only != "power":
+    if options.only in {None, "level"}:
         print_level(options.sims)
-    if options.only != "level":
+    if options.only in {None, "power"}:
         print()
         print_power(options.power_sims, options.classifier_sims)
+    if options.only in {None, "fit"}:
+        print()
+        print_fit(options.fit_sims)
     print(f"\n{time.process_time() - start:.0f} s of CPU time")
 
 

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
+import torch
 from comparison.sets import prunings
 from helpers import architectures, assert_same_graph
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn.functional import cross_entropy
 
 import graphtask as gt
 from graphtask.comparison.pair_model import PairModel
@@ -98,6 +100,33 @@ def test_sampled_graphs_compile_and_train():
     run = gt.train(graph, data=images, channels=2, regime=regime, device="cpu", progress=False)
     assert np.isfinite(run.metrics["train_loss"]).all()
     assert gt.GraphDistribution.fit([run.graph, *fitted.sample(2, seed=2)]).corresponds
+
+
+@settings(max_examples=6, deadline=None)
+@given(
+    st.lists(architectures(max_nodes=7), min_size=1, max_size=3),
+    st.integers(1, 2),
+    st.sampled_from(["auto", 0.0, float("inf")]),
+    st.booleans(),
+)
+def test_samples_of_any_fit_take_a_training_step(graphs, times, shrinkage, correspond):
+    """Of one graph, of equal graphs, of graphs of different sizes: the networks have gradients everywhere."""
+    try:
+        fitted = gt.GraphDistribution.fit(graphs * times, shrinkage=shrinkage, correspond=correspond)
+    except gt.GraphError:
+        assert correspond  # graphs of different kinds do not have the same nodes
+        return
+    for graph in fitted.sample(2, seed=0):
+        gt.check(graph)
+        net = gt.compile(graph, channels=1, in_channels=1, num_classes=2)
+        size = 2 ** (1 + max(graph.vs["stage"]))
+        loss = cross_entropy(net(torch.rand(4, 1, size, size)), torch.tensor([0, 1, 0, 1]))
+        (loss + net.resource_loss()).backward()
+        assert all(torch.isfinite(parameter.grad).all() for parameter in net.parameters())
+        before = torch.cat([parameter.detach().flatten().clone() for parameter in net.parameters()])
+        torch.optim.SGD(net.parameters(), lr=0.1).step()
+        after = torch.cat([parameter.detach().flatten() for parameter in net.parameters()])
+        assert not torch.equal(before, after)
 
 
 def test_the_mean_graph_has_the_likely_edges_with_their_probability():

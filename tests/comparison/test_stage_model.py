@@ -106,6 +106,20 @@ def test_the_fit_recovers_a_known_model():
         assert np.abs(own.probability[:15] - law.probability[:15]).max() < 0.05
 
 
+def test_estimates_come_nearer_with_more_graphs():
+    """Sixteen times as many graphs halve the error twice."""
+    truth, models = known_law(2), []
+    for n_graphs in (10, 160, 2560):
+        rng = np.random.Generator(np.random.PCG64(3))
+        models.append(fitted([sample_graph(truth.draw, shift=0.0, rng=rng).graph for _ in range(n_graphs)]))
+    n_classes = min(truth.law.rate.shape[2], models[0].law.rate.shape[2])
+    known = truth.law.rate[:, :, :n_classes]
+    cells = (known < 1) & (models[0].law.pairs[:, :, :n_classes] >= 5)
+    assert cells.sum() >= 20
+    errors = [np.abs(model.law.rate[:, :, :n_classes] - known)[cells].mean() for model in models]
+    assert errors[0] > 2.5 * errors[1] > 2.5 * 2.5 * errors[2]
+
+
 def test_log_prob_is_that_of_sizes_and_edges():
     model, graph = known_law(1), gt.chain_dag(5, stages=[2, 3])
     rates = model.probabilities(np.array([0, 0, 1, 1, 1]))
