@@ -160,7 +160,8 @@ def _principal(matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
     centred = matrix - matrix.mean(axis=0)
     _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
     rank = int((sizes > sizes.max(initial=0.0) * 1e-12).sum())
-    signs = np.sign(directions[np.arange(len(directions)), np.abs(directions).argmax(axis=1)])
+    largest = np.abs(directions).round(8).argmax(axis=1)  # of equals the first, whatever the rounding
+    signs = np.sign(directions[np.arange(len(directions)), largest])
     points = np.zeros((len(matrix), 2))
     n_kept = min(2, rank)
     points[:, :n_kept] = centred @ (directions * signs[:, None])[:n_kept].T

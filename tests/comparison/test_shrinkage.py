@@ -44,6 +44,23 @@ def test_the_strength_that_data_were_drawn_with_is_found(strength):
     assert strength_of(k, n, 0.3) == pytest.approx(strength, rel=0.15)
 
 
+def test_three_graphs_tell_whether_pairs_differ():
+    """435 pairs, three graphs: where pairs differ the strength is found and gains much, where they do not, little is lost."""
+    rng = np.random.default_rng(0)
+    group, trials = np.zeros(435, dtype=int), np.full(435, 3)
+    gains: dict[float, list[float]] = {5.0: [], 1e4: []}
+    for strength, found in gains.items():
+        for _ in range(10):
+            truth = rng.beta(0.2 * strength, 0.8 * strength, size=435)
+            successes = rng.binomial(3, truth)
+            pooled = pooled_rates(successes, trials, group, n_groups=1)[group]
+            rate = shrunk_rates(successes, trials, mean=pooled, group=group, n_groups=1).rate
+            likelihoods = [(truth * np.log(q) + (1 - truth) * np.log1p(-q)).sum() for q in (rate, pooled)]
+            found.append(likelihoods[0] - likelihoods[1])
+    assert np.mean(gains[5.0]) > 8  # nats of a new graph
+    assert -1 < np.mean(gains[1e4]) <= 0.1
+
+
 def test_rates_that_differ_no_more_than_chance_are_pooled():
     assert strength_of(np.array([3, 3, 3, 3]), np.array([10, 10, 10, 10]), 0.3) == pytest.approx(STRONGEST)
 
