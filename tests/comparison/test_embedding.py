@@ -48,12 +48,11 @@ def test_pca_is_scikit_learns_up_to_signs_that_are_fixed(n_graphs):
 
 
 def test_of_features_that_count_alike_the_first_says_where_right_is():
-    x = np.random.default_rng(0).normal(size=7)
-    for scale in (1.0, 1 + 1e-13, 1 - 1e-13):
-        points = gt.embed(np.stack([x, -scale * x + 1e-14], axis=1)).points
+    """Rounding makes one of the others the largest in a fifth of the cases."""
+    for seed in range(40):
+        x = np.random.default_rng(seed).normal(size=7)
+        points = gt.embed(np.stack([x, -x, x, -x], axis=1)).points
         assert (np.diff(points[np.argsort(x), 0]) > 0).all()
-        points = gt.embed(np.stack([-x, scale * x], axis=1)).points
-        assert (np.diff(points[np.argsort(x), 0]) < 0).all()
 
 
 def test_more_of_a_feature_is_further_right():
