@@ -221,12 +221,18 @@ def fit_rows(n_sims: int) -> Iterator[tuple[str, int, pd.DataFrame]]:
 
     pairs = known_model(3, certain_nodes=False)
     by_pair = gt.GraphDistribution(pairs, 10, pairs.expected_edges, {})
-    some = [gt.random_dag(20, out_degree=3, law="poisson", seed=seed) for seed in range(40)]
-    by_stage = gt.GraphDistribution.fit(some, correspond=False)
+    varied, fixed = (
+        gt.GraphDistribution.fit(
+            [gt.random_dag(n, out_degree=3, law="poisson", seed=seed) for seed, n in enumerate(sizes)],
+            correspond=False,
+        )
+        for sizes in ([*range(14, 27)] * 3, [20] * 40)
+    )
     cases: list[tuple[str, bool, int, Callable[[int], list[igraph.Graph]]]] = []
     for n in (5, 20):
         cases.append(("true: pairs of nodes", True, n, partial(by_pair.sample, n)))
-        cases.append(("true: stages and distance", False, n, partial(by_stage.sample, n)))
+        cases.append(("true: stages and distance", False, n, partial(varied.sample, n)))
+        cases.append(("the same, all of one size", False, n, partial(fixed.sample, n)))
     cases.append(("not true: half thin, half thick", False, 10, partial(thin_or_thick, 10)))
     for name, correspond, n, draw in cases:
         found = []
