@@ -13,6 +13,7 @@ from graphtask_cli.output import (
     mean_and_spread,
     note,
     progress,
+    records_of,
     rounded,
     show,
     write_table,
@@ -259,7 +260,7 @@ def _publish(
     form: str,
     people: "Callable[[pd.DataFrame], list[dict[str, Any]]]",
 ) -> None:
-    records = _records(table)
+    records = records_of(table)
     if out is not None:
         write_table(records, out)
         click.echo(f"{out}: {len(records)} rows")
@@ -276,7 +277,7 @@ def _for_people(table: "pd.DataFrame") -> list[dict[str, Any]]:
     counts = Counter(reasons)
     messages = [*errors, *(f"{reason} ({count} runs)" for reason, count in counts.items())]
     _say_some(messages)
-    shown = _records(table.drop(columns=list(_HIDDEN)).dropna(axis=1, how="all"))
+    shown = records_of(table.drop(columns=list(_HIDDEN)).dropna(axis=1, how="all"))
     return [{name: _or_nothing(value) for name, value in record.items()} for record in shown]
 
 
@@ -308,7 +309,7 @@ def _show_cost(plan: "Study", *, slots: int) -> None:
             yield from bar.track(everything, description="trying out steps")
 
     cost = gt.study_cost(plan, watch=watched)
-    show([_cost_for_people(record) for record in _records(cost)], form="table")
+    show([_cost_for_people(record) for record in records_of(cost)], form="table")
     n_left = int(cost["left"].sum())
     note(f"{plan.out}: {len(plan.jobs)} runs, {n_left} of them to do")
     unknown = cost[cost["undefined"] != ""]
@@ -336,18 +337,10 @@ def _units(cost: "pd.DataFrame") -> "pd.Series[str]":
 
 
 def _cost_for_people(record: dict[str, Any]) -> dict[str, Any]:
-    names = (
-        "data",
-        "prior",
-        "runs",
-        "left",
-        "epochs",
-        "images",
-        "seconds_per_epoch",
-        "hours_per_run",
-        "hours_left",
-    )
-    shown = {name: _or_nothing(record[name]) for name in names}
+    kept = ("data", "prior", "runs", "left", "epochs", "images")
+    short = {"seconds_per_epoch": "s/epoch", "hours_per_run": "h/run", "hours_left": "h left"}
+    shown = {name: _or_nothing(record[name]) for name in kept}
+    shown |= {words: _or_nothing(record[name]) for name, words in short.items()}
     return shown | {"on": record["place"], "from": record["source"]}
 
 
@@ -357,7 +350,7 @@ def _show_status(plan: "Study", *, form: str) -> None:
     from graphtask.study.state import seconds_left, state_of
 
     table = gt.study_status(plan)
-    records = _records(table)
+    records = records_of(table)
     if form != "table":
         show(records, form=form)
         return
@@ -389,10 +382,6 @@ def _state_for_people(record: dict[str, Any]) -> dict[str, Any]:
         "s/epoch": _or_nothing(record["seconds_per_epoch"]),
         "left": duration(left) if left > 0 else "",
     }
-
-
-def _records(table: "pd.DataFrame") -> list[dict[str, Any]]:
-    return [{str(name): value for name, value in record.items()} for record in table.to_dict("records")]
 
 
 def _or_nothing(value: Any) -> Any:
