@@ -263,14 +263,12 @@ def test_an_address_where_nobody_listens_is_told_at_once(address):
 def cluster():
     """A cluster of two nodes: its process, which takes commands, and its address."""
     script = Path(__file__).with_name("ray_cluster.py")
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    address = process.stdout.readline().strip()
-    assert address, "the cluster did not start"
-    try:
+    ) as process:
+        address = process.stdout.readline().strip()
+        assert address, "the cluster did not start"
         yield SimpleNamespace(process=process, address=address)
-    finally:
         process.stdin.close()
         process.wait(PATIENCE)
 
