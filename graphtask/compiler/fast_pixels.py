@@ -64,8 +64,9 @@ class Pixels(StandardBlock):
         rstd = torch.rsqrt(variance + self.eps)
         scale = self.factor * rstd
         shift = torch.addcmul(self.bias, mean, scale, value=-1).sum(dim=0, keepdim=True)
-        self.beside = self._repeat(torch.cat((mean, rstd, scale, shift)))
-        *_, scale3, scale1, shift = self.beside.unbind()
+        beside = self._repeat(torch.cat((mean, rstd, scale, shift)))
+        *self.centres, scale3, scale1, shift = beside.unbind()
+        self.scales = beside[4:6].unsqueeze(1)
         u, v = self._rows(both).unbind()
         torch.addcmul(shift, u, scale3, out=self._rows(out)).addcmul_(v, scale1)
         self.state = NormState(mean, rstd, scale, n_values)
@@ -115,15 +116,19 @@ class Pixels(StandardBlock):
 
     def _sums(self, g: Tensor, both: Tensor) -> tuple[Tensor, Tensor]:
         """Σg and, with ŷ = (y − mean)·rstd, Σ g·ŷ for u and v: the gradients of bias and factors."""
-        image = self._image(g)
-        found = []
-        for y, mean, rstd in zip(both, self.beside[0:2], self.beside[2:4], strict=True):
-            _, product, total = torch.ops.aten.native_batch_norm_backward(
-                image, self._image(y), None, None, None, mean, rstd, True, 0.0, [False, True, True]
-            )
-            found += [product, total]
-        products_and_total = torch.cat((found[0], found[2], found[1])).view(3, self.repeats, -1).sum(dim=1)
-        return products_and_total[2:], products_and_total[:2]
+        image, (u, v) = self._image(g), both.unbind()
+        mean3, mean1, rstd3, rstd1 = self.centres
+        total, of_u = self._sums_of_columns(image, u, mean3, rstd3)
+        _, of_v = self._sums_of_columns(image, v, mean1, rstd1)
+        found = torch.cat((total, of_u, of_v)).view(3, self.repeats, -1).sum(dim=1)
+        return found[:1], found[1:]
+
+    def _sums_of_columns(self, g: Tensor, y: Tensor, mean: Tensor, rstd: Tensor) -> tuple[Tensor, Tensor]:
+        """For each column Σg and Σ g·ŷ, which PyTorch has in one pass."""
+        _, product, total = torch.ops.aten.native_batch_norm_backward(
+            g, self._image(y), None, None, None, mean, rstd, True, 0.0, [False, True, True]
+        )
+        return total, product
 
     def _norm_backward(
         self, g: Tensor, both: Tensor, total: Tensor, factors: Tensor, *, out: Tensor
@@ -135,7 +140,7 @@ class Pixels(StandardBlock):
         """
         assert self.state is not None
         mean, rstd, scale, n_values = self.state
-        scales, rows, result = self.beside[4:6].unsqueeze(1), self._rows(g), self._rows(out)
+        scales, rows, result = self.scales, self._rows(g), self._rows(out)
         if not self.training:
             torch.mul(rows, scales, out=result)
             return out

@@ -215,7 +215,7 @@ def _bag(terms: Terms, weights: Tensor, table: Tensor) -> Tensor:
     """Σ weight · row with one pass over each row, which an embedding bag does; a bag holds one piece of the sum."""
     size = _piece(table.shape[1])
     bags = _bags(terms, table.shape[1] // size)
-    factors = weights[terms.place_index].repeat(len(bags.offsets))
+    factors = weights[terms.place_index].expand(len(bags.offsets), -1).reshape(-1)
     found = torch.embedding_bag(table.view(-1, size), bags.rows, bags.offsets, False, 0, False, factors)
     return found[0].view(-1)
 
