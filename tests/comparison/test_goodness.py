@@ -45,12 +45,12 @@ def truth():
 
 
 def assert_rejected_as_often_as_it_may_be(n_graphs, n_experiments):
-    """Of 6 rounds, the observed one is the most extreme in a sixth of the experiments."""
+    """Of 6 rounds, the observed one is the most extreme in a sixth of the experiments; for ln P see docs/testing.md."""
     p = np.stack(
         [
-            check(truth().sample(n_graphs, seed=seed), correspond=True, n_refits=5, n_sampled=20, seed=seed)[
-                "p_value"
-            ]
+            check(
+                truth().sample(n_graphs, seed=seed), correspond=True, n_refits=5, n_sampled=20, seed=seed
+            ).loc[METRICS, "p_value"]
             for seed in range(n_experiments)
         ]
     )
@@ -63,9 +63,9 @@ def test_a_true_model_is_rejected_as_often_as_it_may_be():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n_graphs", [5, 20])
-def test_a_true_model_is_rejected_as_often_as_it_may_be_in_400_experiments(n_graphs):
-    assert_rejected_as_often_as_it_may_be(n_graphs, 400)
+@pytest.mark.parametrize("n_graphs", [10, 20])
+def test_a_true_model_is_rejected_as_often_as_it_may_be_in_150_experiments(n_graphs):
+    assert_rejected_as_often_as_it_may_be(n_graphs, 150)
 
 
 def test_graphs_that_vary_more_than_independent_edges_are_found_out_and_plain_ones_are_not():
