@@ -225,6 +225,7 @@ _PROOF = """\
 Each metric is compared with something independent of it on random DAGs of all densities and at the extremes ("also").
 For all metrics: values stay in their range, one graph gives the same as a table of many, weights matter exactly to those that say so, and renumbering the vertices of 60 graphs changes nothing but the elongation of the layout (and `q1d` with it), which depends on the order that it starts from (`tests/metrics/test_registry.py`; [science.md](science.md) says by how much).
 The published values of 340 graphs come back with `GRAPHTASK_PUBLISHED=published_30.json .venv/bin/pytest -s tests/metrics/test_published.py`.
+What reads the files is damaged on purpose: `.venv/bin/pytest -m slow -s tests/storage/test_fuzz.py` changes 5,500 files of all formats, each of which has to be read as a valid graph or refused in one line, and 5,500 more, which have to be read as another program reads them.
 """
 
 

@@ -16,7 +16,7 @@ from graphtask.metrics.springs import PULL, Springs, aligned, few_lanes_for
 from graphtask.metrics.sums import Order, adder, numpy_order, order_of, row_adder
 from graphtask.metrics.view import FloatArray
 
-_PAIRS = 16 * 30 * 60  # of nodes, in all lanes: what fits into the cache of a core
+_PAIRS = 24 * 30 * 60  # of nodes, in all lanes; larger arrays are slower to read than they save calls
 _LANES = 32  # beyond which calls on larger arrays gain nothing more
 _FEWEST = 5  # lanes from which this is faster than `springs`
 _NO_BUFFER = 16  # elements; numpy copies what it broadcasts if more than one row fits into its buffer

@@ -156,7 +156,7 @@ def _edges(view: GraphView) -> IntArray:
         edges[:] = np.fromiter(pairs, dtype=np.int64, count=2 * view.n_edges).reshape(-1, 2)
         return edges
     # Of a dense graph, igraph gives lists of neighbours in half the time.
-    successors = view.graph.get_adjlist(mode="out")
+    successors = [view.graph.neighbors(node, mode="out") for node in range(view.n_nodes)]
     edges[:, 0] = np.repeat(np.arange(view.n_nodes), list(map(len, successors)))
     if view.n_nodes <= 256:  # each number fits into a byte, and Python makes bytes of lists fast
         edges[:, 1] = np.frombuffer(b"".join(map(bytes, successors)), dtype=np.uint8)

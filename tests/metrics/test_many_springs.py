@@ -41,9 +41,9 @@ def test_what_a_lane_holds_can_be_moved():
 
 
 def test_few_graphs_and_large_ones_take_the_other_way():
-    assert [lanes_for(60, n_graphs) for n_graphs in (1, 4, 5, 16, 1_000)] == [1, 4, 5, 16, 16]
+    assert [lanes_for(60, n_graphs) for n_graphs in (1, 4, 5, 16, 1_000)] == [1, 4, 5, 16, 24]
     assert lanes_for(10, 1_000) == 32
-    assert [lanes_for(n, 1_000) for n in (120, 2_000)] == [1, 1]
+    assert [lanes_for(n, 1_000) for n in (120, 150, 2_000)] == [6, 1, 1]
     assert type(springs_for(60, lanes=4)) is Springs
     assert type(springs_for(60, lanes=5)) is ManySprings
 
