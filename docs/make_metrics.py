@@ -185,7 +185,7 @@ _HEADER = """\
 # Metrics
 
 What `graphtask metrics` and `graphtask.measure` can compute: n nodes, m edges, input u, output v; logarithms are natural, path lengths count edges.
-`--metrics paper` (the default) and `--metrics extended` are sets; any names with commas between them do, too.
+`--metrics paper` (the default) and `--metrics extended` are sets; any names of metrics and sets with commas between them do, too.
 A metric that a graph does not have is NaN (or −∞ where that is the logarithm of nothing), and the column `undefined` says why.
 This page is made by `docs/make_metrics.py` from the registry, which `graphtask metrics --list --format json` prints.
 """

@@ -85,6 +85,10 @@ def weighted_edges(view: GraphView) -> WeightedEdges:
 def _weighted_edges(view: GraphView) -> WeightedEdges:
     require_simple(view)
     if WEIGHT not in view.graph.es.attributes():
+        if f"file_{WEIGHT}" in view.graph.es.attributes():
+            raise UndefinedMetricError(
+                "the weights of the file are not all in 0 … 1, so they are kept as `file_weight` (scale them)"
+            )
         raise UndefinedMetricError("no edge has a weight (the graph is not trained)")
     values = view.graph.es[WEIGHT]
     for index, value in enumerate(values):

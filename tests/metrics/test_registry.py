@@ -118,6 +118,16 @@ def test_a_metric_of_ones_own_joins_the_sets_that_it_names():
     assert metric_sets() == ["extended", "paper"]
 
 
+def test_sets_and_names_may_stand_side_by_side():
+    graph = gt.full_dag(4)
+    paper = gt.measure(graph)
+    both = gt.measure(graph, metrics=["diameter", "paper", "edges"])
+    assert list(both) == ["diameter", *paper]
+    assert both["diameter"] == 1
+    large = gt.measure(gt.chain_dag(2_001), metrics=["paper", "edges"])
+    assert "ln_communicability: skipped beyond 2000 nodes" in large["undefined"]
+
+
 def test_a_metric_of_ones_own_may_have_a_column_for_every_stage():
     register_metric(Metric(name="twice_stage_k", compute=lambda _, stage: 2 * stage, formula="2k"))
     try:

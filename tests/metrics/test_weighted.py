@@ -113,3 +113,11 @@ def test_what_is_no_weight_is_told(value):
     graph.es["weight"] = [0.5, value]
     row = gt.measure(graph, metrics="total_weight")
     assert row["undefined"] == f"total_weight: the weight of edge 1 is {value!r}"
+
+
+def test_weights_of_a_file_that_are_none_of_ours_are_pointed_out(tmp_path):
+    (tmp_path / "a.edges").write_text("a b 3\nb c 0.5\n")
+    row = gt.measure(gt.read(tmp_path / "a.edges", stages=1), metrics=["total_weight"])
+    assert "kept as `file_weight`" in row["undefined"]
+    row = gt.measure(gt.chain_dag(3), metrics=["total_weight"])
+    assert "the graph is not trained" in row["undefined"]

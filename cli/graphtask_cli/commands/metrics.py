@@ -50,7 +50,7 @@ _MANY_REASONS = 1_000
     default="paper",
     show_default=True,
     metavar="SET|NAMES",
-    help="What is measured: a set, or names with commas between them; see --list.",
+    help="What is measured: a set, or names of metrics and sets with commas between them; see --list.",
 )
 @click.option(
     "--import",
