@@ -120,7 +120,7 @@ class StandardBlock:
 
     def __init__(self, block: ConvBlock, source: Shape, target: Shape, dtype: torch.dtype) -> None:
         conv3, norm3, conv1, norm1 = block.conv3x3, block.norm3x3, block.conv1x1, block.norm1x1
-        self.norms = (norm3, norm1)
+        self.norms: tuple[nn.BatchNorm2d, ...] = (norm3, norm1)
         self.training = norm3.training
         self.eps = norm3.eps
         self.gather = shared_by(norm3)
@@ -137,9 +137,9 @@ class StandardBlock:
         self.bias: Tensor
 
     def running(self) -> tuple[Tensor, Tensor]:
-        """The running means and variances of both normalisations."""
+        """The running means and variances of the normalisations, in the shape of their factors."""
         means, variances = (
-            torch.stack([getattr(norm, name) for norm in self.norms])
+            torch.stack([getattr(norm, name) for norm in self.norms]).view(self.factor.shape)
             for name in ("running_mean", "running_var")
         )
         return means, variances

@@ -41,22 +41,28 @@ class Planes(StandardBlock):
     ) -> None:
         """Write x to ``out``, which may be ``a`` itself, and u and v to ``kept``."""
         both = self._convolved(a, kept, scratch)
+        self.normalise(both, out=out, updates=updates)
+
+    def normalise(self, both: Tensor, *, out: Tensor, updates: Updates) -> None:
+        """Write x, from u and v."""
         n_values: int | Tensor = self.target.pixels
         if self.training:
             mean, variance = self._moments(both)
             if self.gather is None:
-                updates.add(self.norms, mean, variance, biased=self.target.pixels)
+                updates.add(
+                    self.norms, mean.flatten(0, -2), variance.flatten(0, -2), biased=self.target.pixels
+                )
             else:
                 moments = combined(Moments(mean, variance, self.target.pixels), self.gather)
                 mean, variance, n_values = moments
-                updates.add(self.norms, mean, moments.unbiased())
+                updates.add(self.norms, mean.flatten(0, -2), moments.unbiased().flatten(0, -2))
         else:
             mean, variance = self.running()
         rstd = torch.rsqrt(variance + self.eps)
         scale = self.factor * rstd
-        shift = torch.addcmul(self.bias, mean, scale, value=-1).sum(dim=0)
-        x, (u, v), (scale3, scale1) = self._planes(out), self._planes(both), scale.unsqueeze(2)
-        torch.addcmul(shift.unsqueeze(1), u, scale3, out=x)
+        shift = torch.addcmul(self.bias, mean, scale, value=-1).sum(dim=-2)
+        x, (u, v), (scale3, scale1) = self.planes(out), self.planes(both).unbind(-4), _wide(scale).unbind(-4)
+        torch.addcmul(_wide(shift), u, scale3, out=x)
         x.addcmul_(v, scale1)
         self.state = NormState(mean, rstd, scale, n_values)
 
@@ -75,11 +81,9 @@ class Planes(StandardBlock):
         """The gradients of the parameters; da is written (or added) to ``out``, which may be ``a`` itself."""
         room = pair_of(scratch, g)
         both = self._convolved(a, None, scratch) if kept is None else kept
-        total, factors, slopes, shifts = self._sums(g, both, work=None if kept is None else room)
-        d_both = self._norm_backward(g, both, slopes, shifts, out=room)
-        d_long, d_short = d_both
-        # A gradient of its own for each bias: PyTorch may put either into .grad, to be changed there.
-        found: Gradients = [None, factors[0], total[0], None, factors[1], total[0].clone()]
+        total, factors = self.normalise_backward(g, both, out=room, work=None if kept is None else room)
+        d_long, d_short = room
+        found: Gradients = [None, factors[0], total[0], None, factors[1], total[1]]
         short = d_short.view(self.target.batch, self.target.channels, self.side)
         if needs[3]:
             pixels = self._sampled(a).transpose(1, 2)
@@ -97,47 +101,34 @@ class Planes(StandardBlock):
             for gradient, parameter, need in zip(found, self.parameters, needs, strict=True)
         ]
 
-    def _sums(self, g: Tensor, both: Tensor, *, work: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Σg, the gradients of the factors, and what makes du and dv of g, u and v: see `_norm_backward`.
+    def normalise_backward(
+        self, g: Tensor, both: Tensor, *, out: Tensor, work: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Write du and dv to ``out``, which may be ``both``; the gradients of biases and factors.
 
-        With ŷ = (y − mean)·rstd: d_factor = Σ g·ŷ = rstd·(Σ g·y − mean·Σg). Where processes share a batch, the sums in
-        du and dv are over all values of it, and d_factor is over those here.
+        With ŷ = (y − mean)·rstd and s = factor·rstd: d_factor = Σ g·ŷ = rstd·(Σ g·y − mean·Σg), and when the statistics
+        are the batch's, dy = s·(g − Σg/m − ŷ·d_factor/m), which is s·g + slope·y + shift; else dy = s·g. Where processes
+        share a batch, the sums in dy are over all values of it, and the gradients are of those here.
         """
         assert self.state is not None
         mean, rstd, scale, n_values = self.state
-        dtype = mean.dtype
-        planes = self._planes(g)
-        total = planes.sum(dim=(0, 2), dtype=dtype).unsqueeze(0)
-        products = torch.mul(self._planes(both), planes, out=None if work is None else self._planes(work))
-        factors = rstd * torch.addcmul(products.sum(dim=(1, 3), dtype=dtype), mean, total, value=-1)
+        planes, values, result = self.planes(g).unsqueeze(-4), self.planes(both), self.planes(out)
+        # The sum twice: PyTorch may put the gradient of either bias into .grad, to be changed there.
+        total = planes.expand(values.shape).sum(dim=(-3, -1), dtype=mean.dtype)
+        products = torch.mul(values, planes, out=None if work is None else self.planes(work))
+        sums = products.sum(dim=(-3, -1), dtype=mean.dtype)
+        factors = rstd * torch.addcmul(sums, mean, total, value=-1)
         if not self.training:
-            return total, factors, scale, scale
+            torch.mul(planes, _wide(scale), out=result)
+            return total, factors
         everywhere, slopes = total, factors
         if self.gather is not None:
-            sums = self.gather(torch.cat((total, factors))).sum(dim=0)
-            everywhere, slopes = sums[:1], sums[1:]
+            everywhere, slopes = self.gather(torch.stack((total, factors))).sum(dim=0)
         per_value = scale / (-max(n_values, 1) if isinstance(n_values, int) else -n_values)
         slopes = per_value * rstd * slopes
-        return total, factors, slopes, torch.addcmul(per_value * everywhere, slopes, mean, value=-1)
-
-    def _norm_backward(
-        self, g: Tensor, both: Tensor, slopes: Tensor, shifts: Tensor, *, out: Tensor
-    ) -> Tensor:
-        """Write du and dv to ``out``, which may be ``both``.
-
-        With s = factor·rstd: when the statistics are the batch's, dy = s·(g − Σg/m − ŷ·d_factor/m), which is
-        s·g + slope·y + shift; else dy = s·g.
-        """
-        assert self.state is not None
-        planes, scale = self._planes(g), self.state.scale[:, None, :, None]
-        result = self._planes(out)
-        if not self.training:
-            torch.mul(planes, scale, out=result)
-            return out
-        torch.addcmul(
-            shifts[:, None, :, None], self._planes(both), slopes[:, None, :, None], out=result
-        ).addcmul_(planes, scale)
-        return out
+        shifts = torch.addcmul(per_value * everywhere, slopes, mean, value=-1)
+        torch.addcmul(_wide(shifts), values, _wide(slopes), out=result).addcmul_(planes, _wide(scale))
+        return total, factors
 
     def _join(self, a: Tensor, d_positive: Tensor, short: Tensor, *, out: Tensor, add: bool) -> None:
         """Bring the gradients from both convolutions together."""
@@ -185,27 +176,31 @@ class Planes(StandardBlock):
             image = image[:, :, :: self.stride, :: self.stride]
         return image.reshape(self.target.batch, self.source.channels, self.side)
 
-    def _planes(self, flat: Tensor) -> Tensor:
+    def planes(self, flat: Tensor) -> Tensor:
         """A flat activation, or several, as (…, batch, channels, pixels)."""
         return flat.view(*flat.shape[:-1], self.target.batch, self.target.channels, self.side)
 
     def _moments(self, both: Tensor) -> tuple[Tensor, Tensor]:
-        """For each channel the means of u and v and their (biased) variances, of shape (2, channels) each."""
-        planes = self._planes(both)
+        """For each channel the means of u and v and their (biased) variances, of shape (…, 2, channels) each."""
+        planes = self.planes(both)
         if both.dtype in _LOW_PRECISION and both.is_cuda:
             return moments_of_planes(planes)
         precise = planes.float() if both.dtype in _LOW_PRECISION else planes
-        variance, mean = torch.var_mean(precise, dim=(1, 3), correction=0)
+        variance, mean = torch.var_mean(precise, dim=(-3, -1), correction=0)
         return mean, variance
 
 
 def moments_of_planes(planes: Tensor) -> tuple[Tensor, Tensor]:
-    """For each channel of (2, batch, channels, pixels) the means and (biased) variances, of shape (2, channels) each.
+    """For each channel of (…, batch, channels, pixels) the means and (biased) variances, of shape (…, channels) each.
 
     On CUDA, PyTorch's own statistics read low precision and are float32, without a copy in between. They are taken of
     every image by itself, in parallel, and put together.
     """
-    pairs, batch, channels, pixels = planes.shape
-    mean, within = torch.batch_norm_update_stats(planes.view(1, -1, 1, pixels), None, None, 0.0)
-    between, mean = torch.var_mean(mean.view(pairs, batch, channels), dim=1, correction=0)
-    return mean, within.view(pairs, batch, channels).mean(dim=1).add_(between)
+    mean, within = torch.batch_norm_update_stats(planes.reshape(1, -1, 1, planes.shape[-1]), None, None, 0.0)
+    between, mean = torch.var_mean(mean.view(planes.shape[:-1]), dim=-2, correction=0)
+    return mean, within.view(planes.shape[:-1]).mean(dim=-2).add_(between)
+
+
+def _wide(values: Tensor) -> Tensor:
+    """One value per channel, as it has to stand beside planes."""
+    return values[..., None, :, None]

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from graphtask.compiler.blocks import ConvBlock
 from graphtask.compiler.fast_block import Opaque, StandardBlock, Updates, fetch_parameters, is_standard
+from graphtask.compiler.fast_group import Reduction, Together, grouped
 from graphtask.compiler.fast_memory import (
     Lease,
     Pool,
@@ -57,6 +58,16 @@ class Network(NamedTuple):
             for node, reduces in zip(self.nodes, self.reduces, strict=True)
             for block in (node, *(reduce.block for reduce in reduces))
         ]
+
+    def together(self, place: int) -> list[Together]:
+        """The reductions out of a stage that are computed together, when all its nodes are."""
+        stage = self.stages[place]
+        found: dict[int, list[Reduction]] = {}
+        for node in range(stage.n_nodes):
+            for into, row, block in self.reduces[stage.first + node]:
+                if isinstance(block, Planes):
+                    found.setdefault(into, []).append(Reduction(node, row, block))
+        return [item for into, reductions in found.items() for item in grouped(into, reductions)]
 
     def flat_images(self, images: Tensor) -> Tensor:
         """The images as the blocks take them."""
@@ -136,6 +147,8 @@ class Training:
         gates = gates.detach().to(network.dtype)
         self.n_gates = len(gates)
         self.weights = [Sums(sum_plan, gates) for sum_plan in network.sums]
+        self.together = [network.together(place) for place in range(len(network.stages))]
+        self.grouped = {id(block) for found in self.together for item in found for block in item.group.blocks}
 
     def forward(self) -> Tensor:
         """The value of the output node."""
@@ -148,7 +161,7 @@ class Training:
                 network.nodes[stage.first + node].forward(
                     a, out=table[row], kept=_row(kept, row), scratch=self.scratch, updates=updates
                 )
-                for into, far, block in network.reduces[stage.first + node]:
+                for into, far, block in self.alone(stage.first + node):
                     block.forward(
                         table[row],
                         out=self.tables[into][far],
@@ -156,8 +169,19 @@ class Training:
                         scratch=self.scratch,
                         updates=updates,
                     )
+            for item in self.together[place]:
+                item.group.forward(
+                    table[stage.n_sources :][item.nodes],
+                    out=self.tables[item.stage][item.rows],
+                    kept=_rows(self.kept[item.stage], item.rows),
+                    updates=updates,
+                )
         updates.write()
         return network.shapes.stages[-1].image(self.tables[-1][-1].clone())
+
+    def alone(self, position: int) -> list[Reduce]:
+        """The reductions of a node that are not computed together with others."""
+        return [reduce for reduce in self.network.reduces[position] if id(reduce.block) not in self.grouped]
 
     def arguments(self, place: int, table: Tensor, sums: Tensor) -> Iterator[tuple[int, Tensor]]:
         """The nodes of a stage with the arguments of their blocks, each when the values before it are there."""
@@ -215,6 +239,8 @@ class _Backward:
         self.d_images = torch.empty_like(step.images) if needs[0] else None
         self.d_gates = step.images.new_zeros(step.n_gates)
         self.found: BlockGradients = {}
+        self.brought: Tensor | None = None
+        """Of each node of the stage: the gradient that reductions give together."""
 
     def stage(self, place: int, last: Tensor) -> None:
         """Complete a stage, whose later stages are complete; ``last`` is the gradient of the output node."""
@@ -225,6 +251,7 @@ class _Backward:
         if stage.stage in step.checkpoint:
             for _ in step.arguments(place, table, sums):
                 pass
+        self.brought = self._together(place, values)
         for low in reversed(range(0, stage.n_nodes, stage.width)):
             high = min(low + stage.width, stage.n_nodes)
             pulled = step.pulled[place][: high - low]
@@ -237,6 +264,25 @@ class _Backward:
             self.d_gates[weights.plan.edges] = weights.weight_gradients(sources, values, sums)
         weights.pull_sources(sums, sources)
 
+    def _together(self, place: int, values: Tensor) -> Tensor | None:
+        """The gradients of a stage's values from all that is reduced together; None if nothing is."""
+        brought = None
+        for item in self.step.together[place]:
+            out = values.new_empty(values[item.nodes].shape)
+            gradients = item.group.backward(
+                values[item.nodes],
+                self.tables[item.stage][item.rows],
+                kept=_rows(self.step.kept[item.stage], item.rows),
+                out=out,
+                needs=[self.needs[id(block)] for block in item.group.blocks],
+            )
+            self.found |= {
+                id(block): found for block, found in zip(item.group.blocks, gradients, strict=True)
+            }
+            brought = values.new_zeros(values.shape) if brought is None else brought
+            brought[item.nodes].add_(out)
+        return brought
+
     def _node(self, place: int, node: int, value: Tensor, g: Tensor, last: Tensor, *, written: bool) -> None:
         """Complete the gradient g of a node's value, and turn it into the gradient of its sum."""
         network = self.step.network
@@ -244,7 +290,9 @@ class _Backward:
         position = stage.first + node
         if not written:
             g.zero_()
-        for into, row, block in network.reduces[position]:
+        if self.brought is not None:
+            g.add_(self.brought[node])
+        for into, row, block in self.step.alone(position):
             self._block(block, value, self.tables[into][row], self.step.kept[into], row, g, add=True)
         block = network.nodes[position]
         if position == len(network.nodes) - 1:
@@ -323,3 +371,8 @@ def _reduces_by_stage(network: Network, stage: StagePlan) -> dict[int, list[tupl
 def _row(table: Tensor | None, row: int) -> Tensor | None:
     """What a block keeps."""
     return None if table is None else table[row].view(2, -1)
+
+
+def _rows(table: Tensor | None, rows: slice) -> Tensor | None:
+    """What several blocks keep."""
+    return None if table is None else table[rows]

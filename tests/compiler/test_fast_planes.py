@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import graphtask as gt
 from graphtask.compiler.fast import FastExecution
 from graphtask.compiler.fast_planes import moments_of_planes
+from graphtask.compiler.fast_step import read_network
 
 
 class Launches(TorchDispatchMode):
@@ -34,10 +36,39 @@ def launches(graph, precision):
     return counter.n
 
 
-@pytest.mark.parametrize(("precision", "most"), [("fp32", 36), ("bf16", 38)])
+@pytest.mark.parametrize(("precision", "most"), [("fp32", 35), ("bf16", 37)])
 def test_a_block_more_is_few_launches_more(precision, most):
     five, six = (gt.chain_dag(n) for n in (5, 6))
     assert 0 < launches(six, precision) - launches(five, precision) <= most
+
+
+def test_what_is_brought_into_a_stage_shares_its_launches(monkeypatch):
+    graph = gt.full_dag(12, stages=[6, 6])
+    together = launches(graph, "fp32")
+    monkeypatch.setattr("graphtask.compiler.fast_step.grouped", lambda _stage, _reductions: [])
+    alone = launches(graph, "fp32")
+    # Of six blocks, all but the convolutions are launched once.
+    assert alone - together >= 5 * 20
+
+
+def test_only_neighbours_in_the_same_mode_are_computed_together():
+    net = gt.compile(gt.full_dag(14, stages=[13, 1]), channels=2)
+    net.reduce("v4", 1).eval()
+    del net.reduces["[v8]1"]
+    net.reduces["[v8]1"] = nn.Conv2d(2, 4, 1, stride=2)
+    execution = FastExecution(net.plan, channels_last=False)
+    images = torch.zeros(2, 3, 4, 4)
+    network = read_network(
+        net, images, stages=execution.stages, sums=execution.sum_plans(images.device), channels_last=False
+    )
+    found = [(item.nodes.start, item.nodes.stop) for item in network.together(0)]
+    assert found == [(0, 4), (5, 8), (9, 13)]
+    many = gt.compile(gt.full_dag(26, stages=[25, 1]), channels=2)
+    execution = FastExecution(many.plan)
+    network = read_network(
+        many, images, stages=execution.stages, sums=execution.sum_plans(images.device), channels_last=False
+    )
+    assert [item.rows for item in network.together(0)] == [slice(0, 10), slice(10, 20), slice(20, 25)]
 
 
 def test_the_moments_of_planes_are_those_of_their_channels():
