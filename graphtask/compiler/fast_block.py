@@ -152,7 +152,7 @@ def fetch_parameters(blocks: Sequence[StandardBlock]) -> None:
         return
     weights = [block.parameters[index].detach() for block in blocks for index in (0, 3)]
     if any(weight.dtype != blocks[0].dtype for weight in weights):
-        flat = torch.cat([weight.view(-1) for weight in weights]).to(blocks[0].dtype)
+        flat = torch.cat([weight.reshape(-1) for weight in weights]).to(blocks[0].dtype)
         parts = flat.split([weight.numel() for weight in weights])  # type: ignore[no-untyped-call]
         weights = [part.view(weight.shape) for part, weight in zip(parts, weights, strict=True)]
     norms = torch.cat([block.parameters[index] for block in blocks for index in (1, 4, 2, 5)])

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -83,7 +84,13 @@ class Trainer:
         # On a GPU the learning rate is there too, in float32 as PyTorch asks: so a recorded step reads the present one.
         on_device = self.device.type == "cuda" or recorder is not None
         self._rate = torch.zeros((), dtype=torch.float32, device=self.device) if on_device else None
-        self._captured = None if recorder is None else CapturedStep(self._compute, recorder)
+        # Not a reference in a circle: the memory on the device has to go with the trainer, not with the next collection.
+        this = weakref.proxy(self)
+        self._captured = (
+            None
+            if recorder is None
+            else CapturedStep(lambda images, labels: this._compute(images, labels), recorder)  # noqa: SLF001  # our own
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that `load_state_dict` needs to go on, as tensors and plain values."""
@@ -188,7 +195,7 @@ class Trainer:
         if part.counts:
             counts[0] = cross_entropy.detach() * len(labels)
             counts[1] = (logits.argmax(dim=1) == labels).sum()
-            counts[2] = len(labels)
+            counts[2].fill_(len(labels))  # to assign it, older releases of PyTorch wait for the device
         gradients = [value.grad for value in self.module.parameters() if value.grad is not None]
         self.processes.add_up([*gradients, counts])
         self.optimizer.step()

@@ -365,6 +365,20 @@ def test_under_autocast_it_is_the_plain_execution_within_the_precision(channels_
 
 
 @ORDERS
+@pytest.mark.parametrize("precise", [True, False])
+def test_parameters_may_lie_in_another_order(channels_last, graph, precise):
+    module = gt.compile(graph, channels=4, num_classes=3)
+    images = images_for(graph, batch=2, extra=(8, 8)).float()
+    twin = copy.deepcopy(module).to(memory_format=torch.channels_last)
+    logits = []
+    for net in (module, twin):
+        execute = fast_execution(net, channels_last=channels_last)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=not precise):
+            logits.append(execute(net, images))
+    torch.testing.assert_close(*logits)
+
+
+@ORDERS
 def test_under_autocast_statistics_and_gradients_are_float32(graph, channels_last):
     module = gt.compile(graph, channels=4, num_classes=3)
     images = 3 + images_for(graph, batch=32, extra=(8, 8)).float()

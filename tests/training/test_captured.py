@@ -1,7 +1,9 @@
 """Steps that are recorded: on the CPU with a tape in the place of a CUDA graph, on a GPU with the real one."""
 
 import copy
+import gc
 import itertools
+import weakref
 
 import pytest
 import torch
@@ -108,6 +110,25 @@ def test_a_run_too_short_to_gain_records_nothing(digits):
     tape = Tape()
     fit(trainer(digits, tape, regime=gt.Regime(epochs=1, batch_size=40)))
     assert (tape.warmed_up, tape.recorded) == (3, 0)
+
+
+def test_a_trainer_goes_with_its_last_reference_and_its_memory_with_it(digits, monkeypatch):
+    trainers = []
+
+    class Seen(Trainer):
+        def __init__(self, *args, **options):
+            super().__init__(*args, **options)
+            trainers.append(weakref.ref(self))
+
+    monkeypatch.setattr(run_module, "Trainer", Seen)
+    monkeypatch.setattr(run_module, "cuda_recorder", lambda _module: Tape())
+    gc.disable()
+    try:
+        regime = gt.Regime(epochs=1, batch_size=20)
+        gt.train(gt.full_dag(4), data=digits, channels=2, regime=regime, progress=False)
+        assert trainers[0]() is None
+    finally:
+        gc.enable()
 
 
 class Refusing(Tape):
