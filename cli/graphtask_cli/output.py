@@ -153,13 +153,17 @@ def mean_and_spread(mean: float, spread: float) -> str:
 
     >>> [mean_and_spread(0.92849, 0.00152), mean_and_spread(54.06, 12.5), mean_and_spread(19936, 2053)]
     ['0.9285 ± 0.0015', '54 ± 12', '19,936 ± 2,053']
-    >>> mean_and_spread(21.654, float("nan")), mean_and_spread(4.0, 0.0), mean_and_spread(float("nan"), 0.0)
-    ('21.65', '4 ± 0', '')
+    >>> (
+    ...     mean_and_spread(21.654, float("nan")),
+    ...     mean_and_spread(3565.0, 0.0),
+    ...     mean_and_spread(float("nan"), 0.0),
+    ... )
+    ('21.65', '3,565 ± 0', '')
     """
     if math.isnan(mean):
         return ""
     if not spread > 0:
-        return rounded(mean) if math.isnan(spread) else f"{rounded(mean)} ± 0"
+        return rounded(mean) if math.isnan(spread) else f"{mean:,.10g} ± 0"
     n_digits = min(max(1 - math.floor(math.log10(spread)), 0), 6)
     return f"{mean:,.{n_digits}f} ± {spread:,.{n_digits}f}"
 
