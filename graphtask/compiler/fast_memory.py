@@ -16,8 +16,8 @@ from graphtask.compiler.planner import StagePlan
 
 _ALIGNMENT = 64  # elements: a region starts on a cache line, whatever the dtype
 _GAP = 80  # elements between rows: at distances of a power of two, all would share a few places in the caches
-_KEPT_BY_MALLOC = 2**25 - 2**16  # bytes: just below the most that its threshold rises to
-_TOGETHER = 10  # sources that are reduced before they are added to a later stage, without autograd
+_KEPT_BY_MALLOC = 2**24  # bytes: what is freed in blocks up to this size stays, up to twice as much
+_TOGETHER = 4  # sources that are reduced before they are added to a later stage, without autograd
 
 
 class Shape(NamedTuple):
@@ -199,7 +199,7 @@ def keep_freed_memory() -> None:
     """Let the C library keep what convolutions allocate and free, several MB each, for the next ones.
 
     Linux's gives such memory back to the system and fetches it again page by page, unless a block of about that size
-    was freed before: then it raises its threshold to that, at most to 32 MiB. Elsewhere this does nothing.
+    was freed before: then it raises its threshold to that. Elsewhere this does nothing.
     """
     torch.empty(_KEPT_BY_MALLOC, dtype=torch.uint8)
 

@@ -42,7 +42,7 @@ class Pixels(StandardBlock):
         scale = self.factor * torch.rsqrt(variance + self.eps)
         shift = (self.bias - mean * scale).sum(dim=0).to(a.dtype)
         scale3, scale1 = scale.to(a.dtype).view(2, -1, 1, 1, 1)
-        v = self._short(a, self.weight1 * scale1)
+        v = scratch[0][: out.numel()].copy_(self._short(a, self.weight1 * scale1))  # one result at a time
         torch.add(self._long(a, self.weight3 * scale3, shift, scratch=scratch), v, out=out)
 
     def forward(

@@ -197,7 +197,7 @@ class GraphModule(nn.Module):
                 1     20       20      400 product       190 product       4    9.5         779       288
                 2     20       40      800 product       190 product       4   11.1         533       202
             a forward: 26.7 GFLOP in convolutions, 2,177 MB moved by weighted sums (21,122 MB if every node stacked its inputs)
-            memory: 1,194 MB in training (473 MB with checkpoint=True), 242 MB in inference
+            memory: 1,194 MB in training (473 MB with checkpoint=True), 225 MB in inference
         """
         height, width = checked_size(size, last_stage=self.plan.output.stage)
         return explain_stages(
