@@ -1,3 +1,8 @@
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -29,6 +34,38 @@ def test_the_demo_leaves_every_step_of_the_job(call, tmp_path):
         assert (out / "pruned" / f"{name}.svg").stat().st_size > 1000
     assert (out / "overview.png").stat().st_size > 1000
     assert "graphtask draw" in result.stdout
+    for name in table["graph"]:
+        assert f"{name}: finished, test accuracy" in result.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_demo_saves_and_leaves_no_process(tmp_path, number):
+    program = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from graphtask_cli.main import cli; cli()"
+    command = [sys.executable, "-c", program, "demo", "--out", "out", "--jobs", "1"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        said = iter(process.stderr.readline, "")
+        assert any("cdigits-0: begins" in line for line in said)
+        workers = children(process.pid)
+        process.send_signal(number)
+        stdout, stderr = process.communicate(timeout=100)
+    assert process.returncode == 130
+    assert stdout == ""
+    assert "Traceback" not in stderr
+    assert stderr.splitlines()[-1].startswith("graphtask: stopped; everything is saved in ")
+    assert len(workers) == 1
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+
+
+def children(pid):
+    return [
+        child
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for child in (task / "children").read_text().split()
+    ]
 
 
 @pytest.mark.slow

@@ -1,20 +1,20 @@
 """``graphtask demo``: the whole job on images that need no download, small enough for a laptop."""
 
-import csv
-import multiprocessing
 import os
 import time
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from graphtask_cli.options import examples
-from graphtask_cli.output import note, progress, show_turned, write_table
+from graphtask_cli.output import note, show_turned, write_table
 
 if TYPE_CHECKING:
     import igraph
+
+    from graphtask.study.jobs import Job
+    from graphtask.study.spec import Study
 
 DATA = ("cdigits", "cdigits_t8")
 SEEDS = (0, 1)
@@ -27,27 +27,6 @@ THRESHOLD = 0.006
 REGIME: dict[str, Any] = {"epochs": 16, "batch_size": 32, "resource_price": 0.02}
 
 _FULL = "full.graphml"
-_LOOK = 0.5  # seconds between two looks at how far the runs are
-
-
-class Job(NamedTuple):
-    """One network to train; everything that a process of its own needs to know."""
-
-    out: Path
-    data: str
-    seed: int
-    channels: int
-    regime: dict[str, Any]
-
-    @property
-    def name(self) -> str:
-        """How the network is called in tables and files."""
-        return f"{self.data}-{self.seed}"
-
-    @property
-    def folder(self) -> Path:
-        """Where its run is stored."""
-        return self.out / "runs" / self.name
 
 
 class Outcome(NamedTuple):
@@ -92,78 +71,55 @@ def run_demo(out: Path, *, n_jobs: int = 2) -> None:
     graph = gt.full_dag(NODES, stages=STAGES)
     (out / "pruned").mkdir(parents=True, exist_ok=True)
     gt.write(graph, out / _FULL)
-    jobs = [
-        Job(out, data, seed, CHANNELS, {**REGIME, "threshold": THRESHOLD}) for data in DATA for seed in SEEDS
-    ]
+    study = _study(out)
     note(
-        f"{len(jobs)} networks from the full DAG with {graph.vcount()} nodes and {graph.ecount()} edges, "
+        f"{len(study.jobs)} networks from the full DAG with {graph.vcount()} nodes and {graph.ecount()} edges, "
         f"{REGIME['epochs']} epochs each, {n_jobs} at a time; everything goes to {out}/"
     )
-    _train_all(jobs, n_jobs=n_jobs)
-    outcomes = [_outcome(job) for job in jobs]
+    report = gt.run_study(study, jobs=n_jobs)
+    for name, reason in report.failed.items():
+        raise gt.RunError(f"{name}: {reason}")
+    outcomes = [_outcome(job, out) for job in study.jobs]
     _print_results(outcomes, out)
     _draw_all(graph, outcomes, out)
     click.echo(_what_next(out, seconds=time.monotonic() - start))
 
 
-def _train_all(jobs: list[Job], *, n_jobs: int) -> None:
-    """Train in processes of one thread each: small networks leave a second thread mostly waiting for the first."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(n_jobs, mp_context=context) as pool, progress() as bar:
-        tasks = [bar.add_task(job.name, total=job.regime["epochs"]) for job in jobs]
-        running: dict[Future[None], Job] = {pool.submit(_train, job): job for job in jobs}
-        while running:
-            done, _ = wait(running, timeout=_LOOK, return_when=FIRST_COMPLETED)
-            for job, task in zip(jobs, tasks, strict=True):
-                bar.update(task, completed=len(_epochs(job)))
-            for future in done:
-                job = running.pop(future)
-                try:
-                    future.result()
-                except BaseException:
-                    pool.shutdown(wait=False, cancel_futures=True)
-                    raise
-                last = _epochs(job)[-1]
-                note(
-                    f"{job.name}: test accuracy {float(last['test_accuracy']):.1%}, {last['live_edges']} live edges"
-                )
+def _study(out: Path) -> "Study":
+    """The networks, each on one thread: small ones leave a second thread mostly waiting for the first."""
+    from graphtask.study.jobs import Data, Job, Prior
+    from graphtask.study.spec import Study
+    from graphtask.training.regime import Regime
 
-
-def _train(job: Job) -> None:
-    import graphtask as gt
-
-    gt.train(
-        gt.read(job.out / _FULL),
-        data=job.data,
-        out=job.folder,
-        channels=job.channels,
-        seed=job.seed,
-        regime=gt.Regime(**job.regime),
-        device="cpu",
-        threads=1,
-        progress=False,
+    runs = (out / "runs").absolute()
+    jobs = tuple(
+        Job(
+            out=runs,
+            data=Data(name=data, source=data),
+            prior=Prior(name="full", kind="full", arguments={"n_nodes": NODES, "stages": STAGES}),
+            seed=seed,
+            channels=CHANNELS,
+            regime=Regime(**REGIME, threshold=THRESHOLD),
+            device="cpu",
+            threshold=THRESHOLD,
+            label=f"{data}-{seed}",
+        )
+        for data in DATA
+        for seed in SEEDS
     )
+    return Study(name="demo", out=runs, threshold=THRESHOLD, jobs=jobs)
 
 
-def _epochs(job: Job) -> list[dict[str, str]]:
-    """The epochs that a run has recorded so far."""
-    try:
-        with (job.folder / "metrics.csv").open(encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
-    except FileNotFoundError:
-        return []
-
-
-def _outcome(job: Job) -> Outcome:
+def _outcome(job: "Job", out: Path) -> Outcome:
     import graphtask as gt
     from graphtask.training.device import limited_threads
 
     run = gt.open_run(job.folder)
     pruned = gt.prune(run.graph, threshold=THRESHOLD)
-    gt.write(pruned, job.out / "pruned" / f"{job.name}.graphml")
+    gt.write(pruned, out / "pruned" / f"{job.name}.graphml")
     with limited_threads(1):
         report = gt.parity(run, threshold=THRESHOLD, device="cpu")
-    return Outcome(job.name, job.data, job.seed, pruned, report.accuracy_trained, report.accuracy_pruned)
+    return Outcome(job.name, job.data.name, job.seed, pruned, report.accuracy_trained, report.accuracy_pruned)
 
 
 def _print_results(outcomes: list[Outcome], out: Path) -> None:
