@@ -144,6 +144,13 @@ device_option = click.option(
 )
 
 
+cuda_graph_option = click.option(
+    "--cuda-graph/--no-cuda-graph",
+    default=True,
+    help="Whether a training step on a GPU is captured as a CUDA graph; the results are the same.",
+)
+
+
 data_root_option = click.option(
     "--data-root",
     type=click.Path(path_type=Path),

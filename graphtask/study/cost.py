@@ -160,7 +160,9 @@ def _tried(job: Job, extent: Extent | None, problem: str, tried: dict[str, _Leng
 
 def _network(job: Job, extent: Extent) -> str:
     """What two jobs have in common whose steps take the same time."""
-    options = (job.channels, job.gate, job.precision, job.execution, job.device, job.threads)
+    options = (
+        job.channels, job.gate, job.precision, job.execution, job.cuda_graph, job.device, job.threads
+    )  # fmt: skip
     shape = (extent.size, extent.in_channels, extent.n_classes, job.regime.batch_size)
     return repr((sorted(asdict(job.prior).items()), options, shape))
 

@@ -95,6 +95,7 @@ class Job:
     gate: str = "tanh"
     precision: str = "fp32"
     execution: str = "auto"
+    cuda_graph: bool = True
     device: str = "auto"
     fresh: bool = False
     threads: int = 1

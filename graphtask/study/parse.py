@@ -38,6 +38,7 @@ _OPTIONS: Mapping[str, Kind] = {
     "gate": one_of("tanh", "sigmoid", "none"),
     "precision": one_of("fp32", "bf16"),
     "execution": one_of("auto", "fast", "plain"),
+    "cuda_graph": FLAG,
     "device": DEVICE,
     "fresh": FLAG,
     "threads": COUNT,

@@ -12,7 +12,7 @@ from graphtask.data.dataset import ImageData
 from graphtask.data.extent import Extent
 from graphtask.graph import untrained
 from graphtask.study.jobs import Job
-from graphtask.training.captured import cuda_recorder
+from graphtask.training.captured import WARM_UP, cuda_recorder
 from graphtask.training.device import choose_device, limited_threads
 from graphtask.training.loop import Trainer
 from graphtask.training.progress import Silence
@@ -20,7 +20,7 @@ from graphtask.training.run import data_batches
 
 _SECONDS = 1.0  # about as long as the steps may take that count
 _MOST_STEPS = 50
-_WARM_UP = 3  # steps
+_FEW = WARM_UP + 1  # steps; so many are enough to be captured
 
 
 def seconds_per_step(job: Job, extent: Extent) -> tuple[float, int]:
@@ -45,18 +45,16 @@ def seconds_per_step(job: Job, extent: Extent) -> tuple[float, int]:
         # The first steps do not count: plans are made, and memory is taken.
         step = _timed(module, job, extent, n_steps=1)
         if step < _SECONDS:
-            step = _timed(module, job, extent, n_steps=_WARM_UP) / _WARM_UP
-        least = 2 if module.edge_weight.device.type == "cpu" else 5  # enough to be captured
+            step = _timed(module, job, extent, n_steps=_FEW) / _FEW
+        least = 2 if module.edge_weight.device.type == "cpu" else _FEW
         n_steps = min(max(int(_SECONDS / step), least), _MOST_STEPS)
         return _timed(module, job, extent, n_steps=n_steps) / n_steps, n_steps
 
 
 def _timed(module: GraphModule, job: Job, extent: Extent, *, n_steps: int) -> float:
     """Seconds that an epoch of so many steps takes."""
-    recorder = cuda_recorder(module)
-    epochs = (
-        1 if recorder is None else 2
-    )  # on CUDA, the first one captures the step, and the second replays it
+    recorder = cuda_recorder(module) if job.cuda_graph else None
+    epochs = 1 if recorder is None else 2  # the first one captures the step, and the second replays it
     # The rate is tiny, because labels that mean nothing make the loss diverge at that of the job.
     regime = replace(job.regime, epochs=epochs, learning_rate=1e-9)
     n_images = n_steps * regime.batch_size

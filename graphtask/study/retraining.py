@@ -47,6 +47,7 @@ def retrain_runs(
     data_root: str | Path | None = None,
     device: str = "auto",
     threads: int | None = None,
+    cuda_graph: bool = True,
     jobs: int | None = None,
     gpus: Sequence[int] | None = None,
     jobs_per_gpu: int = 1,
@@ -70,6 +71,7 @@ def retrain_runs(
         data_root: As in `retrain`.
         device: As in `train`.
         threads: CPU threads of each new run; None is as many as the run had, so that times can be compared.
+        cuda_graph: As in `train`.
         jobs: As in `run_study`.
         gpus: As in `run_study`.
         jobs_per_gpu: As in `run_study`.
@@ -106,6 +108,7 @@ def retrain_runs(
         seed=seed,
         device=device,
         threads=threads,
+        cuda_graph=cuda_graph,
     )
     originals = Originals(data_root)
     plan = _planned(named, Path(out).absolute(), options, originals)
@@ -128,6 +131,7 @@ class _Options:
     seed: int | None
     device: str
     threads: int | None
+    cuda_graph: bool
 
 
 class _Entry(NamedTuple):
@@ -234,6 +238,7 @@ def _job(
         gate=run.config["gate"],
         precision=run.config["precision"],
         execution=run.config["execution"],
+        cuda_graph=options.cuda_graph,
         device=options.device,
         fresh=True,
         threads=options.threads or _threads_of(run),

@@ -88,6 +88,7 @@ def _performed(job: Job) -> Ending:
             gate=job.gate,  # type: ignore[arg-type]
             fresh=job.fresh,
             threads=job.threads,
+            cuda_graph=job.cuda_graph,
             progress=False,
             checkpoint_seconds=job.checkpoint_seconds,
         )

@@ -33,6 +33,7 @@ def retrain(
     data_root: str | Path | None = None,
     device: str = "auto",
     threads: int | None = None,
+    cuda_graph: bool = True,
     progress: bool = True,
     checkpoint_seconds: float = 300.0,
 ) -> Run:
@@ -55,6 +56,7 @@ def retrain(
         data_root: Where named data sets lie now; None is where they were.
         device: As in `train`.
         threads: As in `train`.
+        cuda_graph: As in `train`.
         progress: As in `train`.
         checkpoint_seconds: As in `train`.
 
@@ -93,6 +95,7 @@ def retrain(
         gate=run.config["gate"],
         fresh=True,
         threads=threads,
+        cuda_graph=cuda_graph,
         progress=progress,
         checkpoint_seconds=checkpoint_seconds,
         **_data_options(moved(run, data_root), data),

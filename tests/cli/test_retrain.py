@@ -74,6 +74,19 @@ def test_the_regime_may_be_changed(call, run_folder, tmp_path):
     assert (run.config["regime"]["resource_price"], len(run.metrics), run.config["seed"]) == (0, 2, 5)
 
 
+def test_cuda_graphs_may_be_switched_off(call, run_folder, monkeypatch):
+    jobs = []
+
+    class Heard(InlineEngine):
+        def submit(self, job):
+            jobs.append(job)
+            return super().submit(job)
+
+    monkeypatch.setattr("graphtask.study.retraining.local_engine", lambda *_, **__: Heard())
+    assert retrain(call, run_folder, "--no-cuda-graph").exit_code == 0
+    assert [job.cuda_graph for job in jobs] == [False]
+
+
 def test_a_graph_that_falls_apart_gets_a_row_that_says_so(call, run_folder):
     result = call("retrain", run_folder, "--out", "new", "--threshold", 0.99, "--format", "json")
     assert result.exit_code == 1

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from graphtask_cli.options import (
+    cuda_graph_option,
     data_root_option,
     device_option,
     examples,
@@ -88,6 +89,7 @@ _SHOWN = {
 @click.option(
     "--threads", type=click.IntRange(min=1), help="CPU threads of each new run.  [default: as each run had]"
 )
+@cuda_graph_option
 @jobs_option
 @gpu_options
 @data_root_option

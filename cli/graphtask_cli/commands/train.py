@@ -10,6 +10,7 @@ import click
 from graphtask_cli.launch import process_rank
 from graphtask_cli.options import (
     channels_option,
+    cuda_graph_option,
     device_option,
     examples,
     read_numbers,
@@ -121,11 +122,7 @@ def regime_options(function: Callable[..., Any]) -> Callable[..., Any]:
     "--gate", type=click.Choice(["tanh", "sigmoid", "none"]), default="tanh", help="Of the edge weights."
 )
 @threads_option
-@click.option(
-    "--cuda-graph/--no-cuda-graph",
-    default=True,
-    help="Whether a training step on a GPU is captured as a CUDA graph; the results are the same.",
-)
+@cuda_graph_option
 @click.option(
     "--checkpoint-seconds", type=float, default=300.0, help="Time between checkpoints within an epoch."
 )
