@@ -98,10 +98,11 @@ def goodness_of_fit(
     For each metric, and for ln P, the observed graphs are compared with samples of the distribution that was fitted to
     them, by the mean square of the difference between both cumulated distributions (Cramér and von Mises). The p-value
     is the share of ``n_refits`` + 1 rounds with a difference at least as large: the observed one, and those in which
-    as many graphs were drawn from the fit and then treated in the same way, refitted and sampled from. So it allows for
-    the fit having seen the graphs, which the p-values of `compare_metrics` do not. It is exact only as far as the fit
-    is the truth, as always with a parametric bootstrap; docs/testing.md has how often it rejects a true model
-    (ln P does so too often where graphs are few).
+    as many graphs were drawn from the fit and then treated in the same way, refitted and sampled from; where nodes
+    correspond, refits keep the universe of the observed graphs (nodes, and edges that may be there) instead of finding
+    their own. So it allows for the fit having seen the graphs, which the p-values of `compare_metrics` do not. It is
+    exact only as far as the fit is the truth, as always with a parametric bootstrap; docs/testing.md has how often it
+    rejects a true model (ln P does so too often where graphs are few).
 
     A small p-value says that graphs of the fit differ from the observed ones in this metric. A large one with few
     graphs says little.
