@@ -39,6 +39,9 @@ class Recorder(Protocol):
             RuntimeError: The work cannot be recorded; nothing has been done.
         """
 
+    def forget(self) -> None:
+        """Hear that nothing recorded so far will be replayed again."""
+
 
 class Recording(NamedTuple):
     """The step for batches of one shape."""
@@ -88,6 +91,8 @@ class CapturedStep:
         """Drop all recordings, because something that the step changes is elsewhere now."""
         self._recordings.clear()
         self._done.clear()
+        if self._recorder is not None:
+            self._recorder.forget()
 
     def _record(self, images: Tensor, labels: Tensor) -> None:
         assert self._recorder is not None
@@ -123,6 +128,10 @@ class CudaRecorder:
         # One stream for warming up and recording: libraries have their handles and workspaces by stream, and a
         # recording must not wait for a stream that is not recorded.
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self.forget()
+
+    def forget(self) -> None:
+        """Take another pool of memory: one whose graphs are all gone must not be used again."""
         self._pool = torch.cuda.graph_pool_handle()
 
     def warm_up(self, work: Work) -> None:
@@ -140,7 +149,8 @@ class CudaRecorder:
             torch.cuda.device(self._device),
             # Some releases of PyTorch leave the stream of a capture that failed as the current one; this puts it back.
             torch.cuda.stream(torch.cuda.current_stream(self._device)),
-            torch.cuda.graph(graph, pool=self._pool, stream=self._stream),
+            # What other threads do on the GPU meanwhile is no part of the work, and need not fail because of it.
+            torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"),
         ):
             work()
         return graph.replay

@@ -21,10 +21,14 @@ class Tape:
         self.warmed_up = 0
         self.recorded = 0
         self.replayed = 0
+        self.forgotten = 0
 
     def warm_up(self, work):
         self.warmed_up += 1
         work()
+
+    def forget(self):
+        self.forgotten += 1
 
     def record(self, work):
         calls = []

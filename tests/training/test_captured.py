@@ -106,6 +106,18 @@ def test_a_state_saved_after_any_step_goes_on_with_the_same_bits_in_another_trai
             assert_same(outcome(fit(again)), expected)
 
 
+def test_a_state_that_is_loaded_ends_what_was_recorded_and_the_recorder_hears_of_it(digits):
+    tape = Tape()
+    one = trainer(digits, tape)
+    state = copy.deepcopy(one.state_dict())
+    fit(one)
+    recorded, forgotten = tape.recorded, tape.forgotten
+    one.load_state_dict(state)
+    assert tape.forgotten == forgotten + 1
+    fit(one)
+    assert tape.recorded == 2 * recorded == 4
+
+
 def test_a_run_too_short_to_gain_records_nothing(digits):
     tape = Tape()
     fit(trainer(digits, tape, regime=gt.Regime(epochs=1, batch_size=40)))
@@ -305,8 +317,10 @@ def test_on_cuda_a_captured_run_resumes(digits, step):
     one = on_cuda(digits, captured=True, dtype=torch.float64)
     fit(one, on_step=lambda: states.append(copy.deepcopy(one.state_dict())))
     again = on_cuda(digits, captured=True, dtype=torch.float64)
-    again.load_state_dict(states[step])
+    again.load_state_dict(copy.deepcopy(states[step]))
     assert difference(fit(again), one) < 1e-9
+    one.load_state_dict(states[step])  # its recordings are dropped, and it makes new ones
+    assert difference(fit(one), again) < 1e-9
 
 
 @pytest.mark.gpu
