@@ -8,7 +8,7 @@ from typing import get_args
 import igraph
 
 from graphtask.errors import ArgumentError, GraphError, GraphtaskError
-from graphtask.graph import STAGE, size_by_stage, stage_sizes
+from graphtask.graph import PROVENANCE, STAGE, provenance, size_by_stage, stage_sizes
 from graphtask.priors.build import one_of
 from graphtask.priors.orient import Order, orient
 from graphtask.storage.assembly import as_igraph, assemble
@@ -76,8 +76,8 @@ def read(
             weight, else the first; otherwise they are an error.
         order: For a graph that is undirected or has cycles: the order of the vertices in which every edge then leads
             forward, ``"ids"`` (as in the file), ``"x"``, ``"radius"`` or ``"bifocal"``; see `orient`, which drops
-            self-loops and the attributes of edges, and needs ``stages``. Otherwise such graphs are an error; directed
-            graphs without cycles stay as they are.
+            self-loops and the attributes of edges, and needs ``stages``; other than after `orient`, the initial size
+            is then unknown. Otherwise such graphs are an error; directed graphs without cycles stay as they are.
 
     Raises:
         FormatError: The file cannot be read, is not what its suffix says, or is not safe to read.
@@ -155,4 +155,7 @@ def _oriented(graph: igraph.Graph, *, order: Order, stages: int | Sequence[int] 
         )
     if STAGE in graph.vs.attributes():
         del graph.vs[STAGE]
-    return orient(graph.as_undirected(mode="collapse"), order=order, stages=stages)
+    result = orient(graph.as_undirected(mode="collapse"), order=order, stages=stages)
+    if "initial" not in provenance(graph):  # whoever wrote the file may have pruned it
+        result[PROVENANCE] = {key: fact for key, fact in provenance(result).items() if key != "initial"}
+    return result

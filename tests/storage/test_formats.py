@@ -329,6 +329,28 @@ def test_a_graph_with_cycles_is_oriented_when_asked_and_one_without_is_left_alon
         gt.read(path, stages=1, order="alphabet")
 
 
+def test_the_initial_size_of_a_graph_that_somebody_else_wrote_is_unknown_however_it_is_read(tmp_path):
+    path = tmp_path / "graph.edges"
+    for text, options in (
+        ("a b\nb c\n", {}),
+        ("a c\nb c\n", {"join": True}),
+        ("b a\na c\nc b\n", {"order": "ids"}),
+    ):
+        path.write_text(text)
+        graph = gt.read(path, stages=1, **options)
+        assert "initial" not in gt.provenance(graph)
+        assert np.isnan(gt.measure(graph, metrics="sparsity")["sparsity"])
+    assert gt.provenance(gt.orient(graph.as_undirected()))["initial"]["edges"] == 3
+
+
+def test_an_initial_size_that_a_file_tells_is_kept_when_it_is_oriented(tmp_path):
+    path = tmp_path / "graph.json"
+    undirected = nx.Graph([("a", "b"), ("b", "c")], provenance={"initial": {"edges": 8}})
+    path.write_text(json.dumps(nx.node_link_data(undirected, edges="links")))
+    graph = gt.read(path, stages=1, order="ids")
+    assert gt.measure(graph, metrics="sparsity")["sparsity"] == 0.75
+
+
 def test_graphml_with_edges_of_both_kinds_is_refused(tmp_path):
     path = tmp_path / "mixed.graphml"
     path.write_text(
