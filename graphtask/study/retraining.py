@@ -58,7 +58,8 @@ def retrain_runs(
     The new runs are a study in the folder ``out``: that of a run is ``<out>/<data>/<prior>/seed-<seed>/retrained``, or
     ``retrained_fit`` (unless the fitted channels are the same, which makes it the same network); beside it is the
     pruned graph. Stopped or killed, the same call goes on where everything was, and
-    what is finished is opened. A run that cannot be opened or retrained costs only itself.
+    what is finished is opened. A run that cannot be opened or retrained costs only itself. A call with other runs and
+    the same ``out`` leaves the new runs that are there, but ``study.json`` and `study_status` then know its own only.
 
     Args:
         runs: The folders of finished runs; as a mapping, with the names that they have in the table.
@@ -78,7 +79,7 @@ def retrain_runs(
         progress: Whether to report on standard error.
 
     Raises:
-        ArgumentError: An option is outside its range.
+        ArgumentError: An option is outside its range, or a budget is given and no channels are fitted to it.
         RunError: The folder holds another study.
         RunInterruptedError: Ctrl-C or SIGTERM; the state of all runs is saved.
         GraphtaskError: What was wrong with the first run, if none can be used.
@@ -90,6 +91,7 @@ def retrain_runs(
     """
     from graphtask.training.device import choose_device
     from graphtask.training.originals import Originals
+    from graphtask.training.retraining import FIT
 
     named = dict(runs) if isinstance(runs, Mapping) else {str(path): path for path in runs}
     unknown = [word for word in channels if word not in VARIANTS]
@@ -97,6 +99,8 @@ def retrain_runs(
         raise ArgumentError(
             f"channels are {', '.join(map(repr, channels)) or 'none'}; use same, fit, or both"
         )
+    if budget is not None and FIT not in channels:
+        raise ArgumentError('a budget needs "fit" among the channels: they follow from it')
     # What cannot be is said before anything is written.
     Regime(**(regime or {}))
     choose_device(device)
@@ -117,7 +121,8 @@ def retrain_runs(
         study = Study(name=NAME, out=Path(out).absolute(), threshold=threshold, jobs=tuple(plan.jobs))
         engine = local_engine(study, jobs=jobs, gpus=gpus, jobs_per_gpu=jobs_per_gpu)
         failed |= run_study(study, engine=engine, progress=progress).failed
-    return Retrained(_compared(plan, failed, options, originals), failed)
+    table, damaged = _compared(plan, failed, options, originals)
+    return Retrained(table, failed | damaged)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,25 +275,51 @@ def _threads_of(run: "Run") -> int:
 
 def _compared(
     plan: _Plan, failed: Mapping[str, str], options: _Options, originals: "Originals"
-) -> "pd.DataFrame":
+) -> tuple["pd.DataFrame", dict[str, str]]:
+    """The table of all networks, and which of them, run or new network, are damaged by now, and why."""
     import pandas as pd
 
+    tables = []
+    damaged: dict[str, str] = {}
+    first: GraphtaskError | None = None
+    for entry in plan.entries:
+        try:
+            tables.append(_table(entry, {**failed, **damaged}, damaged, options, originals))
+        except GraphtaskError as error:
+            first = first or error
+            damaged[entry.label] = str(error)
+    if not tables and first is not None:
+        raise first
+    return pd.concat(tables, ignore_index=True), damaged
+
+
+def _table(
+    entry: _Entry,
+    failed: Mapping[str, str],
+    damaged: dict[str, str],
+    options: _Options,
+    originals: "Originals",
+) -> "pd.DataFrame":
+    """The rows of one run; new networks that cannot be opened any more are added to ``damaged``."""
     from graphtask.training.retrained import compare_retrained
     from graphtask.training.run import open_run
 
-    tables = []
-    for entry in plan.entries:
-        run = open_run(entry.folder)
-        problems = dict(entry.problems)
-        problems |= {name: failed[job.name] for name, job in entry.jobs.items() if job.name in failed}
-        found = {name: open_run(job.folder) for name, job in entry.jobs.items() if name not in problems}
-        table = compare_retrained(
-            run,
-            found,
-            threshold=options.threshold,
-            data=originals.of(run),
-            device=options.device,
-            failures=problems,
-        )
-        tables.append(table.assign(run=entry.label))
-    return pd.concat(tables, ignore_index=True)
+    run = open_run(entry.folder)
+    problems, found = dict(entry.problems), {}
+    for name, job in entry.jobs.items():
+        if job.name in failed:
+            problems[name] = failed[job.name]
+            continue
+        try:
+            found[name] = open_run(job.folder)
+        except GraphtaskError as error:
+            problems[name] = damaged[job.name] = str(error)
+    table = compare_retrained(
+        run,
+        found,
+        threshold=options.threshold,
+        data=originals.of(run),
+        device=options.device,
+        failures=problems,
+    )
+    return table.assign(run=entry.label)

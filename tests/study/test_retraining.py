@@ -48,6 +48,13 @@ def retrain(study, out, **options):
     return gt.retrain_runs(folders, out=out, threshold=TAU, device="cpu", progress=False, **options)
 
 
+def copied(folder, place):
+    place.mkdir()
+    for path in folder.iterdir():
+        (place / path.name).write_bytes(path.read_bytes())
+    return place
+
+
 def test_a_new_run_is_the_one_that_retrain_gives_by_itself(done, tmp_path):
     found = retrain(done, tmp_path / "new", regime={"epochs": 1}, threads=1, budget=5000)
     assert found.failed == {}
@@ -128,11 +135,38 @@ def test_what_cannot_be_opened_costs_only_itself(done, tmp_path):
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.parametrize("what", ["run", "new network"])
+def test_what_is_damaged_while_others_are_trained_costs_only_itself(done, tmp_path, monkeypatch, what):
+    stored = copied(done.jobs[0].folder, tmp_path / "run")
+
+    class Damaging(InlineEngine):
+        def submit(self, job):
+            ending = super().submit(job)
+            if job.seed == 1000:
+                ((stored if what == "run" else job.folder) / "metrics.csv").write_text("")
+            return ending
+
+    monkeypatch.setattr("graphtask.study.retraining.local_engine", lambda *_, **__: Damaging())
+    runs = {"spoilt": stored, "whole": done.jobs[2].folder}
+    options = {"threshold": TAU, "channels": ["same"], "device": "cpu", "progress": False}
+    table, failed = gt.retrain_runs(runs, out=tmp_path / "new", **options)
+    ((name, reason),) = failed.items()
+    assert "the run is damaged" in reason
+    accuracies = table.set_index(["run", "network"])["accuracy"]
+    assert accuracies["whole"].notna().all()
+    if what == "run":
+        assert name == "spoilt"
+        assert set(table["run"]) == {"whole"}
+        with pytest.raises(gt.RunError, match="the run is damaged"):
+            gt.retrain_runs([stored], out=tmp_path / "new", **options)
+    else:
+        assert name == "scans/full/seed-0/retrained"
+        assert accuracies["spoilt"].isna().tolist() == [False, False, True]
+        assert table["undefined"][2] == reason
+
+
 def test_data_that_have_changed_are_noticed_before_anything_is_trained(done, tmp_path, engines):
-    stored = tmp_path / "run"
-    stored.mkdir()
-    for path in done.jobs[0].folder.iterdir():
-        (stored / path.name).write_bytes(path.read_bytes())
+    stored = copied(done.jobs[0].folder, tmp_path / "run")
     config = json.loads((stored / "config.json").read_text())
     (stored / "config.json").write_text(json.dumps(config | {"data_fingerprint": "of others"}))
     with pytest.raises(gt.RunError, match="is not the data that this run was trained on"):
@@ -144,6 +178,12 @@ def test_data_that_have_changed_are_noticed_before_anything_is_trained(done, tmp
 def test_channels_that_cannot_be_are_refused(done, tmp_path, channels):
     with pytest.raises(gt.ArgumentError, match="use same, fit, or both"):
         retrain(done, tmp_path / "new", channels=channels)
+
+
+def test_a_budget_without_channels_that_are_fitted_to_it_is_refused(done, tmp_path):
+    with pytest.raises(gt.ArgumentError, match='a budget needs "fit"'):
+        retrain(done, tmp_path / "new", channels=["same"], budget=5000)
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_table_of_one_run_has_no_deviation():
