@@ -104,6 +104,11 @@ class _Network(torch.autograd.Function):
                 "the fast execution has no second derivative: compile the graph with execution='plain' to use "
                 "create_graph=True"
             )
+        if _is_batched(gradients[0]):
+            raise GraphtaskError(
+                "the backward of the fast execution takes one gradient at a time: compile the graph with "
+                "execution='plain' to use is_grads_batched=True"
+            )
         ctx.saved_tensors  # noqa: B018  # raises if one was changed since the forward, or if the graph is freed
         step: Training = ctx.step
         keep = _keeps_graph()
@@ -117,6 +122,12 @@ def is_transformed() -> bool:
     """Whether a transform of ``torch.func`` is under way; no, if this PyTorch does not tell."""
     ask = getattr(torch._C, "_are_functorch_transforms_active", None)  # noqa: SLF001  # no public way
     return False if ask is None else bool(ask())
+
+
+def _is_batched(gradient: Tensor) -> bool:
+    """Whether a gradient stands for several of them; no, if this PyTorch does not tell."""
+    ask = getattr(getattr(torch._C, "_functorch", None), "is_legacy_batchedtensor", None)  # noqa: SLF001  # no public way
+    return False if ask is None else bool(ask(gradient))
 
 
 def _keeps_graph() -> bool:

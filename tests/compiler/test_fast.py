@@ -283,6 +283,13 @@ def test_a_second_derivative_is_a_clear_error(graph, module):
         torch.autograd.grad(logits.sum(), list(module.parameters()), create_graph=True)
 
 
+def test_a_batch_of_gradients_is_a_clear_error(graph, module):
+    logits = fast_execution(module)(module, images_for(graph))
+    batch = torch.ones(2, *logits.shape)
+    with pytest.raises(GraphtaskError, match="execution='plain' to use is_grads_batched=True"):
+        torch.autograd.grad(logits, module.edge_weight, batch, is_grads_batched=True)
+
+
 def test_transforms_of_torch_func_get_the_plain_execution_or_a_clear_error(graph, module):
     images = images_for(graph)
     module.eval()
