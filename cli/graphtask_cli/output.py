@@ -25,18 +25,25 @@ if TYPE_CHECKING:
 Record = Mapping[str, Any]
 
 _SENTENCE = 36  # characters from which a cell is text that may be wrapped
+_PAGE = 120  # columns of what is wrapped where there is no terminal
+_ENDLESS = 100_000
 _NUMBER = re.compile(r"[-+]?[\d,.]+(e[-+]\d+)?|[-+]?inf|nan|yes|no|")
 
 TABLE_SUFFIXES = (".csv", ".json", ".parquet")
 
 
-def show(records: Sequence[Record], *, form: str) -> None:
+def show(records: Sequence[Record], *, form: str, wrapped: bool = False) -> None:
     """Print the records: ``csv`` and ``json`` in full precision, ``table`` rounded and laid out for the terminal.
 
     In JSON a value that is not a number is ``null``, and infinities are the strings ``"inf"`` and ``"-inf"``.
+
+    Args:
+        records: The rows.
+        form: ``table``, ``csv`` or ``json``.
+        wrapped: Whether a table with sentences is wrapped in files and pipes, too; nothing is cut off there.
     """
     if form == "table":
-        click.echo(_as_table(records), nl=False)
+        click.echo(_as_table(records, wrapped=wrapped), nl=False)
         return
     for text in TEXTS[form](_columns(records), records):
         click.echo(text, nl=False)
@@ -187,7 +194,7 @@ def with_spreads(records: Sequence[Record]) -> list[dict[str, Any]]:
     return rows
 
 
-def _as_table(records: Sequence[Record]) -> str:
+def _as_table(records: Sequence[Record], *, wrapped: bool = False) -> str:
     if not records:
         return ""
     columns = _columns(records)
@@ -196,7 +203,7 @@ def _as_table(records: Sequence[Record]) -> str:
     lines = [columns, *([rounded(record.get(name)) for name in columns] for record in records)]
     room = _terminal_width()
     if room is None or _width(lines) <= room or _has_sentences(lines):
-        return _rendered(_grid(lines[0], lines[1:]))
+        return _rendered(_grid(lines[0], lines[1:]), otherwise=_PAGE if wrapped else _ENDLESS)
     return "\n".join(_rendered(_grid(block[0], block[1:])) for block in _blocks(_turned(lines), room))
 
 
@@ -248,12 +255,13 @@ def _grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> "Table":
     return table
 
 
-def _rendered(table: "Table") -> str:
+def _rendered(table: "Table", *, otherwise: int = _ENDLESS) -> str:
+    """The table as text, as wide as the terminal; elsewhere it has ``otherwise`` columns of room."""
     from rich.console import Console
 
     room = _terminal_width()
     text = io.StringIO()
-    Console(file=text, width=room or 100_000, force_terminal=room is not None, legacy_windows=False).print(
+    Console(file=text, width=room or otherwise, force_terminal=room is not None, legacy_windows=False).print(
         table
     )
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from graphtask.corpus.archives import is_archive, members
+from graphtask.corpus.archives import SUFFIXES, is_archive, members
 from graphtask.errors import FormatError
 from graphtask.storage.formats import PARSERS, suffix
 
@@ -96,8 +96,10 @@ def _named(path: str, excluded: set[str]) -> Iterator[Entry]:
     elif os.path.isdir(path):  # noqa: PTH112 - a path stays as it was given
         found = list(_in_folder(path, excluded))
         if not found:
-            known = ", ".join(PARSERS)
-            raise FormatError(f"{path}: no graph file ({known}) and no run in this folder; name another one")
+            graphs, archives = ", ".join(PARSERS), ", ".join(SUFFIXES)
+            raise FormatError(
+                f"{path}: no graph file ({graphs}), no archive ({archives}) and no run in this folder; name another one"
+            )
         yield from found
     else:
         yield from _in_file(path)

@@ -332,7 +332,7 @@ def select(metrics: str | Sequence[str], *, options: Options) -> Selection:
     chosen: dict[str, Metric] = {}
     for name in names:
         if name not in _METRICS and name not in sets:
-            raise ArgumentError(f"there is no metric {name!r}; {_hint(name)}")
+            raise ArgumentError(f"there is no metric {name!r}; {_hint(name, names)}")
         found = (
             [metric for metric in _METRICS.values() if name in metric.sets]
             if name in sets
@@ -343,13 +343,14 @@ def select(metrics: str | Sequence[str], *, options: Options) -> Selection:
     return Selection(tuple(_with_spread(list(chosen.values()), options)), by_name=by_name)
 
 
-def _hint(name: str) -> str:
-    """What somebody may have meant who wrote this; the column of one stage means the metric of all stages."""
+def _hint(name: str, asked: Sequence[str]) -> str:
+    """What somebody may have meant who asked for these; the column of one stage means the metric of all stages."""
     known = [*metric_sets(), *_METRICS]
     plain = re.sub(
         r"_stage_\d+$", STAGE_SUFFIX, re.sub(r"_stage_\d+_\d+$", PAIR_SUFFIX, name.strip().lower())
     )
-    close = [plain] if plain in known else difflib.get_close_matches(plain, known, n=3)
+    others = [word for word in known if word not in asked]
+    close = [plain] if plain in known else difflib.get_close_matches(plain, others, n=3)
     if close:
         return f"did you mean {' or '.join(close)}?"
     return f"there are {len(_METRICS)}, and the sets {' and '.join(metric_sets())}: graphtask metrics --list shows them"

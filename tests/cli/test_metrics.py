@@ -132,6 +132,15 @@ def test_the_list_names_every_metric_with_its_formula(call):
     ]
 
 
+def test_the_list_for_people_fits_on_a_page_and_loses_nothing(call):
+    listed = call("metrics", "--list").stdout
+    assert max(map(len, listed.splitlines())) <= 120
+    stored = json.loads(call("metrics", "--list", "--format", "json").stdout)
+    for row in stored:
+        for key in ("name", "formula"):
+            assert all(word in listed for word in row[key].split()), row[key]
+
+
 @pytest.fixture
 def skips(tmp_path):
     """A module in the folder of the files that registers a metric and a set."""
@@ -282,7 +291,31 @@ def test_many_errors_are_summed_up(call, tmp_path):
     result = call("metrics", ".", "--metrics", "edges")
     *errors, summary = result.stderr.splitlines()
     assert len(errors) == 10
-    assert summary.endswith("15 of 15 graphs cannot be measured; the column error says why")
+    assert summary.endswith("15 of 15 graphs cannot be measured; --format csv says why in the column error")
+
+
+def test_a_table_without_the_column_error_does_not_refer_to_it(call, files):
+    arguments = [
+        "metrics",
+        *list(files)[:1],
+        "b.graphml",
+        "missing.graphml",
+        "absent.graphml",
+        "--metrics",
+        "edges",
+    ]
+    summary = call(*arguments).stderr.splitlines()[-1]
+    assert summary.endswith("graphs cannot be measured")
+    summary = call(*arguments, "-o", "table.csv").stderr.splitlines()[-1]
+    assert summary.endswith("; the column error says why")
+
+
+@pytest.mark.parametrize("text", ["", "\n \n"])
+def test_a_standard_input_that_names_nothing_is_an_error(text):
+    result = CliRunner().invoke(cli, ["metrics", "-"], input=text)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr == "graphtask: error: standard input names no graph; give it paths, one a line\n"
 
 
 @pytest.mark.usefixtures("corpus")

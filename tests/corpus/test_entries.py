@@ -104,7 +104,9 @@ def test_what_is_to_be_written_is_not_taken_for_a_graph(tmp_path):
 
 def test_a_folder_without_graphs_is_an_error(tmp_path):
     touch(tmp_path, "readme.md")
-    with pytest.raises(gt.FormatError, match=r"no graph file \(\.graphml, .*\) and no run in this folder"):
+    with pytest.raises(
+        gt.FormatError, match=r"no graph file \(\.graphml, .*\), no archive \(\.zip, .*\) and no run"
+    ):
         find([tmp_path])
 
 

@@ -183,6 +183,13 @@ def test_unknown_names_are_refused_with_what_was_meant(name, hint):
         gt.measure(gt.full_dag(3), metrics=["edges", name])
 
 
+def test_what_was_asked_for_already_is_not_what_was_meant():
+    with pytest.raises(ArgumentError, match="did you mean nodes"):
+        gt.measure(gt.full_dag(3), metrics=["edges", "nonsense"])
+    with pytest.raises(ArgumentError, match=r"'nonsense'; (?!did you mean nodes\b)"):
+        gt.measure(gt.full_dag(3), metrics=["nodes", "edges", "nonsense"])
+
+
 def test_what_nobody_registered_cannot_be_forgotten():
     with pytest.raises(ArgumentError, match="there is no metric 'depth' to forget"):
         unregister_metric("depth")

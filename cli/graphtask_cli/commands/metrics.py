@@ -117,7 +117,7 @@ def metrics(
     """
     _prepare(modules)
     if list_metrics:
-        show(_known_metrics(whole=form != "table"), form=form)
+        show(_known_metrics(whole=form != "table"), form=form, wrapped=True)
         return
     if not paths:
         raise click.UsageError("name at least one graph file, run or folder; or ask for --list")
@@ -126,6 +126,7 @@ def metrics(
     from graphtask.corpus.entries import find
     from graphtask.corpus.measure import measure_entries
     from graphtask.corpus.rows import Settings
+    from graphtask.errors import ArgumentError
     from graphtask.metrics.view import Options
     from graphtask.reading import ReadOptions
 
@@ -137,10 +138,13 @@ def metrics(
     )
     written = [path for path in (out, cache) if path is not None and not path.is_dir()]
     entries = find(listed(paths), exclude=written)
+    if not entries:
+        raise ArgumentError("standard input names no graph; give it paths, one a line")
+    has_reasons = out is not None or form != "table"
     with Spool() as spool:
         rows = measure_entries(entries, settings, jobs=jobs, cache=cache, notify=note)
-        n_errors = _collect(rows, spool, n_rows=len(entries))
-        if out is not None or form != "table" or n_errors < len(entries):
+        n_errors = _collect(rows, spool, n_rows=len(entries), has_reasons=has_reasons)
+        if has_reasons or n_errors < len(entries):
             _publish(spool, entries, settings, out=out, form=form)
     if n_errors and (strict or n_errors == len(entries)):
         raise click.exceptions.Exit(1)
@@ -170,8 +174,15 @@ def _import(module: str) -> None:
         raise ArgumentError(f"--import {module}: {type(error).__name__}: {error}") from error
 
 
-def _collect(rows: Iterable[dict[str, Any]], spool: Spool, *, n_rows: int) -> int:
-    """Put the rows into the spool, and say which graphs cannot be measured; the number of those."""
+def _collect(rows: Iterable[dict[str, Any]], spool: Spool, *, n_rows: int, has_reasons: bool) -> int:
+    """Put the rows into the spool, and say which graphs cannot be measured; the number of those.
+
+    Args:
+        rows: One for each graph.
+        spool: Takes them.
+        n_rows: How many there are.
+        has_reasons: Whether the table has a column with the errors; that for people has none.
+    """
     n_errors = 0
     with progress(visible=n_rows > 1) as bar:
         for row in bar.track(rows, total=n_rows, description="measuring"):
@@ -181,7 +192,10 @@ def _collect(rows: Iterable[dict[str, Any]], spool: Spool, *, n_rows: int) -> in
                 if n_errors <= _SHOWN_NOTES:
                     note(f"error: {row['error']}")
     if n_errors > 1:
-        note(f"{n_errors} of {n_rows} graphs cannot be measured; the column error says why")
+        where = "; the column error says why" if has_reasons else ""
+        if not has_reasons and n_errors > _SHOWN_NOTES:
+            where = "; --format csv says why in the column error"
+        note(f"{n_errors} of {n_rows} graphs cannot be measured{where}")
     return n_errors
 
 
@@ -231,12 +245,12 @@ def _known_metrics(*, whole: bool) -> list[dict[str, Any]]:
     """What the registry says; for people, what fits beside each other."""
     from graphtask.metrics.registry import all_metrics
 
-    columns: tuple[str, ...] = ("formula", "range", "sets", "source")
+    columns: tuple[str, ...] = ("formula", "range", "sets")
     if whole:
         columns = ("formula", "range", "meaning", "reads_weights", "defined_when", "cost", "sets", "source")
     else:
         note(
-            "--format json has more: what a larger value says, for which graphs it is defined, cost, weights"
+            "--format json has more: source, what a larger value says, for which graphs it is defined, cost, weights"
         )
     return [
         {"name": metric.name} | {column: _described(metric, column) for column in columns}
