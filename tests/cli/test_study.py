@@ -182,9 +182,10 @@ def test_the_studies_that_are_shipped_can_be_read():
     banded = gt.load_study(STUDIES / "paper-banded.toml")
     assert [job.regime for job in banded.jobs] == [gt.Regime()] * 10
     assert banded.jobs[0].graph().get_edgelist() == gt.banded_dag(60, bandwidth=10).get_edgelist()
-    ladder = gt.load_study(STUDIES / "ladder.toml", data_root="/data")
-    assert len(ladder.jobs) == 15
-    assert {job.data.source for job in ladder.jobs} == {
-        f"/data/{name}.npz" for name in ("mnist", "kmnist", "fashionmnist", "cifar10")
-    }
+    for name in ("ladder", "ladder-16"):
+        ladder = gt.load_study(STUDIES / f"{name}.toml", data_root="/data")
+        assert len(ladder.jobs) == 15
+        assert {job.data.source for job in ladder.jobs} == {
+            f"/data/{name}.npz" for name in ("mnist", "kmnist", "fashionmnist", "cifar10")
+        }
     assert len(gt.load_study(STUDIES / "digits.toml").jobs) == 6
