@@ -1,10 +1,12 @@
 """Data sets that have a name: torchvision's, and scikit-learn's digits."""
 
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple
+from urllib.error import URLError
 
 import numpy as np
 import numpy.typing as npt
@@ -84,11 +86,18 @@ def read_torchvision(
         )
     read = getattr(_torchvision_datasets(), source.dataset)
     try:
+        if download and not _is_complete(read, folder):
+            sys.stderr.write(f"graphtask: downloading {name} to {place}\n")
+            sys.stderr.flush()
         splits = [read(folder, train=train, download=download) for train in (True, False)]
     except UNREADABLE as error:
-        action = "downloaded to" if download else "read from"
+        if download and isinstance(error, RuntimeError | URLError | TimeoutError):
+            raise DataError(
+                f"{name}: cannot be downloaded to {place} ({_network_reason(error)}); this machine may be offline: put "
+                f"the files there, name another root folder (--data-root, ${ROOT_VARIABLE}), {instead}"
+            ) from error
         raise DataError(
-            f"{name}: cannot be {action} {place} ({reason_of(error)}); "
+            f"{name}: cannot be read from {place} ({reason_of(error)}); "
             f"if files are missing or damaged, remove that folder and {remedy}, {instead}"
         ) from error
     (x_train, y_train), (x_test, y_test) = [
@@ -97,6 +106,28 @@ def read_torchvision(
     ]
     origin = {"source": "torchvision", "dataset": source.dataset}
     return ImageData(name, x_train, y_train, x_test, y_test, source.class_names, origin)
+
+
+def _is_complete(read: Callable[..., Any], folder: Path) -> bool:
+    """Whether torchvision finds all files, so that there is nothing to be downloaded."""
+    try:
+        read(folder, train=False, download=False)
+    except RuntimeError:  # "Dataset not found"
+        return False
+    return True
+
+
+def _network_reason(error: Exception) -> str:
+    r"""What the network said: torchvision lists all that it tried, and the last line has the reason.
+
+    Example:
+        >>> _network_reason(
+        ...     RuntimeError("Error downloading x.gz:\nTried a, got:\n<urlopen error no route>\n")
+        ... )
+        'no route'
+    """
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[-1].removeprefix("<urlopen error ").removesuffix(">")
 
 
 def read_digits() -> ImageData:

@@ -174,7 +174,7 @@ def mirror(tmp_path):
         server.shutdown()
 
 
-def test_download_fetches_what_is_missing_and_says_so_if_it_cannot(tmp_path, monkeypatch, mirror):
+def test_download_fetches_what_is_missing_and_says_so_if_it_cannot(tmp_path, monkeypatch, mirror, capsys):
     import torchvision.datasets
 
     address, resources = mirror
@@ -183,9 +183,18 @@ def test_download_fetches_what_is_missing_and_says_so_if_it_cannot(tmp_path, mon
     monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [address])
     fetched = read_torchvision("mnist", root=tmp_path / "data", download=True)
     assert np.array_equal(fetched.x_train[..., 0], ARRAYS["x_train"])
+    line = f"graphtask: downloading mnist to {tmp_path / 'data' / 'MNIST/raw'}"
+    assert line in capsys.readouterr().err.splitlines()
     monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", ["http://127.0.0.1:9/"])  # nobody listens
+    read_torchvision("mnist", root=tmp_path / "data", download=True)
+    assert capsys.readouterr().err == ""
     message = message_of(lambda: read_torchvision("mnist", root=tmp_path / "other", download=True))
     assert f"mnist: cannot be downloaded to {tmp_path / 'other' / 'MNIST/raw'} (" in message
+    assert "(); " not in message
+    assert "Connection refused" in message
+    assert "this machine may be offline: put the files there" in message
+    assert "--data-root" in message
+    assert "--download" not in message
 
 
 def test_the_root_is_the_argument_then_the_environment_then_the_cache(tmp_path, monkeypatch):
