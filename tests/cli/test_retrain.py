@@ -12,6 +12,9 @@ def _inline(monkeypatch):
     monkeypatch.setattr("graphtask.study.retraining.local_engine", lambda *_, **__: InlineEngine())
 
 
+FIT = ("--budget", 20_000)  # other channels than the run's, so that there are two networks
+
+
 def retrain(call, *arguments):
     return call(
         "retrain",
@@ -29,7 +32,7 @@ def retrain(call, *arguments):
 
 
 def test_a_run_is_compared_with_its_retrained_networks(call, run_folder, tmp_path):
-    result = retrain(call, run_folder, "--fit-channels", "--format", "json", "--table", "table.csv")
+    result = retrain(call, run_folder, *FIT, "--format", "json", "--table", "table.csv")
     assert result.exit_code == 0, result.output
     rows = json.loads(result.stdout)
     assert [row["network"] for row in rows] == ["full", "thresholded", "retrained", "retrained_fit"]
@@ -39,7 +42,7 @@ def test_a_run_is_compared_with_its_retrained_networks(call, run_folder, tmp_pat
         assert row["channels"] == run.config["channels"]
         assert row["resource_price"] == 0.02
     assert len((tmp_path / "table.csv").read_text().splitlines()) == 5
-    again = retrain(call, run_folder, "--fit-channels", "--format", "json")
+    again = retrain(call, run_folder, *FIT, "--format", "json")
     assert json.loads(again.stdout) == rows
 
 
@@ -109,12 +112,12 @@ def test_whoever_stops_it_stops_all_of_it_and_the_next_call_goes_on(call, run_fo
             raise KeyboardInterrupt
 
     monkeypatch.setattr("graphtask.study.retraining.local_engine", lambda *_, **__: Interrupted())
-    result = retrain(call, run_folder, "--fit-channels", "--table", "table.csv")
+    result = retrain(call, run_folder, *FIT, "--table", "table.csv")
     assert (result.exit_code, result.stdout) == (130, "")
     assert "run the same command again" in result.stderr
     assert not (tmp_path / "table.csv").exists()
     monkeypatch.setattr("graphtask.study.retraining.local_engine", lambda *_, **__: InlineEngine())
-    assert retrain(call, run_folder, "--fit-channels").exit_code == 0
+    assert retrain(call, run_folder, *FIT).exit_code == 0
     status = json.loads(call("study", "status", tmp_path / "new", "--format", "json").stdout)
     assert [(row["run"], row["state"]) for row in status] == [
         (f"cdigits/full/seed-0/{name}", "finished") for name in ("retrained", "retrained_fit")
@@ -125,7 +128,7 @@ def test_a_failure_is_listed_and_costs_only_its_network(call, run_folder, tmp_pa
     place = tmp_path / "new" / "cdigits" / "full" / "seed-0"
     place.mkdir(parents=True)
     (place / "retrained").write_text("in the way")
-    result = retrain(call, run_folder, "--fit-channels", "--format", "json")
+    result = retrain(call, run_folder, *FIT, "--format", "json")
     assert result.exit_code == 1
     assert result.stderr.count("cdigits/full/seed-0/retrained: the run folder cannot be used") == 1
     rows = {row["network"]: row for row in json.loads(result.stdout)}
