@@ -1,7 +1,7 @@
 """The blocks of a fast step: forward into given memory, and backward from what little was kept.
 
-Legend: a is the block's argument, u = Conv3×3(ReLU(a)), v = Conv1×1(a), x = BN(u) + BN(v); g, du, dv, da are
-gradients. Everything lies flat in memory, in the order of its `Shape`.
+Legend: a is the block's argument, u = Conv3×3(ReLU(a)), v = Conv1×1(a), x = BN(u) + BN(v); dx, du, dv, da are
+gradients. All of them are where the block's `Room` says.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from graphtask.compiler.blocks import ConvBlock
 from graphtask.compiler.fast_memory import Shape
+from graphtask.compiler.fast_rooms import Room
 from graphtask.compiler.shared_norm import Gather, SharedBatchNorm2d
 from graphtask.errors import ArgumentError
 
@@ -63,14 +64,15 @@ class Updates:
         momenta: dict[float, tuple[list[Tensor], list[Tensor]]] = {}
         counters = []
         for norm, mean, variance in self._running:
+            old_mean, old_variance, counter = norm.running_mean, norm.running_var, norm.num_batches_tracked
             assert norm.momentum is not None
-            assert norm.running_mean is not None
-            assert norm.running_var is not None
-            assert norm.num_batches_tracked is not None
+            assert old_mean is not None
+            assert old_variance is not None
+            assert counter is not None
             buffers, values = momenta.setdefault(norm.momentum, ([], []))
-            buffers += [norm.running_mean, norm.running_var]
-            values += [mean.to(norm.running_mean.dtype), variance.to(norm.running_var.dtype)]
-            counters.append(norm.num_batches_tracked)
+            buffers += [old_mean, old_variance]
+            values += [mean.to(old_mean.dtype), variance.to(old_variance.dtype)]
+            counters.append(counter)
         for momentum, (buffers, values) in momenta.items():
             torch._foreach_lerp_(buffers, values, momentum)
         if counters:
@@ -168,11 +170,6 @@ def fetch_parameters(blocks: Sequence[StandardBlock]) -> None:
         block.factor, block.bias = norm.view(2, 2, -1).unbind()
 
 
-def pair_of(scratch: Tensor, like: Tensor) -> Tensor:
-    """Room for two activations like another, in the first two rows of scratch."""
-    return scratch.view(-1)[: 2 * like.numel()].view(2, -1)
-
-
 class Opaque:
     """Any other block in one step: called as it is, hooks included, with an autograd graph of its own.
 
@@ -189,40 +186,22 @@ class Opaque:
         self.parameters = list(block.parameters())
         self.graph: tuple[Tensor, Tensor] | None = None
 
-    def infer(self, a: Tensor, *, out: Tensor, scratch: Tensor, updates: Updates) -> None:  # noqa: ARG002
-        """Write x; ``out`` may be ``a`` itself."""
-        out.copy_(self._checked(self.block(self.source.image(a))))
+    def infer(self, room: Room, *, updates: Updates) -> None:  # noqa: ARG002
+        """Write x."""
+        room.x.copy_(self._checked(self.block(room.argument)))
 
-    def forward(
-        self,
-        a: Tensor,
-        *,
-        out: Tensor,
-        kept: Tensor | None,  # noqa: ARG002
-        scratch: Tensor,  # noqa: ARG002
-        updates: Updates,  # noqa: ARG002
-    ) -> None:
-        """Write x to ``out``."""
+    def forward(self, room: Room, *, updates: Updates) -> None:  # noqa: ARG002
+        """Write x."""
         with torch.enable_grad():
-            argument = self.source.image(a.clone()).requires_grad_()
+            argument = room.source.image(room.a.clone()).requires_grad_()
             value = self.block(argument)
-        out.copy_(self._checked(value.detach()))
+        room.x.copy_(self._checked(value.detach()))
         self.graph = (argument, value)
 
-    def backward(
-        self,
-        a: Tensor,  # noqa: ARG002
-        g: Tensor,
-        *,
-        kept: Tensor | None,  # noqa: ARG002
-        scratch: Tensor,  # noqa: ARG002
-        out: Tensor | None,
-        add: bool,
-        needs: list[bool],
-        keep: bool,
-    ) -> Gradients:
-        """The gradients of the parameters; the one of the argument is written (or added) to ``out``."""
+    def backward(self, room: Room, *, needs: list[bool], keep: bool) -> Gradients:
+        """The gradients of the parameters; the one of the argument is written (or added) to its place."""
         assert self.graph is not None
+        assert room.dx is not None
         argument, value = self.graph
         if not keep:
             self.graph = None
@@ -230,16 +209,16 @@ class Opaque:
         inner, *rest = torch.autograd.grad(
             value,
             [argument, *wanted],
-            self.target.image(g).to(value.dtype),
+            self.target.image(room.dx).to(value.dtype),
             retain_graph=keep,
             allow_unused=True,
         )
-        if out is not None:
-            flat = self.source.flat(torch.zeros_like(argument) if inner is None else inner)
-            if add:
-                out.add_(flat)
+        if room.da is not None:
+            flat = room.source.flat(torch.zeros_like(argument) if inner is None else inner)
+            if room.add:
+                room.da.add_(flat)
             else:
-                out.copy_(flat)
+                room.da.copy_(flat)
         found = iter(rest)
         return [next(found) if need else None for need in needs]
 

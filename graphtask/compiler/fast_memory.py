@@ -6,8 +6,8 @@ this already.
 """
 
 import threading
-from collections.abc import Collection, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,6 +18,9 @@ _ALIGNMENT = 64  # elements: a region starts on a cache line, whatever the dtype
 _GAP = 80  # elements between rows: at distances of a power of two, all would share a few places in the caches
 _KEPT_BY_MALLOC = 2**24  # bytes: what is freed in blocks up to this size stays, up to twice as much
 _TOGETHER = 4  # sources that are reduced before they are added to a later stage, without autograd
+_KINDS = 8  # of steps whose views are kept: full and last batches of training, validation and test
+
+T = TypeVar("T")
 
 
 class Shape(NamedTuple):
@@ -204,18 +207,44 @@ def keep_freed_memory() -> None:
     torch.empty(_KEPT_BY_MALLOC, dtype=torch.uint8)
 
 
+class Allocation:
+    """A flat tensor full of junk, and the views of it that steps of one kind share.
+
+    Args:
+        memory: The tensor.
+    """
+
+    def __init__(self, memory: Tensor) -> None:
+        self.memory = memory
+        self._views: dict[Hashable, Any] = {}
+
+    def views(self, kind: Hashable, make: Callable[[Tensor], T]) -> T:
+        """What ``make`` makes of the memory, once for each kind of step; those of the last few kinds are kept."""
+        if kind not in self._views:
+            if len(self._views) == _KINDS:
+                del self._views[next(iter(self._views))]
+            self._views[kind] = make(self.memory)
+        found: T = self._views[kind]
+        return found
+
+    def serves(self, numel: int, *, dtype: torch.dtype, device: torch.device) -> bool:
+        """Whether it has room for so many elements of such a kind."""
+        memory = self.memory
+        return memory.numel() >= numel and (memory.dtype, memory.device) == (dtype, device)
+
+
 class Pool:
     """Keeps the largest allocation that was given back, for the next step that asks; threads may share it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: Tensor | None = None
+        self._kept: Allocation | None = None
 
-    def take(self, numel: int, *, dtype: torch.dtype, device: torch.device) -> Tensor:
-        """A flat tensor of at least ``numel`` elements, full of junk."""
+    def take(self, numel: int, *, dtype: torch.dtype, device: torch.device) -> Allocation:
+        """An allocation of at least ``numel`` elements."""
         with self._lock:
             kept, self._kept = self._kept, None
-        if kept is not None and kept.numel() >= numel and (kept.dtype, kept.device) == (dtype, device):
+        if kept is not None and kept.serves(numel, dtype=dtype, device=device):
             return kept
         del kept  # before the new one is made, so that the two never stand side by side
         if device.type == "cpu":
@@ -223,15 +252,15 @@ class Pool:
         with torch.inference_mode(
             mode=False
         ):  # an inference tensor would be of no use to a step with gradients
-            return torch.empty(numel, dtype=dtype, device=device)
+            return Allocation(torch.empty(numel, dtype=dtype, device=device))
 
-    def give_back(self, memory: Tensor) -> None:
+    def give_back(self, allocation: Allocation) -> None:
         """Keep an allocation that nobody uses any more."""
-        if memory.device.type != "cpu":
+        if allocation.memory.device.type != "cpu":
             return
         with self._lock:
-            if self._kept is None or self._kept.numel() < memory.numel():
-                self._kept = memory
+            if self._kept is None or self._kept.memory.numel() < allocation.memory.numel():
+                self._kept = allocation
 
     def __reduce__(self) -> tuple[type["Pool"], tuple[()]]:
         """A copy of a pool is a new, empty one."""
@@ -243,8 +272,8 @@ class Lease:
 
     def __init__(self, pool: Pool, numel: int, *, dtype: torch.dtype, device: torch.device) -> None:
         self._pool = pool
-        self.memory = pool.take(numel, dtype=dtype, device=device)
+        self.allocation = pool.take(numel, dtype=dtype, device=device)
 
     def __del__(self) -> None:
-        if hasattr(self, "memory"):
-            self._pool.give_back(self.memory)
+        if hasattr(self, "allocation"):
+            self._pool.give_back(self.allocation)

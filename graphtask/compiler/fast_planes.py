@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from graphtask.compiler.blocks import ConvBlock
-from graphtask.compiler.fast_block import Gradients, NormState, StandardBlock, Updates, pair_of
+from graphtask.compiler.fast_block import Gradients, NormState, StandardBlock, Updates
 from graphtask.compiler.fast_memory import Shape
+from graphtask.compiler.fast_rooms import Room
 from graphtask.compiler.shared_norm import Moments, combined
 
 _LOW_PRECISION = {torch.bfloat16, torch.float16}  # sums over many values need more
@@ -24,24 +25,22 @@ class Planes(StandardBlock):
         super().__init__(block, source, target, dtype)
         self.side = target.height * target.width
 
-    def infer(self, a: Tensor, *, out: Tensor, scratch: Tensor, updates: Updates) -> None:
-        """Write x; ``out`` may be ``a`` itself."""
+    def infer(self, room: Room, *, updates: Updates) -> None:
+        """Write x."""
         if self.training:
-            self.forward(a, out=out, kept=None, scratch=scratch, updates=updates)
+            self.forward(room, updates=updates)
             return
         mean, variance = self.running()
         scale = self.factor * torch.rsqrt(variance + self.eps)
-        shift = (self.bias - mean * scale).sum(dim=0).to(a.dtype)
-        scale3, scale1 = scale.to(a.dtype).view(2, -1, 1, 1, 1)
-        v = self._short(a, self.weight1 * scale1)
-        torch.add(self._long(a, self.weight3 * scale3, shift, scratch=scratch), v.view(-1), out=out)
+        shift = (self.bias - mean * scale).sum(dim=0).to(room.a.dtype)
+        scale3, scale1 = scale.to(room.a.dtype).view(2, -1, 1, 1, 1)
+        v = self._short(room, self.weight1 * scale1)
+        torch.add(self._long(room, self.weight3 * scale3, shift), v.view(-1), out=room.x)
 
-    def forward(
-        self, a: Tensor, *, out: Tensor, kept: Tensor | None, scratch: Tensor, updates: Updates
-    ) -> None:
-        """Write x to ``out``, which may be ``a`` itself, and u and v to ``kept``."""
-        both = self._convolved(a, kept, scratch)
-        self.normalise(both, out=out, updates=updates)
+    def forward(self, room: Room, *, updates: Updates) -> None:
+        """Write x, and u and v."""
+        self._convolve(room)
+        self.normalise(room.both, out=room.x, updates=updates)
 
     def normalise(self, both: Tensor, *, out: Tensor, updates: Updates) -> None:
         """Write x, from u and v."""
@@ -68,34 +67,31 @@ class Planes(StandardBlock):
 
     def backward(
         self,
-        a: Tensor,
-        g: Tensor,
+        room: Room,
         *,
-        kept: Tensor | None,
-        scratch: Tensor,
-        out: Tensor | None,
-        add: bool,
         needs: list[bool],
         keep: bool,  # noqa: ARG002  # for blocks with a graph of their own
     ) -> Gradients:
-        """The gradients of the parameters; da is written (or added) to ``out``, which may be ``a`` itself."""
-        room = pair_of(scratch, g)
-        both = self._convolved(a, None, scratch) if kept is None else kept
-        total, factors = self.normalise_backward(g, both, out=room, work=None if kept is None else room)
-        d_long, d_short = room
+        """The gradients of the parameters; da is written (or added) to its place."""
+        assert room.dx is not None
+        if room.kept is None:
+            self._convolve(room)
+        work = None if room.kept is None else room.gradients
+        total, factors = self.normalise_backward(room.dx, room.both, out=room.gradients, work=work)
         found: Gradients = [None, factors[0], total[0], None, factors[1], total[1]]
+        d_long, d_short = room.gradient_images
         short = d_short.view(self.target.batch, self.target.channels, self.side)
         if needs[3]:
-            pixels = self._sampled(a).transpose(1, 2)
+            pixels = self._sampled(room).transpose(1, 2)
             # The products of single images are added up in full precision.
             dtype = self.parameters[3].dtype
             found[3] = torch.bmm(short, pixels).sum(dim=0, dtype=dtype).view(self.weight1.shape)
         d_positive, found[0], _ = torch.ops.aten.convolution_backward(
-            self.target.image(d_long), self._positive(a, scratch), self.weight3, None, [self.stride] * 2,
-            [1, 1], [1, 1], False, [0, 0], 1, [out is not None, needs[0], False],
+            d_long, self._positive(room), self.weight3, None, [self.stride] * 2,
+            [1, 1], [1, 1], False, [0, 0], 1, [room.da is not None, needs[0], False],
         )  # fmt: skip
-        if out is not None:
-            self._join(a, self.source.flat(d_positive), short, out=out, add=add)
+        if room.da is not None:
+            self._join(room, self.source.flat(d_positive), short, out=room.da)
         return [
             None if gradient is None or not need else gradient.to(parameter.dtype)
             for gradient, parameter, need in zip(found, self.parameters, needs, strict=True)
@@ -130,51 +126,47 @@ class Planes(StandardBlock):
         torch.addcmul(_wide(shifts), values, _wide(slopes), out=result).addcmul_(planes, _wide(scale))
         return total, factors
 
-    def _join(self, a: Tensor, d_positive: Tensor, short: Tensor, *, out: Tensor, add: bool) -> None:
+    def _join(self, room: Room, d_positive: Tensor, short: Tensor, *, out: Tensor) -> None:
         """Bring the gradients from both convolutions together."""
         through = torch.ops.aten.threshold_backward.grad_input(
-            d_positive, a, 0, grad_input=d_positive if add else out
+            d_positive, room.a, 0, grad_input=d_positive if room.add else out
         )
-        if add:
+        if room.add:
             out.add_(through)
         n_out, n_in = self.weight1.shape[:2]
         matrix = self.weight1.view(n_out, n_in).t().expand(self.target.batch, n_in, n_out)
         if self.stride == 1:
             out.view(self.target.batch, n_in, self.side).baddbmm_(matrix, short)
         else:
-            image = self.source.image(out)[:, :, :: self.stride, :: self.stride]
-            image.add_(torch.bmm(matrix, short).view(image.shape))
+            room.da_read.add_(torch.bmm(matrix, short).view(room.da_read.shape))
 
-    def _convolved(self, a: Tensor, kept: Tensor | None, scratch: Tensor) -> Tensor:
-        """U and v, in ``kept`` or in scratch."""
-        u = self._long(a, self.weight3, None, scratch=scratch)
-        both = pair_of(scratch, u) if kept is None else kept
-        both[0].copy_(u)
-        self._short(a, self.weight1, out=both[1])
-        return both
+    def _convolve(self, room: Room) -> None:
+        """Write u and v."""
+        u, v = room.both
+        u.copy_(self._long(room, self.weight3, None))
+        self._short(room, self.weight1, out=v)
 
-    def _long(self, a: Tensor, weight: Tensor, bias: Tensor | None, *, scratch: Tensor) -> Tensor:
-        positive = self._positive(a, scratch)
-        return self.target.flat(torch.conv2d(positive, weight, bias, stride=self.stride, padding=1))
+    def _long(self, room: Room, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return self.target.flat(
+            torch.conv2d(self._positive(room), weight, bias, stride=self.stride, padding=1)
+        )
 
-    def _short(self, a: Tensor, weight: Tensor, *, out: Tensor | None = None) -> Tensor:
+    def _short(self, room: Room, weight: Tensor, *, out: Tensor | None = None) -> Tensor:
         """V: the product of the weight with the pixels of each image."""
         n_out, n_in = weight.shape[:2]
         matrix = weight.view(n_out, n_in).expand(self.target.batch, n_out, n_in)
         if out is not None:
             out = out.view(self.target.batch, n_out, self.side)
-        return torch.bmm(matrix, self._sampled(a), out=out)
+        return torch.bmm(matrix, self._sampled(room), out=out)
 
-    def _positive(self, a: Tensor, scratch: Tensor) -> Tensor:
-        """ReLU(a), in the last row of scratch."""
-        return self.source.image(torch.clamp_min(a, 0, out=scratch[-1][: a.numel()]))
+    def _positive(self, room: Room) -> Tensor:
+        """ReLU(a)."""
+        torch.clamp_min(room.a, 0, out=room.positive)
+        return room.positive_argument
 
-    def _sampled(self, a: Tensor) -> Tensor:
+    def _sampled(self, room: Room) -> Tensor:
         """The pixels that the 1×1 convolution reads: (batch, channels, pixels)."""
-        image = self.source.image(a)
-        if self.stride > 1:
-            image = image[:, :, :: self.stride, :: self.stride]
-        return image.reshape(self.target.batch, self.source.channels, self.side)
+        return room.read.reshape(self.target.batch, self.source.channels, self.side)
 
     def planes(self, flat: Tensor) -> Tensor:
         """A flat activation, or several, as (…, batch, channels, pixels)."""

@@ -1,6 +1,7 @@
 """One step of the fast execution: forward and backward through all stages, in memory laid out in advance."""
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import torch
@@ -20,6 +21,7 @@ from graphtask.compiler.fast_memory import (
 )
 from graphtask.compiler.fast_pixels import Pixels
 from graphtask.compiler.fast_planes import Planes
+from graphtask.compiler.fast_rooms import Room, inference_rooms, training_rooms
 from graphtask.compiler.fast_sums import SumPlan, Sums
 from graphtask.compiler.planner import StagePlan
 
@@ -49,6 +51,7 @@ class Network(NamedTuple):
     dtype: torch.dtype
     nodes: list[Block]
     reduces: list[list[Reduce]]
+    """Of each node, in the order of the stages that they lead into."""
 
     @property
     def blocks(self) -> list[Block]:
@@ -73,6 +76,10 @@ class Network(NamedTuple):
         """The images as the blocks take them."""
         shape = self.shapes.images
         return shape.flat(images.detach().to(self.dtype).contiguous(memory_format=shape.memory_format))
+
+    def first_room(self, room: Room, images: Tensor, *, da: Tensor | None = None) -> Room:
+        """The room of the first node, whose argument is the images."""
+        return replace(room, source=self.shapes.images, stride=1 << self.stages[0].stage, a=images, da=da)
 
 
 def read_network(
@@ -135,57 +142,53 @@ class Training:
     ) -> None:
         self.network = network
         self.checkpoint = checkpoint
-        plan = training_memory(network.stages, network.shapes, checkpoint=checkpoint)
+        stages, shapes = network.stages, network.shapes
+        plan = training_memory(stages, shapes, checkpoint=checkpoint)
         self.lease = Lease(pool, plan.numel, dtype=network.dtype, device=images.device)
-        memory = self.lease.memory
-        self.tables = [region.of(memory) for region in plan.tables]
-        self.sums = [region.of(memory) for region in plan.sums]
-        self.kept = [None if region is None else region.of(memory) for region in plan.kept]
-        self.scratch = plan.scratch.of(memory)
-        self.pulled = [region.of(memory) for region in plan.pulled]
+        self.rooms = self.lease.allocation.views(
+            ("training", shapes), lambda memory: training_rooms(stages, shapes, plan, memory)
+        )
         self.images = network.flat_images(images)
+        d_images = torch.empty_like(self.images) if images.requires_grad else None
+        self.first = network.first_room(self.rooms.nodes[0], self.images, da=d_images)
         gates = gates.detach().to(network.dtype)
         self.n_gates = len(gates)
-        self.weights = [Sums(sum_plan, gates) for sum_plan in network.sums]
-        self.together = [network.together(place) for place in range(len(network.stages))]
+        self.weights = [
+            Sums(plan, gates, table) for plan, table in zip(network.sums, self.rooms.tables, strict=True)
+        ]
+        self.together = [network.together(place) for place in range(len(stages))]
         self.grouped = {id(block) for found in self.together for item in found for block in item.group.blocks}
 
     def forward(self) -> Tensor:
         """The value of the output node."""
-        network = self.network
+        network, rooms = self.network, self.rooms
         updates = Updates()
         for place, stage in enumerate(network.stages):
-            table, kept = self.tables[place], self.kept[place]
-            for node, a in self.arguments(place, self.tables[place], self.sums[place]):
-                row = stage.n_sources + node
-                network.nodes[stage.first + node].forward(
-                    a, out=table[row], kept=_row(kept, row), scratch=self.scratch, updates=updates
-                )
-                for into, far, block in self.alone(stage.first + node):
-                    block.forward(
-                        table[row],
-                        out=self.tables[into][far],
-                        kept=_row(self.kept[into], far),
-                        scratch=self.scratch,
-                        updates=updates,
-                    )
+            for position in self.fill_sums(place):
+                room = rooms.nodes[position] if position else self.first
+                network.nodes[position].forward(room, updates=updates)
+                for block, reduced in self.alone(position):
+                    block.forward(reduced, updates=updates)
             for item in self.together[place]:
                 item.group.forward(
-                    table[stage.n_sources :][item.nodes],
-                    out=self.tables[item.stage][item.rows],
-                    kept=_rows(self.kept[item.stage], item.rows),
+                    rooms.tables[place][stage.n_sources :][item.nodes],
+                    out=rooms.tables[item.stage][item.rows],
+                    kept=_rows(rooms.kept[item.stage], item.rows),
                     updates=updates,
                 )
         updates.write()
-        return network.shapes.stages[-1].image(self.tables[-1][-1].clone())
+        return network.shapes.stages[-1].image(rooms.nodes[-1].x.clone())
 
-    def alone(self, position: int) -> list[Reduce]:
+    def alone(self, position: int) -> Iterator[tuple[Block, Room]]:
         """The reductions of a node that are not computed together with others."""
-        return [reduce for reduce in self.network.reduces[position] if id(reduce.block) not in self.grouped]
+        for reduce, room in zip(self.network.reduces[position], self.rooms.reduces[position], strict=True):
+            if id(reduce.block) not in self.grouped:
+                yield reduce.block, room
 
-    def arguments(self, place: int, table: Tensor, sums: Tensor) -> Iterator[tuple[int, Tensor]]:
-        """The nodes of a stage with the arguments of their blocks, each when the values before it are there."""
+    def fill_sums(self, place: int) -> Iterator[int]:
+        """The nodes of a stage by their positions, each when its sum is there, for which its value is needed next."""
         stage, weights = self.network.stages[place], self.weights[place]
+        table, sums = self.rooms.tables[place], self.rooms.sums[place]
         sources, values = table[: stage.n_sources], table[stage.n_sources :]
         weights.start(sources, sums)
         for low in range(0, stage.n_nodes, stage.width):
@@ -194,7 +197,7 @@ class Training:
             for node in range(low, high):
                 started = weights.fill_node(low, node, values, sums, started=block_started)
                 weights.fill_across(node, sources, sums, started=started)
-                yield node, self.images if stage.first + node == 0 else sums[node]
+                yield stage.first + node
 
     def backward(self, gradient: Tensor, needs: Sequence[bool], *, keep: bool) -> list[Tensor | None]:
         """The gradients of the images, the gates, and the blocks' parameters.
@@ -202,20 +205,23 @@ class Training:
         Args:
             gradient: The gradient of the value of the output node.
             needs: Which of them are wanted.
-            keep: Whether there will be another backward; if not, gradients are written over what was kept.
+            keep: Whether there will be another backward; if not, what this one has written over stays so.
         """
         network = self.network
-        tables, sums = self.tables, self.sums
-        if keep:
-            tables, sums = [table.clone() for table in tables], [rows.clone() for rows in sums]
-        run = _Backward(self, tables, sums, needs, keep=keep)
+        written = (*self.rooms.tables, *self.rooms.sums) if keep else ()
+        before = [rows.clone() for rows in written]
+        run = _Backward(self, needs, keep=keep)
         shape = network.shapes.stages[-1]
         last = shape.flat(gradient.to(network.dtype).contiguous(memory_format=shape.memory_format))
-        for place in reversed(range(len(network.stages))):
-            run.stage(place, last)
+        try:
+            for place in reversed(range(len(network.stages))):
+                run.stage(place, last)
+        finally:
+            for rows, values in zip(written, before, strict=True):
+                rows.copy_(values)
         images = None
-        if run.d_images is not None:
-            images = network.shapes.images.image(run.d_images)
+        if needs[0] and self.first.da is not None:
+            images = network.shapes.images.image(self.first.da.clone() if keep else self.first.da)
         blocks = [gradient for block in network.blocks for gradient in run.found[id(block)]]
         return [images, run.d_gates if needs[1] else None, *blocks]
 
@@ -223,12 +229,8 @@ class Training:
 class _Backward:
     """The backward of one step, stage by stage from the last."""
 
-    def __init__(
-        self, step: Training, tables: list[Tensor], sums: list[Tensor], needs: Sequence[bool], *, keep: bool
-    ) -> None:
+    def __init__(self, step: Training, needs: Sequence[bool], *, keep: bool) -> None:
         self.step = step
-        self.tables = tables
-        self.sums = sums
         self.keep = keep
         self.needs: dict[int, list[bool]] = {}
         offset = 2
@@ -236,43 +238,46 @@ class _Backward:
             self.needs[id(block)] = list(needs[offset : offset + len(block.parameters)])
             offset += len(block.parameters)
         self.needs_gates = needs[1]
-        self.d_images = torch.empty_like(step.images) if needs[0] else None
         self.d_gates = step.images.new_zeros(step.n_gates)
         self.found: BlockGradients = {}
-        self.brought: Tensor | None = None
-        """Of each node of the stage: the gradient that reductions give together."""
 
     def stage(self, place: int, last: Tensor) -> None:
         """Complete a stage, whose later stages are complete; ``last`` is the gradient of the output node."""
         step = self.step
         stage, weights = step.network.stages[place], step.weights[place]
-        table, sums = self.tables[place], self.sums[place]
+        table, sums = step.rooms.tables[place], step.rooms.sums[place]
         sources, values = table[: stage.n_sources], table[stage.n_sources :]
         if stage.stage in step.checkpoint:
-            for _ in step.arguments(place, table, sums):
+            for _ in step.fill_sums(place):
                 pass
-        self.brought = self._together(place, values)
+        brought = self._together(place, values)
         for low in reversed(range(0, stage.n_nodes, stage.width)):
             high = min(low + stage.width, stage.n_nodes)
-            pulled = step.pulled[place][: high - low]
+            pulled = step.rooms.pulled[place][: high - low]
             started = weights.pull_block(low, high, sums, pulled)
             for node in reversed(range(low, high)):
-                g = pulled[node - low]
-                written = weights.pull_node(node, high, sums, g, started=started)
-                self._node(place, node, values[node], g, last, written=written)
+                dx = pulled[node - low]
+                written = weights.pull_node(node, high, sums, dx, started=started)
+                if stage.first + node == len(step.network.nodes) - 1:
+                    dx.copy_(last)
+                elif not written:
+                    dx.zero_()
+                if brought is not None:
+                    dx.add_(brought[node])
+                self._node(stage.first + node)
         if self.needs_gates:
             self.d_gates[weights.plan.edges] = weights.weight_gradients(sources, values, sums)
         weights.pull_sources(sums, sources)
 
     def _together(self, place: int, values: Tensor) -> Tensor | None:
         """The gradients of a stage's values from all that is reduced together; None if nothing is."""
-        brought = None
+        rooms, brought = self.step.rooms, None
         for item in self.step.together[place]:
             out = values.new_empty(values[item.nodes].shape)
             gradients = item.group.backward(
                 values[item.nodes],
-                self.tables[item.stage][item.rows],
-                kept=_rows(self.step.kept[item.stage], item.rows),
+                rooms.tables[item.stage][item.rows],
+                kept=_rows(rooms.kept[item.stage], item.rows),
                 out=out,
                 needs=[self.needs[id(block)] for block in item.group.blocks],
             )
@@ -283,94 +288,50 @@ class _Backward:
             brought[item.nodes].add_(out)
         return brought
 
-    def _node(self, place: int, node: int, value: Tensor, g: Tensor, last: Tensor, *, written: bool) -> None:
-        """Complete the gradient g of a node's value, and turn it into the gradient of its sum."""
-        network = self.step.network
-        stage = network.stages[place]
-        position = stage.first + node
-        if not written:
-            g.zero_()
-        if self.brought is not None:
-            g.add_(self.brought[node])
-        for into, row, block in self.step.alone(position):
-            self._block(block, value, self.tables[into][row], self.step.kept[into], row, g, add=True)
-        block = network.nodes[position]
-        if position == len(network.nodes) - 1:
-            g = last
-        a, out = (self.step.images, self.d_images) if position == 0 else (self.sums[place][node],) * 2
-        self._block(block, a, g, self.step.kept[place], stage.n_sources + node, out, add=False)
+    def _node(self, position: int) -> None:
+        """Complete the gradient of a node's value, and turn it into the gradient of its sum."""
+        step = self.step
+        for block, room in step.alone(position):
+            self._block(block, room)
+        self._block(step.network.nodes[position], step.rooms.nodes[position] if position else step.first)
 
-    def _block(
-        self,
-        block: Block,
-        a: Tensor,
-        g: Tensor,
-        kept: Tensor | None,
-        row: int,
-        out: Tensor | None,
-        *,
-        add: bool,
-    ) -> None:
-        self.found[id(block)] = block.backward(
-            a,
-            g,
-            kept=_row(kept, row),
-            scratch=self.step.scratch,
-            out=out,
-            add=add,
-            needs=self.needs[id(block)],
-            keep=self.keep,
-        )
+    def _block(self, block: Block, room: Room) -> None:
+        self.found[id(block)] = block.backward(room, needs=self.needs[id(block)], keep=self.keep)
 
 
 def infer(network: Network, images: Tensor, gates: Tensor, *, pool: Pool) -> Tensor:
     """The value of the output node, keeping nothing for a backward."""
-    plan = inference_memory(network.stages, network.shapes)
+    stages, shapes = network.stages, network.shapes
+    plan = inference_memory(stages, shapes)
     lease = Lease(pool, plan.numel, dtype=network.dtype, device=images.device)
-    values = [region.of(lease.memory) for region in plan.values]
-    reduced = [region.of(lease.memory) for region in plan.reduced]
-    scratch = plan.scratch.of(lease.memory)
-    first = network.flat_images(images)
+    rooms = lease.allocation.views(
+        ("inference", shapes), lambda memory: inference_rooms(stages, shapes, plan, memory)
+    )
+    first = network.first_room(rooms.nodes[0], network.flat_images(images))
     gates = gates.to(network.dtype)
-    weights = [Sums(sum_plan, gates) for sum_plan in network.sums]
+    weights = [Sums(plan, gates, values) for plan, values in zip(network.sums, rooms.values, strict=True)]
     updates = Updates()
-    for stage, rows in zip(network.stages, values, strict=True):
+    for stage, values in zip(stages, rooms.values, strict=True):
         if stage.sources:
-            rows.zero_()
-    for place, stage in enumerate(network.stages):
-        rows = values[place]
+            values.zero_()
+    for place, stage in enumerate(stages):
+        values = rooms.values[place]
         for low in range(0, stage.n_nodes, stage.width):
             high = min(low + stage.width, stage.n_nodes)
-            block_started = weights[place].fill_block(low, high, rows, rows, started=stage.n_sources > 0)
+            block_started = weights[place].fill_block(low, high, values, values, started=stage.n_sources > 0)
             for node in range(low, high):
-                weights[place].fill_node(low, node, rows, rows, started=block_started)
-                a = rows[node] if stage.first + node else first
-                network.nodes[stage.first + node].infer(a, out=rows[node], scratch=scratch, updates=updates)
-        for into, reduces in _reduces_by_stage(network, stage).items():
-            for part in range(0, len(reduces), len(reduced[into])):
-                together = reduces[part : part + len(reduced[into])]
-                sources = reduced[into][: len(together)]
-                for out, (position, reduce) in zip(sources, together, strict=True):
-                    value = rows[position - stage.first]
-                    reduce.block.infer(value, out=out, scratch=scratch, updates=updates)
-                row = together[0][1].row
-                weights[into].start_part(row, row + len(together), sources, values[into])
+                weights[place].fill_node(low, node, values, values, started=block_started)
+                position = stage.first + node
+                network.nodes[position].infer(rooms.nodes[position] if position else first, updates=updates)
+        for part in rooms.parts[place]:
+            for position, number, room in part.rooms:
+                network.reduces[position][number].block.infer(room, updates=updates)
+            last = part.first + len(part.rooms)
+            weights[part.stage].start_part(
+                part.first, last, part.values[: len(part.rooms)], rooms.values[part.stage]
+            )
     updates.write()
-    return network.shapes.stages[-1].image(values[-1][-1].clone())
-
-
-def _reduces_by_stage(network: Network, stage: StagePlan) -> dict[int, list[tuple[int, Reduce]]]:
-    """The reductions out of a stage: by the stage they lead into, with the position of their node."""
-    result: dict[int, list[tuple[int, Reduce]]] = {}
-    for position in range(stage.first, stage.first + stage.n_nodes):
-        for reduce in network.reduces[position]:
-            result.setdefault(reduce.stage, []).append((position, reduce))
-    return result
-
-
-def _row(table: Tensor | None, row: int) -> Tensor | None:
-    """What a block keeps."""
-    return None if table is None else table[row].view(2, -1)
+    return shapes.stages[-1].image(rooms.nodes[-1].x.clone())
 
 
 def _rows(table: Tensor | None, rows: slice) -> Tensor | None:

@@ -9,7 +9,7 @@ from graphtask.compiler.planner import StagePlan
 from graphtask.graph import BoolArray
 
 _PIECE = 4096  # elements: a gathered sum is computed in pieces that stay in the cache, and in parallel
-_FEW = 2  # rows that are added one after the other rather than gathered
+_FEW = 6  # rows that are added one after the other: the sum stays in the cache meanwhile
 
 
 class Bags(NamedTuple):
@@ -26,17 +26,28 @@ class Bags(NamedTuple):
 class Terms(NamedTuple):
     """The terms of one gathered sum."""
 
+    number: int
+    """Its number among the gathered sums of the stage."""
     rows: list[int]
     """The rows to read."""
     places: list[int]
     """Where their weights stand among the stage's weights."""
-    row_index: Tensor
-    place_index: Tensor
-    bags: dict[int, Bags]
-    """By the number of pieces that a row is cut into."""
 
 
 Gathered: TypeAlias = dict[int, Terms]
+
+
+class Pieces(NamedTuple):
+    """The gathered sums of a stage whose rows are cut into pieces that stay in the cache, and run in parallel."""
+
+    size: int
+    """Elements of a piece."""
+    bags: dict[int, Bags]
+    """By the number of the sum; of those with several terms."""
+    places: Tensor
+    """For each piece to read, in all bags: where its weight stands among the stage's weights."""
+    lengths: list[int]
+    """How many of them each sum has."""
 
 
 class SumPlan:
@@ -47,17 +58,60 @@ class SumPlan:
 
     def __init__(self, stage: StagePlan, device: torch.device) -> None:
         self.stage = stage
+        self.device = device
         self.edges = torch.from_numpy(stage.edges).to(device)
         across = stage.rows < stage.n_sources
         multiplied = (across & (stage.across == "product")) | (~across & (stage.inside == "product"))
         self.multiplied = torch.from_numpy(multiplied.nonzero()[0]).to(device)
         self.entries = torch.from_numpy((stage.targets * stage.n_rows + stage.rows)[multiplied]).to(device)
-        self.inside = _gathered(stage, ~across & ~multiplied, device, offset=stage.n_sources, transpose=False)
-        self.inside_back = _gathered(
-            stage, ~across & ~multiplied, device, offset=stage.n_sources, transpose=True
+        self._terms: list[Terms] = []
+        self.inside = self._gathered(~across & ~multiplied, offset=stage.n_sources, transpose=False)
+        self.across = self._gathered(across & ~multiplied, offset=0, transpose=False)
+        self.inside_back = self._gathered(~across & ~multiplied, offset=stage.n_sources, transpose=True)
+        self.across_back = self._gathered(across & ~multiplied, offset=0, transpose=True)
+        gathered = [
+            place for terms in (*self.inside.values(), *self.across.values()) for place in terms.places
+        ]
+        self.gathered = torch.tensor(gathered, dtype=torch.int64, device=device)
+        """Where the weights of the gathered sums stand, in their order."""
+        self._pieces: dict[int, Pieces] = {}
+
+    def pieces(self, numel: int) -> Pieces:
+        """The gathered sums of rows of so many elements; made once."""
+        n_pieces = -(-numel // _PIECE)
+        while numel % n_pieces:
+            n_pieces += 1
+        if n_pieces not in self._pieces:
+            places = [torch.tensor(terms.places) for terms in self._terms]
+            self._pieces[n_pieces] = Pieces(
+                numel // n_pieces,
+                {terms.number: self._bags(terms, n_pieces) for terms in self._terms if len(terms.rows) > 1},
+                torch.cat([numbers.repeat(n_pieces) for numbers in places]).to(self.device),
+                [n_pieces * len(numbers) for numbers in places],
+            )
+        return self._pieces[n_pieces]._replace(size=numel // n_pieces)
+
+    def _gathered(self, chosen: BoolArray, *, offset: int, transpose: bool) -> Gathered:
+        """The sums over the chosen edges by their targets, or transposed, by what they read."""
+        groups: dict[int, Terms] = {}
+        places = chosen.nonzero()[0]
+        targets, rows = self.stage.targets[places], self.stage.rows[places] - offset
+        into, read = (rows, targets) if transpose else (targets, rows)
+        for group, row, place in zip(into.tolist(), read.tolist(), places.tolist(), strict=True):
+            if group not in groups:
+                groups[group] = Terms(len(self._terms), [], [])
+                self._terms.append(groups[group])
+            groups[group].rows.append(row)
+            groups[group].places.append(place)
+        return groups
+
+    def _bags(self, terms: Terms, n_pieces: int) -> Bags:
+        n_rows, pieces, rows = len(terms.rows), torch.arange(n_pieces), torch.tensor(terms.rows)
+        return Bags(
+            (rows * n_pieces + pieces.unsqueeze(1)).reshape(-1).to(self.device),
+            (pieces * n_rows).to(self.device),
+            pieces.repeat_interleave(n_rows).to(self.device),
         )
-        self.across = _gathered(stage, across & ~multiplied, device, offset=0, transpose=False)
-        self.across_back = _gathered(stage, across & ~multiplied, device, offset=0, transpose=True)
 
 
 class Sums:
@@ -66,9 +120,10 @@ class Sums:
     Args:
         plan: The indices.
         gates: What the module's edges multiply by, in the dtype of the activations.
+        like: A matrix of such rows.
     """
 
-    def __init__(self, plan: SumPlan, gates: Tensor) -> None:
+    def __init__(self, plan: SumPlan, gates: Tensor, like: Tensor) -> None:
         self.plan = plan
         stage = plan.stage
         self.weights = gates[plan.edges]
@@ -80,6 +135,14 @@ class Sums:
         self.by_product_across = stage.across == "product"
         self.by_product_inside = stage.inside == "product"
         self.matrix = matrix
+        self.single: tuple[Tensor, ...] = ()
+        self.pieces: Pieces | None = None
+        if len(plan.gathered):
+            self.single = self.weights.unbind()
+            if like.shape[1]:
+                self.pieces = plan.pieces(like.shape[1])
+                factors = self.weights[self.pieces.places]
+                self.factors = factors.split(self.pieces.lengths)  # type: ignore[no-untyped-call]
 
     def start(self, sources: Tensor, sums: Tensor) -> None:
         """Write what comes from all sources together to all sums, if it is computed so."""
@@ -93,7 +156,7 @@ class Sums:
         for row in range(low, high):
             terms = self.plan.across_back.get(row)
             for target, place in zip(terms.rows, terms.places, strict=True) if terms else ():
-                sums[target].addcmul_(sources[row - low], self.weights[place])
+                sums[target].addcmul_(sources[row - low], self.single[place])
 
     def fill_block(self, low: int, high: int, values: Tensor, sums: Tensor, *, started: bool) -> bool:
         """Add what comes from the nodes before ``low`` to the sums low … high; whether these are started."""
@@ -113,14 +176,14 @@ class Sums:
             )
             started = True
         if node in self.plan.inside:
-            _gather(self.plan.inside[node], self.weights, values, out=sums[node], add=started)
+            self._gather(self.plan.inside[node], values, out=sums[node], add=started)
             started = True
         return started
 
     def fill_across(self, node: int, sources: Tensor, sums: Tensor, *, started: bool) -> bool:
         """Add what is gathered from the sources to one sum."""
         if node in self.plan.across:
-            _gather(self.plan.across[node], self.weights, sources, out=sums[node], add=started)
+            self._gather(self.plan.across[node], sources, out=sums[node], add=started)
             started = True
         return started
 
@@ -142,7 +205,7 @@ class Sums:
             )
             started = True
         if node in self.plan.inside_back:
-            _gather(self.plan.inside_back[node], self.weights, gradients, out=out, add=started)
+            self._gather(self.plan.inside_back[node], gradients, out=out, add=started)
             started = True
         return started
 
@@ -151,7 +214,7 @@ class Sums:
         if self.by_product_across:
             torch.mm(self.across.t(), gradients, out=out)
         for row, terms in self.plan.across_back.items():
-            _gather(terms, self.weights, gradients, out=out[row], add=False)
+            self._gather(terms, gradients, out=out[row], add=False)
 
     def weight_gradients(self, sources: Tensor, values: Tensor, gradients: Tensor) -> Tensor:
         """The gradients of the stage's weights."""
@@ -163,29 +226,48 @@ class Sums:
             if self.by_product_inside:
                 matrix[:, len(sources) :] = gradients @ values.t()
             result[self.plan.multiplied] = matrix.view(-1)[self.plan.entries]
-        for rows, gathered in ((sources, self.plan.across), (values, self.plan.inside)):
-            for target, terms in gathered.items():
-                result[terms.place_index] = _dots(terms, gradients[target], rows)
+        dots = [
+            self._dots(terms, gradients[target], rows)
+            for rows, gathered in ((values, self.plan.inside), (sources, self.plan.across))
+            for target, terms in gathered.items()
+        ]
+        if dots:
+            result[self.plan.gathered] = torch.cat(dots)
         return result
 
+    def _gather(self, terms: Terms, table: Tensor, *, out: Tensor, add: bool) -> None:
+        """Write, or add, one sum of weighted rows."""
+        if len(terms.rows) > _FEW and self.pieces is not None:
+            sums = self._bag(terms, table, self.pieces)
+            if add:
+                out.add_(sums)
+            else:
+                out.copy_(sums)
+            return
+        for row, place in zip(terms.rows, terms.places, strict=True):
+            if add:
+                out.addcmul_(table[row], self.single[place])
+            else:
+                torch.mul(table[row], self.single[place], out=out)
+            add = True
 
-def _gathered(
-    stage: StagePlan, chosen: BoolArray, device: torch.device, *, offset: int, transpose: bool
-) -> Gathered:
-    groups: dict[int, tuple[list[int], list[int]]] = {}
-    places = chosen.nonzero()[0]
-    targets, rows = stage.targets[places], stage.rows[places] - offset
-    into, read = (rows, targets) if transpose else (targets, rows)
-    for group, row, place in zip(into.tolist(), read.tolist(), places.tolist(), strict=True):
-        terms = groups.setdefault(group, ([], []))
-        terms[0].append(row)
-        terms[1].append(place)
-    return {
-        group: Terms(
-            rows, places, torch.tensor(rows, device=device), torch.tensor(places, device=device), bags={}
+    def _bag(self, terms: Terms, table: Tensor, pieces: Pieces) -> Tensor:
+        """A sum with one pass over each row, which an embedding bag does; a bag holds one piece of the sum."""
+        rows, offsets, _ = pieces.bags[terms.number]
+        factors = self.factors[terms.number]
+        found = torch.embedding_bag(table.view(-1, pieces.size), rows, offsets, False, 0, False, factors)
+        return found[0].view(-1)
+
+    def _dots(self, terms: Terms, vector: Tensor, table: Tensor) -> Tensor:
+        """The products of the rows with a vector: the gradients of the weights in such a sum."""
+        if len(terms.rows) == 1 or self.pieces is None:
+            return torch.stack([torch.dot(vector, table[row]) for row in terms.rows])
+        rows, offsets, owners = self.pieces.bags[terms.number]
+        size = self.pieces.size
+        products: Tensor = torch.ops.aten._embedding_bag_per_sample_weights_backward(  # noqa: SLF001  # autograd's own
+            vector.view(-1, size), table.view(-1, size), rows, offsets, owners, 0
         )
-        for group, (rows, places) in groups.items()
-    }
+        return products.view(-1, len(terms.rows)).sum(dim=0)
 
 
 def _multiply(weights: Tensor, rows: Tensor, *, out: Tensor, add: bool) -> None:
@@ -193,59 +275,3 @@ def _multiply(weights: Tensor, rows: Tensor, *, out: Tensor, add: bool) -> None:
         out.addmm_(weights, rows)
     else:
         torch.mm(weights, rows, out=out)
-
-
-def _gather(terms: Terms, weights: Tensor, table: Tensor, *, out: Tensor, add: bool) -> None:
-    if len(terms.rows) > _FEW and table.numel():
-        sums = _bag(terms, weights, table)
-        if add:
-            out.add_(sums)
-        else:
-            out.copy_(sums)
-        return
-    for row, place in zip(terms.rows, terms.places, strict=True):
-        if add:
-            out.addcmul_(table[row], weights[place])
-        else:
-            torch.mul(table[row], weights[place], out=out)
-        add = True
-
-
-def _bag(terms: Terms, weights: Tensor, table: Tensor) -> Tensor:
-    """Σ weight · row with one pass over each row, which an embedding bag does; a bag holds one piece of the sum."""
-    size = _piece(table.shape[1])
-    bags = _bags(terms, table.shape[1] // size)
-    factors = weights[terms.place_index].expand(len(bags.offsets), -1).reshape(-1)
-    found = torch.embedding_bag(table.view(-1, size), bags.rows, bags.offsets, False, 0, False, factors)
-    return found[0].view(-1)
-
-
-def _dots(terms: Terms, vector: Tensor, table: Tensor) -> Tensor:
-    """The products of the rows with a vector: the gradients of the weights in such a sum."""
-    if len(terms.rows) == 1 or not table.numel():
-        return torch.stack([torch.dot(vector, table[row]) for row in terms.rows])
-    size = _piece(table.shape[1])
-    bags = _bags(terms, table.shape[1] // size)
-    products: Tensor = torch.ops.aten._embedding_bag_per_sample_weights_backward(  # noqa: SLF001  # autograd's own
-        vector.view(-1, size), table.view(-1, size), bags.rows, bags.offsets, bags.owners, 0
-    )
-    return products.view(-1, len(terms.rows)).sum(dim=0)
-
-
-def _bags(terms: Terms, n_pieces: int) -> Bags:
-    if n_pieces not in terms.bags:
-        pieces = torch.arange(n_pieces, device=terms.row_index.device)
-        terms.bags[n_pieces] = Bags(
-            (terms.row_index * n_pieces + pieces.unsqueeze(1)).reshape(-1),
-            pieces * len(terms.rows),
-            pieces.repeat_interleave(len(terms.rows), output_size=n_pieces * len(terms.rows)),
-        )
-    return terms.bags[n_pieces]
-
-
-def _piece(numel: int) -> int:
-    """The largest divisor of ``numel`` that makes a piece."""
-    pieces = -(-numel // _PIECE)
-    while numel % pieces:
-        pieces += 1
-    return numel // pieces

@@ -1,3 +1,4 @@
+import contextlib
 import copy
 import dataclasses
 import gc
@@ -175,7 +176,7 @@ def test_stages_may_be_computed_again_one_by_one(graph, stages):
     )
     for module in (net, whole):
         module(images)  # the graph is dropped, and its memory kept
-    assert net.executor.fast._pool._kept.numel() < whole.executor.fast._pool._kept.numel()
+    assert net.executor.fast._pool._kept.memory.numel() < whole.executor.fast._pool._kept.memory.numel()
 
 
 # What can be asked of a PyTorch module
@@ -486,14 +487,14 @@ def test_the_memory_is_used_again_and_is_free_after_the_backward(graph, module):
     loss.backward()
     kept = fast._pool._kept
     assert kept is not None  # although the loss is alive
-    pointer = kept.data_ptr()
+    pointer = kept.memory.data_ptr()
     fast(module, images_for(graph, batch=2)).sum().backward()
-    assert fast._pool._kept.data_ptr() == pointer
+    assert fast._pool._kept.memory.data_ptr() == pointer
     logits = fast(module, images_for(graph))
     assert fast._pool._kept is None
     del logits
     gc.collect()
-    assert fast._pool._kept.data_ptr() == pointer
+    assert fast._pool._kept.memory.data_ptr() == pointer
 
 
 def test_memory_of_inference_mode_serves_training_too(graph, module):
@@ -502,6 +503,29 @@ def test_memory_of_inference_mode_serves_training_too(graph, module):
         fast(module, images_for(graph, batch=9))
     fast(module, images_for(graph, batch=1)).sum().backward()
     assert module.edge_weight.grad is not None
+
+
+@ORDERS
+@pytest.mark.parametrize("training", [True, False])
+def test_steps_of_all_kinds_may_share_the_memory_and_its_views(channels_last, training, graph, module):
+    module.train(training)
+    fast = fast_execution(module, channels_last=channels_last)
+    images = images_for(graph).requires_grad_()
+    with torch.no_grad():
+        expected = copy.deepcopy(module)(images)  # statistics do not depend on the order of the steps
+    for context in (torch.inference_mode, torch.no_grad, contextlib.nullcontext) * 2:
+        with context():
+            logits = fast(module, images)
+        assert (logits - expected).norm() <= TOLERANCE * expected.norm()
+        if logits.requires_grad:
+            logits.sum().backward()
+
+
+def test_the_memory_keeps_the_views_of_a_few_kinds_of_steps(graph, module):
+    fast = fast_execution(module)
+    for batch in range(20, 0, -1):
+        fast(module, images_for(graph, batch=batch)).sum().backward()
+    assert len(fast._pool._kept._views) <= 8
 
 
 def test_a_forward_that_fails_leaves_the_next_one_in_order(graph, module):

@@ -29,14 +29,16 @@ def launches(graph, precision):
     net = gt.compile(graph, channels=2)
     net.executor = FastExecution(net.plan, channels_last=False)
     images = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    with Launches() as counter:
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16"):
-            logits = net(images)
-        logits.float().sum().backward()
+    for _ in range(2):  # the first step also prepares what later ones use
+        net.zero_grad()
+        with Launches() as counter:
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16"):
+                logits = net(images)
+            logits.float().sum().backward()
     return counter.n
 
 
-@pytest.mark.parametrize(("precision", "most"), [("fp32", 35), ("bf16", 37)])
+@pytest.mark.parametrize(("precision", "most"), [("fp32", 34), ("bf16", 36)])
 def test_a_block_more_is_few_launches_more(precision, most):
     five, six = (gt.chain_dag(n) for n in (5, 6))
     assert 0 < launches(six, precision) - launches(five, precision) <= most
