@@ -33,7 +33,7 @@ from benchmarks.floors import (
     launches_of,
     timed,
 )
-from benchmarks.workloads import PAPER, pruned_like
+from benchmarks.workloads import PAPER, like_the_paper
 from graphtask.compiler.fast import FastExecution
 from graphtask.compiler.fast_memory import step_shapes
 from graphtask.compiler.module import Executor, run_plain
@@ -285,8 +285,8 @@ def pruned_graphs(scale: Scale) -> Iterator[tuple[str, igraph.Graph, float]]:
     if scale is QUICK:
         yield "chain", gt.chain_dag(3, stages=3), 1.0
         return
-    for name, ((sizes, inside, edges), ratio) in PAPER.items():
-        yield name, pruned_like(sizes=sizes, inside=inside, edges=edges), ratio
+    for name, paper in PAPER.items():
+        yield name, like_the_paper(name), paper.faster
 
 
 def print_convolutions(bench: Bench, precisions: Sequence[str]) -> None:

@@ -262,10 +262,10 @@ def command_line(folder: Path, table: Path) -> Line:
 def pruned_graphs() -> Iterable[igraph.Graph]:
     """1,000 weighted graphs as large as the paper's after pruning."""
     rng = np.random.default_rng(0)
-    shapes = [shape for shape, _ in PAPER.values()]
+    pruned = list(PAPER.values())
     for seed in range(1000):
-        sizes, inside, edges = shapes[seed % len(shapes)]
-        graph = pruned_like(sizes=sizes, inside=inside, edges=edges, seed=seed)
+        like = pruned[seed % len(pruned)]
+        graph = pruned_like(sizes=like.sizes, inside=like.inside, edges=like.edges, seed=seed)
         graph.es["weight"] = rng.random(graph.ecount()).tolist()
         yield graph
 

@@ -1,6 +1,8 @@
 """The networks that are timed: those of the paper, and random ones."""
 
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import igraph
 import numpy as np
@@ -42,28 +44,59 @@ def workloads() -> dict[str, Workload]:
     return {workload.name: workload for workload in found}
 
 
-# Nodes and edges by stage that the paper's Table 1 gives as means over ten seeds; and its Table 3: how many times
-# faster an epoch of the pruned network was than one of the full DAG.
+class Pruned(NamedTuple):
+    """What a network of the paper was pruned to, in the mean over ten seeds (its Table 1)."""
+
+    sizes: tuple[int, ...]
+    """Nodes of each stage."""
+    inside: tuple[int, ...]
+    """Edges inside each stage."""
+    edges: int
+    """Edges in all."""
+    parameters: int
+    """Parameters of the network."""
+    faster: float
+    """How many times faster an epoch of it was than one of the full DAG (Table 3)."""
+
+
 PAPER = {
-    "CMNIST": (((4, 3, 6), (4, 2, 9), 21), 7.0),
-    "CKMNIST": (((4, 4, 10), (3, 2, 18), 32), 5.6),
-    "CFashionMNIST": (((9, 7, 11), (18, 12, 34), 115), 3.6),
-    "CIFAR10": (((16, 17, 15), (40, 52, 61), 299), 1.6),
-    "CIFAR10_T8": (((16, 15, 17), (55, 47, 81), 375), 1.4),
+    "CMNIST": Pruned((4, 3, 6), (4, 2, 9), 21, 166_000, 7.0),
+    "CKMNIST": Pruned((4, 4, 10), (3, 2, 18), 32, 253_000, 5.6),
+    "CFashionMNIST": Pruned((9, 7, 11), (18, 12, 34), 115, 333_000, 3.6),
+    "CIFAR10": Pruned((16, 17, 15), (40, 52, 61), 299, 615_000, 1.6),
+    "CIFAR10_T8": Pruned((16, 15, 17), (55, 47, 81), 375, 613_000, 1.4),
 }
 
 
+def like_the_paper(name: str, *, seed: int = 0) -> igraph.Graph:
+    """A random graph of the size that a data set's network was pruned to: nodes, edges, and nearly the parameters.
+
+    Parameters tell how many nodes lead into each later stage, because each of these has a block of its own.
+    """
+    sizes, inside, edges, parameters, _ = PAPER[name]
+    found = {}
+    for share in np.linspace(0.05, 1, 20):
+        with suppress(ValueError):  # so few nodes that they have not so many edges
+            graph = pruned_like(sizes=sizes, inside=inside, edges=edges, share=share, seed=seed)
+            found[abs(gt.count_parameters(graph, channels=11) - parameters)] = graph
+    return found[min(found)]
+
+
 def pruned_like(
-    *, sizes: tuple[int, ...], inside: tuple[int, ...], edges: int, seed: int = 0
+    *, sizes: tuple[int, ...], inside: tuple[int, ...], edges: int, share: float = 1.0, seed: int = 0
 ) -> igraph.Graph:
-    """A random graph with about so many edges in all and inside each stage, orphans repaired."""
+    """A random graph with about so many edges in all and inside each stage, orphans repaired.
+
+    Only a share of the nodes leads into each later stage.
+    """
     rng = np.random.default_rng(seed)
     stage = np.repeat(np.arange(len(sizes)), sizes)
     i, j = np.triu_indices(len(stage), k=1)
     chosen = set()
     for number, count in enumerate(inside):
         chosen |= _pick(rng, i, j, (stage[i] == number) & (stage[j] == number), count)
-    chosen |= _pick(rng, i, j, stage[i] < stage[j], edges - sum(inside))
+    leads = np.random.default_rng([seed, 1]).random((len(stage), len(sizes))) < share
+    chosen |= _pick(rng, i, j, (stage[i] < stage[j]) & leads[i, stage[j]], edges - sum(inside))
     return gt.dag_from(len(stage), lambda a, b: (a, b) in chosen, stages=list(sizes))
 
 
