@@ -117,7 +117,7 @@ class Pixels(StandardBlock):
         mean, rstd, scale, n_values = self.state
         scales = room.beside.rows[4:6]
         if not self.training:
-            for d_rows, scale_beside in zip(room.gradient_matrices, scales, strict=True):
+            for scale_beside, d_rows in zip(scales, room.gradient_matrices, strict=True):
                 torch.mul(room.dx_rows, scale_beside, out=d_rows)
             return
         if self.gather is not None:
@@ -126,11 +126,12 @@ class Pixels(StandardBlock):
         per_value = scale / (-max(n_values, 1) if isinstance(n_values, int) else -n_values)
         slope = per_value * rstd * factors
         shift = torch.addcmul(per_value * total, slope, mean, value=-1)
-        beside, slopes, shifts = room.beside_gradients
-        beside.put(slope, shift)
-        torch.addcmul(shifts, room.rows, slopes, out=room.gradient_rows)
-        for d_rows, scale_beside in zip(room.gradient_matrices, scales, strict=True):
-            d_rows.addcmul_(room.dx_rows, scale_beside)
+        room.beside_gradients.put(slope, shift)
+        slopes, shifts = room.beside_gradients.rows[:2], room.beside_gradients.rows[2:]
+        for y, slope_beside, shift_beside, scale_beside, d_rows in zip(
+            room.matrices, slopes, shifts, scales, room.gradient_matrices, strict=True
+        ):
+            torch.addcmul(shift_beside, y, slope_beside, out=d_rows).addcmul_(room.dx_rows, scale_beside)
 
     def _join(self, room: Room, d_positive: Tensor, d_read: Tensor, *, out: Tensor) -> None:
         """Bring the gradients from both convolutions together."""

@@ -33,15 +33,15 @@ class Beside:
         dtype = torch.promote_types(like.dtype, torch.float32)
         with torch.inference_mode(mode=False):  # as the memory itself: steps of any kind may come later
             self._values = like.new_empty(n, channels, dtype=dtype)
-            self.repeated = like.new_empty(n, repeats, channels, dtype=dtype)
+            self._repeated = like.new_empty(n, repeats, channels, dtype=dtype)
         self._once = self._values.unsqueeze(1)
-        self.rows: tuple[Tensor, ...] = self.repeated.view(n, -1).unbind()
+        self.rows: tuple[Tensor, ...] = self._repeated.view(n, -1).unbind()
         """A vector for each of the values."""
 
     def put(self, *values: Tensor) -> None:
         """Write the values: matrices with a column for each channel."""
         torch.cat(values, out=self._values)
-        self.repeated.copy_(self._once)
+        self._repeated.copy_(self._once)
 
 
 @dataclass(eq=False)
@@ -102,14 +102,9 @@ class Room:
         return self.target.image(du), self.target.image(dv)
 
     @cached_property
-    def gradient_rows(self) -> Tensor:
-        """Du and dv as matrices: (2, rows, columns)."""
-        return self._rows_of(self.gradients)
-
-    @cached_property
     def gradient_matrices(self) -> tuple[Tensor, Tensor]:
-        """Each of them."""
-        du, dv = self.gradient_rows
+        """Du and dv as matrices."""
+        du, dv = self._rows_of(self.gradients)
         return du, dv
 
     @cached_property
@@ -167,11 +162,9 @@ class Room:
         return Beside(7, self.repeats, self.target.channels, like=self.x)
 
     @cached_property
-    def beside_gradients(self) -> tuple[Beside, Tensor, Tensor]:
-        """Room for slopes and shifts of u and v, and either of them beside the stacked matrices."""
-        found = Beside(4, self.repeats, self.target.channels, like=self.x)
-        slopes, shifts = found.repeated.view(2, 2, 1, -1)
-        return found, slopes, shifts
+    def beside_gradients(self) -> Beside:
+        """Room for slopes and shifts of u and v."""
+        return Beside(4, self.repeats, self.target.channels, like=self.x)
 
     @cached_property
     def repeats(self) -> int:
