@@ -44,7 +44,7 @@ class Beside:
         self._repeated.copy_(self._once)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, kw_only=True)
 class Room:
     """The room of one block. What is flat is so in the order of its shape.
 
@@ -222,24 +222,33 @@ def training_rooms(
         shape = shapes.stages[place]
         for node in range(stage.n_nodes):
             row, a = stage.n_sources + node, sums[place][node]
-            dx = pulled[place][node % stage.width]
             nodes.append(
-                Room(shape, shape, 1, a, tables[place][row], scratch, _row(kept[place], row), dx, da=a)
+                Room(
+                    source=shape,
+                    target=shape,
+                    stride=1,
+                    a=a,
+                    x=tables[place][row],
+                    scratch=scratch,
+                    kept=_row(kept[place], row),
+                    dx=pulled[place][node % stage.width],
+                    da=a,
+                )
             )
             reduces.append([])
         for row, source in enumerate(stage.sources):
             start, x = nodes[source.node], tables[place][row]
             reduces[source.node].append(
                 Room(
-                    start.target,
-                    shape,
-                    source.stride,
-                    start.x,
-                    x,
-                    scratch,
-                    _row(kept[place], row),
-                    x,
-                    start.dx,
+                    source=start.target,
+                    target=shape,
+                    stride=source.stride,
+                    a=start.x,
+                    x=x,
+                    scratch=scratch,
+                    kept=_row(kept[place], row),
+                    dx=x,  # the gradient is written over the value
+                    da=start.dx,
                     add=True,
                 )
             )
@@ -279,7 +288,7 @@ def inference_rooms(
     )
     scratch = plan.scratch.of(memory)
     nodes = [
-        Room(shape, shape, 1, row, row, scratch)
+        Room(source=shape, target=shape, stride=1, a=row, x=row, scratch=scratch)
         for rows, shape in zip(values, shapes.stages, strict=True)
         for row in rows
     ]
@@ -293,7 +302,12 @@ def inference_rooms(
                 found.append(Part(into, row, reduced[into], []))
             start, rooms = nodes[source.node], found[-1].rooms
             room = Room(
-                start.target, shapes.stages[into], source.stride, start.x, reduced[into][len(rooms)], scratch
+                source=start.target,
+                target=shapes.stages[into],
+                stride=source.stride,
+                a=start.x,
+                x=reduced[into][len(rooms)],
+                scratch=scratch,
             )
             rooms.append((source.node, reductions[source.node], room))
             reductions[source.node] += 1
