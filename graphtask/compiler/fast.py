@@ -73,7 +73,8 @@ class FastExecution:
             step = Training(network, images, gates, pool=self._pool, checkpoint=self.checkpoint)
             value = _Network.apply(step, images, gates, *parameters)
         else:
-            value = infer(network, images, gates, pool=self._pool)
+            with torch.no_grad():  # whatever hooks ask for: the memory is not of one step alone
+                value = infer(network, images, gates, pool=self._pool)
         logits: Tensor = module.head(value)
         return logits
 

@@ -86,7 +86,12 @@ def is_standard(block: ConvBlock) -> bool:
         type(block) is ConvBlock
         and not any(has_hooks(module) for module in (block, *convs, *norms))
         and all(
-            type(conv) is nn.Conv2d and conv.bias is None and conv.padding_mode == "zeros" for conv in convs
+            type(conv) is nn.Conv2d
+            and conv.bias is None
+            and conv.padding_mode == "zeros"
+            and (conv.kernel_size, conv.padding) == ((size, size), (size // 2, size // 2))
+            and (conv.stride, conv.dilation, conv.groups) == (convs[0].stride, (1, 1), 1)
+            for conv, size in zip(convs, (3, 1), strict=True)
         )
         and all(
             type(norm) in {nn.BatchNorm2d, SharedBatchNorm2d}
@@ -188,7 +193,8 @@ class Opaque:
 
     def infer(self, room: Room, *, updates: Updates) -> None:  # noqa: ARG002
         """Write x."""
-        room.x.copy_(self._checked(self.block(room.argument)))
+        # A view of its own, as what a block does to its argument would stay with one that is used again.
+        room.x.copy_(self._checked(self.block(room.source.image(room.a))))
 
     def forward(self, room: Room, *, updates: Updates) -> None:  # noqa: ARG002
         """Write x."""
@@ -209,7 +215,7 @@ class Opaque:
         inner, *rest = torch.autograd.grad(
             value,
             [argument, *wanted],
-            self.target.image(room.dx).to(value.dtype),
+            self.target.image(room.dx.clone()).to(value.dtype),  # autograd may give on the tensor itself
             retain_graph=keep,
             allow_unused=True,
         )

@@ -43,30 +43,30 @@ class Group:
 
     def forward(self, a: Tensor, *, out: Tensor, kept: Tensor | None, updates: Updates) -> None:
         """Write every x, and every u and v to ``kept``."""
-        both = self._room(a) if kept is None else self._both(kept)
+        both = self._work(a) if kept is None else self._both(kept)
         self._convolve(a, both)
         self.norm.normalise(both, out=out, updates=updates)
 
     def backward(
-        self, a: Tensor, g: Tensor, *, kept: Tensor | None, out: Tensor, needs: Sequence[list[bool]]
+        self, a: Tensor, dx: Tensor, *, kept: Tensor | None, out: Tensor, needs: Sequence[list[bool]]
     ) -> list[Gradients]:
         """The gradients of the parameters of each block; those of the arguments are written to ``out``."""
-        room = self._room(a)
+        work = self._work(a)
         if kept is None:
-            both, work = room, None
+            both, products = work, None
             self._convolve(a, both)
         else:
-            both, work = self._both(kept), room
-        total, factors = self.norm.normalise_backward(g, both, out=room, work=work)
+            both, products = self._both(kept), work
+        total, factors = self.norm.normalise_backward(dx, both, out=work, work=products)
         batch = self.target.batch
-        short = self.norm.planes(room[:, 1]).reshape(len(room) * batch, self.target.channels, self.side)
+        short = self.norm.planes(work[:, 1]).reshape(len(work) * batch, self.target.channels, self.side)
         by_image = torch.bmm(short, self._sampled(a).transpose(1, 2))
-        d_weight1 = by_image.view(len(room), batch, *by_image.shape[1:]).sum(dim=1, dtype=total.dtype)
+        d_weight1 = by_image.view(len(work), batch, *by_image.shape[1:]).sum(dim=1, dtype=total.dtype)
         positive = torch.clamp_min(a, 0)
         through, found = [], []
         for number, block in enumerate(self.blocks):
             d_positive, d_weight3, _ = torch.ops.aten.convolution_backward(
-                self.target.image(room[number, 0]), self.source.image(positive[number]), block.weight3, None,
+                self.target.image(work[number, 0]), self.source.image(positive[number]), block.weight3, None,
                 [self.stride] * 2, [1, 1], [1, 1], False, [0, 0], 1, [True, needs[number][0], False],
             )  # fmt: skip
             through.append(self.source.flat(d_positive))
@@ -86,8 +86,8 @@ class Group:
         pixels.add_(torch.bmm(self._matrices().transpose(1, 2), short).view(pixels.shape))
         return found
 
-    def _room(self, a: Tensor) -> Tensor:
-        """Room for every u and v: (blocks, 2, values)."""
+    def _work(self, a: Tensor) -> Tensor:
+        """Memory for every u and v: (blocks, 2, values)."""
         return a.new_empty(len(self.blocks), 2, self.target.numel)
 
     def _both(self, kept: Tensor) -> Tensor:

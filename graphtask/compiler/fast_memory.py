@@ -18,7 +18,7 @@ _ALIGNMENT = 64  # elements: a region starts on a cache line, whatever the dtype
 _GAP = 80  # elements between rows: at distances of a power of two, all would share a few places in the caches
 _KEPT_BY_MALLOC = 2**24  # bytes: what is freed in blocks up to this size stays, up to twice as much
 _TOGETHER = 4  # sources that are reduced before they are added to a later stage, without autograd
-_KINDS = 8  # of steps whose views are kept: full and last batches of training, validation and test
+_KINDS = 6  # of steps that are remembered: full and last batches of training, validation and test
 
 T = TypeVar("T")
 
@@ -207,6 +207,24 @@ def keep_freed_memory() -> None:
     torch.empty(_KEPT_BY_MALLOC, dtype=torch.uint8)
 
 
+class Recent:
+    """Remembers what was made for the last few kinds of steps."""
+
+    def __init__(self) -> None:
+        self._found: dict[Hashable, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def get(self, kind: Hashable, make: Callable[[], T]) -> T:
+        """What was made for a kind of step, or what ``make`` makes."""
+        found: T = self._found.pop(kind) if kind in self._found else make()
+        self._found[kind] = found  # the last one used is the last one forgotten
+        if len(self._found) > _KINDS:
+            del self._found[next(iter(self._found))]
+        return found
+
+
 class Allocation:
     """A flat tensor full of junk, and the views of it that steps of one kind share.
 
@@ -216,16 +234,7 @@ class Allocation:
 
     def __init__(self, memory: Tensor) -> None:
         self.memory = memory
-        self._views: dict[Hashable, Any] = {}
-
-    def views(self, kind: Hashable, make: Callable[[Tensor], T]) -> T:
-        """What ``make`` makes of the memory, once for each kind of step; those of the last few kinds are kept."""
-        if kind not in self._views:
-            if len(self._views) == _KINDS:
-                del self._views[next(iter(self._views))]
-            self._views[kind] = make(self.memory)
-        found: T = self._views[kind]
-        return found
+        self.views = Recent()
 
     def serves(self, numel: int, *, dtype: torch.dtype, device: torch.device) -> bool:
         """Whether it has room for so many elements of such a kind."""

@@ -30,9 +30,10 @@ class Pixels(StandardBlock):
         scale = self.factor * torch.rsqrt(variance + self.eps)
         shift = (self.bias - mean * scale).sum(dim=0).to(room.a.dtype)
         scale3, scale1 = scale.to(room.a.dtype).view(2, -1, 1, 1, 1)
-        # One result at a time.
-        v = room.scratch[0][: room.x.numel()].copy_(self._short(room, self.weight1 * scale1))
-        torch.add(self._long(room, self.weight3 * scale3, shift), v, out=room.x)
+        # Copied, so that the results of the two convolutions never stand side by side.
+        room.images[0].copy_(self._short(room, self.weight1 * scale1))
+        u = self.target.flat(self._long(room, self.weight3 * scale3, shift))
+        torch.add(u, room.both[0], out=room.x)
 
     def forward(self, room: Room, *, updates: Updates) -> None:
         """Write x, and u and v."""
@@ -51,8 +52,7 @@ class Pixels(StandardBlock):
         rstd = torch.rsqrt(variance + self.eps)
         scale = self.factor * rstd
         shift = torch.addcmul(self.bias, mean, scale, value=-1).sum(dim=0, keepdim=True)
-        room.beside.put(mean, rstd, scale, shift)
-        *_, scale3, scale1, shift = room.beside.rows
+        scale3, scale1, shift = room.beside(scale, shift)
         u, v = room.matrices
         torch.addcmul(shift, u, scale3, out=room.x_rows).addcmul_(v, scale1)
         self.state = NormState(mean, rstd, scale, n_values)
@@ -100,8 +100,9 @@ class Pixels(StandardBlock):
 
     def _sums(self, room: Room) -> tuple[Tensor, Tensor]:
         """Σdx and, with ŷ = (y − mean)·rstd, Σ dx·ŷ for u and v: the gradients of bias and factors."""
+        assert self.state is not None
         u, v = room.columns
-        mean3, mean1, rstd3, rstd1, *_ = room.beside.rows
+        mean3, mean1, rstd3, rstd1 = room.beside(self.state.mean, self.state.rstd)
         total, of_u = _sums_of_columns(room.dx_columns, u, mean3, rstd3)
         _, of_v = _sums_of_columns(room.dx_columns, v, mean1, rstd1)
         found = torch.cat((total, of_u, of_v)).view(3, room.repeats, -1).sum(dim=1)
@@ -115,9 +116,8 @@ class Pixels(StandardBlock):
         """
         assert self.state is not None
         mean, rstd, scale, n_values = self.state
-        scales = room.beside.rows[4:6]
         if not self.training:
-            for scale_beside, d_rows in zip(scales, room.gradient_matrices, strict=True):
+            for scale_beside, d_rows in zip(room.beside(scale), room.gradient_matrices, strict=True):
                 torch.mul(room.dx_rows, scale_beside, out=d_rows)
             return
         if self.gather is not None:
@@ -126,12 +126,10 @@ class Pixels(StandardBlock):
         per_value = scale / (-max(n_values, 1) if isinstance(n_values, int) else -n_values)
         slope = per_value * rstd * factors
         shift = torch.addcmul(per_value * total, slope, mean, value=-1)
-        room.beside_gradients.put(slope, shift)
-        slopes, shifts = room.beside_gradients.rows[:2], room.beside_gradients.rows[2:]
-        for y, slope_beside, shift_beside, scale_beside, d_rows in zip(
-            room.matrices, slopes, shifts, scales, room.gradient_matrices, strict=True
-        ):
-            torch.addcmul(shift_beside, y, slope_beside, out=d_rows).addcmul_(room.dx_rows, scale_beside)
+        beside = room.beside(slope, shift, scale)
+        for which, (y, dy) in enumerate(zip(room.matrices, room.gradient_matrices, strict=True)):
+            slope, shift, scale = beside[which::2]
+            torch.addcmul(shift, y, slope, out=dy).addcmul_(room.dx_rows, scale)
 
     def _join(self, room: Room, d_positive: Tensor, d_read: Tensor, *, out: Tensor) -> None:
         """Bring the gradients from both convolutions together."""
@@ -144,16 +142,14 @@ class Pixels(StandardBlock):
     def _convolve(self, room: Room) -> None:
         """Write u and v, one result at a time."""
         u, v = room.images
-        u.copy_(torch.conv2d(self._positive(room), self.weight3, stride=self.stride, padding=1))
-        v.copy_(torch.conv2d(room.argument, self.weight1, stride=self.stride))
+        u.copy_(self._long(room, self.weight3))
+        v.copy_(self._short(room, self.weight1))
 
-    def _long(self, room: Room, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return self.target.flat(
-            torch.conv2d(self._positive(room), weight, bias, stride=self.stride, padding=1)
-        )
+    def _long(self, room: Room, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        return torch.conv2d(self._positive(room), weight, bias, stride=self.stride, padding=1)
 
     def _short(self, room: Room, weight: Tensor) -> Tensor:
-        return self.target.flat(torch.conv2d(room.argument, weight, stride=self.stride))
+        return torch.conv2d(room.argument, weight, stride=self.stride)
 
     def _positive(self, room: Room) -> Tensor:
         """ReLU(a)."""

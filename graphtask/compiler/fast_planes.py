@@ -98,17 +98,17 @@ class Planes(StandardBlock):
         ]
 
     def normalise_backward(
-        self, g: Tensor, both: Tensor, *, out: Tensor, work: Tensor | None
+        self, dx: Tensor, both: Tensor, *, out: Tensor, work: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Write du and dv to ``out``, which may be ``both``; the gradients of biases and factors.
 
-        With ŷ = (y − mean)·rstd and s = factor·rstd: d_factor = Σ g·ŷ = rstd·(Σ g·y − mean·Σg), and when the statistics
-        are the batch's, dy = s·(g − Σg/m − ŷ·d_factor/m), which is s·g + slope·y + shift; else dy = s·g. Where processes
+        With ŷ = (y − mean)·rstd and s = factor·rstd: d_factor = Σ dx·ŷ = rstd·(Σ dx·y − mean·Σdx), and when the statistics
+        are the batch's, dy = s·(dx − Σdx/m − ŷ·d_factor/m), which is s·dx + slope·y + shift; else dy = s·dx. Where processes
         share a batch, the sums in dy are over all values of it, and the gradients are of those here.
         """
         assert self.state is not None
         mean, rstd, scale, n_values = self.state
-        planes, values, result = self.planes(g).unsqueeze(-4), self.planes(both), self.planes(out)
+        planes, values, result = self.planes(dx).unsqueeze(-4), self.planes(both), self.planes(out)
         # The sum twice: PyTorch may put the gradient of either bias into .grad, to be changed there.
         total = planes.expand(values.shape).sum(dim=(-3, -1), dtype=mean.dtype)
         products = torch.mul(values, planes, out=None if work is None else self.planes(work))

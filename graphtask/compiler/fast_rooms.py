@@ -1,7 +1,7 @@
-"""Where every block of a step finds its argument and leaves its result: views of one allocation, made once.
+"""Where every block of a step finds its argument and leaves its result: views of one allocation.
 
-A view costs as much as a small operation, and a block needs some thirty. Steps on images of one shape use the same
-memory, so they use the same views.
+A view costs as much as a small operation, and a block needs some thirty. On the CPU, steps on images of one shape use
+the same memory, so they use the same views.
 """
 
 import math
@@ -44,6 +44,25 @@ class Beside:
         self._repeated.copy_(self._once)
 
 
+class Scratch:
+    """What is free for whichever block is computed.
+
+    Args:
+        rows: Three rows for activations, two without gradients.
+    """
+
+    def __init__(self, rows: Tensor) -> None:
+        self.rows = rows
+        self._beside: dict[tuple[int, int, int], Beside] = {}
+
+    def beside(self, n: int, repeats: int, channels: int) -> Beside:
+        """Room beside a matrix."""
+        size = (n, repeats, channels)
+        if size not in self._beside:
+            self._beside[size] = Beside(*size, like=self.rows)
+        return self._beside[size]
+
+
 @dataclass(eq=False, kw_only=True)
 class Room:
     """The room of one block. What is flat is so in the order of its shape.
@@ -60,10 +79,9 @@ class Room:
     a: Tensor
     x: Tensor
     """May be ``a`` itself."""
-    scratch: Tensor
-    """Three rows (two without gradients) that are free for the block."""
+    scratch: Scratch
     kept: Tensor | None = None
-    """U and v for the backward, flat in one; None if they are computed again."""
+    """``u`` and ``v`` for the backward, flat in one; None if they are computed again."""
     dx: Tensor | None = None
     da: Tensor | None = None
     """Where the gradient of a is wanted; may be ``a`` itself."""
@@ -72,7 +90,7 @@ class Room:
 
     @cached_property
     def argument(self) -> Tensor:
-        """A as images."""
+        """``a`` as images."""
         return self.source.image(self.a)
 
     @cached_property
@@ -83,7 +101,7 @@ class Room:
     @cached_property
     def positive(self) -> Tensor:
         """Room for ReLU(a): the last row of scratch."""
-        return self.scratch[-1][: self.a.numel()]
+        return self.scratch.rows[-1][: self.a.numel()]
 
     @cached_property
     def positive_argument(self) -> Tensor:
@@ -93,34 +111,34 @@ class Room:
     @cached_property
     def gradients(self) -> Tensor:
         """Room for du and dv, of shape (2, values): the first rows of scratch."""
-        return self.scratch.view(-1)[: 2 * self.target.numel].view(2, -1)
+        return self.scratch.rows.view(-1)[: 2 * self.target.numel].view(2, -1)
 
     @cached_property
     def gradient_images(self) -> tuple[Tensor, Tensor]:
-        """Du and dv as images."""
+        """``du`` and ``dv`` as images."""
         du, dv = self.gradients
         return self.target.image(du), self.target.image(dv)
 
     @cached_property
     def gradient_matrices(self) -> tuple[Tensor, Tensor]:
-        """Du and dv as matrices."""
+        """``du`` and ``dv`` as matrices."""
         du, dv = self._rows_of(self.gradients)
         return du, dv
 
     @cached_property
     def both(self) -> Tensor:
-        """U and v, of shape (2, values)."""
+        """``u`` and ``v``, of shape (2, values)."""
         return self.gradients if self.kept is None else self.kept.view(2, -1)
 
     @cached_property
     def images(self) -> tuple[Tensor, Tensor]:
-        """U and v as images."""
+        """``u`` and ``v`` as images."""
         u, v = self.both
         return self.target.image(u), self.target.image(v)
 
     @cached_property
     def rows(self) -> Tensor:
-        """U and v as matrices: (2, rows, columns)."""
+        """``u`` and ``v`` as matrices: (2, rows, columns)."""
         return self._rows_of(self.both)
 
     @cached_property
@@ -131,23 +149,23 @@ class Room:
 
     @cached_property
     def x_rows(self) -> Tensor:
-        """X as a matrix."""
+        """``x`` as a matrix."""
         return self._rows_of(self.x)
 
     @cached_property
     def columns(self) -> tuple[Tensor, Tensor]:
-        """U and v as images whose channels are the columns of their matrices."""
+        """``u`` and ``v`` as images whose channels are the columns of their matrices."""
         return self.columns_of(self.rows)
 
     @cached_property
     def dx_rows(self) -> Tensor:
-        """Dx as a matrix."""
+        """``dx`` as a matrix."""
         assert self.dx is not None
         return self._rows_of(self.dx)
 
     @cached_property
     def dx_columns(self) -> Tensor:
-        """Dx as an image whose channels are the columns of its matrix."""
+        """``dx`` as an image whose channels are the columns of its matrix."""
         return _image_of(self.dx_rows)
 
     @cached_property
@@ -157,20 +175,16 @@ class Room:
         return self._read_of(self.source.image(self.da))
 
     @cached_property
-    def beside(self) -> Beside:
-        """Room for means, reciprocal standard deviations and scales of u and v, and a shift."""
-        return Beside(7, self.repeats, self.target.channels, like=self.x)
-
-    @cached_property
-    def beside_gradients(self) -> Beside:
-        """Room for slopes and shifts of u and v."""
-        return Beside(4, self.repeats, self.target.channels, like=self.x)
-
-    @cached_property
     def repeats(self) -> int:
         """Pixels that stand side by side in a row of a matrix: a power of two, so that it divides what it should."""
         most = 1 << (max(_COLUMNS // self.target.channels, 1).bit_length() - 1)
         return math.gcd(self.target.pixels, most)
+
+    def beside(self, *values: Tensor) -> tuple[Tensor, ...]:
+        """Matrices with a column for each channel, as vectors that stand beside the rows, until they are written over."""
+        found = self.scratch.beside(sum(map(len, values)), self.repeats, self.target.channels)
+        found.put(*values)
+        return found.rows
 
     def columns_of(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Two matrices as images whose channels are their columns."""
@@ -215,7 +229,7 @@ def training_rooms(
         tuple(region.of(memory) for region in regions) for regions in (plan.tables, plan.sums, plan.pulled)
     )
     kept = tuple(None if region is None else region.of(memory) for region in plan.kept)
-    scratch = plan.scratch.of(memory)
+    scratch = Scratch(plan.scratch.of(memory))
     nodes: list[Room] = []
     reduces: list[list[Room]] = []
     for place, stage in enumerate(stages):
@@ -286,7 +300,7 @@ def inference_rooms(
     values, reduced = (
         tuple(region.of(memory) for region in regions) for regions in (plan.values, plan.reduced)
     )
-    scratch = plan.scratch.of(memory)
+    scratch = Scratch(plan.scratch.of(memory))
     nodes = [
         Room(source=shape, target=shape, stride=1, a=row, x=row, scratch=scratch)
         for rows, shape in zip(values, shapes.stages, strict=True)

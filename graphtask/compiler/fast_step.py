@@ -92,7 +92,8 @@ def read_network(
 ) -> Network:
     """What a step on ``images`` needs to know of the module, as it is now."""
     kind = images.device.type
-    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else images.dtype
+    lower = torch.is_autocast_enabled(kind) and images.dtype != torch.float64  # which autocast leaves alone
+    dtype = torch.get_autocast_dtype(kind) if lower else images.dtype
     batch, channels, height, width = images.shape
     shapes = step_shapes(
         stages, (batch, channels, height, width), channels=module.channels, channels_last=channels_last
@@ -100,24 +101,25 @@ def read_network(
     places = [place for place, stage in enumerate(stages) for _ in stage.keys]
     keys = [key for stage in stages for key in stage.keys]
     sources = [shapes.images, *(shapes.stages[place] for place in places[1:])]
+    strides = [1 << stages[0].stage, *(1 for _ in keys[1:])]
     nodes = [
-        make_block(module.nodes[key], source, shapes.stages[place], dtype)
-        for key, source, place in zip(keys, sources, places, strict=True)
+        make_block(module.nodes[key], source, shapes.stages[place], stride, dtype)
+        for key, source, place, stride in zip(keys, sources, places, strides, strict=True)
     ]
     reduces: list[list[Reduce]] = [[] for _ in nodes]
     for place, stage in enumerate(stages):
         for row, source in enumerate(stage.sources):
             start = shapes.stages[places[source.node]]
-            block = make_block(module.reduces[source.key], start, shapes.stages[place], dtype)
+            block = make_block(module.reduces[source.key], start, shapes.stages[place], source.stride, dtype)
             reduces[source.node].append(Reduce(place, row, block))
     network = Network(stages, sums, shapes, dtype, nodes, reduces)
     fetch_parameters([block for block in network.blocks if isinstance(block, StandardBlock)])
     return network
 
 
-def make_block(block: nn.Module, source: Shape, target: Shape, dtype: torch.dtype) -> Block:
+def make_block(block: nn.Module, source: Shape, target: Shape, stride: int, dtype: torch.dtype) -> Block:
     """A block of a module for one step."""
-    if isinstance(block, ConvBlock) and is_standard(block):
+    if isinstance(block, ConvBlock) and is_standard(block) and block.conv3x3.stride == (stride, stride):
         kind = Pixels if target.channels_last else Planes
         return kind(block, source, target, dtype)
     return Opaque(block, source, target)
@@ -145,8 +147,9 @@ class Training:
         stages, shapes = network.stages, network.shapes
         plan = training_memory(stages, shapes, checkpoint=checkpoint)
         self.lease = Lease(pool, plan.numel, dtype=network.dtype, device=images.device)
-        self.rooms = self.lease.allocation.views(
-            ("training", shapes), lambda memory: training_rooms(stages, shapes, plan, memory)
+        allocation = self.lease.allocation
+        self.rooms = allocation.views.get(
+            (plan, shapes), lambda: training_rooms(stages, shapes, plan, allocation.memory)
         )
         self.images = network.flat_images(images)
         d_images = torch.empty_like(self.images) if images.requires_grad else None
@@ -154,7 +157,8 @@ class Training:
         gates = gates.detach().to(network.dtype)
         self.n_gates = len(gates)
         self.weights = [
-            Sums(plan, gates, table) for plan, table in zip(network.sums, self.rooms.tables, strict=True)
+            Sums(sum_plan, gates, table)
+            for sum_plan, table in zip(network.sums, self.rooms.tables, strict=True)
         ]
         self.together = [network.together(place) for place in range(len(stages))]
         self.grouped = {id(block) for found in self.together for item in found for block in item.group.blocks}
@@ -304,12 +308,13 @@ def infer(network: Network, images: Tensor, gates: Tensor, *, pool: Pool) -> Ten
     stages, shapes = network.stages, network.shapes
     plan = inference_memory(stages, shapes)
     lease = Lease(pool, plan.numel, dtype=network.dtype, device=images.device)
-    rooms = lease.allocation.views(
-        ("inference", shapes), lambda memory: inference_rooms(stages, shapes, plan, memory)
-    )
+    memory = lease.allocation.memory
+    rooms = lease.allocation.views.get((plan, shapes), lambda: inference_rooms(stages, shapes, plan, memory))
     first = network.first_room(rooms.nodes[0], network.flat_images(images))
     gates = gates.to(network.dtype)
-    weights = [Sums(plan, gates, values) for plan, values in zip(network.sums, rooms.values, strict=True)]
+    weights = [
+        Sums(sum_plan, gates, values) for sum_plan, values in zip(network.sums, rooms.values, strict=True)
+    ]
     updates = Updates()
     for stage, values in zip(stages, rooms.values, strict=True):
         if stage.sources:

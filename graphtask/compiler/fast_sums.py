@@ -5,11 +5,13 @@ from typing import NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
+from graphtask.compiler.fast_memory import Recent
 from graphtask.compiler.planner import StagePlan
 from graphtask.graph import BoolArray
 
 _PIECE = 4096  # elements: a gathered sum is computed in pieces that stay in the cache, and in parallel
-_FEW = 6  # rows that are added one after the other: the sum stays in the cache meanwhile
+_FEW = 2  # rows that are added one after the other rather than gathered
+_FEW_ON_CPU = 6  # there, the sum stays in the cache meanwhile
 
 
 class Bags(NamedTuple):
@@ -40,14 +42,14 @@ Gathered: TypeAlias = dict[int, Terms]
 class Pieces(NamedTuple):
     """The gathered sums of a stage whose rows are cut into pieces that stay in the cache, and run in parallel."""
 
-    size: int
-    """Elements of a piece."""
     bags: dict[int, Bags]
-    """By the number of the sum; of those with several terms."""
+    """By the number of the sum; of those that need one."""
+    factors: dict[int, int]
+    """Of the sums that are gathered in bags: their place in what follows, by their number."""
     places: Tensor
-    """For each piece to read, in all bags: where its weight stands among the stage's weights."""
+    """For each piece to read, in all of them: where its weight stands among the stage's weights."""
     lengths: list[int]
-    """How many of them each sum has."""
+    """How many pieces each of them has to read."""
 
 
 class SumPlan:
@@ -74,22 +76,33 @@ class SumPlan:
         ]
         self.gathered = torch.tensor(gathered, dtype=torch.int64, device=device)
         """Where the weights of the gathered sums stand, in their order."""
-        self._pieces: dict[int, Pieces] = {}
+        self.few = _FEW_ON_CPU if device.type == "cpu" else _FEW
+        self._pieces = Recent()
 
-    def pieces(self, numel: int) -> Pieces:
-        """The gathered sums of rows of so many elements; made once."""
-        n_pieces = -(-numel // _PIECE)
-        while numel % n_pieces:
-            n_pieces += 1
-        if n_pieces not in self._pieces:
-            places = [torch.tensor(terms.places) for terms in self._terms]
-            self._pieces[n_pieces] = Pieces(
-                numel // n_pieces,
-                {terms.number: self._bags(terms, n_pieces) for terms in self._terms if len(terms.rows) > 1},
-                torch.cat([numbers.repeat(n_pieces) for numbers in places]).to(self.device),
-                [n_pieces * len(numbers) for numbers in places],
-            )
-        return self._pieces[n_pieces]._replace(size=numel // n_pieces)
+    def n_pieces(self, numel: int) -> int:
+        """Into how many pieces rows of so many elements are cut."""
+        found = -(-numel // _PIECE)
+        while numel % found:
+            found += 1
+        return found
+
+    def pieces(self, n_pieces: int) -> Pieces:
+        """The gathered sums of rows that are cut into so many pieces; those of the last few sizes are remembered."""
+        return self._pieces.get(n_pieces, lambda: self._make_pieces(n_pieces))
+
+    def _make_pieces(self, n_pieces: int) -> Pieces:
+        forward = {terms.number for terms in (*self.inside.values(), *self.across.values())}
+        large = [terms for terms in self._terms if len(terms.rows) > self.few]
+        # The gradients of weights are gathered, too, by the sums of the forward.
+        several = [terms for terms in self._terms if terms.number in forward and len(terms.rows) > 1]
+        places = [torch.tensor(terms.places, device="cpu").repeat(n_pieces) for terms in large]
+        none = torch.zeros(0, dtype=torch.int64, device="cpu")
+        return Pieces(
+            {terms.number: self._bags(terms, n_pieces) for terms in (*large, *several)},
+            {terms.number: index for index, terms in enumerate(large)},
+            torch.cat([none, *places]).to(self.device),
+            [len(numbers) for numbers in places],
+        )
 
     def _gathered(self, chosen: BoolArray, *, offset: int, transpose: bool) -> Gathered:
         """The sums over the chosen edges by their targets, or transposed, by what they read."""
@@ -106,7 +119,8 @@ class SumPlan:
         return groups
 
     def _bags(self, terms: Terms, n_pieces: int) -> Bags:
-        n_rows, pieces, rows = len(terms.rows), torch.arange(n_pieces), torch.tensor(terms.rows)
+        pieces, rows = torch.arange(n_pieces, device="cpu"), torch.tensor(terms.rows, device="cpu")
+        n_rows = len(rows)
         return Bags(
             (rows * n_pieces + pieces.unsqueeze(1)).reshape(-1).to(self.device),
             (pieces * n_rows).to(self.device),
@@ -137,12 +151,17 @@ class Sums:
         self.matrix = matrix
         self.single: tuple[Tensor, ...] = ()
         self.pieces: Pieces | None = None
+        self.factors: tuple[Tensor, ...] = ()
+        self.piece = 0
         if len(plan.gathered):
             self.single = self.weights.unbind()
             if like.shape[1]:
-                self.pieces = plan.pieces(like.shape[1])
-                factors = self.weights[self.pieces.places]
-                self.factors = factors.split(self.pieces.lengths)  # type: ignore[no-untyped-call]
+                n_pieces = plan.n_pieces(like.shape[1])
+                self.piece = like.shape[1] // n_pieces
+                self.pieces = plan.pieces(n_pieces)
+                if self.pieces.lengths:
+                    factors = self.weights[self.pieces.places]
+                    self.factors = factors.split(self.pieces.lengths)  # type: ignore[no-untyped-call]
 
     def start(self, sources: Tensor, sums: Tensor) -> None:
         """Write what comes from all sources together to all sums, if it is computed so."""
@@ -237,7 +256,7 @@ class Sums:
 
     def _gather(self, terms: Terms, table: Tensor, *, out: Tensor, add: bool) -> None:
         """Write, or add, one sum of weighted rows."""
-        if len(terms.rows) > _FEW and self.pieces is not None:
+        if len(terms.rows) > self.plan.few and self.pieces is not None:
             sums = self._bag(terms, table, self.pieces)
             if add:
                 out.add_(sums)
@@ -254,8 +273,8 @@ class Sums:
     def _bag(self, terms: Terms, table: Tensor, pieces: Pieces) -> Tensor:
         """A sum with one pass over each row, which an embedding bag does; a bag holds one piece of the sum."""
         rows, offsets, _ = pieces.bags[terms.number]
-        factors = self.factors[terms.number]
-        found = torch.embedding_bag(table.view(-1, pieces.size), rows, offsets, False, 0, False, factors)
+        factors = self.factors[pieces.factors[terms.number]]
+        found = torch.embedding_bag(table.view(-1, self.piece), rows, offsets, False, 0, False, factors)
         return found[0].view(-1)
 
     def _dots(self, terms: Terms, vector: Tensor, table: Tensor) -> Tensor:
@@ -263,7 +282,7 @@ class Sums:
         if len(terms.rows) == 1 or self.pieces is None:
             return torch.stack([torch.dot(vector, table[row]) for row in terms.rows])
         rows, offsets, owners = self.pieces.bags[terms.number]
-        size = self.pieces.size
+        size = self.piece
         products: Tensor = torch.ops.aten._embedding_bag_per_sample_weights_backward(  # noqa: SLF001  # autograd's own
             vector.view(-1, size), table.view(-1, size), rows, offsets, owners, 0
         )

@@ -74,12 +74,11 @@ def like_the_paper(name: str, *, seed: int = 0) -> igraph.Graph:
     Parameters tell how many nodes lead into each later stage, because each of these has a block of its own.
     """
     sizes, inside, edges, parameters, _ = PAPER[name]
-    found = {}
+    graphs = []
     for share in np.linspace(0.05, 1, 20):
         with suppress(ValueError):  # so few nodes that they have not so many edges
-            graph = pruned_like(sizes=sizes, inside=inside, edges=edges, share=share, seed=seed)
-            found[abs(gt.count_parameters(graph, channels=11) - parameters)] = graph
-    return found[min(found)]
+            graphs.append(pruned_like(sizes=sizes, inside=inside, edges=edges, share=share, seed=seed))
+    return min(graphs, key=lambda graph: abs(gt.count_parameters(graph, channels=11) - parameters))
 
 
 def pruned_like(

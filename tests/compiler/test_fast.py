@@ -15,6 +15,7 @@ from torch import nn
 
 import graphtask as gt
 from graphtask.compiler.fast import FastExecution
+from graphtask.compiler.fast_memory import Recent
 from graphtask.compiler.module import run_plain
 from graphtask.errors import ArgumentError, GraphtaskError
 
@@ -521,11 +522,139 @@ def test_steps_of_all_kinds_may_share_the_memory_and_its_views(channels_last, tr
             logits.sum().backward()
 
 
-def test_the_memory_keeps_the_views_of_a_few_kinds_of_steps(graph, module):
+def test_what_was_made_for_the_last_few_kinds_of_steps_is_remembered(graph, module):
+    recent, made = Recent(), []
+    for kind in (0, 1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0, 1):
+        assert recent.get(kind, lambda kind=kind: made.append(kind) or kind) == kind
+    assert made == [0, 1, 2, 3, 4, 5, 6, 1]  # 1 was used least recently
     fast = fast_execution(module)
     for batch in range(20, 0, -1):
         fast(module, images_for(graph, batch=batch)).sum().backward()
-    assert len(fast._pool._kept._views) <= 8
+    assert len(fast._pool._kept.views) == len(recent) < 20
+
+
+def test_another_layout_of_the_memory_has_views_of_its_own(graph, module):
+    fast = fast_execution(module, checkpoint=True)
+    fast(module, images_for(graph, batch=9)).sum().backward()
+    fast(module, images_for(graph)).sum().backward()
+    fast.checkpoint = frozenset()
+    module.zero_grad()
+    images = images_for(graph).requires_grad_()
+    assert_same(result(fast, module, images), result(run_plain, module, images))
+
+
+@ORDERS
+def test_a_block_of_another_geometry_is_called_as_it_is(channels_last, graph):
+    for change in (
+        lambda block: setattr(block, "conv3x3", nn.Conv2d(2, 2, 3, padding=2, dilation=2, bias=False)),
+        lambda block: setattr(block, "conv3x3", nn.Conv2d(2, 2, 5, padding=2, bias=False)),
+        lambda block: setattr(block, "conv3x3", nn.Conv2d(2, 2, 3, padding=1, groups=2, bias=False)),
+    ):
+        module = gt.compile(graph, channels=2, num_classes=3)
+        change(module.node("v1"))
+        module = randomised(module)
+        images = images_for(graph).requires_grad_()
+        fast = fast_execution(module, channels_last=channels_last)
+        assert_same(result(fast, module, images), result(run_plain, module, images))
+
+
+@ORDERS
+def test_a_block_of_another_stride_with_the_right_shape_is_called_as_it_is(channels_last):
+    graph = gt.full_dag(4, stages=[2, 1, 1])
+    module = gt.compile(graph, channels=2, num_classes=3)
+    block = module.reduce("v0", 2)
+    block.conv3x3.stride = block.conv1x1.stride = (3, 3)  # of 5×5 pixels it leaves 2×2, as 4 does
+    module = randomised(module)
+    images = torch.randn(2, 3, 5, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    fast = fast_execution(module, channels_last=channels_last)
+    assert_same(
+        result(fast, module, images.requires_grad_()), result(run_plain, module, images.requires_grad_())
+    )
+
+
+class GivesItsGradientOn(nn.Module):
+    """The gradient of a parameter is the very tensor that the block is given."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(2, 2, 3, padding=1)
+        self.shift = nn.Parameter(torch.zeros(1, 2, 4, 4))
+
+    def forward(self, a):
+        return self.conv(a) + self.shift
+
+
+class Deeper(nn.Module):
+    """Leaves its argument with another shape than it came with."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(2, 2, 3, padding=1)
+
+    def forward(self, a):
+        return self.conv(a.unsqueeze_(0)[0])
+
+
+@ORDERS
+def test_what_a_block_does_to_its_argument_stays_with_the_step(channels_last):
+    graph = gt.chain_dag(3, stages=1)
+    module = gt.compile(graph, channels=2, num_classes=3)
+    module.nodes["[v1]"] = Deeper()
+    module = randomised(module).eval()
+    fast = fast_execution(module, channels_last=channels_last)
+    images = images_for(graph, batch=1)
+    with torch.no_grad():
+        first = fast(module, images)
+        assert all(torch.equal(fast(module, images), first) for _ in range(3))
+
+
+@ORDERS
+@pytest.mark.parametrize("node", ["[v1]", "[v2]"])
+def test_a_gradient_given_to_a_block_is_its_own(channels_last, node):
+    graph = gt.chain_dag(3, stages=1)
+    module = gt.compile(graph, channels=2, num_classes=3)
+    module.nodes[node] = GivesItsGradientOn()
+    module = randomised(module)
+    images = torch.randn(1, 3, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    fast = fast_execution(module, channels_last=channels_last)
+    assert_same(
+        result(fast, module, images.requires_grad_()), result(run_plain, module, images.requires_grad_())
+    )
+
+
+def test_autocast_leaves_double_precision_alone(graph, module):
+    images = images_for(graph)
+    fast = fast_execution(module)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert_same(
+            result(fast, module, images.requires_grad_()), result(run_plain, module, images.requires_grad_())
+        )
+
+
+def test_a_hook_may_ask_for_gradients_of_a_frozen_network(graph, module):
+    module.requires_grad_(False)
+    fast = fast_execution(module)
+    images = images_for(graph)
+
+    def ask(_, given):
+        given[0].requires_grad_()
+
+    hook = module.node("v1").register_forward_pre_hook(ask)
+    fast(module, images)
+    hook.remove()
+    module.requires_grad_()
+    assert_same(
+        result(fast, module, images.requires_grad_()), result(run_plain, module, images.requires_grad_())
+    )
+
+
+def test_a_default_device_of_the_user_changes_nothing(graph, module):
+    images = images_for(graph)
+    expected = result(run_plain, module, images.requires_grad_())
+    fast = fast_execution(module, way="gather")
+    with torch.device("meta"):
+        found = fast(module, images)
+    assert (found - expected[0]).norm() <= TOLERANCE * expected[0].norm()
 
 
 def test_a_forward_that_fails_leaves_the_next_one_in_order(graph, module):
