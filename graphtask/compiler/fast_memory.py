@@ -208,9 +208,10 @@ def keep_freed_memory() -> None:
 
 
 class Recent:
-    """Remembers what was made for the last few kinds of steps."""
+    """Remembers what was made for the last few kinds of steps; threads may share it."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._found: dict[Hashable, Any] = {}
 
     def __len__(self) -> int:
@@ -218,10 +219,11 @@ class Recent:
 
     def get(self, kind: Hashable, make: Callable[[], T]) -> T:
         """What was made for a kind of step, or what ``make`` makes."""
-        found: T = self._found.pop(kind) if kind in self._found else make()
-        self._found[kind] = found  # the last one used is the last one forgotten
-        if len(self._found) > _KINDS:
-            del self._found[next(iter(self._found))]
+        with self._lock:
+            found: T = self._found.pop(kind) if kind in self._found else make()
+            self._found[kind] = found  # the last one used is the last one forgotten
+            if len(self._found) > _KINDS:
+                del self._found[next(iter(self._found))]
         return found
 
 

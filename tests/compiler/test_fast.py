@@ -3,7 +3,9 @@ import copy
 import dataclasses
 import gc
 import pickle
+import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -531,6 +533,21 @@ def test_what_was_made_for_the_last_few_kinds_of_steps_is_remembered(graph, modu
     for batch in range(20, 0, -1):
         fast(module, images_for(graph, batch=batch)).sum().backward()
     assert len(fast._pool._kept.views) == len(recent) < 20
+
+
+def test_threads_may_remember_together():
+    recent = Recent()
+
+    def use(thread):
+        return all(recent.get(kind, lambda kind=kind: kind) == kind for kind in [*range(thread, 9)] * 300)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            assert all(pool.map(use, range(4)))
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def test_another_layout_of_the_memory_has_views_of_its_own(graph, module):
