@@ -190,7 +190,7 @@ class Training:
                 yield reduce.block, room
 
     def fill_sums(self, place: int) -> Iterator[int]:
-        """The nodes of a stage by their positions, each when its sum is there, for which its value is needed next."""
+        """Fill the sums of a stage: gives the position of each node whose sum is there, and then needs its value."""
         stage, weights = self.network.stages[place], self.weights[place]
         table, sums = self.rooms.tables[place], self.rooms.sums[place]
         sources, values = table[: stage.n_sources], table[stage.n_sources :]
