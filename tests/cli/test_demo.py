@@ -3,8 +3,8 @@ import subprocess
 import sys
 
 import pandas as pd
-import psutil
 import pytest
+from processes import are_gone, children, wait_until
 
 import graphtask as gt
 from graphtask_cli.commands import demo
@@ -49,7 +49,8 @@ def test_a_stopped_demo_saves_and_leaves_no_process(tmp_path, number):
         assert process.stderr is not None
         said = iter(process.stderr.readline, "")
         assert any("cdigits-0: begins" in line for line in said)
-        workers = psutil.Process(process.pid).children()
+        # The line comes as the run is handed over; its process may be yet to come.
+        workers = wait_until(lambda: children(process.pid))
         process.send_signal(number)
         stdout, stderr = process.communicate(timeout=100)
     assert process.returncode == 130
@@ -57,7 +58,7 @@ def test_a_stopped_demo_saves_and_leaves_no_process(tmp_path, number):
     assert "Traceback" not in stderr
     assert stderr.splitlines()[-1].startswith("graphtask: stopped; everything is saved in ")
     assert len(workers) == 1
-    assert not any(worker.is_running() for worker in workers)
+    assert are_gone(workers)
 
 
 @pytest.mark.slow

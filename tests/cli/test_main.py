@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 import pytest
+from processes import wait_until
 
 import graphtask as gt
 from graphtask_cli.main import COMMANDS, cli
@@ -166,9 +167,7 @@ def test_ctrl_c_ends_with_one_line_and_130(tmp_path):
         text=True,
         env=ENVIRONMENT,
     ) as process:
-        deadline = time.monotonic() + 100
-        while not (tmp_path / "run" / "config.json").exists() and time.monotonic() < deadline:
-            time.sleep(0.1)
+        wait_until((tmp_path / "run" / "config.json").exists)
         time.sleep(1.0)
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=100)

@@ -8,11 +8,11 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 import warnings
 from pathlib import Path
 
 import pytest
+from processes import are_gone, children, wait_until
 
 import graphtask as gt
 from graphtask.corpus import cache as row_cache
@@ -103,10 +103,10 @@ def test_rows_come_as_they_are_done_and_the_rest_can_be_left(graphs):
     assert next(rows)["file"] == next(iter(graphs))
     rows.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("graphtask-worker")]
-    assert children() == []
+    assert own_workers() == []
 
 
-def children():
+def own_workers():
     listing = subprocess.run(["ps", "-o", "ppid=,args=", "-A"], capture_output=True, text=True, check=True)
     lines = [line.split(maxsplit=1) for line in listing.stdout.splitlines()]
     ours = [args for parent, args in lines if int(parent) == os.getpid()]
@@ -200,20 +200,11 @@ def test_an_interrupted_corpus_leaves_no_process_behind(graphs):
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0
     )
     assert process.stdout.readline() == b"row\n"
-    workers = [line for line in everybody() if line[1] == str(process.pid)]
-    assert len(workers) == 2
+    workers = wait_until(lambda: len(found := children(process.pid)) == 2 and found)
     os.killpg(process.pid, signal.SIGINT)
     _, stderr = process.communicate(timeout=30)
     assert stderr.decode().splitlines()[-1] == "KeyboardInterrupt"
-    deadline = time.monotonic() + 10
-    while any(line[0] in {worker[0] for worker in workers} for line in everybody()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def everybody():
-    listing = subprocess.run(["ps", "-o", "pid=,ppid=", "-A"], capture_output=True, text=True, check=True)
-    return [line.split() for line in listing.stdout.splitlines()]
+    assert are_gone(workers)
 
 
 # The cache

@@ -10,17 +10,16 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pandas as pd
 import pytest
+from processes import PATIENCE, are_gone, children, wait_until
 
 import graphtask as gt
 from graphtask.study.worker import perform
 from graphtask.training.folder import is_claimed
 
 PROGRAM = "from graphtask_cli.main import cli; cli()"
-PATIENCE = 300  # seconds
 
 
 @pytest.fixture
@@ -42,23 +41,6 @@ def study_file(scans, tmp_path):
 def start(path, *options, **settings):
     command = [sys.executable, "-c", PROGRAM, "study", "run", str(path), "--quiet", *map(str, options)]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **settings)
-
-
-def children(process):
-    """The processes that a process has started and that are still there."""
-    with contextlib.suppress(OSError):
-        text = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
-        threads = Path(f"/proc/{process.pid}/task").iterdir()
-        text = " ".join((thread / "children").read_text() for thread in threads)
-        return [int(pid) for pid in text.split()]
-    return []
-
-
-def wait_until(condition):
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def finished_files(study):
@@ -91,7 +73,7 @@ def run_with_kills(path, *, kills, jobs, pause):
         wait_until(functools.partial(is_over_or_at_work, driver, study))
         time.sleep(rng.uniform(0, pause))
         look()
-        victims = [driver.pid] if of_driver else children(driver)
+        victims = [driver.pid] if of_driver else [child.pid for child in children(driver.pid)]
         if driver.poll() is None and victims:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(rng.choice(victims), signal.SIGKILL)
@@ -141,14 +123,14 @@ def test_ctrl_c_saves_every_run_ends_every_process_and_the_next_call_goes_on(stu
     study = gt.load_study(path)
     driver = start(path, "--jobs", 2)
     wait_until(lambda: all((job.folder / "checkpoint.pt").exists() for job in study.jobs))
-    workers = children(driver)
+    workers = children(driver.pid)
     driver.send_signal(signal.SIGINT)
     _, errors = driver.communicate(timeout=PATIENCE)
     assert driver.returncode == 130
     assert "graphtask: stopped; everything is saved in" in errors
     assert "Traceback" not in errors
     assert len(workers) == 2
-    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+    assert are_gone(workers)
     table = gt.study_status(study)
     assert table["state"].tolist() == ["waiting"] * 2
     assert (table["epoch"] < 400).all()
