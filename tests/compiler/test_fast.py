@@ -1,14 +1,10 @@
-import contextlib
 import copy
-import dataclasses
-import gc
 import pickle
-import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+from compiler.executions import ORDERS, TOLERANCE, WAYS, assert_same, fast_execution, images_for, result
 from compiler.oracle import randomised
 from helpers import staged, staged_dags
 from hypothesis import given, settings
@@ -16,77 +12,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 import graphtask as gt
-from graphtask.compiler.fast import FastExecution
-from graphtask.compiler.fast_memory import Recent
 from graphtask.compiler.module import run_plain
-from graphtask.errors import ArgumentError, GraphtaskError
-
-TOLERANCE = 1e-10
-WAYS = ["planned", "product", "gather"]
-ORDERS = pytest.mark.parametrize("channels_last", [True, False], ids=["channels last", "channels first"])
-
-
-def fast_execution(module, *, way="planned", width=None, checkpoint=False, channels_last=None):
-    """The fast execution of a module, with its sums computed in a way of our choice."""
-    if isinstance(checkpoint, bool):
-        checkpoint = {node.stage for node in module.plan.nodes} if checkpoint else ()
-    execution = FastExecution(module.plan, checkpoint=checkpoint, channels_last=channels_last)
-    execution.stages = tuple(
-        dataclasses.replace(
-            stage,
-            across=stage.across if "none" in (stage.across, way) or way == "planned" else way,
-            inside=stage.inside if "none" in (stage.inside, way) or way == "planned" else way,
-            width=width or stage.width,
-        )
-        for stage in execution.stages
-    )
-    return execution
-
-
-def images_for(graph, *, batch=3, extra=(0, 0), seed=0):
-    """Images that leave a few values per channel in the last stage, so that its normalisation is not a sign."""
-    side = 2 * 2 ** max(graph.vs["stage"])
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(batch, 3, side + extra[0], side + extra[1], dtype=torch.float64, generator=generator)
-
-
-def result(execute, module, images, *, times=1):
-    """Everything that a few steps leave behind: logits, gradients, statistics."""
-    module = copy.deepcopy(module)
-    images = images.detach().clone().requires_grad_(images.requires_grad)
-    for _ in range(times):
-        logits = execute(module, images)
-        weights = torch.randn(logits.shape, dtype=logits.dtype, generator=torch.Generator().manual_seed(1))
-        if logits.requires_grad:
-            (logits * weights).sum().backward()
-    gradients = {name: parameter.grad for name, parameter in module.named_parameters()}
-    return logits.detach(), {**gradients, "images": images.grad}, dict(module.named_buffers())
-
-
-def assert_same(actual, expected, *, tolerance=TOLERANCE):
-    logits, gradients, buffers = actual
-    expected_logits, expected_gradients, expected_buffers = expected
-    assert (logits - expected_logits).norm() <= tolerance * expected_logits.norm()
-    assert {name for name, g in gradients.items() if g is None} == {
-        name for name, g in expected_gradients.items() if g is None
-    }
-    scale = max([g.norm() for g in expected_gradients.values() if g is not None], default=0)
-    for name, gradient in expected_gradients.items():
-        if gradient is not None:
-            assert (gradients[name] - gradient).norm() <= tolerance * scale, name
-    for name, buffer in expected_buffers.items():
-        torch.testing.assert_close(buffers[name], buffer, rtol=tolerance, atol=tolerance)
-
-
-@pytest.fixture
-def graph():
-    return gt.full_dag(7, stages=[3, 3, 1])
-
-
-@pytest.fixture
-def module(graph):
-    return randomised(gt.compile(graph, channels=2, num_classes=3))
-
+from graphtask.errors import GraphtaskError
 
 # The same function
 
@@ -427,218 +354,6 @@ def test_training_follows_the_curve_of_the_plain_execution(graph):
     assert curves["fast"] == pytest.approx(curves["plain"], rel=1e-3)
 
 
-# Blocks of the user's own making
-
-
-class Doubled(nn.Module):
-    def __init__(self, in_channels, out_channels, stride):
-        super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels, 1, stride=stride)
-        self.unused = nn.Parameter(torch.zeros(1))
-
-    def forward(self, a):
-        return torch.tanh(self.conv(a))
-
-
-@ORDERS
-@pytest.mark.parametrize("way", ["product", "gather"])
-def test_other_blocks_compute_the_same(channels_last, graph, way):
-    module = randomised(gt.compile(graph, channels=2, num_classes=3, block=Doubled))
-    images = images_for(graph).requires_grad_()
-    fast = fast_execution(module, way=way, channels_last=channels_last)
-    assert_same(result(fast, module, images, times=2), result(run_plain, module, images, times=2))
-    with torch.no_grad():
-        assert_same(result(fast, module, images), result(run_plain, module, images))
-    logits = fast(module, images)
-    once = torch.autograd.grad(logits.sum(), module.edge_weight, retain_graph=True)[0]
-    assert torch.equal(torch.autograd.grad(logits.sum(), module.edge_weight)[0], once)
-
-
-@ORDERS
-def test_one_block_may_differ_from_the_others(channels_last, graph, module):
-    module.nodes["[v4]"] = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.GroupNorm(2, 4)).double()
-    module.node("v1").conv3x3 = nn.utils.parametrizations.weight_norm(module.node("v1").conv3x3)
-    images = images_for(graph).requires_grad_()
-    assert_same(
-        result(fast_execution(module, channels_last=channels_last), module, images),
-        result(run_plain, module, images),
-    )
-
-
-def test_hooks_on_blocks_are_called(graph, module):
-    seen = []
-    module.node("v1").register_forward_hook(lambda *_: seen.append("forward"))
-    module.node("v2").conv1x1.register_full_backward_hook(lambda *_: seen.append("backward"))
-    fast_execution(module)(module, images_for(graph)).sum().backward()
-    assert seen == ["forward", "backward"]
-
-
-def test_a_block_with_another_shape_is_named(graph):
-    module = gt.compile(
-        graph, channels=2, execution="fast", block=lambda i, o, s: nn.Conv2d(i, o, 3, stride=s)
-    )
-    with pytest.raises(ArgumentError, match="a Conv2d gave"):
-        module(images_for(graph).float())
-
-
-# Memory
-
-
-def test_the_memory_is_used_again_and_is_free_after_the_backward(graph, module):
-    fast = fast_execution(module)
-    loss = fast(module, images_for(graph)).sum()
-    loss.backward()
-    kept = fast._pool._kept
-    assert kept is not None  # although the loss is alive
-    pointer = kept.memory.data_ptr()
-    fast(module, images_for(graph, batch=2)).sum().backward()
-    assert fast._pool._kept.memory.data_ptr() == pointer
-    logits = fast(module, images_for(graph))
-    assert fast._pool._kept is None
-    del logits
-    gc.collect()
-    assert fast._pool._kept.memory.data_ptr() == pointer
-
-
-def test_memory_of_inference_mode_serves_training_too(graph, module):
-    fast = fast_execution(module)
-    with torch.inference_mode():
-        fast(module, images_for(graph, batch=9))
-    fast(module, images_for(graph, batch=1)).sum().backward()
-    assert module.edge_weight.grad is not None
-
-
-@ORDERS
-@pytest.mark.parametrize("training", [True, False])
-def test_steps_of_all_kinds_may_share_the_memory_and_its_views(channels_last, training, graph, module):
-    module.train(training)
-    fast = fast_execution(module, channels_last=channels_last)
-    images = images_for(graph).requires_grad_()
-    with torch.no_grad():
-        expected = copy.deepcopy(module)(images)  # statistics do not depend on the order of the steps
-    for context in (torch.inference_mode, torch.no_grad, contextlib.nullcontext) * 2:
-        with context():
-            logits = fast(module, images)
-        assert (logits - expected).norm() <= TOLERANCE * expected.norm()
-        if logits.requires_grad:
-            logits.sum().backward()
-
-
-def test_what_was_made_for_the_last_few_kinds_of_steps_is_remembered(graph, module):
-    recent, made = Recent(), []
-    for kind in (0, 1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0, 1):
-        assert recent.get(kind, lambda kind=kind: made.append(kind) or kind) == kind
-    assert made == [0, 1, 2, 3, 4, 5, 6, 1]  # 1 was used least recently
-    fast = fast_execution(module)
-    for batch in range(20, 0, -1):
-        fast(module, images_for(graph, batch=batch)).sum().backward()
-    assert len(fast._pool._kept.views) == len(recent) < 20
-
-
-def test_threads_may_remember_together():
-    recent = Recent()
-
-    def use(thread):
-        return all(recent.get(kind, lambda kind=kind: kind) == kind for kind in [*range(thread, 9)] * 300)
-
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        with ThreadPoolExecutor(4) as pool:
-            assert all(pool.map(use, range(4)))
-    finally:
-        sys.setswitchinterval(interval)
-
-
-def test_another_layout_of_the_memory_has_views_of_its_own(graph, module):
-    fast = fast_execution(module, checkpoint=True)
-    fast(module, images_for(graph, batch=9)).sum().backward()
-    fast(module, images_for(graph)).sum().backward()
-    fast.checkpoint = frozenset()
-    module.zero_grad()
-    images = images_for(graph).requires_grad_()
-    assert_same(result(fast, module, images), result(run_plain, module, images))
-
-
-@ORDERS
-def test_a_block_of_another_geometry_is_called_as_it_is(channels_last, graph):
-    for change in (
-        lambda block: setattr(block, "conv3x3", nn.Conv2d(2, 2, 3, padding=2, dilation=2, bias=False)),
-        lambda block: setattr(block, "conv3x3", nn.Conv2d(2, 2, 5, padding=2, bias=False)),
-        lambda block: setattr(block, "conv3x3", nn.Conv2d(2, 2, 3, padding=1, groups=2, bias=False)),
-    ):
-        module = gt.compile(graph, channels=2, num_classes=3)
-        change(module.node("v1"))
-        module = randomised(module)
-        images = images_for(graph).requires_grad_()
-        fast = fast_execution(module, channels_last=channels_last)
-        assert_same(result(fast, module, images), result(run_plain, module, images))
-
-
-@ORDERS
-def test_a_block_of_another_stride_with_the_right_shape_is_called_as_it_is(channels_last):
-    graph = gt.full_dag(4, stages=[2, 1, 1])
-    module = gt.compile(graph, channels=2, num_classes=3)
-    block = module.reduce("v0", 2)
-    block.conv3x3.stride = block.conv1x1.stride = (3, 3)  # of 5×5 pixels it leaves 2×2, as 4 does
-    module = randomised(module)
-    images = torch.randn(2, 3, 5, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    fast = fast_execution(module, channels_last=channels_last)
-    assert_same(
-        result(fast, module, images.requires_grad_()), result(run_plain, module, images.requires_grad_())
-    )
-
-
-class GivesItsGradientOn(nn.Module):
-    """The gradient of a parameter is the very tensor that the block is given."""
-
-    def __init__(self):
-        super().__init__()
-        self.conv = nn.Conv2d(2, 2, 3, padding=1)
-        self.shift = nn.Parameter(torch.zeros(1, 2, 4, 4))
-
-    def forward(self, a):
-        return self.conv(a) + self.shift
-
-
-class Deeper(nn.Module):
-    """Leaves its argument with another shape than it came with."""
-
-    def __init__(self):
-        super().__init__()
-        self.conv = nn.Conv2d(2, 2, 3, padding=1)
-
-    def forward(self, a):
-        return self.conv(a.unsqueeze_(0)[0])
-
-
-@ORDERS
-def test_what_a_block_does_to_its_argument_stays_with_the_step(channels_last):
-    graph = gt.chain_dag(3, stages=1)
-    module = gt.compile(graph, channels=2, num_classes=3)
-    module.nodes["[v1]"] = Deeper()
-    module = randomised(module).eval()
-    fast = fast_execution(module, channels_last=channels_last)
-    images = images_for(graph, batch=1)
-    with torch.no_grad():
-        first = fast(module, images)
-        assert all(torch.equal(fast(module, images), first) for _ in range(3))
-
-
-@ORDERS
-@pytest.mark.parametrize("node", ["[v1]", "[v2]"])
-def test_a_gradient_given_to_a_block_is_its_own(channels_last, node):
-    graph = gt.chain_dag(3, stages=1)
-    module = gt.compile(graph, channels=2, num_classes=3)
-    module.nodes[node] = GivesItsGradientOn()
-    module = randomised(module)
-    images = torch.randn(1, 3, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    fast = fast_execution(module, channels_last=channels_last)
-    assert_same(
-        result(fast, module, images.requires_grad_()), result(run_plain, module, images.requires_grad_())
-    )
-
-
 def test_autocast_leaves_double_precision_alone(graph, module):
     images = images_for(graph)
     fast = fast_execution(module)
@@ -648,23 +363,6 @@ def test_autocast_leaves_double_precision_alone(graph, module):
         )
 
 
-def test_a_hook_may_ask_for_gradients_of_a_frozen_network(graph, module):
-    module.requires_grad_(False)
-    fast = fast_execution(module)
-    images = images_for(graph)
-
-    def ask(_, given):
-        given[0].requires_grad_()
-
-    hook = module.node("v1").register_forward_pre_hook(ask)
-    fast(module, images)
-    hook.remove()
-    module.requires_grad_()
-    assert_same(
-        result(fast, module, images.requires_grad_()), result(run_plain, module, images.requires_grad_())
-    )
-
-
 def test_a_default_device_of_the_user_changes_nothing(graph, module):
     images = images_for(graph)
     expected = result(run_plain, module, images.requires_grad_())
@@ -672,17 +370,6 @@ def test_a_default_device_of_the_user_changes_nothing(graph, module):
     with torch.device("meta"):
         found = fast(module, images)
     assert (found - expected[0]).norm() <= TOLERANCE * expected[0].norm()
-
-
-def test_a_forward_that_fails_leaves_the_next_one_in_order(graph, module):
-    fast = fast_execution(module)
-    images = images_for(graph)
-    expected = result(run_plain, module, images)
-    hook = module.node("v1").register_forward_pre_hook(lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        fast(module, images)
-    hook.remove()
-    assert_same(result(fast, module, images), expected)
 
 
 # CUDA

@@ -1,8 +1,19 @@
+"""The memory of the fast execution: taken once, and used again."""
+
+import contextlib
+import copy
+import gc
 import platform
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import torch
+from compiler.executions import ORDERS, TOLERANCE, assert_same, fast_execution, images_for, result
+
+from graphtask.compiler.fast_memory import Recent
+from graphtask.compiler.module import run_plain
 
 FAULTS = """
 import resource
@@ -24,3 +35,90 @@ print(faults)
 def test_a_step_fetches_next_to_no_memory_from_the_system():
     found = subprocess.run([sys.executable, "-c", FAULTS], check=True, capture_output=True, text=True)
     assert int(found.stdout) < 1_000  # pages; one activation has 1,024
+
+
+def test_the_memory_is_used_again_and_is_free_after_the_backward(graph, module):
+    fast = fast_execution(module)
+    loss = fast(module, images_for(graph)).sum()
+    loss.backward()
+    kept = fast._pool._kept
+    assert kept is not None  # although the loss is alive
+    pointer = kept.memory.data_ptr()
+    fast(module, images_for(graph, batch=2)).sum().backward()
+    assert fast._pool._kept.memory.data_ptr() == pointer
+    logits = fast(module, images_for(graph))
+    assert fast._pool._kept is None
+    del logits
+    gc.collect()
+    assert fast._pool._kept.memory.data_ptr() == pointer
+
+
+def test_memory_of_inference_mode_serves_training_too(graph, module):
+    fast = fast_execution(module)
+    with torch.inference_mode():
+        fast(module, images_for(graph, batch=9))
+    fast(module, images_for(graph, batch=1)).sum().backward()
+    assert module.edge_weight.grad is not None
+
+
+@ORDERS
+@pytest.mark.parametrize("training", [True, False])
+def test_steps_of_all_kinds_may_share_the_memory_and_its_views(channels_last, training, graph, module):
+    module.train(training)
+    fast = fast_execution(module, channels_last=channels_last)
+    images = images_for(graph).requires_grad_()
+    with torch.no_grad():
+        expected = copy.deepcopy(module)(images)  # statistics do not depend on the order of the steps
+    for context in (torch.inference_mode, torch.no_grad, contextlib.nullcontext) * 2:
+        with context():
+            logits = fast(module, images)
+        assert (logits - expected).norm() <= TOLERANCE * expected.norm()
+        if logits.requires_grad:
+            logits.sum().backward()
+
+
+def test_what_was_made_for_the_last_few_kinds_of_steps_is_remembered(graph, module):
+    recent, made = Recent(), []
+    for kind in (0, 1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0, 1):
+        assert recent.get(kind, lambda kind=kind: made.append(kind) or kind) == kind
+    assert made == [0, 1, 2, 3, 4, 5, 6, 1]  # 1 was used least recently
+    fast = fast_execution(module)
+    for batch in range(20, 0, -1):
+        fast(module, images_for(graph, batch=batch)).sum().backward()
+    assert len(fast._pool._kept.views) == len(recent) < 20
+
+
+def test_threads_may_remember_together():
+    recent = Recent()
+
+    def use(thread):
+        return all(recent.get(kind, lambda kind=kind: kind) == kind for kind in [*range(thread, 9)] * 300)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            assert all(pool.map(use, range(4)))
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def test_another_layout_of_the_memory_has_views_of_its_own(graph, module):
+    fast = fast_execution(module, checkpoint=True)
+    fast(module, images_for(graph, batch=9)).sum().backward()
+    fast(module, images_for(graph)).sum().backward()
+    fast.checkpoint = frozenset()
+    module.zero_grad()
+    images = images_for(graph).requires_grad_()
+    assert_same(result(fast, module, images), result(run_plain, module, images))
+
+
+def test_a_forward_that_fails_leaves_the_next_one_in_order(graph, module):
+    fast = fast_execution(module)
+    images = images_for(graph)
+    expected = result(run_plain, module, images)
+    hook = module.node("v1").register_forward_pre_hook(lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        fast(module, images)
+    hook.remove()
+    assert_same(result(fast, module, images), expected)

@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 import torch
-from compiler.test_fast import WAYS, fast_execution
+from compiler.executions import WAYS, fast_execution
 from torch import nn
 from training.tape import Tape
 

@@ -1,0 +1,16 @@
+import pytest
+from compiler.oracle import randomised
+
+import graphtask as gt
+
+pytest.register_assert_rewrite("compiler.executions")
+
+
+@pytest.fixture
+def graph():
+    return gt.full_dag(7, stages=[3, 3, 1])
+
+
+@pytest.fixture
+def module(graph):
+    return randomised(gt.compile(graph, channels=2, num_classes=3))

@@ -1,0 +1,65 @@
+"""The two executions of a network, and whether they give the same."""
+
+import copy
+import dataclasses
+
+import pytest
+import torch
+
+from graphtask.compiler.fast import FastExecution
+
+TOLERANCE = 1e-10
+WAYS = ["planned", "product", "gather"]
+ORDERS = pytest.mark.parametrize("channels_last", [True, False], ids=["channels last", "channels first"])
+
+
+def fast_execution(module, *, way="planned", width=None, checkpoint=False, channels_last=None):
+    """The fast execution of a module, with its sums computed in a way of our choice."""
+    if isinstance(checkpoint, bool):
+        checkpoint = {node.stage for node in module.plan.nodes} if checkpoint else ()
+    execution = FastExecution(module.plan, checkpoint=checkpoint, channels_last=channels_last)
+    execution.stages = tuple(
+        dataclasses.replace(
+            stage,
+            across=stage.across if "none" in (stage.across, way) or way == "planned" else way,
+            inside=stage.inside if "none" in (stage.inside, way) or way == "planned" else way,
+            width=width or stage.width,
+        )
+        for stage in execution.stages
+    )
+    return execution
+
+
+def images_for(graph, *, batch=3, extra=(0, 0), seed=0):
+    """Images that leave a few values per channel in the last stage, so that its normalisation is not a sign."""
+    side = 2 * 2 ** max(graph.vs["stage"])
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(batch, 3, side + extra[0], side + extra[1], dtype=torch.float64, generator=generator)
+
+
+def result(execute, module, images, *, times=1):
+    """Everything that a few steps leave behind: logits, gradients, statistics."""
+    module = copy.deepcopy(module)
+    images = images.detach().clone().requires_grad_(images.requires_grad)
+    for _ in range(times):
+        logits = execute(module, images)
+        weights = torch.randn(logits.shape, dtype=logits.dtype, generator=torch.Generator().manual_seed(1))
+        if logits.requires_grad:
+            (logits * weights).sum().backward()
+    gradients = {name: parameter.grad for name, parameter in module.named_parameters()}
+    return logits.detach(), {**gradients, "images": images.grad}, dict(module.named_buffers())
+
+
+def assert_same(actual, expected, *, tolerance=TOLERANCE):
+    logits, gradients, buffers = actual
+    expected_logits, expected_gradients, expected_buffers = expected
+    assert (logits - expected_logits).norm() <= tolerance * expected_logits.norm()
+    assert {name for name, g in gradients.items() if g is None} == {
+        name for name, g in expected_gradients.items() if g is None
+    }
+    scale = max([g.norm() for g in expected_gradients.values() if g is not None], default=0)
+    for name, gradient in expected_gradients.items():
+        if gradient is not None:
+            assert (gradients[name] - gradient).norm() <= tolerance * scale, name
+    for name, buffer in expected_buffers.items():
+        torch.testing.assert_close(buffers[name], buffer, rtol=tolerance, atol=tolerance)
