@@ -3,14 +3,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test format test-slow test-gpu benchmark benchmark-gpu clean
+.PHONY: help setup demo test format test-slow test-explore test-gpu benchmark benchmark-gpu clean
 
 help:
-	@echo "make demo       train, prune, measure and draw four small networks (minutes, two CPU cores)"
-	@echo "make test       every check: format, lint, types, layers, tests, docs, wheel"
-	@echo "make test-slow  the checks that take minutes each"
-	@echo "make test-gpu   the checks that need CUDA"
-	@echo "make benchmark  speed and memory against named baselines"
+	@echo "make demo           train, prune, measure and draw four small networks (minutes, two CPU cores)"
+	@echo "make test           every check: format, lint, types, layers, tests, docs, wheel"
+	@echo "make test-slow      the checks that take minutes each"
+	@echo "make test-explore   the laws that hold for any input, on new random ones"
+	@echo "make test-gpu       the checks that need CUDA"
+	@echo "make benchmark      speed and memory against named baselines"
 	@echo "make benchmark-gpu  what an epoch costs on a GPU, and what it could"
 
 setup: $(READY)
@@ -36,6 +37,9 @@ format: setup
 
 test-slow: setup
 	$(BIN)/pytest -m slow --timeout 3600
+
+test-explore: setup
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "hypothesis and not gpu" --hypothesis-profile explore --timeout 3600
 
 test-gpu: setup
 	$(BIN)/pytest -m gpu

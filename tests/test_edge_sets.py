@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import dice
 
@@ -11,7 +11,6 @@ PAIRS = [(source, target) for source in "abc" for target in "def"]
 edge_lists = st.lists(st.sampled_from(PAIRS), unique=True)
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(edge_lists, edge_lists)
 def test_the_dsc_is_one_minus_the_dice_distance_of_scipy(a, b):
     if not a and not b:

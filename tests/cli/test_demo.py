@@ -4,7 +4,7 @@ import sys
 
 import pandas as pd
 import pytest
-from processes import are_gone, children, wait_until
+from processes import PATIENCE, are_gone, children, wait_until
 
 import graphtask as gt
 from graphtask_cli.commands import demo
@@ -52,7 +52,7 @@ def test_a_stopped_demo_saves_and_leaves_no_process(tmp_path, number):
         # The line comes as the run is handed over; its process may be yet to come.
         workers = wait_until(lambda: children(process.pid))
         process.send_signal(number)
-        stdout, stderr = process.communicate(timeout=100)
+        stdout, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert stdout == ""
     assert "Traceback" not in stderr

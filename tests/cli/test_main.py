@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 import pytest
-from processes import wait_until
+from processes import PATIENCE, wait_until
 
 import graphtask as gt
 from graphtask_cli.main import COMMANDS, cli
@@ -170,7 +170,7 @@ def test_ctrl_c_ends_with_one_line_and_130(tmp_path):
         wait_until((tmp_path / "run" / "config.json").exists)
         time.sleep(1.0)
         process.send_signal(signal.SIGINT)
-        stdout, stderr = process.communicate(timeout=100)
+        stdout, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert stdout == ""
     assert "Traceback" not in stderr

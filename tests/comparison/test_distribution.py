@@ -24,7 +24,7 @@ def test_nodes_correspond_where_provenance_says_so_and_where_the_caller_does():
     assert gt.GraphDistribution.fit(others, initial=gt.full_dag(9)).corresponds
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(
     st.lists(architectures(max_nodes=7), min_size=1, max_size=4),
     st.sampled_from(["auto", 0.5, 100.0, float("inf")]),
@@ -102,7 +102,7 @@ def test_sampled_graphs_compile_and_train():
     assert gt.GraphDistribution.fit([run.graph, *fitted.sample(2, seed=2)]).corresponds
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(
     st.lists(architectures(max_nodes=7), min_size=1, max_size=3),
     st.integers(1, 2),

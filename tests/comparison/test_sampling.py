@@ -27,7 +27,7 @@ def skeletons(draw):
     return skeleton(values, may_shrink=draw(st.booleans()))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(skeletons(), st.integers(0, 2**32), st.sampled_from([-2.0, 0.0, 2.0]))
 def test_what_is_drawn_is_a_valid_graph_of_possible_edges_or_nothing(bones, seed, shift):
     drawn = draw_edges(bones, shift=shift, rng=rng(seed))

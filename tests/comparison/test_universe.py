@@ -54,7 +54,7 @@ def test_an_initial_graph_that_is_given_counts_more_than_provenance():
     assert len(common_universe([graph], initial=gt.full_dag(6)).pairs) == 15
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 1000))
 def test_the_order_of_vertices_and_edges_does_not_matter(seed):
     (graph,) = prunings(1, seed=3)

@@ -20,7 +20,7 @@ def test_the_papers_net_has_863300_parameters_and_is_what_resnet_56_pays_for():
     assert gt.fit_channels(graph, budget=853_018) == 11
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(staged_dags(), st.fixed_dictionaries(small))
 def test_the_count_is_that_of_the_compiled_module(graph, sizes):
     module = gt.compile(graph, **sizes)
@@ -28,7 +28,7 @@ def test_the_count_is_that_of_the_compiled_module(graph, sizes):
     assert gt.count_parameters(graph, **sizes) == trainable
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     staged_dags(max_nodes=10, max_stage=4), st.integers(1, 300), small["in_channels"], small["num_classes"]
 )
@@ -38,7 +38,7 @@ def test_a_count_as_budget_gives_its_channels_back(graph, channels, in_channels,
     assert gt.fit_channels(graph, budget=budget, **sizes) == channels
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(staged_dags(), st.integers(1, 200_000), small["in_channels"], small["num_classes"])
 def test_no_other_channels_come_nearer_to_the_budget(graph, budget, in_channels, num_classes):
     sizes = {"in_channels": in_channels, "num_classes": num_classes}
@@ -54,7 +54,7 @@ def test_a_budget_beyond_floating_point_is_still_met_exactly():
     assert gt.fit_channels(graph, budget=gt.count_parameters(graph, channels=channels)) == channels
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(staged_dags(), st.fixed_dictionaries(small), st.integers(0, 9), st.integers(0, 9))
 def test_macs_are_what_pytorch_counts_while_the_module_runs(graph, sizes, extra_height, extra_width):
     side = 2 ** max(graph.vs["stage"])

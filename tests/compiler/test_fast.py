@@ -18,7 +18,7 @@ from graphtask.errors import GraphtaskError
 # The same function
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     staged_dags(max_nodes=10),
     st.integers(1, 3),
@@ -112,7 +112,7 @@ def test_stages_may_be_computed_again_one_by_one(graph, stages):
 # What can be asked of a PyTorch module
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.data())
 def test_only_what_requires_a_gradient_gets_one(data):
     graph = gt.full_dag(5, stages=[2, 2, 1])

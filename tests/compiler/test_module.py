@@ -42,7 +42,7 @@ def images_for(graph, *, batch=2, in_channels=3, extra=(0, 0), seed=0):
 # What the network computes
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     staged_dags(),
     st.integers(1, 3),
@@ -245,7 +245,7 @@ def test_raw_weights_of_the_graph_are_the_start(diamond):
 
 
 @given(st.lists(st.floats(-5, 5, width=32), min_size=5, max_size=5), st.sampled_from(sorted(GATES)))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_resource_loss_is_the_sum_of_magnitudes(raw, gate):
     graph = staged(DIAMOND, [0, 0, 1, 1])
     graph.es["w"] = raw

@@ -1,7 +1,7 @@
 import networkx as nx
 import pytest
 from helpers import staged, staged_dags
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -9,7 +9,6 @@ import graphtask as gt
 from graphtask.compiler.plan import make_plan, node_key, node_name, reduce_key
 
 
-@settings(deadline=None)
 @given(staged_dags(max_nodes=12, max_stage=5))
 def test_the_plan_says_what_the_graph_says(graph):
     plan = make_plan(graph)

@@ -10,7 +10,7 @@ from graphtask.compiler.planner import plan_stages
 from graphtask.errors import ArgumentError
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(staged_dags(max_nodes=12))
 def test_the_stages_hold_every_node_and_every_edge_once(graph):
     plan = make_plan(graph)

@@ -150,7 +150,7 @@ def test_blocks_of_ones_own_are_shared_as_well():
     torch.testing.assert_close(torch.cat(threads.run(work)), alone.detach(), rtol=1e-10, atol=1e-10)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.integers(1, 9), min_size=1, max_size=5),
     st.integers(0, 2**32 - 1),

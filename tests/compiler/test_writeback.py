@@ -37,7 +37,7 @@ def without(graph, dropped):
 # write_back
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(staged_dags(), st.sampled_from(sorted(OFF)), st.integers(0, 2**31))
 def test_a_graph_compiled_again_gives_the_same_logits_bit_for_bit(graph, gate, seed):
     module = randomised(gt.compile(graph, channels=2, gate=gate), seed).float().eval()
@@ -61,7 +61,7 @@ def test_every_edge_carries_its_raw_value_and_its_magnitude(dtype):
     assert trained.es["weight"] == pytest.approx([abs(math.tanh(w)) for w in trained.es["w"]], rel=tolerance)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(staged_dags(), st.randoms(use_true_random=False))
 def test_edges_are_matched_by_the_names_of_their_ends(graph, random):
     module = randomised(gt.compile(graph, channels=1), 1)
@@ -142,7 +142,7 @@ def test_many_missing_edges_are_counted():
 # transfer
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(staged_dags(), st.sampled_from(sorted(OFF)), st.data())
 def test_the_small_module_is_the_large_one_with_its_other_edges_at_zero(graph, gate, data):
     module = randomised(gt.compile(graph, channels=2, gate=gate), data.draw(st.integers(0, 2**31)))

@@ -12,7 +12,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from processes import are_gone, children, wait_until
+from processes import PATIENCE, are_gone, children, wait_until
 
 import graphtask as gt
 from graphtask.corpus import cache as row_cache
@@ -202,7 +202,7 @@ def test_an_interrupted_corpus_leaves_no_process_behind(graphs):
     assert process.stdout.readline() == b"row\n"
     workers = wait_until(lambda: len(found := children(process.pid)) == 2 and found)
     os.killpg(process.pid, signal.SIGINT)
-    _, stderr = process.communicate(timeout=30)
+    _, stderr = process.communicate(timeout=PATIENCE)
     assert stderr.decode().splitlines()[-1] == "KeyboardInterrupt"
     assert are_gone(workers)
 

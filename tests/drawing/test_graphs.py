@@ -42,7 +42,7 @@ def legend_texts(figure):
     return {text.get_text() for box in boxes for text in box.get_texts()}
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(weighted_architectures())
 def test_every_edge_is_drawn_once_in_the_colour_of_its_kind(graph):
     positions = np.stack([np.arange(graph.vcount()), np.arange(graph.vcount()) ** 2], axis=1)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from dynamics.builders import histories, history_of, trained
 from helpers import shuffled
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import graphtask as gt
@@ -25,7 +25,6 @@ def test_the_largest_edges_are_those_of_a_sort(history, data):
     assert largest_edges(history, k, epoch=-1) == largest_edges(history, k, epoch=len(history.w) - 1)
 
 
-@settings(deadline=None)  # the first table loads pandas
 @given(histories(), st.data())
 def test_overlaps_are_dice_coefficients_of_the_largest_edges(history, data):
     retained = data.draw(st.sets(st.sampled_from(history.edges)))

@@ -2,7 +2,7 @@ import igraph
 import networkx as nx
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import graphtask as gt
@@ -20,7 +20,6 @@ def undirected(draw, *, max_nodes=10):
     return igraph.Graph(n=n, edges=draw(st.lists(st.sampled_from(pairs), max_size=2 * n)))
 
 
-@settings(deadline=None)
 @given(undirected(), st.sampled_from(ORDERS), st.integers(0, 3))
 def test_every_order_of_every_graph_gives_a_valid_dag_with_its_edges(graph, order, seed):
     dag = gt.orient(graph, order=order, seed=seed)

@@ -6,7 +6,7 @@ import math
 import networkx as nx
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -95,13 +95,11 @@ def test_seeds_give_different_graphs(name):
     assert len({fingerprint(PRIORS[name](seed)) for seed in range(20)}) == 20
 
 
-@settings(deadline=None)
 @given(st.integers(2, 25), st.floats(0, 1), SEEDS, ORDERS)
 def test_every_erdos_renyi_graph_is_valid(n_nodes, p, seed, order):
     assert_is_a_prior(gt.erdos_renyi_dag(n_nodes, p=p, seed=seed, order=order), n_nodes)
 
 
-@settings(deadline=None)
 @given(st.integers(3, 25), st.floats(0, 1), SEEDS, ORDERS, st.data())
 def test_every_watts_strogatz_graph_is_valid_and_keeps_its_number_of_edges(n_nodes, p, seed, order, data):
     neighbours = 2 * data.draw(st.integers(1, (n_nodes - 1) // 2))
@@ -110,7 +108,6 @@ def test_every_watts_strogatz_graph_is_valid_and_keeps_its_number_of_edges(n_nod
     assert n_drawn(graph) == n_nodes * neighbours // 2
 
 
-@settings(deadline=None)
 @given(st.integers(2, 25), SEEDS, ORDERS, st.data())
 def test_every_barabasi_albert_graph_is_valid_and_has_its_number_of_edges(n_nodes, seed, order, data):
     attachments = data.draw(st.integers(1, n_nodes - 1))
@@ -120,7 +117,6 @@ def test_every_barabasi_albert_graph_is_valid_and_has_its_number_of_edges(n_node
     assert n_drawn(graph) == nx.barabasi_albert_graph(n_nodes, attachments, seed=0).number_of_edges()
 
 
-@settings(deadline=None)
 @given(
     st.integers(2, 25),
     st.sampled_from(["constant", "uniform", "poisson", "geometric"]),
