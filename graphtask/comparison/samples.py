@@ -121,24 +121,25 @@ def numeric_columns(table: "pd.DataFrame", features: Sequence[str] | None) -> li
     for name in chosen:
         if not _is_numeric(table[name]):
             raise ArgumentError(
-                f"the column {name!r} holds {table[name].dtype}, not numbers; leave it out of features="
+                f"the column {name!r} holds {_kind(table[name])}, not numbers; leave it out of features="
             )
     return chosen
 
 
 def _is_numeric(column: "pd.Series[Any]") -> bool:
-    from pandas.api.types import infer_dtype, is_bool_dtype, is_numeric_dtype
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
     if is_numeric_dtype(column) or is_bool_dtype(column):
         return True
     # Flags or numbers beside gaps are a column of objects.
-    return infer_dtype(column, skipna=True) in {
-        "boolean",
-        "integer",
-        "floating",
-        "mixed-integer-float",
-        "empty",
-    }
+    return _kind(column) in {"boolean", "integer", "floating", "mixed-integer-float", "empty"}
+
+
+def _kind(column: "pd.Series[Any]") -> str:
+    """What a column holds, in the words of every version of pandas."""
+    from pandas.api.types import infer_dtype
+
+    return infer_dtype(column, skipna=True)
 
 
 def _is_paper_feature(column: str) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphtask.errors import FormatError
 from graphtask.storage.content import about, load
+from graphtask.storage.csv_table import read_csv
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +60,7 @@ def _parsed(content: bytes, suffix: str) -> "pd.DataFrame":
     import pandas as pd
 
     if suffix == ".csv":
-        return pd.read_csv(io.BytesIO(content), low_memory=False)
+        return read_csv(io.BytesIO(content))
     if suffix == ".parquet":
         return pd.read_parquet(io.BytesIO(content))
     rows = json.loads(content)

@@ -72,16 +72,27 @@ def _ordered_disk(order: list[int]) -> FloatArray:
 
 
 def _classical_scaling(distances: FloatArray) -> FloatArray:
-    from scipy.sparse.linalg import eigsh
-
     n_nodes = len(distances)
     if n_nodes < 4:
         return np.stack([np.arange(n_nodes, dtype=np.float64), np.zeros(n_nodes)], axis=1)
     squared = distances**2
     gram = -0.5 * (squared - squared.mean(axis=0) - squared.mean(axis=1)[:, None] + squared.mean())
-    values, vectors = eigsh(gram, k=2, v0=np.linspace(1.0, 2.0, n_nodes))
+    values, vectors = _largest_two(gram)
     jitter = 1e-3 * np.stack([np.cos(np.arange(n_nodes)), np.sin(np.arange(n_nodes))], axis=1)
     return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)) + jitter, dtype=np.float64)
+
+
+def _largest_two(matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The two largest eigenvalues of a symmetric matrix, and their vectors in columns."""
+    from scipy.linalg import eigh
+    from scipy.sparse.linalg import ArpackError, eigsh
+
+    n_rows = len(matrix)
+    try:
+        values, vectors = eigsh(matrix, k=2, which="LA", v0=np.linspace(1.0, 2.0, n_rows))
+    except ArpackError:  # where many are equal, as for a full DAG, some versions run out of directions
+        values, vectors = eigh(matrix, subset_by_index=(n_rows - 2, n_rows - 1))
+    return values, vectors
 
 
 def _turned(positions: FloatArray, order: list[int]) -> FloatArray:

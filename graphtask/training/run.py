@@ -28,6 +28,7 @@ from graphtask.errors import ArgumentError, RunError
 from graphtask.graph import RAW_WEIGHT, check, untrained, with_initial_size, with_provenance
 from graphtask.history import EdgeHistory, load_history
 from graphtask.storage.atomic import write_atomically
+from graphtask.storage.csv_table import read_csv
 from graphtask.storage.graphml import dumps, read, write
 from graphtask.training.captured import cuda_recorder
 from graphtask.training.checkpoint import load_checkpoint
@@ -286,7 +287,7 @@ def open_run(folder: str | Path) -> Run:
         raise RunError(f"{folder}: the run is not finished; run the same train command again to finish it")
     try:
         weights = safetensors.torch.load_file(folder / WEIGHTS)
-        metrics = pd.read_csv(folder / METRICS)
+        metrics = read_csv(folder / METRICS)
     except (OSError, ValueError, safetensors.SafetensorError) as error:
         raise RunError(
             f"{folder}: the run is damaged ({error}); delete the folder and train again"
