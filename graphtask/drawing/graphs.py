@@ -323,6 +323,8 @@ def _draw_nodes(
         (~parts.dead_nodes, palette[stage], "white"),
         (parts.dead_nodes, np.full(len(stage), "white"), REMOVED),
     ):
+        if not chosen.any():
+            continue
         axes.scatter(
             positions[chosen, 0],
             positions[chosen, 1],

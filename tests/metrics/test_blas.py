@@ -31,6 +31,16 @@ def test_an_error_inside_takes_the_limit_back(two_threads):
     assert n_threads() == two_threads
 
 
+def test_who_goes_out_last_takes_the_limit_back(two_threads):
+    first, second = one_thread(), one_thread()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert set(n_threads()) == {1}
+    second.__exit__(None, None, None)
+    assert n_threads() == two_threads
+
+
 def test_threads_of_python_that_are_inside_at_the_same_time_leave_the_number_as_it_was(two_threads):
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(enter, range(40))) == [True] * 40
