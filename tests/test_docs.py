@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from graphtask.metrics.registry import all_metrics
 from graphtask_cli.main import cli
@@ -91,3 +92,14 @@ def test_help_fits_a_terminal_of_80_columns(name):
     context = click.Context(COMMANDS[name], info_name=name, terminal_width=80)
     text = COMMANDS[name].get_help(context).split("\n  Example")[0]
     assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.slow
+def test_the_python_of_the_readme_can_be_pasted(tmp_path, monkeypatch):
+    (program,) = re.findall(
+        r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(cli, ["demo", "--out", "demo"]).exit_code == 0
+    exec(compile(program, "README.md", "exec"), {})
+    assert Path("pruned.svg").exists()

@@ -32,6 +32,16 @@ _NUMBER = re.compile(r"[-+]?[\d,.]+(e[-+]\d+)?|[-+]?inf|nan|yes|no|")
 TABLE_SUFFIXES = (".csv", ".json", ".parquet")
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things in words.
+
+    Example:
+        >>> counted(1, "graph"), counted(1_000, "graph")
+        ('1 graph', '1,000 graphs')
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def show(records: Sequence[Record], *, form: str, wrapped: bool = False) -> None:
     """Print the records: ``csv`` and ``json`` in full precision, ``table`` rounded and laid out for the terminal.
 

@@ -78,10 +78,15 @@ def check_target(target: Path) -> None:
     """Raise now what `write_atomically` would raise when the work is done.
 
     Raises:
-        GraphtaskError: There is no such folder, or something that is no file stands in its place.
+        GraphtaskError: There is no such folder, nothing may be written there, or something that is no file stands in
+            its place.
     """
     if not target.parent.is_dir():
         raise GraphtaskError(f"cannot write {target}: there is no folder {target.parent}; make it first")
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise GraphtaskError(
+            f"cannot write {target}: you may not write into {target.parent}; choose another folder"
+        )
     if target.is_dir():
         raise GraphtaskError(f"cannot write {target}: it is a folder; give the name of a file")
     if target.exists() and not target.is_file():

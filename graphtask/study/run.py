@@ -72,13 +72,19 @@ def local_engine(
     """The processes that a study gets on this machine; arguments as those of `run_study`.
 
     Raises:
-        ArgumentError: An argument is outside its range.
+        ArgumentError: An argument is outside its range, or there is no such GPU here.
     """
     wants_gpu = any(job.device in {"auto", "cuda"} for job in study.jobs)
     if gpus is None and jobs is None and wants_gpu:
         gpus = range(_n_gpus())
     if gpus:
-        return LocalEngine(jobs=jobs, gpus=gpus, jobs_per_gpu=jobs_per_gpu)
+        engine = LocalEngine(jobs=jobs, gpus=gpus, jobs_per_gpu=jobs_per_gpu)
+        there = _n_gpus()
+        if max(gpus) >= there:
+            raise ArgumentError(
+                f"there is no GPU {max(gpus)}: PyTorch sees {there} here; leave gpus out for the CPU"
+            )
+        return engine
     threads = max(job.threads for job in study.jobs)
     return LocalEngine(jobs=min(jobs or max(1, n_cores() // threads), len(study.jobs)))
 

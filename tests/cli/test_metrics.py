@@ -40,6 +40,17 @@ def test_rows_keep_the_order_and_every_digit(call, files):
             )
 
 
+@pytest.mark.usefixtures("files")
+def test_a_table_of_errors_alone_replaces_no_file(call, tmp_path):
+    assert call("metrics", "a.graphml", "-o", "features.csv").exit_code == 0
+    before = (tmp_path / "features.csv").read_bytes()
+    result = call("metrics", "missing.graphml", "-o", "features.csv")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.splitlines()[-1] == "graphtask: features.csv is not written"
+    assert (tmp_path / "features.csv").read_bytes() == before
+
+
 def test_a_broken_file_gets_a_row_that_says_why(call, files, tmp_path):
     (tmp_path / "broken.graphml").write_text("<graphml>")
     arguments = ["b.graphml", "broken.graphml", "a.graphml", "missing.graphml"]

@@ -28,7 +28,7 @@ def test_samples_are_those_of_the_library(call, pruned, tmp_path):
     fitted = gt.GraphDistribution.fit(graphs)
     expected = fitted.sample(3, seed=5)
     for number, graph in enumerate(expected):
-        found = gt.read(tmp_path / "samples" / f"sample-{number}.graphml")
+        found = gt.read(tmp_path / "samples" / f"sample-{number:04}.graphml")
         assert found.get_edgelist() == graph.get_edgelist()
         assert gt.provenance(found) == gt.provenance(graph)
     (record,) = json.loads(result.stdout)
@@ -46,8 +46,16 @@ def test_a_stored_distribution_gives_the_same_samples(call, pruned, tmp_path):
     second = call("sample", "--model", "p.json", "-n", 2, "-o", "two", "--format", "json")
     assert first.exit_code == second.exit_code == 0, first.output + second.output
     assert "2 groups: a (4), b (4)" in first.stderr
-    for name in ("sample-0.graphml", "sample-1.graphml"):
+    for name in ("sample-0000.graphml", "sample-0001.graphml"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_samples_of_a_larger_batch_that_stay_are_told(call, pruned, tmp_path):
+    first = call("sample", pruned, "-n", 12, "-o", "some")
+    assert "from before" not in first.stderr
+    second = call("sample", pruned, "-n", 11, "-o", "some")
+    assert "some holds 1 graph from before, too" in second.stderr
+    assert len(list((tmp_path / "some").iterdir())) == 12
 
 
 def test_observed_and_sampled_graphs_are_compared(call, pruned, tmp_path):

@@ -27,7 +27,7 @@ def test_a_run_says_what_it_wrote_and_what_to_do_next(call, run_folder):
     lines = again.stdout.splitlines()
     run = gt.open_run(run_folder)
     assert lines[0].startswith(
-        f"{run_folder}: test accuracy {run.metrics['test_accuracy'].iloc[-1]:.2%} after 1 epochs"
+        f"{run_folder}: test accuracy {run.metrics['test_accuracy'].iloc[-1]:.2%} after 1 epoch,"
     )
     for line in lines[1:-1]:
         assert (run_folder / line.split()[0]).is_file()

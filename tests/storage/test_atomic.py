@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from graphtask.errors import GraphtaskError
-from graphtask.storage.atomic import remove_leftovers, write_atomically
+from graphtask.storage.atomic import check_target, remove_leftovers, write_atomically
 
 
 def names(folder):
@@ -107,8 +107,14 @@ def test_a_folder_without_permission_is_refused(tmp_path):
     folder = tmp_path / "closed"
     folder.mkdir(mode=0o500)
 
-    with pytest.raises(GraphtaskError, match="Permission denied"), write_atomically(folder / "file"):
+    with pytest.raises(GraphtaskError, match="you may not write into"), write_atomically(folder / "file"):
         pass
+
+
+def test_a_folder_without_permission_is_refused_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda path, _mode: path != tmp_path)
+    with pytest.raises(GraphtaskError, match=r"you may not write into .*; choose another folder"):
+        check_target(tmp_path / "file")
 
 
 def test_a_full_disk_is_one_line_and_leaves_the_old_file(tmp_path):

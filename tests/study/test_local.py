@@ -49,6 +49,14 @@ def test_without_a_word_there_are_as_many_processes_as_cores_for_their_threads(v
     assert slots() == 1
 
 
+def test_a_gpu_that_is_not_here_is_refused_before_anything_begins(values, monkeypatch):
+    monkeypatch.setattr("graphtask.study.run._n_gpus", lambda: 1)
+    study = gt.load_study(values)
+    assert local_engine(study, jobs=None, gpus=[0], jobs_per_gpu=2).slots() == 2
+    with pytest.raises(gt.ArgumentError, match="there is no GPU 1: PyTorch sees 1 here"):
+        local_engine(study, jobs=None, gpus=[0, 1])
+
+
 def test_a_process_that_cannot_be_started_is_an_ending(study, monkeypatch):
     def refuse(*_, **__):
         raise OSError(12, "Cannot allocate memory")

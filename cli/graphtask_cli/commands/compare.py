@@ -174,6 +174,8 @@ def compare(
     from graphtask.comparison.embedding import check_installed
     from graphtask.comparison.samples import PAPER_FEATURES
 
+    if paired_by is not None and not tests:
+        raise click.UsageError("--paired-by pairs the graphs of tests; ask for one with --test")
     _check(
         paths,
         table_path,

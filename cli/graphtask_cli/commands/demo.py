@@ -1,6 +1,8 @@
 """``graphtask demo``: the whole job on images that need no download, small enough for a laptop."""
 
 import os
+import shlex
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -153,13 +155,20 @@ def _draw_all(graph: "igraph.Graph", outcomes: list[Outcome], out: Path) -> None
 
 def _what_next(out: Path, *, seconds: float) -> str:
     name = f"{DATA[0]}-{SEEDS[0]}"
+    run, full, cut, pruned = (
+        shlex.quote(str(out / path)) for path in (f"runs/{name}", _FULL, "cut.svg", f"pruned/{name}.graphml")
+    )
+    program = shlex.quote(sys.argv[0] if Path(sys.argv[0]).name == "graphtask" else "graphtask")
+    commands = [
+        (f"{program} draw {run} --threshold {THRESHOLD} -o {cut}", "what pruning removed"),
+        (f"{program} prune {run} --threshold 0.05 --parity", "a harder threshold"),
+        (f"{program} compile {pruned} --channels {CHANNELS}", "what the small network costs"),
+        (f"{program} train {full} --data cmnist --download --out runs/cmnist-0", "the paper's regime"),
+    ]
     return "\n".join(
         [
             f"done in {seconds:.0f} s; look at {out}/overview.png, {out}/pruned/*.svg and {out}/metrics.csv",
             "next, for example:",
-            f"  graphtask draw {out}/runs/{name} --threshold {THRESHOLD} -o {out}/cut.svg      what pruning removed",
-            f"  graphtask prune {out}/runs/{name} --threshold 0.05 --parity            a harder threshold",
-            f"  graphtask compile {out}/pruned/{name}.graphml --channels {CHANNELS}          what the small network costs",
-            f"  graphtask train {out}/full.graphml --data cmnist --download --out runs/cmnist-0   the paper's regime",
+            *(f"  {command}  # {why}" for command, why in commands),
         ]
     )

@@ -17,7 +17,7 @@ from graphtask_cli.options import (
     reading_options,
     threshold_option,
 )
-from graphtask_cli.output import TEXTS, check_table_path, note, progress, show
+from graphtask_cli.output import TEXTS, check_table_path, counted, note, progress, show
 from graphtask_cli.sources import labels, listed
 from graphtask_cli.spool import Spool, write_rows
 
@@ -140,13 +140,19 @@ def metrics(
     entries = find(listed(paths), exclude=written)
     if not entries:
         raise ArgumentError("standard input names no graph; give it paths, one a line")
-    has_reasons = out is not None or form != "table"
     with Spool() as spool:
         rows = measure_entries(entries, settings, jobs=jobs, cache=cache, notify=note)
-        n_errors = _collect(rows, spool, n_rows=len(entries), has_reasons=has_reasons)
-        if has_reasons or n_errors < len(entries):
+        n_errors = _collect(rows, spool, n_rows=len(entries))
+        all_failed = n_errors == len(entries)
+        # A table of errors alone replaces no file: it may be what was measured before.
+        has_reasons = form != "table" if out is None else not all_failed
+        if n_errors > 1:
+            _say_how_many(n_errors, n_rows=len(entries), has_reasons=has_reasons)
+        if has_reasons or not all_failed:
             _publish(spool, entries, settings, out=out, form=form)
-    if n_errors and (strict or n_errors == len(entries)):
+        elif out is not None:
+            note(f"{out} is not written")
+    if n_errors and (strict or all_failed):
         raise click.exceptions.Exit(1)
 
 
@@ -174,15 +180,8 @@ def _import(module: str) -> None:
         raise ArgumentError(f"--import {module}: {type(error).__name__}: {error}") from error
 
 
-def _collect(rows: Iterable[dict[str, Any]], spool: Spool, *, n_rows: int, has_reasons: bool) -> int:
-    """Put the rows into the spool, and say which graphs cannot be measured; the number of those.
-
-    Args:
-        rows: One for each graph.
-        spool: Takes them.
-        n_rows: How many there are.
-        has_reasons: Whether the table has a column with the errors; that for people has none.
-    """
+def _collect(rows: Iterable[dict[str, Any]], spool: Spool, *, n_rows: int) -> int:
+    """Put the rows into the spool, and say which of the first graphs cannot be measured; the number of those."""
     n_errors = 0
     with progress(visible=n_rows > 1) as bar:
         for row in bar.track(rows, total=n_rows, description="measuring"):
@@ -191,12 +190,15 @@ def _collect(rows: Iterable[dict[str, Any]], spool: Spool, *, n_rows: int, has_r
                 n_errors += 1
                 if n_errors <= _SHOWN_NOTES:
                     note(f"error: {row['error']}")
-    if n_errors > 1:
-        where = "; the column error says why" if has_reasons else ""
-        if not has_reasons and n_errors > _SHOWN_NOTES:
-            where = "; --format csv says why in the column error"
-        note(f"{n_errors} of {n_rows} graphs cannot be measured{where}")
     return n_errors
+
+
+def _say_how_many(n_errors: int, *, n_rows: int, has_reasons: bool) -> None:
+    """Say how many graphs cannot be measured, and where the reasons are; the table for people has none."""
+    where = "; the column error says why" if has_reasons else ""
+    if not has_reasons and n_errors > _SHOWN_NOTES:
+        where = "; --format csv says why in the column error"
+    note(f"{n_errors} of {n_rows} graphs cannot be measured{where}")
 
 
 def _publish(
@@ -211,7 +213,7 @@ def _publish(
     rows = ({"graph": label} | completed(row, measured) for label, row in named)
     if out is not None:
         write_rows(out, columns, rows, kinds={"graph": {str}, **spool.kinds})
-        click.echo(f"{out}: {len(entries)} graphs")
+        click.echo(f"{out}: {counted(len(entries), 'graph')}")
     elif form == "table":
         shown = [column for column in columns if column not in {"undefined", "error", "file", "sha256"}]
         shown = [column for column in shown if column not in ORIGINS or spool.kinds.get(column)]

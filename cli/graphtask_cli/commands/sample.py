@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from graphtask_cli.options import examples, format_option, stages_option, threshold_option
-from graphtask_cli.output import check_table_path, note, progress, records_of, show, write_table
+from graphtask_cli.output import check_table_path, counted, note, progress, records_of, show, write_table
 from graphtask_cli.sources import listed
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ _CORRESPOND: dict[str, Literal["auto"] | bool] = {"auto": "auto", "yes": True, "
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="FOLDER",
-    help="Write the graphs here, as sample-0.graphml …; made if need be, files of the same name are replaced.",
+    help="Write the graphs here, as sample-0000.graphml …; made if need be, files of the same name are replaced.",
 )
 @click.option(
     "--table",
@@ -232,11 +232,14 @@ def _write_all(sampled: "list[igraph.Graph]", out: Path) -> None:
     import graphtask as gt
 
     out.mkdir(parents=True, exist_ok=True)
-    digits = len(str(max(len(sampled) - 1, 0)))
+    names = [f"sample-{index:04}.graphml" for index in range(len(sampled))]
+    others = len({path.name for path in out.glob("*.graphml")} - set(names))
     with progress(visible=len(sampled) > 50) as bar:
-        for index, graph in enumerate(bar.track(sampled, description="writing")):
-            gt.write(graph, out / f"sample-{index:0{digits}}.graphml")
-    note(f"wrote {len(sampled)} graphs to {out}")
+        for name, graph in zip(names, bar.track(sampled, description="writing"), strict=True):
+            gt.write(graph, out / name)
+    note(f"wrote {counted(len(sampled), 'graph')} to {out}")
+    if others:
+        note(f"{out} holds {counted(others, 'graph')} from before, too")
 
 
 def _write_mean(distribution: "GraphDistribution", path: Path, title: str | None) -> None:

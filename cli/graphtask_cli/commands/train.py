@@ -1,5 +1,6 @@
 """``graphtask train``: train the network of a graph."""
 
+import shlex
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from graphtask_cli.options import (
     reading_options,
     threads_option,
 )
+from graphtask_cli.output import counted
 from graphtask_cli.sources import graph_path, read_graph
 
 if TYPE_CHECKING:
@@ -163,8 +165,8 @@ def _report(run: "Run", folder: Path, threshold: float) -> str:
     width = max(map(len, _FILES))
     files = [f"  {name:<{width}}  {text}" for name, text in _FILES.items()]
     outcome = (
-        f"{folder}: test accuracy {last['test_accuracy']:.2%} after {int(last['epoch'])} epochs, "
+        f"{folder}: test accuracy {last['test_accuracy']:.2%} after {counted(int(last['epoch']), 'epoch')}, "
         f"{int(last['live_edges']):,} of {run.graph.ecount():,} edges live at {threshold:g}"
     )
-    follow_up = f"next: graphtask prune {folder} --threshold {threshold:g} --parity -o pruned.graphml"
+    follow_up = f"next: graphtask prune {shlex.quote(str(folder))} --threshold {threshold:g} --parity -o pruned.graphml"
     return "\n".join([outcome, *files, follow_up])
