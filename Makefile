@@ -3,13 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test format test-slow test-explore test-gpu benchmark benchmark-gpu clean
+.PHONY: help setup demo test format test-slow test-explore test-lowest test-gpu benchmark benchmark-gpu clean
 
 help:
 	@echo "make demo           train, prune, measure and draw four small networks (minutes, two CPU cores)"
 	@echo "make test           every check: format, lint, types, layers, tests, docs, wheel"
 	@echo "make test-slow      the checks that take minutes each"
 	@echo "make test-explore   the laws that hold for any input, on new random ones"
+	@echo "make test-lowest    the tests with the lowest versions that pyproject.toml allows"
 	@echo "make test-gpu       the checks that need CUDA"
 	@echo "make benchmark      speed and memory against named baselines"
 	@echo "make benchmark-gpu  what an epoch costs on a GPU, and what it could"
@@ -41,6 +42,13 @@ test-slow: setup
 test-explore: setup
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "hypothesis and not gpu" --hypothesis-profile explore --timeout 3600
 
+# Old libraries warn of each other, which is not for us to mend.
+test-lowest:
+	@test -x .venv-lowest/bin/python || $(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check uv
+	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct -e '.[dev]'
+	OMP_NUM_THREADS=1 .venv-lowest/bin/pytest -n 2 -o filterwarnings=default
+
 test-gpu: setup
 	$(BIN)/pytest -m gpu
 
@@ -52,4 +60,4 @@ benchmark-gpu: setup
 	$(BIN)/python -m tests.benchmarks.gpu
 
 clean:
-	rm -rf .venv build dist demo
+	rm -rf .venv .venv-lowest build dist demo

@@ -181,8 +181,7 @@ def test_ctrl_c_outside_of_training_says_interrupted(call, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("graphtask.storage.graphml.write", interrupt)
-    monkeypatch.setattr(gt, "write", interrupt, raising=False)
+    monkeypatch.setattr(gt, "write", interrupt)
     result = call("new", "chain", "--nodes", "5", "-o", "chain.graphml")
     assert result.exit_code == 130
     assert result.stderr == "graphtask: interrupted\n"
