@@ -24,6 +24,7 @@ def load_script(name):
 
 make_commands, make_metrics = load_script("make_commands"), load_script("make_metrics")
 COMMANDS = dict(make_commands.walk(cli, "graphtask"))
+SETTINGS = cli.context_settings  # a command keeps the help option that it is first asked for
 
 
 def example_lines(command):
@@ -68,7 +69,8 @@ def test_every_command_explains_itself_and_ends_in_an_example(name):
     command = COMMANDS[name]
     assert command.help
     assert any(line.startswith(name) for line in example_lines(command))
-    last = command.get_help(click.Context(command, info_name=name)).rstrip().splitlines()[-1].strip()
+    context = click.Context(command, info_name=name, **SETTINGS)
+    last = command.get_help(context).rstrip().splitlines()[-1].strip()
     assert last.startswith("graphtask ")
 
 
@@ -84,12 +86,12 @@ def test_every_example_is_a_valid_call(line):
     while isinstance(command, click.Group):
         command = command.get_command(click.Context(command), words.pop(0))
         assert command is not None
-    command.make_context(line, words)
+    command.make_context(line, words, **SETTINGS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_fits_a_terminal_of_80_columns(name):
-    context = click.Context(COMMANDS[name], info_name=name, terminal_width=80)
+    context = click.Context(COMMANDS[name], info_name=name, terminal_width=80, **SETTINGS)
     text = COMMANDS[name].get_help(context).split("\n  Example")[0]
     assert max(map(len, text.splitlines())) <= 80
 

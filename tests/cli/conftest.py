@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 from click.testing import CliRunner
 
@@ -9,6 +11,7 @@ from graphtask_cli.main import cli
 def call(tmp_path, monkeypatch):
     """Call graphtask in an empty folder."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])  # --import adds the folder
     runner = CliRunner()
 
     def invoke(*arguments):
