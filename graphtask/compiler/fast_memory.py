@@ -248,7 +248,8 @@ class Pool:
     """Keeps the largest allocation that was given back, for the next step that asks; threads may share it."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Of one thread again and again: a lease that is garbage may be collected while another one is given back.
+        self._lock = threading.RLock()
         self._kept: Allocation | None = None
 
     def take(self, numel: int, *, dtype: torch.dtype, device: torch.device) -> Allocation:

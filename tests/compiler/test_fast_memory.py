@@ -11,8 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 from compiler.executions import ORDERS, TOLERANCE, assert_same, fast_execution, images_for, result
+from torch.overrides import TorchFunctionMode
 
-from graphtask.compiler.fast_memory import Recent
+from graphtask.compiler.fast_memory import Allocation, Pool, Recent
 from graphtask.compiler.module import run_plain
 
 FAULTS = """
@@ -101,6 +102,22 @@ def test_threads_may_remember_together():
             assert all(pool.map(use, range(4)))
     finally:
         sys.setswitchinterval(interval)
+
+
+def test_garbage_may_be_given_back_while_something_else_is():
+    pool, garbage = Pool(), [Allocation(torch.empty(2))]
+    pool.give_back(Allocation(torch.empty(1)))
+
+    class Collects(TorchFunctionMode):
+        def __torch_function__(self, function, _types, args=(), kwargs=None):
+            if function is torch.Tensor.numel and garbage:
+                pool.give_back(garbage.pop())
+            return function(*args, **(kwargs or {}))
+
+    with Collects():
+        pool.give_back(Allocation(torch.empty(3)))
+    assert not garbage
+    assert pool.take(3, dtype=torch.float32, device=torch.device("cpu")).memory.numel() == 3
 
 
 def test_another_layout_of_the_memory_has_views_of_its_own(graph, module):
