@@ -200,6 +200,14 @@ def test_no_two_gradients_share_their_memory(channels_last, graph, module):
         parameter.grad.fill_(1)
 
 
+@ORDERS
+def test_gradients_lie_in_the_order_of_their_parameters(channels_last, graph, module):
+    logits = fast_execution(module, channels_last=channels_last)(module, images_for(graph))
+    parameters = [parameter for parameter in module.parameters() if parameter.dim() == 4]
+    for parameter, gradient in zip(parameters, torch.autograd.grad(logits.sum(), parameters), strict=True):
+        assert gradient.stride() == parameter.stride()
+
+
 def test_a_parameter_changed_between_forward_and_backward_is_noticed(graph, module):
     logits = fast_execution(module)(module, images_for(graph))
     with torch.no_grad():

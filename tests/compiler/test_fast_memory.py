@@ -35,7 +35,7 @@ print(faults)
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have other ways")
 def test_a_step_fetches_next_to_no_memory_from_the_system():
     found = subprocess.run([sys.executable, "-c", FAULTS], check=True, capture_output=True, text=True)
-    assert int(found.stdout) < 1_000  # pages; one activation has 1,024
+    assert int(found.stdout) < 2_000  # pages; one activation has 1,024, and all memory of the step 12,546
 
 
 def test_the_memory_is_used_again_and_is_free_after_the_backward(graph, module):
