@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import shlex
 import shutil
 import sys
 import textwrap
@@ -40,6 +41,12 @@ def counted(number: int, noun: str) -> str:
         ('1 graph', '1,000 graphs')
     """
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def proposal(*words: object) -> str:
+    """A call of this program that can be pasted, wherever it lies."""
+    program = sys.argv[0] if Path(sys.argv[0]).name == "graphtask" else "graphtask"
+    return shlex.join([program, *map(str, words)])
 
 
 def show(records: Sequence[Record], *, form: str, wrapped: bool = False) -> None:

@@ -81,10 +81,11 @@ class Pixels(StandardBlock):
         )  # fmt: skip
         if room.da is not None:
             self._join(room, self.source.flat(d_positive), d_read, out=room.da)
-        # A gradient of its own for each bias: PyTorch may put either into .grad, to be changed there.
-        # In the order of the parameter, as PyTorch's optimisers take it to be.
         if needs[0] and self.parameters[0].is_contiguous():
-            d_weight3 = d_weight3.contiguous()
+            d_weight3 = (
+                d_weight3.contiguous()
+            )  # in the parameter's order, which fused optimisers take for granted
+        # A gradient of its own for each bias: PyTorch may put either into .grad, to be changed there.
         found = [d_weight3, factors[0], total[0], d_weight1, factors[1], total[0].clone()]
         return [
             gradient.to(parameter.dtype) if need else None

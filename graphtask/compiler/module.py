@@ -64,9 +64,10 @@ def compile(
         num_classes: Number of scores, at least 1.
         gate: What an edge multiplies by: ``tanh(w)``, ``sigmoid(w)``, or ``w`` itself ("none").
         initial_weight: gate(w) of every edge at the start: within (−1, 1) for tanh, (0, 1) for sigmoid.
-        execution: How the same function is computed: "plain" is node by node; "auto" takes the fastest one that
-            applies; "fast" is the fast one wherever it runs. Parameters and state dict are the same for all. The fast
-            one has no second derivative.
+        execution: How the same function is computed: "plain" is node by node; "auto" takes the fast one on the
+            CPU and on CUDA; "fast" is the fast one wherever it runs. Parameters and state dict are the same for all.
+            The fast one has no second derivative, and gives none to what a block of one's own reads but does not own
+            (docs/performance.md).
         checkpoint: Whether the fast execution computes some of what its backward needs again, to keep less: in all
             stages, or in those of these numbers. `GraphModule.explain` shows what each stage keeps.
         block: Makes a node's block from its input channels, output channels and stride; the result has to have

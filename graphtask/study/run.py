@@ -75,14 +75,13 @@ def local_engine(
         ArgumentError: An argument is outside its range, or there is no such GPU here.
     """
     wants_gpu = any(job.device in {"auto", "cuda"} for job in study.jobs)
-    if gpus is None and jobs is None and wants_gpu:
-        gpus = range(_n_gpus())
-    if gpus:
-        engine = LocalEngine(jobs=jobs, gpus=gpus, jobs_per_gpu=jobs_per_gpu)
-        there = _n_gpus()
-        if max(gpus) >= there:
+    there = _n_gpus() if gpus or (gpus is None and jobs is None and wants_gpu) else 0
+    chosen = range(there) if gpus is None else gpus
+    if chosen:
+        engine = LocalEngine(jobs=jobs, gpus=chosen, jobs_per_gpu=jobs_per_gpu)
+        if max(chosen) >= there:
             raise ArgumentError(
-                f"there is no GPU {max(gpus)}: PyTorch sees {there} here; leave gpus out for the CPU"
+                f"there is no GPU {max(chosen)}: PyTorch sees {there} here; leave gpus out for the CPU"
             )
         return engine
     threads = max(job.threads for job in study.jobs)

@@ -1,5 +1,3 @@
-import time
-
 import pytest
 from helpers import staged, staged_dags
 from hypothesis import given, settings
@@ -47,23 +45,6 @@ def test_dense_stages_are_multiplied_and_sparse_ones_gathered():
         ("none", "none", 0),
         ("gather", "none", 1),
     ]
-
-
-@pytest.mark.parametrize(
-    ("graph", "seconds"),
-    [
-        (gt.full_dag(60, stages=3), 0.05),
-        (gt.random_dag(2000, out_degree=10, seed=0, stages=3), 2),
-    ],
-    ids=["60 nodes", "2,000 nodes"],
-)
-def test_planning_takes_no_time(graph, seconds):
-    spent = []
-    for _ in range(5):
-        start = time.process_time()
-        plan_stages(make_plan(graph))
-        spent.append(time.process_time() - start)
-    assert min(spent) < seconds
 
 
 def test_an_explanation_counts_what_the_budget_counts():

@@ -1,8 +1,6 @@
 """``graphtask demo``: the whole job on images that need no download, small enough for a laptop."""
 
 import os
-import shlex
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from graphtask_cli.options import examples
-from graphtask_cli.output import note, show_turned, write_table
+from graphtask_cli.output import note, proposal, show_turned, write_table
 
 if TYPE_CHECKING:
     import igraph
@@ -155,20 +153,20 @@ def _draw_all(graph: "igraph.Graph", outcomes: list[Outcome], out: Path) -> None
 
 def _what_next(out: Path, *, seconds: float) -> str:
     name = f"{DATA[0]}-{SEEDS[0]}"
-    run, full, cut, pruned = (
-        shlex.quote(str(out / path)) for path in (f"runs/{name}", _FULL, "cut.svg", f"pruned/{name}.graphml")
-    )
-    program = shlex.quote(sys.argv[0] if Path(sys.argv[0]).name == "graphtask" else "graphtask")
-    commands = [
-        (f"{program} draw {run} --threshold {THRESHOLD} -o {cut}", "what pruning removed"),
-        (f"{program} prune {run} --threshold 0.05 --parity", "a harder threshold"),
-        (f"{program} compile {pruned} --channels {CHANNELS}", "what the small network costs"),
-        (f"{program} train {full} --data cmnist --download --out runs/cmnist-0", "the paper's regime"),
+    run, pruned = out / "runs" / name, out / "pruned" / f"{name}.graphml"
+    calls = [
+        (("draw", run, "--threshold", THRESHOLD, "-o", out / "cut.svg"), "what pruning removed"),
+        (("prune", run, "--threshold", 0.05, "--parity"), "a harder threshold"),
+        (("compile", pruned, "--channels", CHANNELS), "what the small network costs"),
+        (
+            ("train", out / _FULL, "--data", "cmnist", "--download", "--out", "runs/cmnist-0"),
+            "the paper's regime",
+        ),
     ]
     return "\n".join(
         [
             f"done in {seconds:.0f} s; look at {out}/overview.png, {out}/pruned/*.svg and {out}/metrics.csv",
             "next, for example:",
-            *(f"  {command}  # {why}" for command, why in commands),
+            *(f"  {proposal(*words)}  # {why}" for words, why in calls),
         ]
     )

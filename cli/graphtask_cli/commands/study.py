@@ -1,6 +1,5 @@
 """``graphtask study``: many runs from one file, how far they are, and what came of them."""
 
-import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from graphtask_cli.output import (
     mean_and_spread,
     note,
     progress,
+    proposal,
     records_of,
     rounded,
     show,
@@ -154,7 +154,7 @@ def run(
         note(f"error: {name}: {reason}")
     click.echo(f"{plan.out}: {report.n_finished} of {len(plan.jobs)} runs finished")
     if report.n_finished:
-        click.echo(f"next: graphtask study results {shlex.quote(str(plan.out))}")
+        click.echo(f"next: {proposal('study', 'results', plan.out)}")
     if report.failed:
         raise click.exceptions.Exit(1)
 

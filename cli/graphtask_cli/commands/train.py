@@ -1,6 +1,5 @@
 """``graphtask train``: train the network of a graph."""
 
-import shlex
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,7 @@ from graphtask_cli.options import (
     reading_options,
     threads_option,
 )
-from graphtask_cli.output import counted
+from graphtask_cli.output import counted, proposal
 from graphtask_cli.sources import graph_path, read_graph
 
 if TYPE_CHECKING:
@@ -168,5 +167,5 @@ def _report(run: "Run", folder: Path, threshold: float) -> str:
         f"{folder}: test accuracy {last['test_accuracy']:.2%} after {counted(int(last['epoch']), 'epoch')}, "
         f"{int(last['live_edges']):,} of {run.graph.ecount():,} edges live at {threshold:g}"
     )
-    follow_up = f"next: graphtask prune {shlex.quote(str(folder))} --threshold {threshold:g} --parity -o pruned.graphml"
-    return "\n".join([outcome, *files, follow_up])
+    words = ("prune", folder, "--threshold", f"{threshold:g}", "--parity", "-o", "pruned.graphml")
+    return "\n".join([outcome, *files, f"next: {proposal(*words)}"])
