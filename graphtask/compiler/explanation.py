@@ -34,7 +34,7 @@ class StageExplanation:
     sum_bytes: int
     """Bytes that the weighted sums of a forward read and write."""
     kept_bytes: int
-    """Bytes that are kept for the backward beside the nodes' values: none, if they are computed again."""
+    """Bytes that are kept for the backward beside the values of nodes and sources: none, if computed again."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,8 @@ class Explanation:
     batch: int
     size: tuple[int, int]
     execution: str
+    why_plain: str | None
+    """Why the plain execution is taken instead; None if it is not."""
     checkpoint: tuple[int, ...]
     """The stages that keep next to nothing, and compute it again."""
     stages: tuple[StageExplanation, ...]
@@ -75,6 +77,11 @@ class Explanation:
         """The plan as a table for people."""
         lines = [
             f"execution={self.execution!r}, a batch of {self.batch} images of {self.size[0]}×{self.size[1]} pixels",
+            *(
+                [f"the plain execution is taken, because {self.why_plain}; the fast one would do this:"]
+                if self.why_plain
+                else []
+            ),
             "stage  nodes  sources  edges across      edges inside      block  GFLOP   MB summed   MB kept",
         ]
         lines += [
@@ -110,6 +117,7 @@ def explain_stages(
     channels: int,
     itemsize: int,
     execution: str,
+    why_plain: str | None,
     checkpoint: tuple[int, ...],
 ) -> Explanation:
     """The explanation of a plan.
@@ -120,6 +128,7 @@ def explain_stages(
         channels: Channels of stage 0.
         itemsize: Bytes of a number.
         execution: Name of the module's execution.
+        why_plain: Why the plain execution is taken instead; None if it is not.
         checkpoint: The stages that are computed again.
     """
     shapes = step_shapes(stages, images, channels=channels, channels_last=True)
@@ -128,6 +137,7 @@ def explain_stages(
         batch=images[0],
         size=images[2:],
         execution=execution,
+        why_plain=why_plain,
         checkpoint=checkpoint,
         stages=tuple(
             _explain_stage(stage, shapes, place, stages, itemsize, kept=stage.stage not in checkpoint)

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 
 from graphtask.compiler.arguments import checked_size
-from graphtask.compiler.module import GraphModule, run_plain
+from graphtask.compiler.execution import run_plain
+from graphtask.compiler.module import GraphModule
 from graphtask.errors import ArgumentError
 from graphtask.storage.atomic import write_atomically
 

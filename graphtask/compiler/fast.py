@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
+from torch.autograd import forward_ad
 
 from graphtask.compiler.fast_memory import Pool
-from graphtask.compiler.fast_step import Training, infer, read_network
+from graphtask.compiler.fast_step import Network, Training, infer, read_network
 from graphtask.compiler.fast_sums import SumPlan
 from graphtask.compiler.plan import Plan
 from graphtask.compiler.planner import plan_stages
@@ -52,21 +54,34 @@ class FastExecution:
 
         Raises:
             ArgumentError: A block of the module's own making gives another shape than the network needs.
-            GraphtaskError: A transform of ``torch.func`` is under way.
+            GraphtaskError: A transform of ``torch.func``, a forward-mode derivative, or tensors without numbers; or
+                a block of the module's own making reads a tensor with gradients that it does not own.
         """
         if is_transformed():
             raise GraphtaskError(
-                "the fast execution knows no transforms of torch.func (grad, vmap, jvp …): compile the graph with "
+                "the fast execution knows neither transforms of torch.func (grad, vmap, jvp …) nor forward-mode "
+                "derivatives: compile the graph with execution='auto' or 'plain'"
+            )
+        if isinstance(images, FakeTensor):
+            raise GraphtaskError(
+                "the fast execution needs images with numbers, not fake tensors: compile the graph with "
                 "execution='auto' or 'plain'"
             )
+        return self.run(module, images, self.read(module, images))
+
+    def read(self, module: "GraphModule", images: Tensor) -> Network:
+        """What a step on such images needs to know of the module; none of their numbers."""
         channels_last = images.device.type == "cpu" if self.channels_last is None else self.channels_last
-        network = read_network(
+        return read_network(
             module,
             images,
             stages=self.stages,
             sums=self.sum_plans(images.device),
             channels_last=channels_last,
         )
+
+    def run(self, module: "GraphModule", images: Tensor, network: Network) -> Tensor:
+        """The logits, by a network that was just read."""
         gates = module.edge_weights()
         parameters = [parameter for block in network.blocks for parameter in block.parameters]
         if torch.is_grad_enabled() and any(value.requires_grad for value in (images, gates, *parameters)):
@@ -94,7 +109,8 @@ class _Network(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, step: Training, images: Tensor, gates: Tensor, *parameters: Tensor) -> Tensor:
-        ctx.save_for_backward(images, gates, *parameters)
+        # What is saved may not be changed before the backward.
+        ctx.save_for_backward(*([images] if step.reads_images_again else []), gates, *parameters)
         ctx.step = step
         return step.forward()
 
@@ -111,16 +127,23 @@ class _Network(torch.autograd.Function):
                 "execution='plain' to use is_grads_batched=True"
             )
         ctx.saved_tensors  # noqa: B018  # raises if one was changed since the forward, or if the graph is freed
-        step: Training = ctx.step
+        step: Training | None = ctx.step
+        if step is None:
+            raise GraphtaskError(
+                "an earlier backward through this graph was interrupted, and has written over what this one would "
+                "need: compute the logits again"
+            )
         keep = _keeps_graph()
-        found = step.backward(gradients[0], ctx.needs_input_grad[1:], keep=keep)
         if not keep:
             ctx.step = None  # the memory is free for the next step, also while the loss is still referred to
+        found = step.backward(gradients[0], ctx.needs_input_grad[1:], keep=keep)
         return (None, *found)
 
 
 def is_transformed() -> bool:
-    """Whether a transform of ``torch.func`` is under way; no, if this PyTorch does not tell."""
+    """Whether a transform of ``torch.func`` or a forward-mode derivative is under way; no, if PyTorch does not tell."""
+    if getattr(forward_ad, "_current_level", -1) >= 0:
+        return True
     ask = getattr(torch._C, "_are_functorch_transforms_active", None)  # noqa: SLF001  # no public way
     return False if ask is None else bool(ask())
 

@@ -14,10 +14,11 @@ from graphtask.compiler.blocks import ConvBlock
 from graphtask.compiler.fast_memory import Shape
 from graphtask.compiler.fast_rooms import Room
 from graphtask.compiler.shared_norm import Gather, SharedBatchNorm2d
-from graphtask.errors import ArgumentError
+from graphtask.errors import ArgumentError, GraphtaskError
 
 Gradients: TypeAlias = "list[Tensor | None]"
 
+_TENSORS = {Tensor, nn.Parameter}  # and not what looks like one, but is distributed or quantised
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
@@ -84,9 +85,10 @@ def is_standard(block: ConvBlock) -> bool:
     convs, norms = (block.conv3x3, block.conv1x1), (block.norm3x3, block.norm1x1)
     return (
         type(block) is ConvBlock
-        and not any(has_hooks(module) for module in (block, *convs, *norms))
+        and not any(is_altered(module) for module in (block, *convs, *norms))
         and all(
             type(conv) is nn.Conv2d
+            and type(conv.weight) in _TENSORS
             and conv.bias is None
             and conv.padding_mode == "zeros"
             and (conv.kernel_size, conv.padding) == ((size, size), (size // 2, size // 2))
@@ -96,6 +98,7 @@ def is_standard(block: ConvBlock) -> bool:
         and all(
             type(norm) in {nn.BatchNorm2d, SharedBatchNorm2d}
             and norm.affine
+            and {type(norm.weight), type(norm.bias)} <= _TENSORS
             and norm.track_running_stats
             and norm.momentum is not None
             and (norm.training, norm.eps) == (norms[0].training, norms[0].eps)
@@ -105,9 +108,20 @@ def is_standard(block: ConvBlock) -> bool:
     )
 
 
-def has_hooks(module: nn.Module) -> bool:
-    """Whether something of a user's own runs with every call of a module."""
-    return any(getattr(module, kind) for kind in _HOOKS)
+def is_altered(module: nn.Module) -> bool:
+    """Whether something of a user's own runs with every call of a module, or in its place."""
+    return "forward" in vars(module) or any(getattr(module, kind) for kind in _HOOKS)
+
+
+def fits(block: ConvBlock, source: Shape, target: Shape, stride: int) -> bool:
+    """Whether a standard block has the shapes of its place, and enough values to normalise."""
+    widths = (target.channels, source.channels)
+    return (
+        block.conv3x3.stride == (stride, stride)
+        and (block.conv3x3.weight.shape, block.conv1x1.weight.shape) == ((*widths, 3, 3), (*widths, 1, 1))
+        and block.norm3x3.num_features == block.norm1x1.num_features == target.channels
+        and not (block.norm3x3.training and target.pixels == 1)  # of which PyTorch complains
+    )
 
 
 def shared_by(norm: nn.BatchNorm2d) -> Gather | None:
@@ -136,6 +150,7 @@ class StandardBlock:
         self.dtype = dtype
         self.stride = conv3.stride[0]
         self.parameters = [conv3.weight, norm3.weight, norm3.bias, conv1.weight, norm1.weight, norm1.bias]
+        self.learns_weights = conv3.weight.requires_grad or conv1.weight.requires_grad
         self.state: NormState | None = None
         # Set by `fetch_parameters`.
         self.weight3: Tensor
@@ -193,14 +208,14 @@ class Opaque:
 
     def infer(self, room: Room, *, updates: Updates) -> None:  # noqa: ARG002
         """Write x."""
-        # A view of its own, as what a block does to its argument would stay with one that is used again.
-        room.x.copy_(self._checked(self.block(room.source.image(room.a))))
+        room.x.copy_(self._checked(self.block(_own(room.source.image(room.a)))))
 
     def forward(self, room: Room, *, updates: Updates) -> None:  # noqa: ARG002
         """Write x."""
         with torch.enable_grad():
-            argument = room.source.image(room.a.clone()).requires_grad_()
-            value = self.block(argument)
+            argument = room.source.image(room.a).requires_grad_()
+            value = self.block(_own(argument))
+        self._check_gradients(argument, value)
         room.x.copy_(self._checked(value.detach()))
         self.graph = (argument, value)
 
@@ -211,13 +226,9 @@ class Opaque:
         argument, value = self.graph
         if not keep:
             self.graph = None
-        wanted = [parameter for parameter, need in zip(self.parameters, needs, strict=True) if need]
-        inner, *rest = torch.autograd.grad(
-            value,
-            [argument, *wanted],
-            self.target.image(room.dx.clone()).to(value.dtype),  # autograd may give on the tensor itself
-            retain_graph=keep,
-            allow_unused=True,
+        wanted = [index for index, need in enumerate(needs) if need and self.parameters[index].requires_grad]
+        inner, *rest = self._gradients(
+            value, [argument, *(self.parameters[index] for index in wanted)], dx=room.dx, keep=keep
         )
         if room.da is not None:
             flat = room.source.flat(torch.zeros_like(argument) if inner is None else inner)
@@ -225,8 +236,28 @@ class Opaque:
                 room.da.add_(flat)
             else:
                 room.da.copy_(flat)
-        found = iter(rest)
-        return [next(found) if need else None for need in needs]
+        found = dict(zip(wanted, rest, strict=True))
+        return [found.get(index) for index in range(len(needs))]
+
+    def _gradients(self, value: Tensor, inputs: list[Tensor], *, dx: Tensor, keep: bool) -> Gradients:
+        if not value.requires_grad:
+            return [None for _ in inputs]
+        gradient = self.target.image(dx.clone()).to(value.dtype)  # autograd may give on the tensor itself
+        return list(torch.autograd.grad(value, inputs, gradient, retain_graph=keep, allow_unused=True))
+
+    def _check_gradients(self, argument: Tensor, value: Tensor) -> None:
+        """Complain of what the backward would leave out, or do twice."""
+        name = type(self.block).__name__
+        if reads_another(value, [argument, *self.parameters]):
+            raise GraphtaskError(
+                f"a {name} reads a tensor with gradients that is neither its argument nor its parameter, of which "
+                f"the fast execution knows nothing: compile the graph with execution='plain'"
+            )
+        if any(parameter._backward_hooks for parameter in self.parameters):  # noqa: SLF001  # no public way
+            raise GraphtaskError(
+                f"a parameter of a {name} has a hook for its gradient, which would run twice in the fast "
+                f"execution: compile the graph with execution='plain'"
+            )
 
     def _checked(self, value: Tensor) -> Tensor:
         target = self.target
@@ -237,3 +268,25 @@ class Opaque:
                 f"has to give its output channels and ceil(size / stride) pixels a side"
             )
         return target.flat(value)
+
+
+def _own(image: Tensor) -> Tensor:
+    """A copy in PyTorch's usual order: dropout draws in it, a hook may keep it, and a block may write over it."""
+    return image.clone(memory_format=torch.contiguous_format)
+
+
+def reads_another(value: Tensor, known: Sequence[Tensor]) -> bool:
+    """Whether a value has gradients that do not end at tensors that are known."""
+    ends = {tensor.grad_fn for tensor in known}
+    leaves = {id(tensor) for tensor in known}
+    seen, ahead = set(ends), [value.grad_fn]
+    while ahead:
+        node = ahead.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        leaf = getattr(node, "variable", None) if node.name() == "torch::autograd::AccumulateGrad" else None
+        if leaf is not None and id(leaf) not in leaves:
+            return True
+        ahead += [before for before, _ in node.next_functions]
+    return False

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from graphtask.compiler.blocks import ConvBlock
-from graphtask.compiler.fast_block import Opaque, StandardBlock, Updates, fetch_parameters, is_standard
+from graphtask.compiler.fast_block import Opaque, StandardBlock, Updates, fetch_parameters, fits, is_standard
 from graphtask.compiler.fast_group import Reduction, Together, grouped
 from graphtask.compiler.fast_memory import (
     Lease,
@@ -23,6 +23,7 @@ from graphtask.compiler.fast_pixels import Pixels
 from graphtask.compiler.fast_planes import Planes
 from graphtask.compiler.fast_rooms import Room, inference_rooms, training_rooms
 from graphtask.compiler.fast_sums import SumPlan, Sums
+from graphtask.compiler.plan import node_name
 from graphtask.compiler.planner import StagePlan
 
 if TYPE_CHECKING:
@@ -62,6 +63,20 @@ class Network(NamedTuple):
             for block in (node, *(reduce.block for reduce in reduces))
         ]
 
+    @property
+    def foreign(self) -> str | None:
+        """A block that is not the standard one, in words; None if all are."""
+        keys = [key for stage in self.stages for key in stage.keys]
+        for key, node, reduces in zip(keys, self.nodes, self.reduces, strict=True):
+            if isinstance(node, Opaque):
+                return f"the block of node {node_name(key)!r}"
+            for reduce in reduces:
+                if isinstance(reduce.block, Opaque):
+                    return (
+                        f"the block from node {node_name(key)!r} into stage {self.stages[reduce.stage].stage}"
+                    )
+        return None
+
     def together(self, place: int) -> list[Together]:
         """The reductions out of a stage that are computed together, when all its nodes are."""
         stage = self.stages[place]
@@ -91,9 +106,7 @@ def read_network(
     channels_last: bool,
 ) -> Network:
     """What a step on ``images`` needs to know of the module, as it is now."""
-    kind = images.device.type
-    lower = torch.is_autocast_enabled(kind) and images.dtype != torch.float64  # which autocast leaves alone
-    dtype = torch.get_autocast_dtype(kind) if lower else images.dtype
+    dtype = step_dtype(images)
     batch, channels, height, width = images.shape
     shapes = step_shapes(
         stages, (batch, channels, height, width), channels=module.channels, channels_last=channels_last
@@ -117,9 +130,16 @@ def read_network(
     return network
 
 
+def step_dtype(images: Tensor) -> torch.dtype:
+    """The dtype of a step's activations: that of the images, or autocast's lower one."""
+    kind = images.device.type
+    lower = torch.is_autocast_enabled(kind) and images.dtype != torch.float64  # which autocast leaves alone
+    return torch.get_autocast_dtype(kind) if lower else images.dtype
+
+
 def make_block(block: nn.Module, source: Shape, target: Shape, stride: int, dtype: torch.dtype) -> Block:
     """A block of a module for one step."""
-    if isinstance(block, ConvBlock) and is_standard(block) and block.conv3x3.stride == (stride, stride):
+    if isinstance(block, ConvBlock) and is_standard(block) and fits(block, source, target, stride):
         kind = Pixels if target.channels_last else Planes
         return kind(block, source, target, dtype)
     return Opaque(block, source, target)
@@ -181,7 +201,17 @@ class Training:
                     updates=updates,
                 )
         updates.write()
-        return network.shapes.stages[-1].image(rooms.nodes[-1].x.clone())
+        return _images_of_its_own(network.shapes.stages[-1].image(rooms.nodes[-1].x))
+
+    @property
+    def reads_images_again(self) -> bool:
+        """Whether the backward reads the images."""
+        first = self.network.nodes[0]
+        return (
+            self.first.da is not None
+            or self.network.stages[0].stage in self.checkpoint
+            or (isinstance(first, StandardBlock) and first.learns_weights)
+        )
 
     def alone(self, position: int) -> Iterator[tuple[Block, Room]]:
         """The reductions of a node that are not computed together with others."""
@@ -336,7 +366,12 @@ def infer(network: Network, images: Tensor, gates: Tensor, *, pool: Pool) -> Ten
                 part.first, last, part.values[: len(part.rooms)], rooms.values[part.stage]
             )
     updates.write()
-    return shapes.stages[-1].image(rooms.nodes[-1].x.clone())
+    return _images_of_its_own(shapes.stages[-1].image(rooms.nodes[-1].x))
+
+
+def _images_of_its_own(value: Tensor) -> Tensor:
+    """A copy in PyTorch's usual order, which the head may do anything to, in place too."""
+    return value.clone(memory_format=torch.contiguous_format)
 
 
 def _rows(table: Tensor | None, rows: slice) -> Tensor | None:

@@ -11,23 +11,21 @@ from torch import Tensor, nn
 
 from graphtask.compiler.arguments import checked_count, checked_size, checked_stages
 from graphtask.compiler.blocks import BlockFactory, ConvBlock, Head
+from graphtask.compiler.execution import EXECUTIONS, Automatic, Execution, choose_executor
 from graphtask.compiler.explanation import Explanation, explain_stages
-from graphtask.compiler.fast import FastExecution, is_transformed
-from graphtask.compiler.plan import NodePlan, Plan, make_plan, node_key, reduce_key
+from graphtask.compiler.fast_step import step_dtype
+from graphtask.compiler.plan import NodePlan, make_plan, node_key, reduce_key
 from graphtask.compiler.planner import plan_stages
 from graphtask.errors import ArgumentError
 from graphtask.graph import RAW_WEIGHT, check, edge_names, provenance
 
 Gate: TypeAlias = Literal["tanh", "sigmoid", "none"]
-Execution: TypeAlias = Literal["auto", "plain", "fast"]
-Executor: TypeAlias = "Callable[[GraphModule, Tensor], Tensor]"
 
 _GATES: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
     "sigmoid": torch.sigmoid,
     "none": lambda weight: weight,
 }
-_EXECUTIONS = ("auto", "plain", "fast")
 _MOST_CHANNELS = 2**20  # of a stage; beyond it the stages of the graph are a mistake
 
 
@@ -64,10 +62,10 @@ def compile(
         num_classes: Number of scores, at least 1.
         gate: What an edge multiplies by: ``tanh(w)``, ``sigmoid(w)``, or ``w`` itself ("none").
         initial_weight: gate(w) of every edge at the start: within (−1, 1) for tanh, (0, 1) for sigmoid.
-        execution: How the same function is computed: "plain" is node by node; "auto" takes the fast one on the
-            CPU and on CUDA; "fast" is the fast one wherever it runs. Parameters and state dict are the same for all.
-            The fast one has no second derivative, and gives none to what a block of one's own reads but does not own
-            (docs/performance.md).
+        execution: How the same function is computed: "plain" is node by node; "fast" is by stage, in less time and
+            memory; "auto" takes the fast one on the CPU and on CUDA, if all blocks are standard ones and the work is
+            not very small (`GraphModule.explain` says so). Parameters and state dict are the same for all. The fast
+            one has no second derivative (docs/performance.md).
         checkpoint: Whether the fast execution computes some of what its backward needs again, to keep less: in all
             stages, or in those of these numbers. `GraphModule.explain` shows what each stage keeps.
         block: Makes a node's block from its input channels, output channels and stride; the result has to have
@@ -131,7 +129,7 @@ class GraphModule(nn.Module):
         self.in_channels = checked_count("in_channels", in_channels)
         self.num_classes = checked_count("num_classes", num_classes)
         self.gate: Gate = _one_of("gate", gate, tuple(_GATES))  # type: ignore[assignment]
-        self.execution: Execution = _one_of("execution", execution, _EXECUTIONS)  # type: ignore[assignment]
+        self.execution: Execution = _one_of("execution", execution, EXECUTIONS)  # type: ignore[assignment]
         self.block = block
         self.plan = make_plan(graph)
         self._graph = graph.copy()
@@ -180,7 +178,7 @@ class GraphModule(nn.Module):
     def explain(self, *, batch: int = 128, size: int | tuple[int, int] = 32) -> Explanation:
         """What the fast execution does with a batch of images, and what that costs; ``print`` shows it.
 
-        Convolutions are counted as those of the standard blocks.
+        Convolutions and memory are counted as those of the standard blocks, under autocast in its precision.
 
         Args:
             batch: Images of the batch.
@@ -201,12 +199,15 @@ class GraphModule(nn.Module):
             memory: 1,194 MB in training (473 MB with checkpoint=True), 225 MB in inference
         """
         height, width = checked_size(size, last_stage=self.plan.output.stage)
+        shape = (checked_count("batch", batch), self.in_channels, height, width)
+        images = self.edge_weight.detach().new_empty(1).expand(shape)  # which takes no memory
         return explain_stages(
             plan_stages(self.plan),
-            (checked_count("batch", batch), self.in_channels, height, width),
+            shape,
             channels=self.channels,
-            itemsize=self.edge_weight.element_size(),
+            itemsize=step_dtype(images).itemsize,
             execution=self.execution,
+            why_plain=self._why_plain(images),
             checkpoint=self.checkpoint,
         )
 
@@ -283,12 +284,17 @@ class GraphModule(nn.Module):
                 f"number the stages of the graph 0, 1, 2 …, or take fewer channels"
             )
 
+    def _why_plain(self, images: Tensor) -> str | None:
+        if isinstance(self.executor, Automatic):
+            return self.executor.why_plain(self, images)
+        return "of execution='plain'" if self.execution == "plain" else None
+
     def _check_images(self, images: Tensor) -> None:
         if not isinstance(images, Tensor) or images.ndim != 4:
             raise ArgumentError(
                 f"images have to be a tensor (batch, {self.in_channels}, height, width), not {_shown(images)}"
             )
-        batch, channels, height, width = images.shape
+        _, channels, height, width = images.shape
         if channels != self.in_channels:
             raise ArgumentError(
                 f"images {_shown(images)} have {channels} channels, the network takes {self.in_channels}; "
@@ -303,67 +309,29 @@ class GraphModule(nn.Module):
             raise ArgumentError(
                 f"the images are {images.dtype}, the network is {self.edge_weight.dtype}; convert one of them"
             )
-        stride = 2**self.plan.output.stage
-        if self.training and batch * -(-height // stride) * -(-width // stride) < 2:
-            raise ArgumentError(
-                f"{_shown(images)} leaves less than two values a channel in stage {self.plan.output.stage}, too few "
-                f"for batch normalisation; use a larger batch or larger images, or module.eval()"
-            )
+        self._check_statistics(images)
+
+    def _check_statistics(self, images: Tensor) -> None:
+        """Complain where a normalisation would take statistics of less than two values."""
+        batch, _, height, width = images.shape
+
+        def n_values(stage: int) -> int:
+            return batch * -(-height // (1 << stage)) * -(-width // (1 << stage))
+
+        if n_values(self.plan.output.stage) > 1:  # no other stage has less
+            return
+        blocks = [(node.stage, self.nodes[node.key]) for node in self.plan.nodes]
+        blocks += [(into.stage, self.reduces[into.key]) for node in self.plan.nodes for into in node.reduces]
+        for stage, block in blocks:
+            norms = (part for part in block.modules() if isinstance(part, nn.BatchNorm2d))
+            if n_values(stage) < 2 and any(norm.training for norm in norms):
+                raise ArgumentError(
+                    f"{_shown(images)} leaves less than two values a channel in stage {stage}, too few for batch "
+                    f"normalisation; use a larger batch or larger images, or module.eval()"
+                )
 
     def _casts(self, images: Tensor) -> bool:
         return images.is_floating_point() and torch.is_autocast_enabled(images.device.type)
-
-
-def choose_executor(execution: Execution, plan: Plan, *, checkpoint: Collection[int]) -> Executor:
-    """The function that computes a module's forward pass; the one place where executions are told apart."""
-    if execution == "plain":
-        return run_plain
-    fast = FastExecution(plan, checkpoint=checkpoint)
-    return fast if execution == "fast" else Automatic(fast)
-
-
-class Automatic:
-    """Takes the fast execution where it applies, else the plain one.
-
-    The plain one is what programs are exported and compiled from by PyTorch, what ``torch.func`` transforms, and what
-    runs on other devices than CPU and CUDA.
-    """
-
-    def __init__(self, fast: FastExecution) -> None:
-        self.fast = fast
-
-    def __call__(
-        self, module: GraphModule, images: Float[Tensor, "batch in_channels height width"]
-    ) -> Float[Tensor, "batch classes"]:
-        """The logits."""
-        if torch.compiler.is_compiling() or is_transformed() or images.device.type not in {"cpu", "cuda"}:
-            return run_plain(module, images)
-        return self.fast(module, images)
-
-
-def run_plain(
-    module: GraphModule, images: Float[Tensor, "batch in_channels height width"]
-) -> Float[Tensor, "batch classes"]:
-    """The logits, node by node: the meaning that every other execution has to reproduce."""
-    gates = module.edge_weights().unbind()
-    values: dict[
-        tuple[int, int], Tensor
-    ] = {}  # (position of the node, stage): its value as that stage reads it
-    for position, node in enumerate(module.plan.nodes):
-        terms = [gates[edge.edge] * values[edge.source, node.stage] for edge in node.incoming]
-        value = module.nodes[node.key](_sum(terms) if terms else images)
-        values[position, node.stage] = value
-        for reduction in node.reduces:
-            values[position, reduction.stage] = module.reduces[reduction.key](value)
-    logits: Tensor = module.head(value)
-    return logits
-
-
-def _sum(terms: list[Tensor]) -> Tensor:
-    total = terms[0]
-    for term in terms[1:]:
-        total = total + term
-    return total
 
 
 def _initial_weights(graph: igraph.Graph, *, gate: Gate, initial_weight: float) -> list[float]:

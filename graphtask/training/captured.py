@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from graphtask.compiler.blocks import ConvBlock
-from graphtask.compiler.fast_block import has_hooks, is_standard
+from graphtask.compiler.fast_block import is_altered, is_standard
 from graphtask.compiler.module import GraphModule
 
 Work: TypeAlias = Callable[[], None]
@@ -175,5 +175,5 @@ def always_does_the_same(module: GraphModule) -> bool:
     blocks: list[nn.Module] = [*module.nodes.values(), *module.reduces.values()]
     others = (module, module.nodes, module.reduces, *module.head.modules())
     return all(isinstance(block, ConvBlock) and is_standard(block) for block in blocks) and not any(
-        has_hooks(part) for part in others
+        is_altered(part) for part in others
     )

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from graphtask.compiler.arguments import checked_size
-from graphtask.compiler.module import Execution, Gate, GraphModule
+from graphtask.compiler.execution import Execution
+from graphtask.compiler.module import Gate, GraphModule
 from graphtask.compiler.module import compile as compile_graph
 from graphtask.compiler.shared_norm import share_statistics
 from graphtask.compiler.writeback import write_back

@@ -34,9 +34,9 @@ from benchmarks.floors import (
     timed,
 )
 from benchmarks.workloads import PAPER, like_the_paper
+from graphtask.compiler.execution import Executor, run_plain
 from graphtask.compiler.fast import FastExecution
 from graphtask.compiler.fast_memory import step_shapes
-from graphtask.compiler.module import Executor, run_plain
 from graphtask.compiler.planner import plan_stages
 from graphtask.data.batches import Batches
 from graphtask.training.captured import WARM_UP, CudaRecorder, Recorder

@@ -14,7 +14,7 @@ from torch import nn
 import graphtask as gt
 from benchmarks.baseline import run_published
 from benchmarks.workloads import Workload
-from graphtask.compiler.module import run_plain
+from graphtask.compiler.execution import run_plain
 
 EXECUTIONS = ("published", "plain", "fast")
 WARM_UP = 2  # steps that do not count

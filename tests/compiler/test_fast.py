@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import graphtask as gt
-from graphtask.compiler.module import run_plain
+from graphtask.compiler.execution import run_plain
 from graphtask.errors import GraphtaskError
 
 # The same function
@@ -98,15 +98,15 @@ def test_long_rows_are_gathered_in_pieces(graph):
 
 @pytest.mark.parametrize("stages", [[0], [1], [2, 0], [1, 2]])
 def test_stages_may_be_computed_again_one_by_one(graph, stages):
-    net = randomised(gt.compile(graph, channels=2, num_classes=3, checkpoint=stages))
-    whole = randomised(gt.compile(graph, channels=2, num_classes=3))
+    net = randomised(gt.compile(graph, channels=2, num_classes=3, checkpoint=stages, execution="fast"))
+    whole = randomised(gt.compile(graph, channels=2, num_classes=3, execution="fast"))
     images = images_for(graph).requires_grad_()
     assert_same(
         result(lambda net, batch: net(batch), net, images, times=2), result(run_plain, net, images, times=2)
     )
     for module in (net, whole):
         module(images)  # the graph is dropped, and its memory kept
-    assert net.executor.fast._pool._kept.memory.numel() < whole.executor.fast._pool._kept.memory.numel()
+    assert net.executor._pool._kept.memory.numel() < whole.executor._pool._kept.memory.numel()
 
 
 # What can be asked of a PyTorch module

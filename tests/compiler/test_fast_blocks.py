@@ -7,8 +7,8 @@ from compiler.oracle import randomised
 from torch import nn
 
 import graphtask as gt
-from graphtask.compiler.module import run_plain
-from graphtask.errors import ArgumentError
+from graphtask.compiler.execution import run_plain
+from graphtask.errors import ArgumentError, GraphtaskError
 
 
 class Doubled(nn.Module):
@@ -156,3 +156,151 @@ def test_a_hook_may_ask_for_gradients_of_a_frozen_network(graph, module):
     assert_same(
         result(fast, module, images.requires_grad_()), result(run_plain, module, images.requires_grad_())
     )
+
+
+def with_block(block, *, at="[v4]"):
+    """A module with another block, in float64."""
+    module = gt.compile(gt.full_dag(7, stages=[3, 3, 1]), channels=2, num_classes=3)
+    module.nodes[at] = block
+    return randomised(module)
+
+
+class Zeros(nn.Module):
+    def forward(self, a):
+        return torch.zeros_like(a)
+
+
+@ORDERS
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: nn.Sequential(nn.ReLU(inplace=True), nn.Conv2d(4, 4, 1)),
+        lambda: nn.Sequential(nn.Conv2d(4, 4, 1), nn.ReLU(inplace=True)),
+        lambda: nn.Sequential(nn.Conv2d(4, 4, 1), nn.Flatten(2), nn.Unflatten(2, (2, 2))),
+        nn.Identity,
+        Zeros,
+    ],
+    ids=["in place first", "in place last", "flat", "nothing", "zeros"],
+)
+def test_a_block_may_do_what_it_may_do_in_the_plain_execution(channels_last, make):
+    module = with_block(make())
+    images = torch.randn(3, 3, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    fast = fast_execution(module, channels_last=channels_last)
+    images.requires_grad_()
+    assert_same(result(fast, module, images), result(run_plain, module, images))
+    with torch.no_grad():
+        assert_same(result(fast, module, images), result(run_plain, module, images))
+
+
+@ORDERS
+@pytest.mark.parametrize("gradients", [True, False])
+def test_dropout_draws_as_in_the_plain_execution(channels_last, gradients):
+    module = with_block(nn.Sequential(nn.Dropout(0.5), nn.Conv2d(4, 4, 1)))
+    images = torch.randn(3, 3, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    found = []
+    with torch.set_grad_enabled(gradients):
+        for execute in (fast_execution(module, channels_last=channels_last), run_plain):
+            with torch.random.fork_rng():
+                torch.manual_seed(5)
+                found.append(execute(module, images).detach())
+    torch.testing.assert_close(*found)
+
+
+@pytest.mark.parametrize("gradients", [True, False])
+def test_what_a_hook_keeps_stays_as_it_was(graph, module, gradients):
+    seen = {}
+    for execute in (fast_execution(module), run_plain):
+        module.zero_grad()
+        kept = []
+        hook = module.node("v2").register_forward_hook(
+            lambda _, given, value, kept=kept: kept.extend((*given, value))
+        )
+        with torch.set_grad_enabled(gradients):
+            logits = execute(module, images_for(graph))
+        if gradients:
+            logits.sum().backward()
+        hook.remove()
+        seen[execute] = [tensor.detach() for tensor in kept]
+    for actual, expected in zip(*seen.values(), strict=True):
+        torch.testing.assert_close(actual, expected)
+
+
+class Reads(nn.Module):
+    """A block that scales by something from elsewhere, which is none of its parameters."""
+
+    def __init__(self, scale):
+        super().__init__()
+        self.conv = nn.Conv2d(4, 4, 1)
+        self.scales = [scale]
+
+    def forward(self, a):
+        return self.conv(a) * self.scales[0]
+
+
+@pytest.mark.parametrize("derived", [False, True], ids=["leaf", "derived"])
+def test_a_tensor_from_elsewhere_gets_its_gradient_or_an_error(graph, derived):
+    scale = torch.full((1,), 2.0, dtype=torch.float64, requires_grad=True)
+    module = with_block(Reads(scale.exp() if derived else scale))
+    with pytest.raises(GraphtaskError, match="a Reads reads a tensor with gradients"):
+        fast_execution(module)(module, images_for(graph))
+    module(images_for(graph)).sum().backward()
+    assert scale.grad is not None
+    with torch.no_grad():
+        torch.testing.assert_close(
+            fast_execution(module)(module, images_for(graph)), run_plain(module, images_for(graph))
+        )
+    frozen = with_block(Reads(scale.detach()))
+    images = images_for(graph).requires_grad_()
+    assert_same(result(fast_execution(frozen), frozen, images), result(run_plain, frozen, images))
+
+
+def test_parameters_that_are_made_from_others_are_not_from_elsewhere(graph):
+    module = with_block(nn.Conv2d(4, 4, 1))
+    whole = torch.randn(20, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    weight, bias = whole[:16].view(4, 4, 1, 1), whole[16:]
+    changed = {"nodes.[v4].weight": weight, "nodes.[v4].bias": bias}
+    found = []
+    for execute in (fast_execution(module), run_plain):
+        module.executor = execute
+        logits = torch.func.functional_call(module, changed, images_for(graph))
+        found.append(torch.autograd.grad(logits.square().sum(), whole)[0])
+    torch.testing.assert_close(*found)
+    assert found[1].abs().sum() > 0
+
+
+def test_a_block_may_be_frozen_between_forward_and_backward(graph):
+    found = []
+    for execute in (fast_execution, lambda _: run_plain):
+        module = with_block(nn.Conv2d(4, 4, 1))
+        logits = execute(module)(module, images_for(graph))
+        module.node("v4").requires_grad_(False)
+        logits.square().sum().backward()
+        found.append(module.node("v1").conv3x3.weight.grad)
+    torch.testing.assert_close(*found)
+
+
+class OnItsFeatures(nn.Module):
+    """A head that does to the feature map what it may do in the plain execution."""
+
+    def __init__(self, inplace):
+        super().__init__()
+        self.inplace = inplace
+        self.linear = nn.Linear(16, 3)
+
+    def forward(self, x):
+        x = x.relu_() if self.inplace else x.view(x.shape[0], -1)
+        return self.linear(x.reshape(x.shape[0], -1))
+
+
+@ORDERS
+@pytest.mark.parametrize("inplace", [True, False])
+def test_the_head_gets_a_feature_map_of_its_own_in_the_usual_order(channels_last, inplace):
+    graph = gt.chain_dag(3, stages=1)
+    module = gt.compile(graph, channels=4, num_classes=3)
+    module.head = OnItsFeatures(inplace)
+    module = randomised(module)
+    images = images_for(graph).requires_grad_()
+    fast = fast_execution(module, channels_last=channels_last)
+    assert_same(result(fast, module, images, times=2), result(run_plain, module, images, times=2))
+    with torch.no_grad():
+        assert_same(result(fast, module, images, times=2), result(run_plain, module, images, times=2))

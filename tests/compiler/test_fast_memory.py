@@ -6,15 +6,20 @@ import gc
 import platform
 import subprocess
 import sys
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 from compiler.executions import ORDERS, TOLERANCE, assert_same, fast_execution, images_for, result
+from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from graphtask.compiler.fast_memory import Allocation, Pool, Recent
-from graphtask.compiler.module import run_plain
+import graphtask as gt
+from graphtask.compiler.execution import run_plain
+from graphtask.compiler.fast_memory import Allocation, Pool, Recent, step_shapes, training_memory
+from graphtask.compiler.planner import plan_stages
+from graphtask.errors import GraphtaskError
 
 FAULTS = """
 import resource
@@ -139,3 +144,114 @@ def test_a_forward_that_fails_leaves_the_next_one_in_order(graph, module):
         fast(module, images)
     hook.remove()
     assert_same(result(fast, module, images), expected)
+
+
+@ORDERS
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_backward_that_was_interrupted_says_so_or_can_be_repeated(channels_last, keep, graph, module):
+    fast = fast_execution(module, channels_last=channels_last)
+    interrupted = nn.Sequential(nn.Conv2d(2, 2, 1), Interrupts()).double()
+    module.nodes["[v1]"] = interrupted
+    module.head = nn.Flatten()  # which frees nothing that PyTorch would complain of
+    parameters = list(module.parameters())
+    features, expected = fast(module, images_for(graph)), run_plain(module, images_for(graph))
+    weights = torch.linspace(-1, 1, features.numel(), dtype=torch.float64).view_as(features)
+    Interrupts.armed = True
+    with pytest.raises(KeyboardInterrupt):
+        torch.autograd.grad(features, parameters, weights, retain_graph=keep)
+    if keep:
+        gradients = torch.autograd.grad(features, parameters, weights)
+        for actual, reference in zip(
+            gradients, torch.autograd.grad(expected, parameters, weights), strict=True
+        ):
+            assert (actual - reference).norm() <= TOLERANCE * reference.norm().clamp(min=1)
+    else:
+        with pytest.raises(GraphtaskError, match="was interrupted"):
+            torch.autograd.grad(features, parameters, weights)
+
+
+class Interrupt(torch.autograd.Function):
+    @staticmethod
+    def forward(_ctx, value):
+        return value.clone()
+
+    @staticmethod
+    def backward(_ctx, gradient):
+        if Interrupts.armed:
+            Interrupts.armed = False
+            raise KeyboardInterrupt
+        return gradient
+
+
+class Interrupts(nn.Module):
+    """Interrupts the next backward, once, when it is armed."""
+
+    armed = False
+
+    def forward(self, a):
+        return Interrupt.apply(a)
+
+
+@pytest.mark.parametrize("checkpoint", [False, True])
+def test_images_may_change_after_the_forward_if_nobody_reads_them_again(graph, module, checkpoint):
+    module.node("v0").requires_grad_(False)
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    expected = torch.autograd.grad(run_plain(module, images_for(graph)).square().sum(), parameters)
+    images = images_for(graph)
+    logits = fast_execution(module, checkpoint=checkpoint)(module, images).square().sum()
+    images.zero_()
+    if checkpoint:
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            torch.autograd.grad(logits, parameters)
+    else:
+        for actual, reference in zip(torch.autograd.grad(logits, parameters), expected, strict=True):
+            assert (actual - reference).norm() <= TOLERANCE * reference.norm().clamp(min=1)
+    module.node("v0").conv1x1.weight.requires_grad_()
+    logits = fast_execution(module)(module, images).sum()
+    images.zero_()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        logits.backward()
+
+
+def test_of_two_allocations_the_larger_one_is_kept():
+    pool = Pool()
+    small, large = Allocation(torch.empty(2)), Allocation(torch.empty(9))
+    for order in ((small, large), (large, small)):
+        for allocation in order:
+            pool.give_back(allocation)
+        assert pool.take(1, dtype=torch.float32, device=torch.device("cpu")) is large
+
+
+@pytest.mark.parametrize(
+    ("numel", "dtype", "device"),
+    [(4, torch.float32, "cpu"), (1, torch.float64, "cpu"), (1, torch.float32, "meta")],
+    ids=["larger", "another dtype", "another device"],
+)
+def test_memory_that_does_not_serve_is_dropped_before_there_is_new(numel, dtype, device):
+    pool = Pool()
+    pool.give_back(Allocation(torch.empty(3)))
+    kept = weakref.ref(pool._kept.memory)
+
+    class Sees(TorchFunctionMode):
+        def __torch_function__(self, function, _types, args=(), kwargs=None):
+            if function is torch.empty and args[0] == numel:
+                alive.append(kept() is not None)
+            return function(*args, **(kwargs or {}))
+
+    alive = []
+    with Sees():
+        found = pool.take(numel, dtype=dtype, device=torch.device(device)).memory
+    assert alive == [False]
+    assert (len(found), found.dtype, found.device.type) == (numel, dtype, device)
+
+
+def test_rows_of_a_product_lie_apart_in_the_caches():
+    net = gt.compile(gt.full_dag(12, stages=1), channels=8)
+    stages = plan_stages(net.plan)
+    shapes = step_shapes(stages, (16, 3, 32, 32), channels=8, channels_last=True)
+    memory = training_memory(stages, shapes, checkpoint=())
+    assert shapes.stages[0].numel == 2**17
+    for region in (*memory.tables, *memory.sums, *memory.pulled):
+        distance = region.stride * 4  # bytes
+        assert distance % 64 == 0  # whole cache lines
+        assert distance % 4096 not in {0, 64, 4032}  # and not those of the next rows

@@ -180,7 +180,7 @@ def test_the_gradient_through_the_statistics_is_the_numerical_one():
 
 
 def test_parameters_state_and_evaluation_stay_as_they_were():
-    net = compiled(gt.full_dag(4, stages=2), execution="auto")
+    net = compiled(gt.full_dag(4, stages=2), execution="fast")
     images = torch.randn(2, 3, 8, 8, dtype=torch.float64)
     before, parameters, keys = net.eval()(images), list(net.parameters()), list(net.state_dict())
     share_statistics(net, lambda own: own[None])

@@ -1,0 +1,314 @@
+"""Which execution is taken, and what stands in the way of the fast one."""
+
+import copy
+
+import pytest
+import torch
+from compiler.executions import assert_same, fast_execution, images_for, result
+from compiler.oracle import randomised
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.autograd import forward_ad
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import graphtask as gt
+from graphtask.compiler.execution import Automatic, gained, run_plain
+from graphtask.compiler.fast import FastExecution
+from graphtask.compiler.planner import plan_stages
+from graphtask.compiler.shared_norm import share_statistics
+from graphtask.errors import GraphtaskError
+
+
+@pytest.fixture
+def automatic(monkeypatch, module):
+    """A module for which the fast execution would be taken, although it is small."""
+    monkeypatch.setattr("graphtask.compiler.execution.gained", lambda *_, **__: 1.0)
+    module.executor = Automatic(FastExecution(module.plan))
+    return module
+
+
+def why_plain(module, images):
+    return module.executor.why_plain(module, images)
+
+
+def called(module, images):
+    return module(images)
+
+
+def test_the_fast_execution_is_taken_where_nobody_can_tell_the_difference(automatic, graph, monkeypatch):
+    images = images_for(graph).requires_grad_()
+    assert why_plain(automatic, images) is None
+    expected = result(run_plain, automatic, images)
+    monkeypatch.setattr("graphtask.compiler.execution.run_plain", None)
+    assert_same(result(called, automatic, images), expected)
+
+
+# Very small work
+
+
+def stages_of(graph):
+    return plan_stages(gt.compile(graph, channels=1).plan)
+
+
+@pytest.mark.parametrize(
+    ("graph", "channels", "batch", "size", "training", "inference"),
+    [
+        (gt.chain_dag(2), 11, 1, 32, False, False),
+        (gt.full_dag(5, stages=1), 11, 32, 8, False, False),
+        (gt.full_dag(12, stages=3), 11, 1, 32, False, False),
+        (gt.random_dag(200, out_degree=4, seed=0, stages=3), 8, 1, 32, False, False),
+        (gt.random_dag(200, out_degree=4, seed=0, stages=3), 8, 64, 32, True, True),
+        (gt.chain_dag(13, stages=3), 11, 128, 32, True, True),
+        (gt.full_dag(60, stages=3), 11, 32, 32, True, True),
+    ],
+    ids=["two nodes", "few pixels", "one image", "many nodes, one image", "many nodes", "chain", "full"],
+)
+def test_work_is_small_where_it_was_measured_to_be(graph, channels, batch, size, training, inference):
+    stages = stages_of(graph)
+    assert (gained(stages, (batch, 3, size, size), channels=channels) > 0) == training
+    with torch.no_grad():
+        assert (gained(stages, (batch, 3, size, size), channels=channels) > 0) == inference
+
+
+def test_very_small_work_is_done_by_the_plain_execution(graph, module):
+    module.executor = Automatic(FastExecution(module.plan))
+    images = images_for(graph).requires_grad_()
+    assert why_plain(module, images) == "so little work is done sooner so"
+    actual, expected = result(called, module, images), result(run_plain, module, images)
+    assert torch.equal(actual[0], expected[0])
+    large = torch.zeros(256, 3, 64, 64, dtype=torch.float64)
+    assert why_plain(module, large) is None
+
+
+def test_who_asks_for_less_memory_gets_it(graph):
+    module = gt.compile(graph, channels=2, checkpoint=[1])
+    assert why_plain(module, torch.zeros(2, 3, 8, 8)) is None
+
+
+def test_processes_that_share_a_batch_all_take_the_same_execution(graph):
+    module = gt.compile(graph, channels=2)
+    share_statistics(module, lambda own: own[None])
+    assert why_plain(module, torch.zeros(1, 3, 8, 8)) is None
+
+
+def test_an_explanation_says_which_execution_is_taken(graph):
+    module = gt.compile(graph, channels=2)
+    assert module.explain(batch=1).why_plain == "so little work is done sooner so"
+    assert module.explain(batch=1024).why_plain is None
+    assert "because" not in str(module.explain(batch=1024))
+    module.reduce("v0", 2).register_forward_hook(lambda *_: None)
+    assert "because the block from node 'v0' into stage 2 is not" in str(module.explain(batch=1024))
+    module.node("v0").register_forward_hook(lambda *_: None)
+    assert "because the block of node 'v0' is not" in str(module.explain(batch=1024))
+    own = gt.compile(graph, channels=2, block=lambda i, o, s: nn.Conv2d(i, o, 1, stride=s))
+    assert own.explain(batch=1024).why_plain == "its blocks are Conv2d, not the standard one"
+    for execution, expected in (("plain", "of execution='plain'"), ("fast", None)):
+        assert gt.compile(graph, channels=2, execution=execution).explain(batch=1).why_plain == expected
+
+
+# What looks at single operations
+
+
+class Watches(TorchDispatchMode):
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_dispatch_mode_sees_the_plain_execution(automatic, graph):
+    with Watches():
+        assert why_plain(automatic, images_for(graph)) is not None
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace:FutureWarning")
+@pytest.mark.filterwarnings("ignore:.*:torch.jit.TracerWarning")
+def test_a_traced_program_computes_the_same_for_other_images(automatic, graph):
+    automatic.eval()
+    traced = torch.jit.trace(automatic, images_for(graph))
+    images = images_for(graph, batch=5, seed=1)
+    torch.testing.assert_close(traced(images), run_plain(automatic, images))
+    program = make_fx(lambda images: automatic(images))(images)
+    torch.testing.assert_close(program(images), run_plain(automatic, images))
+    assert why_plain(automatic, images) is None
+
+
+def test_fake_tensors_leave_nothing_behind(automatic, graph):
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+        assert automatic(mode.from_tensor(images_for(graph))).shape == (3, 3)
+    images = images_for(graph).requires_grad_()
+    assert_same(result(called, automatic, images), result(run_plain, automatic, images))
+
+
+def test_a_device_without_numbers_is_served_by_the_plain_execution(automatic):
+    net = automatic.to("meta")
+    images = torch.zeros(2, 3, 8, 8, dtype=torch.float64, device="meta")
+    assert net(images).shape == (2, 3)
+    assert why_plain(net, images) == "the network is on meta"
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script:FutureWarning")  # which PyTorch calls itself
+def test_forward_mode_derivatives_are_those_of_the_plain_execution(automatic, graph):
+    automatic.eval().requires_grad_(False)
+    images, direction = images_for(graph), images_for(graph, seed=1)
+    with torch.no_grad(), forward_ad.dual_level():
+        dual = forward_ad.make_dual(images, direction)
+        tangent = forward_ad.unpack_dual(automatic(dual)).tangent
+        with pytest.raises(GraphtaskError, match="forward-mode"):
+            fast_execution(automatic)(automatic, dual)
+    step = 1e-6
+    difference = run_plain(automatic, images + step * direction) - run_plain(
+        automatic, images - step * direction
+    )
+    torch.testing.assert_close(tangent, difference / (2 * step), rtol=1e-5, atol=1e-6)
+
+
+def test_a_fake_tensor_is_refused_by_the_fast_execution(module, graph):
+    fast = fast_execution(module)
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+        fake = mode.from_tensor(images_for(graph))
+        with pytest.raises(GraphtaskError, match="fake"):
+            fast(module, fake)
+
+
+# Blocks that are not the standard one as it was made
+
+
+def replace_forward(module):
+    block = module.node("v2")
+    block.norm1x1.forward = lambda y: 2 * y
+
+
+def hook_an_adapter(module):
+    block = module.node("v2")
+    adapter = nn.Conv2d(2, 2, 1, dtype=torch.float64)
+    with torch.no_grad():
+        for parameter in adapter.parameters():
+            parameter.copy_(torch.linspace(-1, 1, parameter.numel()).view_as(parameter))
+    object.__setattr__(block, "adapter", adapter)  # whose parameters are not those of the block
+    block.register_forward_hook(lambda block, _, x: x + block.adapter(x))
+
+
+def name_a_class_of_its_own(module):
+    class Own(type(module.node("v2"))):
+        pass
+
+    module.node("v2").__class__ = Own
+
+
+@pytest.mark.parametrize("change", [replace_forward, hook_an_adapter, name_a_class_of_its_own])
+def test_a_changed_block_is_seen(automatic, graph, change):
+    change(automatic)
+    images = images_for(graph).requires_grad_()
+    assert why_plain(automatic, images) == "the block of node 'v2' is not the standard one as it was made"
+    assert_same(result(called, automatic, images), result(run_plain, automatic, images))
+
+
+def change_conv(**options):
+    def change(block):
+        block.conv3x3 = nn.Conv2d(2, 2, 3, **({"padding": 1, "bias": False} | options))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        change_conv(bias=True),
+        change_conv(padding_mode="circular"),
+        change_conv(padding=2, dilation=2),
+        change_conv(groups=2),
+        lambda block: setattr(block.norm1x1, "eps", 0.5),
+        lambda block: setattr(block.norm1x1, "momentum", None),
+        lambda block: block.norm1x1.eval(),
+        lambda block: setattr(block, "norm1x1", nn.BatchNorm2d(2, affine=False)),
+        lambda block: setattr(block, "norm3x3", nn.BatchNorm2d(2, track_running_stats=False)),
+        lambda block: setattr(block, "norm3x3", nn.InstanceNorm2d(2, affine=True, track_running_stats=True)),
+        lambda block: share_statistics(nn.ModuleList([block.norm3x3]), lambda own: own[None]),
+    ],
+    ids=[
+        "bias", "padding mode", "dilation", "groups", "eps", "momentum", "mode", "affine", "statistics",
+        "instances", "not shared",
+    ],
+)  # fmt: skip
+def test_every_option_of_a_block_counts(graph, change):
+    module = gt.compile(graph, channels=2, num_classes=3)
+    change(module.node("v2"))
+    module = randomised(module)
+    images = images_for(graph).requires_grad_()
+    fast = fast_execution(module)
+    assert_same(result(fast, module, images, times=2), result(run_plain, module, images, times=2))
+
+
+def test_one_of_two_normalisations_may_share_its_statistics(graph, module):
+    block = module.node("v2")
+    holder = nn.Module()
+    holder.norm = block.norm3x3
+    share_statistics(holder, lambda own: torch.stack((own, own)))
+    block.norm3x3 = holder.norm
+    images = images_for(graph).requires_grad_()
+    fast = fast_execution(module)
+    assert fast.read(module, images).foreign == "the block of node 'v2'"
+    assert_same(result(fast, module, images), result(run_plain, module, images))
+
+
+def test_a_parameter_that_only_looks_like_one_is_left_to_its_block(graph, module):
+    class Quantised(nn.Parameter):
+        pass
+
+    weight = module.node("v2").conv1x1.weight
+    del module.node("v2").conv1x1.weight
+    module.node("v2").conv1x1.weight = Quantised(weight.detach())
+    assert fast_execution(module).read(module, images_for(graph)).foreign == "the block of node 'v2'"
+
+
+def test_hooks_for_all_modules_are_called_for_every_block(automatic, graph):
+    seen = []
+    hook = nn.modules.module.register_module_forward_hook(lambda module, *_: seen.append(module))
+    try:
+        automatic(images_for(graph))
+    finally:
+        hook.remove()
+    assert {id(block) for block in automatic.nodes.values()} <= {id(module) for module in seen}
+
+
+def test_a_hook_for_the_gradient_of_a_parameter_runs_once(automatic, graph):
+    images = images_for(graph)
+    gradients = []
+    for hooked in (False, True):
+        net = copy.deepcopy(automatic)
+        net.node("v2").register_forward_hook(lambda *_: None)
+        if hooked:
+            net.node("v2").conv3x3.weight.register_hook(lambda gradient: 3 * gradient)
+        net(images).sum().backward()
+        gradients.append(net.node("v2").conv3x3.weight.grad)
+    torch.testing.assert_close(gradients[1], 3 * gradients[0])
+    with pytest.raises(GraphtaskError, match="would run twice"):
+        fast_execution(net)(net, images)
+
+
+def test_a_standard_block_of_other_channels_is_reported_as_the_plain_execution_does(automatic, graph):
+    automatic.nodes["[v2]"] = type(automatic.node("v2"))(2, 3).double()
+    with pytest.raises(RuntimeError) as plain:
+        run_plain(automatic, images_for(graph))
+    with pytest.raises(RuntimeError) as found:
+        automatic(images_for(graph))
+    assert str(found.value) == str(plain.value)
+
+
+# Statistics of too few values
+
+
+def test_one_value_a_channel_is_refused_only_where_statistics_are_taken(automatic):
+    image = torch.randn(1, 3, 4, 4, dtype=torch.float64)
+    for module in automatic.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+    assert automatic.training
+    torch.testing.assert_close(automatic(image), run_plain(automatic, image))
+    automatic.eval().node("v0").norm3x3.train()  # 16 values a channel
+    torch.testing.assert_close(automatic(image), run_plain(automatic, image))
+    automatic.eval().node("v6").norm3x3.train()
+    with pytest.raises(gt.GraphtaskError, match="in stage 2"):
+        automatic(image)
+    with pytest.raises(ValueError, match="more than 1 value"):
+        fast_execution(automatic)(automatic, image)
