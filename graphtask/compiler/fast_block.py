@@ -18,6 +18,7 @@ from graphtask.errors import ArgumentError, GraphtaskError
 
 Gradients: TypeAlias = "list[Tensor | None]"
 
+LOW_PRECISION = {torch.bfloat16, torch.float16}  # sums over many values need more
 _TENSORS = {Tensor, nn.Parameter}  # and not what looks like one, but is distributed or quantised
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
@@ -165,6 +166,19 @@ class StandardBlock:
             for name in ("running_mean", "running_var")
         )
         return means, variances
+
+    def folded(self) -> tuple[Tensor, Tensor, Tensor]:
+        """In evaluation mode: the weights of u and v with their normalisations in them, and what is added to u + v."""
+        mean, variance = self.running()
+        scale = self.factor * torch.rsqrt(variance + self.eps)
+        shift = (self.bias - mean * scale).sum(dim=0)
+        scale3, scale1 = scale.to(self.dtype).view(2, -1, 1, 1, 1)
+        return self.weight3 * scale3, self.weight1 * scale1, shift.to(self.dtype)
+
+    def positive(self, room: Room) -> Tensor:
+        """ReLU(a), until the room is used again."""
+        torch.clamp_min(room.a, 0, out=room.positive)
+        return room.positive_argument
 
 
 @torch.no_grad()

@@ -121,8 +121,8 @@ class Group:
         return self._read(a).reshape(len(a) * self.source.batch, self.source.channels, self.side)
 
 
-class Reduction(NamedTuple):
-    """A block that brings a value into a later stage."""
+class Candidate(NamedTuple):
+    """A block that brings a value into a later stage, and may do so together with others."""
 
     node: int
     """The node, counted from the first of its stage."""
@@ -130,7 +130,7 @@ class Reduction(NamedTuple):
     """Its row among the sources of the later stage."""
     block: Planes
 
-    def follows(self, other: "Reduction") -> bool:
+    def follows(self, other: "Candidate") -> bool:
         """Whether it can be computed together with another one: beside it, and in the same mode."""
         one, two = self.block, other.block
         return (self.node, self.row) == (other.node + 1, other.row + 1) and (
@@ -152,20 +152,20 @@ class Together(NamedTuple):
     group: Group
 
 
-def grouped(stage: int, reductions: Sequence[Reduction]) -> list[Together]:
+def grouped(stage: int, candidates: Sequence[Candidate]) -> list[Together]:
     """The reductions into a stage that can be computed together, ordered by their nodes."""
-    runs: list[list[Reduction]] = []
-    for reduction in reductions:
-        if runs and len(runs[-1]) < _TOGETHER and reduction.follows(runs[-1][-1]):
-            runs[-1].append(reduction)
+    runs: list[list[Candidate]] = []
+    for candidate in candidates:
+        if runs and len(runs[-1]) < _TOGETHER and candidate.follows(runs[-1][-1]):
+            runs[-1].append(candidate)
         else:
-            runs.append([reduction])
+            runs.append([candidate])
     return [
         Together(
             stage,
             slice(run[0].node, run[-1].node + 1),
             slice(run[0].row, run[-1].row + 1),
-            Group([reduction.block for reduction in run]),
+            Group([candidate.block for candidate in run]),
         )
         for run in runs
         if len(run) > 1

@@ -17,7 +17,7 @@ from graphtask.compiler.planner import StagePlan
 _ALIGNMENT = 64  # elements: a region starts on a cache line, whatever the dtype
 _GAP = 80  # elements between rows: at distances of a power of two, all would share a few places in the caches
 _KEPT_BY_MALLOC = 2**24  # bytes: what is freed in blocks up to this size stays, up to twice as much
-_TOGETHER = 4  # sources that are reduced before they are added to a later stage, without autograd
+_AT_ONCE = 4  # sources that are reduced before they are added to a later stage, without autograd
 _KINDS = 6  # of steps that are remembered: full and last batches of training, validation and test
 
 T = TypeVar("T")
@@ -184,7 +184,7 @@ def inference_memory(stages: Sequence[StagePlan], shapes: Shapes) -> InferenceMe
     layout = Layout()
     sizes = [(stage, shape.numel, _gap(stage)) for stage, shape in zip(stages, shapes.stages, strict=True)]
     values = tuple(layout.reserve(stage.n_nodes, numel, gap=gap) for stage, numel, gap in sizes)
-    reduced = layout.share((min(_TOGETHER, stage.n_sources), numel, gap) for stage, numel, gap in sizes)
+    reduced = layout.share((min(_AT_ONCE, stage.n_sources), numel, gap) for stage, numel, gap in sizes)
     scratch = layout.reserve(2, _largest(shapes))
     return InferenceMemory(values, reduced, scratch, layout.numel)
 

@@ -11,11 +11,9 @@ per channel are dealt with in as few operations as possible, those of u and v to
 import torch
 from torch import Tensor
 
-from graphtask.compiler.fast_block import Gradients, NormState, StandardBlock, Updates
-from graphtask.compiler.fast_rooms import Room
+from graphtask.compiler.fast_block import LOW_PRECISION, Gradients, NormState, StandardBlock, Updates
+from graphtask.compiler.fast_rooms import Room, columns_of
 from graphtask.compiler.shared_norm import Moments, combined
-
-_LOW_PRECISION = {torch.bfloat16, torch.float16}  # sums over many values need more
 
 
 class Pixels(StandardBlock):
@@ -26,13 +24,10 @@ class Pixels(StandardBlock):
         if self.training:
             self.forward(room, updates=updates)
             return
-        mean, variance = self.running()
-        scale = self.factor * torch.rsqrt(variance + self.eps)
-        shift = (self.bias - mean * scale).sum(dim=0).to(room.a.dtype)
-        scale3, scale1 = scale.to(room.a.dtype).view(2, -1, 1, 1, 1)
+        weight3, weight1, bias = self.folded()
         # Copied, so that the results of the two convolutions never stand side by side.
-        room.images[0].copy_(self._short(room, self.weight1 * scale1))
-        u = self.target.flat(self._long(room, self.weight3 * scale3, shift))
+        room.images[0].copy_(self._short(room, weight1))
+        u = self.target.flat(self._long(room, weight3, bias))
         torch.add(u, room.both[0], out=room.x)
 
     def forward(self, room: Room, *, updates: Updates) -> None:
@@ -76,7 +71,7 @@ class Pixels(StandardBlock):
             False, [0, 0], 1, [inner, needs[3], False],
         )  # fmt: skip
         d_positive, d_weight3, _ = torch.ops.aten.convolution_backward(
-            du, self._positive(room), self.weight3, None, [self.stride] * 2, [1, 1], [1, 1],
+            du, self.positive(room), self.weight3, None, [self.stride] * 2, [1, 1], [1, 1],
             False, [0, 0], 1, [inner, needs[0], False],
         )  # fmt: skip
         if room.da is not None:
@@ -94,8 +89,8 @@ class Pixels(StandardBlock):
 
     def _moments(self, room: Room) -> tuple[Tensor, Tensor]:
         """For each channel the means of u and v and their (biased) variances, of shape (2, channels) each."""
-        low = room.x.dtype in _LOW_PRECISION
-        u, v = room.columns_of(room.rows.float()) if low else room.columns
+        low = room.x.dtype in LOW_PRECISION
+        u, v = columns_of(room.rows.float()) if low else room.columns
         of_u, of_v = (torch.batch_norm_update_stats(y, None, None, 0.0) for y in (u, v))
         means, within = torch.cat((*of_u, *of_v)).view(2, 2, room.repeats, -1).unbind(dim=1)
         mean = means.mean(dim=1, keepdim=True)
@@ -150,15 +145,10 @@ class Pixels(StandardBlock):
         v.copy_(self._short(room, self.weight1))
 
     def _long(self, room: Room, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        return torch.conv2d(self._positive(room), weight, bias, stride=self.stride, padding=1)
+        return torch.conv2d(self.positive(room), weight, bias, stride=self.stride, padding=1)
 
     def _short(self, room: Room, weight: Tensor) -> Tensor:
         return torch.conv2d(room.argument, weight, stride=self.stride)
-
-    def _positive(self, room: Room) -> Tensor:
-        """ReLU(a)."""
-        torch.clamp_min(room.a, 0, out=room.positive)
-        return room.positive_argument
 
 
 def _sums_of_columns(dx: Tensor, y: Tensor, mean: Tensor, rstd: Tensor) -> tuple[Tensor, Tensor]:

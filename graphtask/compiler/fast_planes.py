@@ -10,12 +10,10 @@ import torch
 from torch import Tensor
 
 from graphtask.compiler.blocks import ConvBlock
-from graphtask.compiler.fast_block import Gradients, NormState, StandardBlock, Updates
+from graphtask.compiler.fast_block import LOW_PRECISION, Gradients, NormState, StandardBlock, Updates
 from graphtask.compiler.fast_memory import Shape
 from graphtask.compiler.fast_rooms import Room
 from graphtask.compiler.shared_norm import Moments, combined
-
-_LOW_PRECISION = {torch.bfloat16, torch.float16}  # sums over many values need more
 
 
 class Planes(StandardBlock):
@@ -30,12 +28,9 @@ class Planes(StandardBlock):
         if self.training:
             self.forward(room, updates=updates)
             return
-        mean, variance = self.running()
-        scale = self.factor * torch.rsqrt(variance + self.eps)
-        shift = (self.bias - mean * scale).sum(dim=0).to(room.a.dtype)
-        scale3, scale1 = scale.to(room.a.dtype).view(2, -1, 1, 1, 1)
-        v = self._short(room, self.weight1 * scale1)
-        torch.add(self._long(room, self.weight3 * scale3, shift), v.view(-1), out=room.x)
+        weight3, weight1, bias = self.folded()
+        v = self._short(room, weight1)
+        torch.add(self._long(room, weight3, bias), v.view(-1), out=room.x)
 
     def forward(self, room: Room, *, updates: Updates) -> None:
         """Write x, and u and v."""
@@ -87,7 +82,7 @@ class Planes(StandardBlock):
             dtype = self.parameters[3].dtype
             found[3] = torch.bmm(short, pixels).sum(dim=0, dtype=dtype).view(self.weight1.shape)
         d_positive, found[0], _ = torch.ops.aten.convolution_backward(
-            d_long, self._positive(room), self.weight3, None, [self.stride] * 2,
+            d_long, self.positive(room), self.weight3, None, [self.stride] * 2,
             [1, 1], [1, 1], False, [0, 0], 1, [room.da is not None, needs[0], False],
         )  # fmt: skip
         if room.da is not None:
@@ -148,7 +143,7 @@ class Planes(StandardBlock):
 
     def _long(self, room: Room, weight: Tensor, bias: Tensor | None) -> Tensor:
         return self.target.flat(
-            torch.conv2d(self._positive(room), weight, bias, stride=self.stride, padding=1)
+            torch.conv2d(self.positive(room), weight, bias, stride=self.stride, padding=1)
         )
 
     def _short(self, room: Room, weight: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -158,11 +153,6 @@ class Planes(StandardBlock):
         if out is not None:
             out = out.view(self.target.batch, n_out, self.side)
         return torch.bmm(matrix, self._sampled(room), out=out)
-
-    def _positive(self, room: Room) -> Tensor:
-        """ReLU(a)."""
-        torch.clamp_min(room.a, 0, out=room.positive)
-        return room.positive_argument
 
     def _sampled(self, room: Room) -> Tensor:
         """The pixels that the 1×1 convolution reads: (batch, channels, pixels)."""
@@ -175,9 +165,9 @@ class Planes(StandardBlock):
     def _moments(self, both: Tensor) -> tuple[Tensor, Tensor]:
         """For each channel the means of u and v and their (biased) variances, of shape (…, 2, channels) each."""
         planes = self.planes(both)
-        if both.dtype in _LOW_PRECISION and both.is_cuda:
+        if both.dtype in LOW_PRECISION and both.is_cuda:
             return moments_of_planes(planes)
-        precise = planes.float() if both.dtype in _LOW_PRECISION else planes
+        precise = planes.float() if both.dtype in LOW_PRECISION else planes
         variance, mean = torch.var_mean(precise, dim=(-3, -1), correction=0)
         return mean, variance
 

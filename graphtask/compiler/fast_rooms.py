@@ -155,7 +155,7 @@ class Room:
     @cached_property
     def columns(self) -> tuple[Tensor, Tensor]:
         """``u`` and ``v`` as images whose channels are the columns of their matrices."""
-        return self.columns_of(self.rows)
+        return columns_of(self.rows)
 
     @cached_property
     def dx_rows(self) -> Tensor:
@@ -186,17 +186,18 @@ class Room:
         found.put(*values)
         return found.rows
 
-    def columns_of(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Two matrices as images whose channels are their columns."""
-        u, v = rows
-        return _image_of(u), _image_of(v)
-
     def _rows_of(self, flat: Tensor) -> Tensor:
         """A flat activation, or several, as matrices (rows, columns)."""
         return flat.view(*flat.shape[:-1], -1, self.repeats * self.target.channels)
 
     def _read_of(self, image: Tensor) -> Tensor:
         return image if self.stride == 1 else image[:, :, :: self.stride, :: self.stride]
+
+
+def columns_of(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Two matrices as images whose channels are their columns."""
+    u, v = rows
+    return _image_of(u), _image_of(v)
 
 
 def _image_of(matrix: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from graphtask.compiler.blocks import ConvBlock
 from graphtask.compiler.fast_block import Opaque, StandardBlock, Updates, fetch_parameters, fits, is_standard
-from graphtask.compiler.fast_group import Reduction, Together, grouped
+from graphtask.compiler.fast_group import Candidate, Together, grouped
 from graphtask.compiler.fast_memory import (
     Lease,
     Pool,
@@ -80,11 +80,11 @@ class Network(NamedTuple):
     def together(self, place: int) -> list[Together]:
         """The reductions out of a stage that are computed together, when all its nodes are."""
         stage = self.stages[place]
-        found: dict[int, list[Reduction]] = {}
+        found: dict[int, list[Candidate]] = {}
         for node in range(stage.n_nodes):
             for into, row, block in self.reduces[stage.first + node]:
                 if isinstance(block, Planes):
-                    found.setdefault(into, []).append(Reduction(node, row, block))
+                    found.setdefault(into, []).append(Candidate(node, row, block))
         return [item for into, reductions in found.items() for item in grouped(into, reductions)]
 
     def flat_images(self, images: Tensor) -> Tensor:

@@ -17,7 +17,8 @@ from torch.overrides import TorchFunctionMode
 
 import graphtask as gt
 from graphtask.compiler.execution import run_plain
-from graphtask.compiler.fast_memory import Allocation, Pool, Recent, step_shapes, training_memory
+from graphtask.compiler.fast_memory import Allocation, Pool, Recent, Shape, step_shapes, training_memory
+from graphtask.compiler.fast_rooms import Room, Scratch
 from graphtask.compiler.planner import plan_stages
 from graphtask.errors import GraphtaskError
 
@@ -255,3 +256,13 @@ def test_rows_of_a_product_lie_apart_in_the_caches():
         distance = region.stride * 4  # bytes
         assert distance % 64 == 0  # whole cache lines
         assert distance % 4096 not in {0, 64, 4032}  # and not those of the next rows
+
+
+@pytest.mark.parametrize(("channels", "pixels"), [(11, 32), (8, 32), (88, 31), (3000, 4)])
+def test_a_row_of_pixels_is_long_enough_to_vectorise(channels, pixels):
+    shape = Shape(64, channels, pixels, pixels, channels_last=True)
+    flat = torch.empty(1).expand(shape.numel)
+    room = Room(source=shape, target=shape, stride=1, a=flat, x=flat, scratch=Scratch(flat))
+    assert shape.pixels % room.repeats == 0
+    assert room.repeats == 1 or 256 < room.repeats * channels <= 1024
+    assert room.repeats > 1 or channels > 1000

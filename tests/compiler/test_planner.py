@@ -1,8 +1,10 @@
 import pytest
+import torch
 from helpers import staged, staged_dags
 from hypothesis import given, settings
 
 import graphtask as gt
+from graphtask.compiler.fast_sums import SumPlan
 from graphtask.compiler.plan import make_plan
 from graphtask.compiler.planner import plan_stages
 from graphtask.errors import ArgumentError
@@ -47,6 +49,31 @@ def test_dense_stages_are_multiplied_and_sparse_ones_gathered():
     ]
 
 
+@pytest.mark.parametrize(("n_edges", "way"), [(104, "gather"), (105, "product"), (190, "product")])
+def test_twenty_nodes_are_multiplied_from_half_of_their_edges_on(n_edges, way):
+    chain = [(i, i + 1) for i in range(19)]
+    others = [(i, j) for j in range(20) for i in range(j - 1)]
+    (stage,) = plan_stages(make_plan(staged(chain + others[: n_edges - 19], [0] * 20)))
+    assert (stage.inside, stage.width) == (way, 4 if way == "product" else 1)
+
+
+@pytest.mark.parametrize(("n_edges", "way"), [(90, "gather"), (91, "product"), (400, "product")])
+def test_twenty_sources_are_multiplied_from_a_quarter_of_their_edges_on(n_edges, way):
+    chains = [(i, i + 1) for i in range(39) if i != 19]
+    across = [(i, i + 20) for i in range(20)]  # so that every node is a source
+    others = [(i, j) for i in range(20) for j in range(20, 40) if j != i + 20]
+    edges = chains + across + others[: n_edges - 20]
+    stage = plan_stages(make_plan(staged(edges, [0] * 20 + [1] * 20)))[1]
+    assert (stage.n_sources, stage.across) == (20, way)
+
+
+@pytest.mark.parametrize("numel", [1, 4096, 4097, 2**17, 11 * 128 * 32 * 32])
+def test_gathered_rows_are_cut_into_pieces_that_stay_in_the_cache(numel):
+    plan = SumPlan(plan_stages(make_plan(gt.chain_dag(3)))[0], torch.device("cpu"))
+    assert numel % plan.n_pieces(numel) == 0
+    assert numel / plan.n_pieces(numel) <= 4096  # elements, 16 kB
+
+
 def test_an_explanation_counts_what_the_budget_counts():
     graph = gt.random_dag(30, out_degree=4, seed=0, stages=[10, 12, 8])
     explanation = gt.compile(graph, channels=5, in_channels=2).explain(batch=7, size=(31, 20))
@@ -64,6 +91,8 @@ def test_an_explanation_shows_what_dense_graphs_and_checkpoints_save():
     assert explanation.training_bytes == explanation.most_bytes
     halved = gt.compile(gt.full_dag(60, stages=3), channels=11).half().explain()
     assert halved.training_bytes == explanation.training_bytes / 2
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert gt.compile(gt.full_dag(60, stages=3), channels=11).explain() == halved
 
 
 def test_an_explanation_shows_which_stages_are_computed_again():
