@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.modules.module import _has_any_global_hook
 
 from graphtask.compiler.blocks import ConvBlock
@@ -85,6 +85,8 @@ class Automatic:
         """Why it is taken, as far as that is known without looking at every part of every block."""
         if is_watched():
             return "PyTorch traces, transforms or watches what is computed"
+        if type(images) not in {Tensor, nn.Parameter}:
+            return f"the images are a {type(images).__name__}"
         if images.device.type not in _DEVICES:
             return f"the network is on {images.device}"
         first = module.nodes[module.plan.input.key]

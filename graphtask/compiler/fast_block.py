@@ -114,11 +114,12 @@ def is_altered(module: nn.Module) -> bool:
     return "forward" in vars(module) or any(getattr(module, kind) for kind in _HOOKS)
 
 
-def fits(block: ConvBlock, source: Shape, target: Shape, stride: int) -> bool:
-    """Whether a standard block has the shapes of its place, and enough values to normalise."""
+def fits(block: ConvBlock, source: Shape, target: Shape, stride: int, *, weights: torch.dtype) -> bool:
+    """Whether a standard block has the shapes of its place, weights of this dtype, and enough values to normalise."""
     widths = (target.channels, source.channels)
     return (
-        block.conv3x3.stride == (stride, stride)
+        block.conv3x3.weight.dtype == block.conv1x1.weight.dtype == weights
+        and block.conv3x3.stride == (stride, stride)
         and (block.conv3x3.weight.shape, block.conv1x1.weight.shape) == ((*widths, 3, 3), (*widths, 1, 1))
         and block.norm3x3.num_features == block.norm1x1.num_features == target.channels
         and not (block.norm3x3.training and target.pixels == 1)  # of which PyTorch complains

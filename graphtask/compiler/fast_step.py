@@ -106,7 +106,7 @@ def read_network(
     channels_last: bool,
 ) -> Network:
     """What a step on ``images`` needs to know of the module, as it is now."""
-    dtype = step_dtype(images)
+    dtype, weights = step_dtype(images), module.edge_weight.dtype
     batch, channels, height, width = images.shape
     shapes = step_shapes(
         stages, (batch, channels, height, width), channels=module.channels, channels_last=channels_last
@@ -116,14 +116,17 @@ def read_network(
     sources = [shapes.images, *(shapes.stages[place] for place in places[1:])]
     strides = [1 << stages[0].stage, *(1 for _ in keys[1:])]
     nodes = [
-        make_block(module.nodes[key], source, shapes.stages[place], stride, dtype)
+        make_block(module.nodes[key], source, shapes.stages[place], stride, dtype, weights=weights)
         for key, source, place, stride in zip(keys, sources, places, strides, strict=True)
     ]
     reduces: list[list[Reduce]] = [[] for _ in nodes]
     for place, stage in enumerate(stages):
         for row, source in enumerate(stage.sources):
             start = shapes.stages[places[source.node]]
-            block = make_block(module.reduces[source.key], start, shapes.stages[place], source.stride, dtype)
+            target = shapes.stages[place]
+            block = make_block(
+                module.reduces[source.key], start, target, source.stride, dtype, weights=weights
+            )
             reduces[source.node].append(Reduce(place, row, block))
     network = Network(stages, sums, shapes, dtype, nodes, reduces)
     fetch_parameters([block for block in network.blocks if isinstance(block, StandardBlock)])
@@ -137,9 +140,15 @@ def step_dtype(images: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(kind) if lower else images.dtype
 
 
-def make_block(block: nn.Module, source: Shape, target: Shape, stride: int, dtype: torch.dtype) -> Block:
-    """A block of a module for one step."""
-    if isinstance(block, ConvBlock) and is_standard(block) and fits(block, source, target, stride):
+def make_block(
+    block: nn.Module, source: Shape, target: Shape, stride: int, dtype: torch.dtype, *, weights: torch.dtype
+) -> Block:
+    """A block of a module for one step: ``dtype`` is that of the activations, ``weights`` that of the parameters."""
+    if (
+        isinstance(block, ConvBlock)
+        and is_standard(block)
+        and fits(block, source, target, stride, weights=weights)
+    ):
         kind = Pixels if target.channels_last else Planes
         return kind(block, source, target, dtype)
     return Opaque(block, source, target)

@@ -139,6 +139,15 @@ def test_fake_tensors_leave_nothing_behind(automatic, graph):
     assert_same(result(called, automatic, images), result(run_plain, automatic, images))
 
 
+def test_images_of_a_class_of_their_own_keep_it(automatic, graph):
+    class Own(torch.Tensor):
+        pass
+
+    images = images_for(graph).as_subclass(Own)
+    assert type(automatic(images)) is Own
+    assert why_plain(automatic, images) == "the images are a Own"
+
+
 def test_a_device_without_numbers_is_served_by_the_plain_execution(automatic):
     net = automatic.to("meta")
     images = torch.zeros(2, 3, 8, 8, dtype=torch.float64, device="meta")
@@ -201,6 +210,14 @@ def test_a_changed_block_is_seen(automatic, graph, change):
     images = images_for(graph).requires_grad_()
     assert why_plain(automatic, images) == "the block of node 'v2' is not the standard one as it was made"
     assert_same(result(called, automatic, images), result(run_plain, automatic, images))
+
+
+@pytest.mark.parametrize("part", ["conv3x3", "conv1x1"])
+def test_a_convolution_of_another_precision_is_refused_as_the_plain_execution_does(automatic, graph, part):
+    getattr(automatic.node("v2"), part).float()
+    assert why_plain(automatic, images_for(graph)) is not None
+    with pytest.raises(RuntimeError):
+        automatic(images_for(graph))
 
 
 def change_conv(**options):
