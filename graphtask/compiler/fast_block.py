@@ -10,17 +10,14 @@ from typing import NamedTuple, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from graphtask.compiler.blocks import ConvBlock
 from graphtask.compiler.fast_memory import Shape
 from graphtask.compiler.fast_rooms import Room
-from graphtask.compiler.shared_norm import Gather, SharedBatchNorm2d
+from graphtask.compiler.standard import Parts
 from graphtask.errors import ArgumentError, GraphtaskError
 
 Gradients: TypeAlias = "list[Tensor | None]"
 
 LOW_PRECISION = {torch.bfloat16, torch.float16}  # sums over many values need more
-_TENSORS = {Tensor, nn.Parameter}  # and not what looks like one, but is distributed or quantised
-_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 class NormState(NamedTuple):
@@ -81,84 +78,37 @@ class Updates:
             torch._foreach_add_(counters, 1)
 
 
-def is_standard(block: ConvBlock) -> bool:
-    """Whether a block computes what its class says and nothing else, so that its backward is known."""
-    convs, norms = (block.conv3x3, block.conv1x1), (block.norm3x3, block.norm1x1)
-    return (
-        type(block) is ConvBlock
-        and not any(is_altered(module) for module in (block, *convs, *norms))
-        and all(
-            type(conv) is nn.Conv2d
-            and type(conv.weight) in _TENSORS
-            and conv.bias is None
-            and conv.padding_mode == "zeros"
-            and (conv.kernel_size, conv.padding) == ((size, size), (size // 2, size // 2))
-            and (conv.stride, conv.dilation, conv.groups) == (convs[0].stride, (1, 1), 1)
-            for conv, size in zip(convs, (3, 1), strict=True)
-        )
-        and all(
-            type(norm) in {nn.BatchNorm2d, SharedBatchNorm2d}
-            and norm.affine
-            and {type(norm.weight), type(norm.bias)} <= _TENSORS
-            and norm.track_running_stats
-            and norm.momentum is not None
-            and (norm.training, norm.eps) == (norms[0].training, norms[0].eps)
-            and shared_by(norm) == shared_by(norms[0])
-            for norm in norms
-        )
-    )
-
-
-def is_altered(module: nn.Module) -> bool:
-    """Whether something of a user's own runs with every call of a module, or in its place."""
-    return "forward" in vars(module) or any(getattr(module, kind) for kind in _HOOKS)
-
-
-def fits(block: ConvBlock, source: Shape, target: Shape, stride: int, *, weights: torch.dtype) -> bool:
-    """Whether a standard block has the shapes of its place, weights of this dtype, and enough values to normalise."""
-    widths = (target.channels, source.channels)
-    return (
-        block.conv3x3.weight.dtype == block.conv1x1.weight.dtype == weights
-        and block.conv3x3.stride == (stride, stride)
-        and (block.conv3x3.weight.shape, block.conv1x1.weight.shape) == ((*widths, 3, 3), (*widths, 1, 1))
-        and block.norm3x3.num_features == block.norm1x1.num_features == target.channels
-        and not (block.norm3x3.training and target.pixels == 1)  # of which PyTorch complains
-    )
-
-
-def shared_by(norm: nn.BatchNorm2d) -> Gather | None:
-    """How the statistics of a normalisation are shared with other processes; None if they are not."""
-    return norm.gather if isinstance(norm, SharedBatchNorm2d) else None
-
-
 class StandardBlock:
     """What the standard block is in one step, whatever the order of its activations in memory.
 
     Args:
-        block: The block.
+        parts: What it is made of.
         source: Shape of its argument.
         target: Shape of its result.
         dtype: The dtype of both.
     """
 
-    def __init__(self, block: ConvBlock, source: Shape, target: Shape, dtype: torch.dtype) -> None:
-        conv3, norm3, conv1, norm1 = block.conv3x3, block.norm3x3, block.conv1x1, block.norm1x1
-        self.norms: tuple[nn.BatchNorm2d, ...] = (norm3, norm1)
-        self.training = norm3.training
-        self.eps = norm3.eps
-        self.gather = shared_by(norm3)
+    def __init__(self, parts: Parts, source: Shape, target: Shape, dtype: torch.dtype) -> None:
+        self.norms: tuple[nn.BatchNorm2d, ...] = (parts.norm3, parts.norm1)
+        self.training = parts.training
+        self.eps = parts.norm3.eps
+        self.gather = parts.gather
         self.source = source
         self.target = target
         self.dtype = dtype
-        self.stride = conv3.stride[0]
-        self.parameters = [conv3.weight, norm3.weight, norm3.bias, conv1.weight, norm1.weight, norm1.bias]
-        self.learns_weights = conv3.weight.requires_grad or conv1.weight.requires_grad
+        self.stride = parts.conv3.stride[0]
+        self.parameters = parts.parameters
         self.state: NormState | None = None
         # Set by `fetch_parameters`.
         self.weight3: Tensor
         self.weight1: Tensor
         self.factor: Tensor
         self.bias: Tensor
+
+    @property
+    def learns_weights(self) -> bool:
+        """Whether a convolution does."""
+        return self.parameters[0].requires_grad or self.parameters[3].requires_grad
 
     def running(self) -> tuple[Tensor, Tensor]:
         """The running means and variances of the normalisations, in the shape of their factors."""

@@ -9,18 +9,18 @@ Legend: as in `fast_block`; both is (u, v), of shape (2, values) or (2, batch, c
 import torch
 from torch import Tensor
 
-from graphtask.compiler.blocks import ConvBlock
 from graphtask.compiler.fast_block import LOW_PRECISION, Gradients, NormState, StandardBlock, Updates
 from graphtask.compiler.fast_memory import Shape
 from graphtask.compiler.fast_rooms import Room
 from graphtask.compiler.shared_norm import Moments, combined
+from graphtask.compiler.standard import Parts
 
 
 class Planes(StandardBlock):
     """The standard block in one step."""
 
-    def __init__(self, block: ConvBlock, source: Shape, target: Shape, dtype: torch.dtype) -> None:
-        super().__init__(block, source, target, dtype)
+    def __init__(self, parts: Parts, source: Shape, target: Shape, dtype: torch.dtype) -> None:
+        super().__init__(parts, source, target, dtype)
         self.side = target.height * target.width
 
     def infer(self, room: Room, *, updates: Updates) -> None:

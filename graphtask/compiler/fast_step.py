@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from graphtask.compiler.blocks import ConvBlock
-from graphtask.compiler.fast_block import Opaque, StandardBlock, Updates, fetch_parameters, fits, is_standard
+from graphtask.compiler.fast_block import Opaque, StandardBlock, Updates, fetch_parameters
 from graphtask.compiler.fast_group import Candidate, Together, grouped
 from graphtask.compiler.fast_memory import (
     Lease,
@@ -25,6 +24,7 @@ from graphtask.compiler.fast_rooms import Room, inference_rooms, training_rooms
 from graphtask.compiler.fast_sums import SumPlan, Sums
 from graphtask.compiler.plan import node_name
 from graphtask.compiler.planner import StagePlan
+from graphtask.compiler.standard import standard_parts
 
 if TYPE_CHECKING:
     from graphtask.compiler.module import GraphModule
@@ -144,14 +144,11 @@ def make_block(
     block: nn.Module, source: Shape, target: Shape, stride: int, dtype: torch.dtype, *, weights: torch.dtype
 ) -> Block:
     """A block of a module for one step: ``dtype`` is that of the activations, ``weights`` that of the parameters."""
-    if (
-        isinstance(block, ConvBlock)
-        and is_standard(block)
-        and fits(block, source, target, stride, weights=weights)
-    ):
-        kind = Pixels if target.channels_last else Planes
-        return kind(block, source, target, dtype)
-    return Opaque(block, source, target)
+    parts = standard_parts(block)
+    if parts is None or not parts.fit(source, target, stride, weights=weights):
+        return Opaque(block, source, target)
+    kind = Pixels if target.channels_last else Planes
+    return kind(parts, source, target, dtype)
 
 
 BlockGradients: TypeAlias = "dict[int, list[Tensor | None]]"

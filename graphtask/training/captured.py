@@ -15,9 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from graphtask.compiler.blocks import ConvBlock
-from graphtask.compiler.fast_block import is_altered, is_standard
 from graphtask.compiler.module import GraphModule
+from graphtask.compiler.standard import is_altered, standard_parts
 
 Work: TypeAlias = Callable[[], None]
 
@@ -174,6 +173,6 @@ def always_does_the_same(module: GraphModule) -> bool:
     """
     blocks: list[nn.Module] = [*module.nodes.values(), *module.reduces.values()]
     others = (module, module.nodes, module.reduces, *module.head.modules())
-    return all(isinstance(block, ConvBlock) and is_standard(block) for block in blocks) and not any(
+    return all(standard_parts(block) is not None for block in blocks) and not any(
         is_altered(part) for part in others
     )
