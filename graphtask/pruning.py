@@ -1,5 +1,6 @@
 """Which connections of a trained graph stay: thresholding, dead paths, and the threshold at which a graph breaks."""
 
+from collections.abc import Sequence
 from numbers import Real
 from typing import NamedTuple
 
@@ -9,6 +10,8 @@ import numpy.typing as npt
 
 from graphtask.errors import ArgumentError, DisconnectedError, GraphError
 from graphtask.graph import (
+    NAME,
+    STAGE,
     WEIGHT,
     BoolArray,
     check,
@@ -109,6 +112,29 @@ def pruned_parts(graph: igraph.Graph, *, threshold: float) -> PrunedParts:
     dead = ~live_nodes(strong, [input_node(graph)], [output_node(graph)])
     on_dead_node = dead[edge_array(graph)].any(axis=1)
     return PrunedParts(weak_edges=weak, dead_edges=on_dead_node & ~weak, dead_nodes=dead)
+
+
+def kept_edges(edges: Sequence[tuple[str, str]], weights: npt.ArrayLike, *, threshold: float) -> BoolArray:
+    """Which of these edges `prune` keeps, shape (edges,); what is on a dead path goes as well.
+
+    Args:
+        edges: All edges of a graph, as (source name, target name).
+        weights: The weight of each, ≥ 0; above 1 counts as 1.
+        threshold: The least weight that stays, ≥ 0.
+
+    Raises:
+        GraphError: The edges make no valid graph, or a weight is not a number.
+        ArgumentError: The threshold is negative or not a number.
+
+    Example:
+        >>> kept_edges([("a", "b"), ("a", "c"), ("b", "c")], [0.9, 0.5, 0.001], threshold=0.006).tolist()
+        [False, True, False]
+    """
+    graph = igraph.Graph.TupleList(edges, directed=True, vertex_name_attr=NAME)
+    graph.vs[STAGE] = 0
+    graph.es[WEIGHT] = np.minimum(weights, 1.0).tolist()
+    parts = pruned_parts(graph, threshold=threshold)
+    return ~(parts.weak_edges | parts.dead_edges)
 
 
 def critical_threshold(graph: igraph.Graph) -> float:

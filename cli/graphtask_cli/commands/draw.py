@@ -88,7 +88,7 @@ def _draw_training(folder: Path, beside: Path, threshold: float) -> None:
 
     run = gt.open_run(folder)
     figures = {
-        "history": gt.draw_history(run.history.magnitudes, threshold=threshold),
+        "history": gt.draw_history(run.history, threshold=threshold),
         "curves": gt.draw_curves(run.metrics),
     }
     for name, figure in figures.items():
