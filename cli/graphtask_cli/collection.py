@@ -104,7 +104,7 @@ def from_files(
         reading: Further arguments of `graphtask.read_all`.
 
     Raises:
-        FormatError: A path names nothing, or no graph can be used.
+        FormatError: No graph can be used.
     """
     import graphtask as gt
 

@@ -120,6 +120,8 @@ def expand(paths: Iterable[Path]) -> list[Source]:
     for entry in found:
         if entry.place >= 0:
             raise FormatError(f"{entry.path}: is an archive; unpack it, and name the folder")
+        if entry.problem and not entry.run:
+            raise FormatError(f"{entry.path}: {entry.problem}")
     return [
         Source(label, Path(entry.path), Path(entry.run) if entry.run else None)
         for label, entry in zip(labels([entry.run or entry.file for entry in found]), found, strict=True)

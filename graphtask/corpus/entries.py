@@ -58,16 +58,14 @@ def find(
     the folder of a     its trained graph
     run
     any other folder    the graph files and archives in it, then those of its folders, and so on; hidden ones are
-                        left out, links to folders not followed
-    a pattern           what matches it (``*``, ``?``, ``[…]``, and ``**`` for any folders)
+                        left out, links to folders not followed; if there are none, an entry that says so
+    a pattern           what matches it (``*``, ``?``, ``[…]``, and ``**`` for any folders); if there is nothing, an
+                        entry that says so
     ==================  =========================================================================================
 
     Args:
         paths: What to look for.
         exclude: Files that are not taken from folders and patterns, such as the table that is to be written.
-
-    Raises:
-        FormatError: A folder holds no graph, or a pattern matches nothing.
 
     Example:
         >>> import tempfile, graphtask as gt
@@ -89,7 +87,7 @@ def _named(path: str, excluded: set[str]) -> Iterator[Entry]:
     if glob.has_magic(path) and not os.path.lexists(path):
         matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - with matches as the pattern was given
         if not matches:
-            raise FormatError(f"{path}: no file matches this pattern")
+            yield Entry(path, problem="no file matches this pattern")
         for match in matches:
             if not _is_excluded(match, excluded):
                 yield from _named(match, excluded)
@@ -97,9 +95,8 @@ def _named(path: str, excluded: set[str]) -> Iterator[Entry]:
         found = list(_in_folder(path, excluded))
         if not found:
             graphs, archives = ", ".join(PARSERS), ", ".join(SUFFIXES)
-            raise FormatError(
-                f"{path}: no graph file ({graphs}), no archive ({archives}) and no run in this folder; name another one"
-            )
+            problem = f"no graph file ({graphs}), no archive ({archives}) and no run in this folder; name another one"
+            found.append(Entry(path, problem=problem))
         yield from found
     else:
         yield from _in_file(path)

@@ -67,6 +67,15 @@ def test_each_argument_can_be_a_group(corpus):
     assert list(found.labels) == ["easy", "easy", "c.graphml", "easy", "easy"]
 
 
+def test_a_folder_without_graphs_is_left_out_and_named(corpus):
+    folder, _ = corpus
+    (folder / "none").mkdir()
+    found = gt.read_all([folder / "none", folder / "easy"], by="argument")
+    assert list(found.labels) == ["easy", "easy"]
+    (failure,) = found.failures
+    assert failure.startswith(f"{folder / 'none'}: no graph file (")
+
+
 def test_arguments_are_told_apart_by_as_little_as_needed():
     assert argument_labels(["runs/a/full", "runs/b/full", "x/y"]) == ["a/full", "b/full", "y"]
     assert argument_labels(["a", "b/a", "a"]) == ["a", "b/a", "a"]
