@@ -45,13 +45,14 @@ def graph_path(path: Path) -> Path:
     """
     from graphtask.corpus.entries import TRAINED
     from graphtask.errors import FormatError, RunError
+    from graphtask.unfinished import unfinished
 
     if not path.is_dir():
         return path
     if (path / TRAINED).is_file():
         return path / TRAINED
     if is_run(path):
-        raise RunError(f"{path}: the run is not finished; run the same train command again to finish it")
+        raise RunError(f"{path}: {unfinished(path)}")
     raise FormatError(f"{path}: this folder holds no run; name a graph file, or the folder of a run")
 
 

@@ -9,14 +9,13 @@ from typing import NamedTuple
 from graphtask.corpus.archives import SUFFIXES, is_archive, members
 from graphtask.errors import FormatError
 from graphtask.storage.formats import PARSERS, suffix
+from graphtask.unfinished import GO_ON, unfinished
 
 CONFIG = "config.json"  # in every run folder
 INITIAL = "initial.graphml"  # likewise
 TRAINED = "trained.graphml"  # in a run folder, written when training is done
 
 STUDY = "study.json"  # beside the runs of a study; not a graph
-
-_UNFINISHED = "the run is not finished; run the same train command again to finish it"
 
 
 class Entry(NamedTuple):
@@ -125,7 +124,7 @@ def _in_folder(folder: str, excluded: set[str]) -> Iterator[Entry]:
 
 def _run(folder: str) -> Entry:
     path = Path(folder) / TRAINED
-    return Entry(str(path), run=folder, problem="" if path.is_file() else _UNFINISHED)
+    return Entry(str(path), run=folder, problem="" if path.is_file() else unfinished(Path(folder)))
 
 
 def _in_file(path: str) -> Iterator[Entry]:
@@ -167,4 +166,4 @@ def _without_runs(found: list[Entry]) -> Iterator[Entry]:
         elif place == run / TRAINED:
             yield entry._replace(run=f"{entry.path}/{run}")
         elif place == run / CONFIG and TRAINED not in folders[run]:
-            yield entry._replace(run=f"{entry.path}/{run}", problem=_UNFINISHED)
+            yield entry._replace(run=f"{entry.path}/{run}", problem=GO_ON)

@@ -31,6 +31,19 @@ def test_a_threshold_that_cuts_everything_names_the_critical_one(call, trained, 
     assert not (tmp_path / "pruned.graphml").exists()
 
 
+def test_of_a_diverged_run_not_the_same_command_is_proposed(call, tmp_path):
+    gt.write(gt.full_dag(4), tmp_path / "four.graphml")
+    options = (
+        "--data cdigits --channels 1 --epochs 1 --batch-size 64 --learning-rate 1e30 --threads 1 --quiet"
+    )
+    assert call("train", "four.graphml", *options.split(), "--out", "run").exit_code == 1
+    for command in (["prune", "run"], ["dynamics", "run"], ["metrics", "run"]):
+        result = call(*command)
+        assert result.exit_code == 1
+        assert "the run is not finished: the loss is not finite in epoch 1 of 1; lower" in result.stderr
+        assert "same" not in result.stderr
+
+
 def test_without_a_file_pruning_only_reports(call, trained, tmp_path):
     assert call("prune", trained).exit_code == 0
     assert [path.name for path in tmp_path.iterdir()] == [trained.name]
