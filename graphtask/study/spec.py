@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from graphtask.errors import ArgumentError, FormatError, RunError
-from graphtask.storage.atomic import write_atomically
+from graphtask.storage.atomic import check_folder, write_atomically
 from graphtask.study.jobs import Job
 from graphtask.study.parse import Place, plan
 
@@ -45,6 +45,16 @@ class Study:
             f"out {str(self.out)!r})"
         )
 
+    def check_out(self) -> None:
+        """Raise now what `save` would raise; nothing is made or written.
+
+        Raises:
+            RunError: The folder holds another study.
+            GraphtaskError: It cannot be made, or nothing may be written there.
+        """
+        self._check_name()
+        check_folder(self.out)
+
     def save(self) -> None:
         """Write what the study is to ``study.json`` in its folder, so that the folder tells of itself.
 
@@ -53,8 +63,7 @@ class Study:
             GraphtaskError: The file cannot be written.
         """
         path = self.out / SNAPSHOT
-        if path.exists() and (name := _read_snapshot(self.out).name) != self.name:
-            raise RunError(f"{self.out}: holds the study {name!r}, not {self.name!r}; choose another out")
+        self._check_name()
         try:
             self.out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -69,6 +78,10 @@ class Study:
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             with write_atomically(path) as file:
                 file.write(text.encode())
+
+    def _check_name(self) -> None:
+        if (self.out / SNAPSHOT).exists() and (name := _read_snapshot(self.out).name) != self.name:
+            raise RunError(f"{self.out}: holds the study {name!r}, not {self.name!r}; choose another out")
 
 
 def load_study(

@@ -189,3 +189,30 @@ def test_the_studies_that_are_shipped_can_be_read():
             f"/data/{name}.npz" for name in ("mnist", "kmnist", "fashionmnist", "cifar10")
         }
     assert len(gt.load_study(STUDIES / "digits.toml").jobs) == 6
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_dry_run_says_that_the_folder_cannot_be_used(call, study_file, tmp_path, monkeypatch):
+    (tmp_path / "runs").write_text("")
+    result = call("study", "run", study_file, "--dry-run", "--jobs", 1)
+    assert (result.exit_code, result.stdout) == (1, "")
+    folder = tmp_path / "runs"
+    assert result.stderr == (
+        f"graphtask: error: cannot write into {folder}/tiny: {folder} is no folder; choose another one\n"
+    )
+    (tmp_path / "there").mkdir()
+    monkeypatch.setattr("os.access", lambda path, _mode: path != tmp_path / "there")
+    result = call("study", "run", study_file, "--dry-run", "--jobs", 1, "--runs", "there")
+    assert result.exit_code == 1
+    assert f"you may not write into {tmp_path / 'there'}; choose another one" in result.stderr
+    assert list((tmp_path / "there").iterdir()) == []
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_dry_run_says_that_the_folder_holds_another_study(call, study_file):
+    gt.load_study(
+        {"name": "other", "priors": {"full": {"nodes": 4}}, "data": {"cdigits": {}}}, out="runs"
+    ).save()
+    result = call("study", "run", study_file, "--dry-run", "--jobs", 1, "--runs", "runs")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "holds the study 'other'" in result.stderr

@@ -147,6 +147,7 @@ def run(
     plan = gt.load_study(source, out=runs, data_root=data_root, threads=threads)
     engine = _engine(plan, **places)
     if dry_run:
+        plan.check_out()
         _show_cost(plan, slots=engine.slots())
         return
     report = gt.run_study(plan, engine=engine, retries=retries, progress=not quiet)
