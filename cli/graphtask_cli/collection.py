@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from graphtask.wording import counted
 from graphtask_cli.output import note, progress
 from graphtask_cli.sources import labels as short_names
 
@@ -84,7 +85,9 @@ class Collection:
             own for own in dict.fromkeys(self.keys) if own and all((group, own) in place for group in groups)
         ]
         if len(shared) < 2:
-            raise ArgumentError(f"{len(shared)} values of {key} occur in all groups; pairs need at least two")
+            raise ArgumentError(
+                f"{counted(len(shared), 'value')} of {key} in all groups; pairs need at least two"
+            )
         n_alone = len(self.names) - len(shared) * len(groups)
         if n_alone:
             note(f"{n_alone} of {len(self.names)} graphs have no partner by {key} in every group; not tested")

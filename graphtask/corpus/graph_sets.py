@@ -154,7 +154,7 @@ def read_entries(
             (graph, argument if by == ARGUMENT else label_of(graph, content.entry, by=by), content.entry)
         )
     if not kept:
-        raise FormatError(f"none of the {len(entries)} graphs can be used; the first one: {failures[0]}")
+        raise FormatError(f"no graph can be used; the first of {len(entries)}: {failures[0]}")
     return GraphSet(
         graphs=tuple(graph for graph, _, _ in kept),
         labels=tuple(label for _, label, _ in kept),

@@ -9,6 +9,7 @@ from graphtask.drawing.style import ACROSS, INK, LEGEND, REMOVED, TEXT, WIDTH, W
 from graphtask.errors import ArgumentError
 from graphtask.graph import BoolArray
 from graphtask.pruning import kept_edges
+from graphtask.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,7 +73,9 @@ def draw_fates(
         raise ArgumentError(f"the history has shape {values.shape}; expected (epochs + 1, edges)")
     chosen = _kept(history, values[-1], threshold) if kept is None else np.asarray(kept, dtype=np.bool_)
     if chosen.shape != values.shape[1:]:
-        raise ArgumentError(f"`kept` has shape {chosen.shape}; the history has {values.shape[1]} edges")
+        raise ArgumentError(
+            f"`kept` has shape {chosen.shape}; the history has {counted(values.shape[1], 'edge')}"
+        )
     floor = threshold / 100 if threshold > 0 else 1e-5
     epochs = np.arange(len(values))
     for axes, mask, title, colour in (

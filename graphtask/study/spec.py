@@ -12,6 +12,7 @@ from graphtask.errors import ArgumentError, FormatError, RunError
 from graphtask.storage.atomic import check_folder, write_atomically
 from graphtask.study.jobs import Job
 from graphtask.study.parse import Place, plan
+from graphtask.wording import counted
 
 SNAPSHOT = "study.json"
 """In the folder of all runs: the study as it was when it last ran."""
@@ -41,7 +42,7 @@ class Study:
             len({job.prior.name for job in self.jobs}),
         )
         return (
-            f"Study({self.name!r}, {len(self.jobs)} runs: {n_data} data sets, {n_priors} priors; "
+            f"Study({self.name!r}, {counted(len(self.jobs), 'run')}: {counted(n_data, 'data set')}, {counted(n_priors, 'prior')}; "
             f"out {str(self.out)!r})"
         )
 

@@ -49,6 +49,7 @@ from graphtask.training.parallel import check_batch_size, join
 from graphtask.training.progress import ProgressBar, Reporter, Silence
 from graphtask.training.regime import Regime
 from graphtask.unfinished import note_divergence, unfinished
+from graphtask.wording import counted
 
 PRECISIONS = ("fp32", "bf16")
 
@@ -81,8 +82,8 @@ class Run:
     def __repr__(self) -> str:
         last = self.metrics.iloc[-1]
         return (
-            f"Run({self.config['data']['name']}, seed {self.config['seed']}, {self.graph.vcount()} nodes, "
-            f"{self.graph.ecount()} edges, {len(self.metrics)} epochs, test accuracy {last['test_accuracy']:.1%}, "
+            f"Run({self.config['data']['name']}, seed {self.config['seed']}, {counted(self.graph.vcount(), 'node')}, "
+            f"{counted(self.graph.ecount(), 'edge')}, {counted(len(self.metrics), 'epoch')}, test accuracy {last['test_accuracy']:.1%}, "
             f"folder {str(self.folder) if self.folder else None!r})"
         )
 

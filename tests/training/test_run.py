@@ -238,6 +238,11 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_says_what_to_change(digits,
     assert not (tmp_path / "weights.safetensors").exists()
 
 
+def test_one_epoch_is_counted_as_one(digits):
+    run = train(digits, gt.Regime(epochs=1, batch_size=50), graph=gt.chain_dag(2))
+    assert "2 nodes, 1 edge, 1 epoch, test accuracy" in repr(run)
+
+
 def test_edge_weights_that_the_last_step_spoils_stop_the_run_too(digits, tmp_path, monkeypatch):
     def spoil(trainer, *batch):
         compute(trainer, *batch)
