@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from graphtask.wording import counted
 from graphtask_cli.output import note, progress
 from graphtask_cli.sources import labels as short_names
+from graphtask_cli.sources import named
 
 if TYPE_CHECKING:
     import igraph
@@ -145,7 +146,8 @@ def from_table(path: Path, *, by: str, pair_by: str | None, features: Sequence[s
         if column not in table.columns:
             there = ", ".join(map(str, table.columns))
             raise gt.ArgumentError(f"{path}: there is no column {column!r}; name another one, of {there}")
-    chosen = numeric_columns(table, features)
+    with named(path):
+        chosen = numeric_columns(table, features)
     usable = table[chosen].notna().any(axis=1)
     if _ERROR in table.columns:
         usable &= _texts(table, _ERROR) == ""

@@ -78,13 +78,13 @@ def run_config(folder: Path) -> dict[str, int]:
 
 @contextmanager
 def named(path: Path) -> Iterator[None]:
-    """Say in the message of an error which file it is about, unless it says so already."""
+    """Say in the message of an error which file it is about, unless it begins with it."""
     from graphtask.errors import GraphtaskError
 
     try:
         yield
     except GraphtaskError as error:
-        if str(path) in str(error):
+        if str(error).startswith(str(path)):  # elsewhere the name may be a word like any other
             raise
         raise type(error)(f"{path}: {error}") from error
 

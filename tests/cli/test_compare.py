@@ -274,3 +274,10 @@ def test_without_umap_nothing_is_measured(call, monkeypatch):
     result = call("compare", "graphs", "--embedding", "umap")
     assert result.exit_code == 1
     assert "pip install 'graphtask[umap]'" in result.stderr
+
+
+def test_a_table_without_features_is_named(call, tmp_path):
+    (tmp_path / "names.csv").write_text("graph,group\na,one\nb,two\n")
+    result = call("compare", "--table", "names.csv", "--by", "group")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("graphtask: error: names.csv: the table has none of the paper's features")

@@ -65,3 +65,11 @@ def test_the_history_of_a_run_counts_as_pruning_does(call, run_folder, monkeypat
         history = gt.open_run(run_folder).history
         n_kept = gt.edge_dynamics(history, threshold=threshold).edges
         assert figures[-2].axes[0].get_title() == f"kept ({n_kept})"
+
+
+@pytest.mark.usefixtures("files")
+@pytest.mark.parametrize("target", [[], ["-o", "one.svg"], ["chain.graphml", "-o", "both.svg"]])
+def test_a_graph_without_weights_is_named(call, target):
+    result = call("draw", "full.graphml", "--threshold", 0.1, *target)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("graphtask: error: full.graphml: the edges have no `weight`")

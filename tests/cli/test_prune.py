@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 
@@ -60,3 +61,14 @@ def test_the_parity_of_a_run_is_that_of_the_library(call, run_folder, threshold)
     assert record["accuracy_pruned"] == report.accuracy_pruned
     assert record["accuracy_cut"] == record["accuracy_pruned"]
     assert record["edges_after"] == report.edges_after
+
+
+def test_a_parity_that_cannot_be_is_an_error_of_the_run(call, run_folder, tmp_path):
+    shutil.copytree(run_folder, tmp_path / "run")
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config | {"data_fingerprint": "another"}))
+    result = call("prune", "run", "--parity", "--device", "cpu")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(
+        "graphtask: error: run: cdigits is not the data that this run was trained on"
+    )
