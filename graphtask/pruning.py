@@ -181,6 +181,11 @@ def _least_weight(threshold: object) -> float:
 def _weights(graph: igraph.Graph) -> npt.NDArray[np.float64]:
     check(graph)
     if WEIGHT not in graph.es.attributes():
+        if f"file_{WEIGHT}" in graph.es.attributes():
+            raise GraphError(
+                "the weights of the file are not all in 0 … 1, so they are kept as `file_weight`; scale them, and "
+                "give a missing one (NaN) a value"
+            )
         raise GraphError(
             "the edges have no `weight`; train the graph first (graphtask.train), or write a trained module back "
             "(graphtask.write_back)"

@@ -45,6 +45,13 @@ def test_of_a_diverged_run_not_the_same_command_is_proposed(call, tmp_path):
         assert "same" not in result.stderr
 
 
+def test_weights_of_a_file_that_are_no_shares_are_not_to_be_trained_but_scaled(call, tmp_path):
+    (tmp_path / "a.csv").write_text("source,target,weight\na,b,0.5\nb,c,nan\na,c,0.25\n")
+    result = call("prune", "a.csv", "--stages", 1)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("graphtask: error: a.csv: the weights of the file are not all in 0 … 1")
+
+
 def test_without_a_file_pruning_only_reports(call, trained, tmp_path):
     assert call("prune", trained).exit_code == 0
     assert [path.name for path in tmp_path.iterdir()] == [trained.name]
