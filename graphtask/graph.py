@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphtask.errors import ArgumentError, GraphError
+from graphtask.wording import counted
 
 NAME = "name"
 STAGE = "stage"
@@ -132,7 +133,9 @@ def stage_sizes(n_nodes: int, stages: int | Sequence[int]) -> list[int]:
     if isinstance(stages, Integral):
         n_stages = int(stages)
         if not 1 <= n_stages <= n_nodes:
-            raise ArgumentError(f"{n_nodes} nodes cannot be cut into {n_stages} stages; use 1 … {n_nodes}")
+            raise ArgumentError(
+                f"{counted(n_nodes, 'node')} cannot be cut into {counted(n_stages, 'stage')}; use 1 … {n_nodes}"
+            )
         return [n_nodes // n_stages + (stage < n_nodes % n_stages) for stage in range(n_stages)]
     if not _are_whole_numbers(stages):
         raise ArgumentError(
@@ -141,7 +144,7 @@ def stage_sizes(n_nodes: int, stages: int | Sequence[int]) -> list[int]:
     sizes = [int(size) for size in stages]
     if not sizes or min(sizes) < 1 or sum(sizes) != n_nodes:
         raise ArgumentError(
-            f"stage sizes {sizes} do not fit {n_nodes} nodes; give sizes of at least 1 that add up to {n_nodes}"
+            f"stage sizes {sizes} do not fit {counted(n_nodes, 'node')}; give sizes of at least 1 that add up to {n_nodes}"
         )
     return sizes
 

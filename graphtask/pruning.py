@@ -1,5 +1,6 @@
 """Which connections of a trained graph stay: thresholding, dead paths, and the threshold at which a graph breaks."""
 
+from collections.abc import Sequence
 from numbers import Real
 from typing import NamedTuple
 
@@ -9,6 +10,8 @@ import numpy.typing as npt
 
 from graphtask.errors import ArgumentError, DisconnectedError, GraphError
 from graphtask.graph import (
+    NAME,
+    STAGE,
     WEIGHT,
     BoolArray,
     check,
@@ -111,6 +114,29 @@ def pruned_parts(graph: igraph.Graph, *, threshold: float) -> PrunedParts:
     return PrunedParts(weak_edges=weak, dead_edges=on_dead_node & ~weak, dead_nodes=dead)
 
 
+def kept_edges(edges: Sequence[tuple[str, str]], weights: npt.ArrayLike, *, threshold: float) -> BoolArray:
+    """Which of these edges `prune` keeps, shape (edges,); what is on a dead path goes as well.
+
+    Args:
+        edges: All edges of a graph, as (source name, target name).
+        weights: The weight of each, ≥ 0; above 1 counts as 1.
+        threshold: The least weight that stays, ≥ 0.
+
+    Raises:
+        GraphError: The edges make no valid graph, or a weight is not a number.
+        ArgumentError: The threshold is negative or not a number.
+
+    Example:
+        >>> kept_edges([("a", "b"), ("a", "c"), ("b", "c")], [0.9, 0.5, 0.001], threshold=0.006).tolist()
+        [False, True, False]
+    """
+    graph = igraph.Graph.TupleList(edges, directed=True, vertex_name_attr=NAME)
+    graph.vs[STAGE] = 0
+    graph.es[WEIGHT] = np.minimum(weights, 1.0).tolist()
+    parts = pruned_parts(graph, threshold=threshold)
+    return ~(parts.weak_edges | parts.dead_edges)
+
+
 def critical_threshold(graph: igraph.Graph) -> float:
     """The largest threshold at which pruning leaves input and output connected.
 
@@ -155,6 +181,11 @@ def _least_weight(threshold: object) -> float:
 def _weights(graph: igraph.Graph) -> npt.NDArray[np.float64]:
     check(graph)
     if WEIGHT not in graph.es.attributes():
+        if f"file_{WEIGHT}" in graph.es.attributes():
+            raise GraphError(
+                "the weights of the file are not all in 0 … 1, so they are kept as `file_weight`; scale them, and "
+                "give a missing one (NaN) a value"
+            )
         raise GraphError(
             "the edges have no `weight`; train the graph first (graphtask.train), or write a trained module back "
             "(graphtask.write_back)"

@@ -62,8 +62,8 @@ def read(
     - vertices are named by their attribute ``name``, else by their ids or labels, as strings; a label of yEd becomes
       the attribute ``label``; drawings are left out;
     - a ``stage`` that was stored as a float is a whole number again;
-    - an edge attribute ``weight`` (or ``w``) that cannot be the trained one, because a value is missing or outside
-      [0, 1], is kept as ``file_weight`` (``file_w``);
+    - an edge attribute ``weight`` (or ``w``) that cannot be the trained one, because a value is missing (or NaN) or
+      outside [0, 1], is kept as ``file_weight`` (``file_w``);
     - attributes that no element has a value for are left out.
 
     Nothing in a file is ever executed, and none may be larger than 256 MiB (JSON and GML: 64 MiB).

@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from graphtask.wording import counted
 from graphtask_cli.output import note, progress
 from graphtask_cli.sources import labels as short_names
+from graphtask_cli.sources import named
 
 if TYPE_CHECKING:
     import igraph
@@ -84,7 +86,9 @@ class Collection:
             own for own in dict.fromkeys(self.keys) if own and all((group, own) in place for group in groups)
         ]
         if len(shared) < 2:
-            raise ArgumentError(f"{len(shared)} values of {key} occur in all groups; pairs need at least two")
+            raise ArgumentError(
+                f"{counted(len(shared), 'value')} of {key} in all groups; pairs need at least two"
+            )
         n_alone = len(self.names) - len(shared) * len(groups)
         if n_alone:
             note(f"{n_alone} of {len(self.names)} graphs have no partner by {key} in every group; not tested")
@@ -104,7 +108,7 @@ def from_files(
         reading: Further arguments of `graphtask.read_all`.
 
     Raises:
-        FormatError: A path names nothing, or no graph can be used.
+        FormatError: No graph can be used.
     """
     import graphtask as gt
 
@@ -142,7 +146,8 @@ def from_table(path: Path, *, by: str, pair_by: str | None, features: Sequence[s
         if column not in table.columns:
             there = ", ".join(map(str, table.columns))
             raise gt.ArgumentError(f"{path}: there is no column {column!r}; name another one, of {there}")
-    chosen = numeric_columns(table, features)
+    with named(path):
+        chosen = numeric_columns(table, features)
     usable = table[chosen].notna().any(axis=1)
     if _ERROR in table.columns:
         usable &= _texts(table, _ERROR) == ""

@@ -33,16 +33,6 @@ _NUMBER = re.compile(r"[-+]?[\d,.]+(e[-+]\d+)?|[-+]?inf|nan|yes|no|")
 TABLE_SUFFIXES = (".csv", ".json", ".parquet")
 
 
-def counted(number: int, noun: str) -> str:
-    """A number of things in words.
-
-    Example:
-        >>> counted(1, "graph"), counted(1_000, "graph")
-        ('1 graph', '1,000 graphs')
-    """
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def proposal(*words: object) -> str:
     """A call of this program that can be pasted, wherever it lies."""
     program = sys.argv[0] if Path(sys.argv[0]).name == "graphtask" else "graphtask"

@@ -45,13 +45,14 @@ def graph_path(path: Path) -> Path:
     """
     from graphtask.corpus.entries import TRAINED
     from graphtask.errors import FormatError, RunError
+    from graphtask.unfinished import unfinished
 
     if not path.is_dir():
         return path
     if (path / TRAINED).is_file():
         return path / TRAINED
     if is_run(path):
-        raise RunError(f"{path}: the run is not finished; run the same train command again to finish it")
+        raise RunError(f"{path}: {unfinished(path)}")
     raise FormatError(f"{path}: this folder holds no run; name a graph file, or the folder of a run")
 
 
@@ -77,13 +78,13 @@ def run_config(folder: Path) -> dict[str, int]:
 
 @contextmanager
 def named(path: Path) -> Iterator[None]:
-    """Say in the message of an error which file it is about, unless it says so already."""
+    """Say in the message of an error which file it is about, unless it begins with it."""
     from graphtask.errors import GraphtaskError
 
     try:
         yield
     except GraphtaskError as error:
-        if str(path) in str(error):
+        if str(error).startswith(str(path)):  # elsewhere the name may be a word like any other
             raise
         raise type(error)(f"{path}: {error}") from error
 
@@ -120,6 +121,8 @@ def expand(paths: Iterable[Path]) -> list[Source]:
     for entry in found:
         if entry.place >= 0:
             raise FormatError(f"{entry.path}: is an archive; unpack it, and name the folder")
+        if entry.problem and not entry.run:
+            raise FormatError(f"{entry.path}: {entry.problem}")
     return [
         Source(label, Path(entry.path), Path(entry.run) if entry.run else None)
         for label, entry in zip(labels([entry.run or entry.file for entry in found]), found, strict=True)

@@ -12,6 +12,7 @@ from graphtask.comparison.testing import TestResult, facts, limits
 from graphtask.errors import ArgumentError
 from graphtask.graph import BoolArray, IntArray
 from graphtask.priors.build import real_number, whole_number
+from graphtask.wording import counted
 
 _CELLS = 2**18  # numbers in a layer of the networks that are trained at once: they shall fit into the caches
 _ROUNDING = 1e-5  # of probabilities in single precision
@@ -115,7 +116,7 @@ def classifier_test(
         p_value=float(p_values(null, rounding=_ROUNDING)),
         effect_size=2 * accuracy - 1,
         effect="2·accuracy−1",
-        kernel=f"GIN of {layers} layers, {width} channels, {steps} steps, {n_folds} folds",
+        kernel=f"GIN of {counted(layers, 'layer')}, {counted(width, 'channel')}, {counted(steps, 'step')}, {counted(n_folds, 'fold')}",
         bandwidth=None,
         **facts(labellings, null),
         notes=limits(labellings),

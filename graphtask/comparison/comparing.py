@@ -15,6 +15,7 @@ from graphtask.comparison.samples import Sample, are_graphs
 from graphtask.comparison.separability import Guess, Separability, separability
 from graphtask.comparison.similarity import dsc_similarity, group_similarity, rbf_similarity
 from graphtask.errors import ArgumentError
+from graphtask.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,7 +104,7 @@ def compare(
     n_graphs = len(found.values)
     if known is not None and len(known) != n_graphs:
         raise ArgumentError(
-            f"there are {len(known)} graphs and {n_graphs} rows of features; give one for each"
+            f"{counted(len(known), 'graph')} for {counted(n_graphs, 'row')} of features; give one for each"
         )
     by_centroid, by_neighbours = (
         separability(found, labels, method=method, k=k, n_permutations=n_permutations, seed=seed)

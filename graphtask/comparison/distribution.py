@@ -23,6 +23,7 @@ from graphtask.comparison.universe import Universe, common_universe, have_one_or
 from graphtask.errors import ArgumentError, DisconnectedError, GraphError
 from graphtask.graph import NAME, PROVENANCE, STAGE, WEIGHT, check, live_nodes, provenance
 from graphtask.priors.build import one_of, real_number, whole_number
+from graphtask.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -259,12 +260,12 @@ class GraphDistribution:
     def __repr__(self) -> str:
         if isinstance(self.model, PairModel):
             stages = int(self.model.universe.stage.max()) + 1
-            how = f"{len(self.model.universe.names)} nodes that correspond"
+            how = f"{len(self.model.universe.names):,} nodes that correspond"
         else:
             stages, how = len(self.model.sizes), "nodes do not correspond"
         return (
-            f"GraphDistribution({self.n_graphs} {'graph' if self.n_graphs == 1 else 'graphs'}, {how}, "
-            f"{stages} {'stage' if stages == 1 else 'stages'}, {self.expected_nodes:.1f} nodes and "
+            f"GraphDistribution({counted(self.n_graphs, 'graph')}, {how}, "
+            f"{counted(stages, 'stage')}, {self.expected_nodes:.1f} nodes and "
             f"{self.expected_edges:.1f} edges expected)"
         )
 

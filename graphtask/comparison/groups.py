@@ -8,6 +8,7 @@ import numpy as np
 
 from graphtask.errors import ArgumentError
 from graphtask.graph import IntArray
+from graphtask.wording import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +43,14 @@ def groups_of(labels: Sequence[str], *, n_graphs: int) -> Groups:
     """
     if isinstance(labels, str) or len(labels) != n_graphs:
         n_labels = 1 if isinstance(labels, str) else len(labels)
-        raise ArgumentError(f"there are {n_labels} labels for {n_graphs} graphs; give one for each")
+        raise ArgumentError(
+            f"{counted(n_labels, 'label')} for {counted(n_graphs, 'graph')}; give one for each"
+        )
     texts = [str(label) for label in labels]
     missing = Counter(texts)[""]
     if missing:
         raise ArgumentError(
-            f"{missing} of {n_graphs} graphs have no label; say what tells the groups apart (by='folder', 'prior', "
+            f"no label for {missing} of {counted(n_graphs, 'graph')}; say what tells the groups apart (by='folder', 'prior', "
             f"'argument' …; on the command line: --by)"
         )
     names = tuple(dict.fromkeys(texts))

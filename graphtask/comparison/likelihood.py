@@ -20,6 +20,7 @@ from graphtask.comparison.shrinkage import FloatArray
 from graphtask.comparison.stage_model import count_stages, fit_stage_model, staged
 from graphtask.comparison.universe import Universe
 from graphtask.errors import ArgumentError
+from graphtask.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -150,7 +151,9 @@ def loo_most_likely(
 
     members, names = checked_graphs(graphs), [str(label) for label in labels]
     if len(members) != len(names):
-        raise ArgumentError(f"there are {len(members)} graphs and {len(names)} labels; give one for each")
+        raise ArgumentError(
+            f"{counted(len(names), 'label')} for {counted(len(members), 'graph')}; give one for each"
+        )
     groups = {
         name: [graph for graph, own in zip(members, names, strict=True) if own == name] for name in names
     }

@@ -9,14 +9,13 @@ from typing import NamedTuple
 from graphtask.corpus.archives import SUFFIXES, is_archive, members
 from graphtask.errors import FormatError
 from graphtask.storage.formats import PARSERS, suffix
+from graphtask.unfinished import GO_ON, unfinished
 
 CONFIG = "config.json"  # in every run folder
 INITIAL = "initial.graphml"  # likewise
 TRAINED = "trained.graphml"  # in a run folder, written when training is done
 
 STUDY = "study.json"  # beside the runs of a study; not a graph
-
-_UNFINISHED = "the run is not finished; run the same train command again to finish it"
 
 
 class Entry(NamedTuple):
@@ -58,16 +57,14 @@ def find(
     the folder of a     its trained graph
     run
     any other folder    the graph files and archives in it, then those of its folders, and so on; hidden ones are
-                        left out, links to folders not followed
-    a pattern           what matches it (``*``, ``?``, ``[…]``, and ``**`` for any folders)
+                        left out, links to folders not followed; if there are none, an entry that says so
+    a pattern           what matches it (``*``, ``?``, ``[…]``, and ``**`` for any folders); if there is nothing, an
+                        entry that says so
     ==================  =========================================================================================
 
     Args:
         paths: What to look for.
         exclude: Files that are not taken from folders and patterns, such as the table that is to be written.
-
-    Raises:
-        FormatError: A folder holds no graph, or a pattern matches nothing.
 
     Example:
         >>> import tempfile, graphtask as gt
@@ -89,7 +86,7 @@ def _named(path: str, excluded: set[str]) -> Iterator[Entry]:
     if glob.has_magic(path) and not os.path.lexists(path):
         matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - with matches as the pattern was given
         if not matches:
-            raise FormatError(f"{path}: no file matches this pattern")
+            yield Entry(path, problem="no file matches this pattern")
         for match in matches:
             if not _is_excluded(match, excluded):
                 yield from _named(match, excluded)
@@ -97,9 +94,8 @@ def _named(path: str, excluded: set[str]) -> Iterator[Entry]:
         found = list(_in_folder(path, excluded))
         if not found:
             graphs, archives = ", ".join(PARSERS), ", ".join(SUFFIXES)
-            raise FormatError(
-                f"{path}: no graph file ({graphs}), no archive ({archives}) and no run in this folder; name another one"
-            )
+            problem = f"no graph file ({graphs}), no archive ({archives}) and no run in this folder; name another one"
+            found.append(Entry(path, problem=problem))
         yield from found
     else:
         yield from _in_file(path)
@@ -128,7 +124,7 @@ def _in_folder(folder: str, excluded: set[str]) -> Iterator[Entry]:
 
 def _run(folder: str) -> Entry:
     path = Path(folder) / TRAINED
-    return Entry(str(path), run=folder, problem="" if path.is_file() else _UNFINISHED)
+    return Entry(str(path), run=folder, problem="" if path.is_file() else unfinished(Path(folder)))
 
 
 def _in_file(path: str) -> Iterator[Entry]:
@@ -170,4 +166,4 @@ def _without_runs(found: list[Entry]) -> Iterator[Entry]:
         elif place == run / TRAINED:
             yield entry._replace(run=f"{entry.path}/{run}")
         elif place == run / CONFIG and TRAINED not in folders[run]:
-            yield entry._replace(run=f"{entry.path}/{run}", problem=_UNFINISHED)
+            yield entry._replace(run=f"{entry.path}/{run}", problem=GO_ON)

@@ -68,8 +68,8 @@ def read_all(
 ) -> GraphSet:
     """Read all graphs that the paths name, prune them if asked, and label each with the group it belongs to.
 
-    A graph that cannot be read, or that falls apart at the threshold, is left out; ``failures`` of the result says
-    which and why.
+    A graph that cannot be read, or that falls apart at the threshold, is left out, and so is a folder without graphs;
+    ``failures`` of the result says which and why.
 
     Args:
         paths: Graph files, folders, runs, archives and patterns, as `graphtask.corpus.entries.find` takes them.
@@ -85,7 +85,7 @@ def read_all(
         order: For graphs that are undirected or have cycles.
 
     Raises:
-        FormatError: A folder holds no graph, a pattern matches nothing, or no graph at all can be used.
+        FormatError: No graph at all can be used.
         GraphtaskError: With ``strict``: whatever is wrong with the first graph that cannot be used.
         ArgumentError: ``paths`` is a single path, or names nothing.
 
@@ -154,7 +154,7 @@ def read_entries(
             (graph, argument if by == ARGUMENT else label_of(graph, content.entry, by=by), content.entry)
         )
     if not kept:
-        raise FormatError(f"none of the {len(entries)} graphs can be used; the first one: {failures[0]}")
+        raise FormatError(f"no graph can be used; the first of {len(entries)}: {failures[0]}")
     return GraphSet(
         graphs=tuple(graph for graph, _, _ in kept),
         labels=tuple(label for _, label, _ in kept),

@@ -44,7 +44,8 @@ def measure_files(
 ) -> Iterator[Row]:
     """Rows for a corpus of graphs, one after the other: ``file``, where the graph came from, its metrics, ``sha256``.
 
-    A graph that cannot be measured has a row with the reason in ``error``, and no metrics. Rows come in the order of
+    A graph that cannot be measured has a row with the reason in ``error``, and no metrics; so has a folder without
+    graphs, and a pattern that matches nothing. Rows come in the order of
     the files, whatever the number of processes, and are not kept: a corpus may be larger than memory.
 
     Args:
@@ -68,7 +69,6 @@ def measure_files(
 
     Raises:
         ArgumentError: An argument is out of range, or a metric is unknown.
-        FormatError: A folder holds no graph, or a pattern matches nothing.
 
     Example:
         >>> import pathlib, tempfile, graphtask as gt

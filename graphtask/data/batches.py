@@ -16,6 +16,7 @@ from torch.nn.functional import pad
 
 from graphtask.data.dataset import Images, Labels
 from graphtask.errors import ArgumentError, DataError
+from graphtask.wording import counted
 
 Batch = tuple[Float[Tensor, "batch channels height width"], Int64[Tensor, " batch"]]
 
@@ -233,7 +234,7 @@ def _check(
         )
     if labels.shape != images.shape[:1]:
         raise DataError(
-            f"{len(images)} images have labels of shape {labels.shape}; they need ({len(images)},)"
+            f"labels have shape {labels.shape}; those of {counted(len(images), 'image')} have ({len(images)},)"
         )
     for name, values in (("mean", np.asarray(mean)), ("std", np.asarray(std))):
         if (
@@ -243,5 +244,5 @@ def _check(
         ):
             positive = " positive" if name == "std" else ""
             raise DataError(
-                f"the {name} is {values.tolist()}; {images.shape[3]} channels need as many{positive} numbers"
+                f"the {name} is {values.tolist()}; it takes{positive} numbers, one for each channel ({images.shape[3]})"
             )

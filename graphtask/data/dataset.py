@@ -13,6 +13,7 @@ from jaxtyping import Integer, UInt8
 
 from graphtask.data.stream import Part, permutation
 from graphtask.errors import ArgumentError, DataError
+from graphtask.wording import counted
 
 MAX_BYTES = 4 * 2**30
 """What the images of one split may take up; larger ones are refused before they are unpacked or computed."""
@@ -142,7 +143,7 @@ class ImageData:
         short = np.flatnonzero(present < wanted)
         if len(short):
             raise DataError(
-                f"{self.name}: class {self.class_names[short[0]]!r} has {present[short[0]]} {split} images, "
+                f"{self.name}: class {self.class_names[short[0]]!r} has {counted(present[short[0]], f'{split} image')}, "
                 f"a balanced subset of {count} needs {wanted[short[0]]}; "
                 f"ask for at most {present.min() * self.n_classes}"
             )
@@ -158,7 +159,7 @@ class ImageData:
             raise DataError(f"{where} is {_kind(labels)}; labels are an array of whole numbers")
         if labels.shape != (n_images,):
             raise DataError(
-                f"{where} has shape {labels.shape}; {n_images} images need labels of shape ({n_images},)"
+                f"{where} has shape {labels.shape}; labels of {counted(n_images, 'image')} have shape ({n_images},)"
             )
         wrong = np.flatnonzero((labels < 0) | (labels >= self.n_classes))
         if len(wrong):

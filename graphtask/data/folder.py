@@ -13,6 +13,7 @@ import numpy as np
 from graphtask.data.dataset import ImageData, Images, check_size
 from graphtask.data.reading import UNREADABLE, SourceSize, reason_of
 from graphtask.errors import DataError
+from graphtask.wording import counted
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -130,7 +131,10 @@ def _common_layout(files: Sequence[Path], *, resize: int | None) -> _Layout:
                     "resize the images as they are read (--transform resize:32)"
                 )
     width, height = size if resize is None else (resize, resize)
-    check_size((len(files), height, width, 1 if grey else 3), what=f"{len(files)} images of {height}×{width}")
+    check_size(
+        (len(files), height, width, 1 if grey else 3),
+        what=f"{counted(len(files), 'image')} of {height}×{width}",
+    )
     return _Layout(width, height, grey, resize is not None)
 
 

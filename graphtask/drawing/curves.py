@@ -7,6 +7,9 @@ import numpy.typing as npt
 
 from graphtask.drawing.style import ACROSS, INK, LEGEND, REMOVED, TEXT, WIDTH, WITHIN
 from graphtask.errors import ArgumentError
+from graphtask.graph import BoolArray
+from graphtask.pruning import kept_edges
+from graphtask.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +34,8 @@ def draw_history(
         history: Magnitudes of the weights at the start and at the end of every epoch, shape (epochs + 1, edges), or
             the history of a run, which has them.
         threshold: Where pruning cuts; drawn as a dashed line.
-        kept: Which edges are kept, shape (edges,); by default those at or above the threshold at the end.
+        kept: Which edges are kept, shape (edges,); by default those that pruning the last weights keeps, dead paths
+            removed. Magnitudes alone do not tell of paths: then those at or above the threshold at the end.
 
     Raises:
         ArgumentError: A shape does not fit.
@@ -67,9 +71,11 @@ def draw_fates(
     values = np.asarray(getattr(history, "magnitudes", history), dtype=np.float64)
     if values.ndim != 2 or values.shape[0] < 1:
         raise ArgumentError(f"the history has shape {values.shape}; expected (epochs + 1, edges)")
-    chosen = values[-1] >= threshold if kept is None else np.asarray(kept, dtype=np.bool_)
+    chosen = _kept(history, values[-1], threshold) if kept is None else np.asarray(kept, dtype=np.bool_)
     if chosen.shape != values.shape[1:]:
-        raise ArgumentError(f"`kept` has shape {chosen.shape}; the history has {values.shape[1]} edges")
+        raise ArgumentError(
+            f"`kept` has shape {chosen.shape}; the history has {counted(values.shape[1], 'edge')}"
+        )
     floor = threshold / 100 if threshold > 0 else 1e-5
     epochs = np.arange(len(values))
     for axes, mask, title, colour in (
@@ -92,6 +98,13 @@ def draw_fates(
         axes.set_xlabel("epoch", fontsize=TEXT)
         _plain(axes)
     panels[0].set_ylabel("edge weight |tanh w|", fontsize=TEXT)
+
+
+def _kept(
+    history: "npt.ArrayLike | HasMagnitudes", weights: npt.NDArray[np.float64], threshold: float
+) -> BoolArray:
+    edges = getattr(history, "edges", None)
+    return weights >= threshold if edges is None else kept_edges(edges, weights, threshold=threshold)
 
 
 def draw_curves(metrics: "pd.DataFrame") -> "Figure":

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from graphtask.drawing.graphs import draw
 from graphtask.drawing.style import INK, LEGEND, REMOVED, TEXT, WIDTH, WITHIN, stage_colours
 from graphtask.errors import ArgumentError
+from graphtask.wording import counted
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -64,7 +65,7 @@ def draw_distribution(
             "these are no probabilities of edges; give the table of distribution.edge_probabilities()"
         )
     draw(mean_graph, ax=right)
-    size = f"{mean_graph.vcount():,} nodes, {mean_graph.ecount():,} edges"
+    size = f"{counted(mean_graph.vcount(), 'node')}, {counted(mean_graph.ecount(), 'edge')}"
     for axes, text in ((left, "probability of an edge"), (right, f"mean graph: {size}")):
         axes.set_title(text, loc="left", fontsize=TEXT + 0.5, color=INK)
     if title:

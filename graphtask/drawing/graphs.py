@@ -22,6 +22,7 @@ from graphtask.graph import (
     stages,
 )
 from graphtask.pruning import PrunedParts, pruned_parts
+from graphtask.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -126,7 +127,7 @@ def draw_grid(
         inside = (0.85 * cell - 0.6) / height
         axes = figure.add_axes((middle - 0.46 / columns, top - 0.5 / height - inside, 0.92 / columns, inside))
         _draw_graph(axes, graph, kamada_kawai(graph), _parts(graph, threshold))
-        size = f"{graph.vcount():,} nodes, {graph.ecount():,} edges"
+        size = f"{counted(graph.vcount(), 'node')}, {counted(graph.ecount(), 'edge')}"
         for text, below, look in ((name, 0.2, {"fontweight": "bold"}), (size, 0.34, {"alpha": 0.8})):
             figure.text(
                 middle, top - below / height, text, ha="center", fontsize=TEXT - 0.5, color=INK, **look

@@ -4,15 +4,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import igraph
 import numpy as np
 import numpy.typing as npt
 
 from graphtask.edge_sets import Edges, edge_set
 from graphtask.errors import ArgumentError
-from graphtask.graph import NAME, STAGE, WEIGHT, BoolArray
+from graphtask.graph import BoolArray
 from graphtask.history import EdgeHistory
-from graphtask.pruning import pruned_parts
+from graphtask.pruning import kept_edges
 
 REBOUND = 10.0  # times the threshold; what the paper takes for "significantly larger"
 
@@ -112,7 +111,7 @@ def retained_edges(
         ArgumentError: A retained edge is not in the history.
     """
     if retained is None:
-        return _kept_by_pruning(history, threshold)
+        return kept_edges(history.edges, history.magnitudes[-1], threshold=threshold)
     wanted = edge_set(retained)
     unknown = wanted.difference(history.edges)
     if unknown:
@@ -121,14 +120,6 @@ def retained_edges(
             f"the history has no edge {source!r} → {target!r}; take a graph that was pruned from the run's own"
         )
     return np.array([pair in wanted for pair in history.edges], dtype=np.bool_)
-
-
-def _kept_by_pruning(history: EdgeHistory, threshold: float) -> BoolArray:
-    graph = igraph.Graph.TupleList(history.edges, directed=True, vertex_name_attr=NAME)
-    graph.vs[STAGE] = 0
-    graph.es[WEIGHT] = np.minimum(history.magnitudes[-1], 1.0).tolist()
-    parts = pruned_parts(graph, threshold=threshold)
-    return ~(parts.weak_edges | parts.dead_edges)
 
 
 def _mean(values: npt.ArrayLike) -> float:

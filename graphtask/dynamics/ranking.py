@@ -21,6 +21,7 @@ from graphtask.graph import (
     with_provenance,
 )
 from graphtask.history import EdgeHistory
+from graphtask.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +74,7 @@ def largest_edges(history: EdgeHistory, k: int, *, epoch: int = 1, smallest: boo
         [('b', 'c')]
     """
     if not 0 <= k <= len(history.edges):
-        raise ArgumentError(f"k is {k}; the history has {len(history.edges)} edges")
+        raise ArgumentError(f"k is {k}; the history has {counted(len(history.edges), 'edge')}")
     ranked = ranked_edges(history, epoch=epoch)
     chosen = ranked[len(ranked) - k :] if smallest else ranked[:k]
     return frozenset(history.edges[column] for column in chosen)

@@ -18,6 +18,7 @@ from graphtask.history import EdgeHistory, load_history
 from graphtask.origin import origin
 from graphtask.pruning import prune
 from graphtask.storage.graphml import read
+from graphtask.unfinished import unfinished
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,10 +60,9 @@ def open_recording(folder: str | Path) -> Recording:
     folder = Path(folder)
     for name in ("config.json", "weights.safetensors"):  # the first and the last file that training writes
         if not (folder / name).is_file():
-            state = "is not finished; run the same train command again to finish it" if name[0] == "w" else ""
-            raise RunError(
-                f"{folder}: {'the run ' + state if state else 'this folder holds no run; make one with train'}"
-            )
+            is_begun = name == "weights.safetensors"
+            problem = unfinished(folder) if is_begun else "this folder holds no run; make one with train"
+            raise RunError(f"{folder}: {problem}")
     recording = Recording(read(folder / "trained.graphml"), load_history(folder / "history.npz"))
     if set(edge_names(recording.graph)) != set(recording.history.edges):
         raise RunError(f"{folder}: its files are not of one run; delete the folder and train again")

@@ -16,6 +16,7 @@ import numpy as np
 
 from graphtask.metrics.descent import Minimum, Task, minima
 from graphtask.metrics.view import SMALL, FloatArray, GraphView, UndefinedMetricError
+from graphtask.wording import counted
 
 _IMPATIENT_WORK = 4e8  # nodes² · calls spent on a layout that nobody asked for by name; some 20 s
 
@@ -105,7 +106,7 @@ def lay_out_together(views: Sequence[GraphView]) -> None:
 
 def _tasks(view: GraphView) -> list[Task]:
     if view.n_nodes < 2:
-        raise UndefinedMetricError(f"a layout of {view.n_nodes} nodes has no variance")
+        raise UndefinedMetricError(f"a layout of {counted(view.n_nodes, 'node')} has no variance")
     distances = _distances(view)[np.ix_(view.order, view.order)]
     max_calls = None if view.patient else int(_IMPATIENT_WORK / view.n_nodes**2)
     circle = _circle(view.n_nodes)

@@ -149,4 +149,4 @@ def _check_undirected(graph: igraph.Graph) -> None:
             "directions first with graph.as_undirected()"
         )
     if graph.vcount() < 2:
-        raise GraphError(f"the graph has {graph.vcount()} vertices; an architecture needs at least 2")
+        raise GraphError(f"the number of vertices is {graph.vcount()}; an architecture needs at least 2")

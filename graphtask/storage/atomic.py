@@ -95,6 +95,26 @@ def check_target(target: Path) -> None:
         )
 
 
+def check_folder(folder: Path) -> None:
+    """Raise now what making a folder, or writing into it, would raise later; nothing is made or written.
+
+    Raises:
+        GraphtaskError: Something that is no folder stands in its place or above it, or nothing may be written there.
+
+    Example:
+        >>> import tempfile
+        >>> check_folder(Path(tempfile.mkdtemp()) / "runs" / "digits")
+    """
+    whole = folder.absolute()
+    there = next(path for path in (whole, *whole.parents) if os.path.lexists(path))
+    if not there.is_dir():
+        raise GraphtaskError(f"cannot write into {folder}: {there} is no folder; choose another one")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise GraphtaskError(
+            f"cannot write into {folder}: you may not write into {there}; choose another one"
+        )
+
+
 def _temporary_prefix(target: Path) -> str:
     # A digest, so that a long name stays within the limits of the file system.
     return f".graphtask-{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:12]}-"

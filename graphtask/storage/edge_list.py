@@ -14,6 +14,7 @@ from graphtask.storage.limits import check_size
 from graphtask.storage.matrix import dense_parts
 from graphtask.storage.text_rows import Row, Table
 from graphtask.storage.values import one_line
+from graphtask.wording import counted
 
 _SOURCES = frozenset(
     [
@@ -198,7 +199,7 @@ def _bare(table: Table, *, n_bytes: int) -> _EdgeList:
         if not 2 <= len(row.cells) <= 3:
             _refuse(
                 row,
-                f"{len(row.cells)} cells; an edge is: source target [weight], "
+                f"{counted(len(row.cells), 'cell')}; an edge is: source target [weight], "
                 f"and more columns need a first line with their names (source target weight …)",
             )
         found.add(row, row.cells[0], row.cells[1])
@@ -228,7 +229,7 @@ def _under(header: list[str], table: Table, *, n_bytes: int) -> _EdgeList:
     texts: dict[str, list[str]] = {name: [] for _, name in others}
     for row in islice(table, 1, None):
         if len(row.cells) != len(header):
-            _refuse(row, f"{len(row.cells)} cells under {len(header)} names of columns")
+            _refuse(row, f"{counted(len(row.cells), 'cell')} under {len(header)} names of columns")
         found.add(row, row.cells[source], row.cells[target])
         for index, name in others:
             cell = row.cells[index]

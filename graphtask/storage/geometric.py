@@ -27,6 +27,7 @@ from graphtask.errors import GraphError, GraphtaskError
 from graphtask.graph import NAME, PROVENANCE, RAW_WEIGHT, STAGE, WEIGHT, check, edge_array
 from graphtask.storage.assembly import Parts, assemble, with_names
 from graphtask.storage.values import from_json, plain, to_json
+from graphtask.wording import counted
 
 if TYPE_CHECKING:
     import torch
@@ -227,8 +228,8 @@ def _listed(value: Any) -> Any:
 
 def _checked(value: Any, name: str, scope: str, n_elements: int) -> list[Any]:
     if not isinstance(value, list | tuple) or len(value) != n_elements:
-        n_values = len(value) if isinstance(value, list | tuple) else "no list of"
-        raise GraphError(f"the {scope} attribute {name!r} has {n_values} values for {n_elements} {scope}s")
+        values = counted(len(value), "value") if isinstance(value, list | tuple) else "no list of values"
+        raise GraphError(f"the {scope} attribute {name!r} has {values} for {counted(n_elements, scope)}")
     return list(value)
 
 

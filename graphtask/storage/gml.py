@@ -14,6 +14,7 @@ from graphtask.graph import NAME
 from graphtask.storage.assembly import Parts, with_names
 from graphtask.storage.limits import check_bytes, check_size
 from graphtask.storage.values import one_line
+from graphtask.wording import counted
 
 MAX_BYTES = 64 << 20  # a few bytes can become a value
 _MAX_ITEMS = 10_000_000
@@ -77,7 +78,9 @@ class _Reader:
     def parts(self) -> Parts:
         graphs = [value for key, value in self._document() if key == "graph"]
         if len(graphs) != 1 or not isinstance(graphs[0], _Record):
-            raise FormatError(f"holds {len(graphs)} graphs; a GML file has one, as in: graph [ … ]")
+            raise FormatError(
+                f"holds {counted(len(graphs), 'graph')}; a GML file has one, as in: graph [ … ]"
+            )
         items = graphs[0].items
         nodes = [self._element(value, key) for key, value in items if key == "node"]
         edges = [self._element(value, key) for key, value in items if key == "edge"]

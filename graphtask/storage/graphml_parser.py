@@ -401,7 +401,7 @@ class GraphmlParser:
     def _are_directed(self) -> bool:
         if 0 < self._n_undirected < len(self._sources):
             raise GraphError(
-                f"{self._n_undirected} of the {len(self._sources)} edges are undirected, the others are not; "
+                f"undirected edges ({self._n_undirected} of {len(self._sources)}) beside directed ones; "
                 f"give all of them a direction, or none"
             )
         return self._n_undirected == 0 and (len(self._sources) > 0 or self._directed == "true")

@@ -10,6 +10,7 @@ from graphtask.errors import GraphtaskError
 from graphtask.study.jobs import Job
 from graphtask.study.spec import Study, load_study
 from graphtask.study.state import State, state_of
+from graphtask.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -153,7 +154,7 @@ def _tried(job: Job, extent: Extent | None, problem: str, tried: dict[str, _Leng
         ) as error:  # PyTorch's, of a memory that is too small
             tried[key] = _Length(math.nan, "", " ".join(str(error).split())[:200])
         else:
-            tried[key] = _Length(seconds, f"{n_steps} steps")
+            tried[key] = _Length(seconds, counted(n_steps, "step"))
     step = tried[key]
     return step._replace(seconds=step.seconds * extent.n_train / job.regime.batch_size)
 

@@ -17,6 +17,7 @@ from graphtask.training.device import choose_device, limited_threads
 from graphtask.training.loop import Trainer
 from graphtask.training.progress import Silence
 from graphtask.training.run import data_batches
+from graphtask.wording import counted
 
 _SECONDS = 1.0  # about as long as the steps may take that count
 _MOST_STEPS = 50
@@ -86,7 +87,7 @@ def place_of(job: Job) -> str:
         return torch.cuda.get_device_name(device)
     if device.type == "mps":
         return "MPS"
-    return f"{job.threads} CPU thread{'s' * (job.threads != 1)}"
+    return counted(job.threads, "CPU thread")
 
 
 def _nothing() -> None:

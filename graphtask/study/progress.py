@@ -14,6 +14,7 @@ from graphtask.study.engine import Ending, Engine
 from graphtask.study.jobs import Job
 from graphtask.study.spec import Study
 from graphtask.study.state import State, seconds_left, state_of
+from graphtask.wording import counted
 
 _PLAIN_SECONDS = 60.0  # between two lines about the whole, where there is no terminal
 _SHOWN_RUNS = 24
@@ -21,7 +22,9 @@ _SHOWN_RUNS = 24
 _UNFINISHED: Mapping[str, Callable[[State, Ending], str]] = {
     "busy": lambda *_: "another process is training it; waiting for that",
     "refused": lambda _, ending: f"{ending.reason}; waiting for another machine",
-    "interrupted": lambda state, _: f"saved after {state.epoch} of {state.job.regime.epochs} epochs",
+    "interrupted": lambda state, _: (
+        f"saved after {state.epoch} of {counted(state.job.regime.epochs, 'epoch')}"
+    ),
     "died": lambda _, ending: f"{ending.reason}; it will go on from its last checkpoint",
 }
 """What is said of a run that has neither been finished nor failed."""
@@ -163,7 +166,7 @@ class StudyProgress:
         left = seconds_left(self._states.values(), slots=self._engine.slots())
         time_left = "" if left is None else f", about {duration(left)} left"
         failed = f", {self._failed} failed" if self._failed else ""
-        return f"{self._ended} of {len(self._states)} runs done{time_left}{failed}"
+        return f"{self._ended} of {counted(len(self._states), 'run')} done{time_left}{failed}"
 
     def _picture(self, running: list[State]) -> RenderableType:
         done = sum(state.epoch for state in self._states.values())

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from graphtask.errors import ArgumentError, FormatError, RunError
-from graphtask.storage.atomic import write_atomically
+from graphtask.storage.atomic import check_folder, write_atomically
 from graphtask.study.jobs import Job
 from graphtask.study.parse import Place, plan
+from graphtask.wording import counted
 
 SNAPSHOT = "study.json"
 """In the folder of all runs: the study as it was when it last ran."""
@@ -41,9 +42,19 @@ class Study:
             len({job.prior.name for job in self.jobs}),
         )
         return (
-            f"Study({self.name!r}, {len(self.jobs)} runs: {n_data} data sets, {n_priors} priors; "
+            f"Study({self.name!r}, {counted(len(self.jobs), 'run')}: {counted(n_data, 'data set')}, {counted(n_priors, 'prior')}; "
             f"out {str(self.out)!r})"
         )
+
+    def check_out(self) -> None:
+        """Raise now what `save` would raise; nothing is made or written.
+
+        Raises:
+            RunError: The folder holds another study.
+            GraphtaskError: It cannot be made, or nothing may be written there.
+        """
+        self._check_name()
+        check_folder(self.out)
 
     def save(self) -> None:
         """Write what the study is to ``study.json`` in its folder, so that the folder tells of itself.
@@ -53,8 +64,7 @@ class Study:
             GraphtaskError: The file cannot be written.
         """
         path = self.out / SNAPSHOT
-        if path.exists() and (name := _read_snapshot(self.out).name) != self.name:
-            raise RunError(f"{self.out}: holds the study {name!r}, not {self.name!r}; choose another out")
+        self._check_name()
         try:
             self.out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -69,6 +79,10 @@ class Study:
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             with write_atomically(path) as file:
                 file.write(text.encode())
+
+    def _check_name(self) -> None:
+        if (self.out / SNAPSHOT).exists() and (name := _read_snapshot(self.out).name) != self.name:
+            raise RunError(f"{self.out}: holds the study {name!r}, not {self.name!r}; choose another out")
 
 
 def load_study(

@@ -80,7 +80,7 @@ def study_summary(results: "pd.DataFrame") -> "pd.DataFrame":
 def _check(results: "pd.DataFrame") -> None:
     if not results["status"].isin(_DONE).any():
         raise RunError(
-            f"none of the {len(results)} runs is finished, so there is nothing to summarise; see graphtask study status"
+            f"no run of {len(results)} is finished, so there is nothing to summarise; see graphtask study status"
         )
     if "study" not in results:
         return

@@ -16,6 +16,7 @@ import igraph
 from graphtask.errors import RunError, RunInUseError
 from graphtask.storage.atomic import remove_leftovers, write_atomically
 from graphtask.storage.graphml import write
+from graphtask.unfinished import DIVERGED, forget_divergence
 
 CONFIG = "config.json"
 PROVENANCE = "provenance.json"
@@ -31,7 +32,7 @@ LOCK = "run.lock"
 
 _WRITTEN = (
     *(CONFIG, PROVENANCE, INITIAL, TRAINED, METRICS, HISTORY, WEIGHTS),
-    *(CHECKPOINT, PREVIOUS_CHECKPOINT, OUTCOME),
+    *(CHECKPOINT, PREVIOUS_CHECKPOINT, OUTCOME, DIVERGED),
 )  # by whoever holds the lock, and nobody else
 
 # What makes two runs the same run; the rest of the config (device, threads …) may change when a run is resumed.
@@ -58,6 +59,7 @@ def claimed(
             write(initial, folder / INITIAL)
             _write_json(folder / CONFIG, config)
         if not (folder / WEIGHTS).exists():  # a finished run is not trained here, but opened
+            forget_divergence(folder)
             _record_environment(folder, _environment(config, n_processes))
         yield
 

@@ -146,11 +146,14 @@ class Trainer:
         Raises:
             DivergedError: It is not; says what to change.
         """
-        if not math.isfinite(self.totals[0].item()):
+        self._check_finite(self.totals[0].item(), what="loss")
+
+    def _check_finite(self, value: float, *, what: str) -> None:
+        if not math.isfinite(value):
             raise DivergedError(
-                f"the loss is not finite in epoch {self.epoch + 1} of {self.regime.epochs}; lower the learning rate "
+                f"the {what} is not finite in epoch {self.epoch + 1} of {self.regime.epochs}; lower the learning rate "
                 f"(now {self.regime.learning_rate_at(self.epoch):g}) or the price (now "
-                f"{self.regime.resource_price:g}), and train in another folder"
+                f"{self.regime.resource_price:g}), or take another seed, and train in another folder"
             )
 
     def _train_epoch(self, reporter: Reporter, on_step: Callable[[], None]) -> None:
@@ -210,6 +213,7 @@ class Trainer:
         loss, hits, images = self.totals.tolist()
         test = evaluate(self.module, self.test, precision=self.precision, processes=self.processes)
         price, live_edges = self.connections()
+        self._check_finite(price, what="sum of the edge weights")  # the last step may have spoilt them
         self.history.append(_copy(self.module.edge_weight))
         self.rows.append(
             {

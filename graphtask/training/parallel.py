@@ -20,6 +20,7 @@ from torch import distributed as dist
 
 from graphtask.errors import ArgumentError, GraphtaskError, RunError
 from graphtask.training.device import choose_device
+from graphtask.wording import counted
 
 Value = TypeVar("Value")
 
@@ -196,7 +197,7 @@ def _own_device(device: str) -> torch.device:
     n_gpus, n_here = torch.cuda.device_count(), int(os.environ["LOCAL_WORLD_SIZE"])
     if n_here > n_gpus:
         raise ArgumentError(
-            f"{n_here} processes cannot share {n_gpus} GPU{'s' * (n_gpus != 1)}; use --nproc-per-node {n_gpus}"
+            f"{n_here} processes cannot share {counted(n_gpus, 'GPU')}; use --nproc-per-node {n_gpus}"
         )
     return choose_device(f"cuda:{os.environ['LOCAL_RANK']}")
 

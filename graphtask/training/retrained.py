@@ -17,6 +17,7 @@ from graphtask.training.folder import environments
 from graphtask.training.loop import evaluate
 from graphtask.training.regime import Regime
 from graphtask.training.run import Run, data_batches
+from graphtask.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -188,7 +189,7 @@ def _time_ratio(run: Run, full: Run) -> tuple[float, str]:
 def _hardware(run: Run) -> str:
     """Where and with how many threads a run was trained: of a resumed one, all places."""
     if run.folder is None:
-        return f"{run.config['device']} with {_counted(torch.get_num_threads(), 'thread')}"
+        return f"{run.config['device']} with {counted(torch.get_num_threads(), 'thread')}"
     try:
         places = [_place(place) for place in environments(run.folder)]
     except LookupError:
@@ -199,8 +200,4 @@ def _hardware(run: Run) -> str:
 def _place(environment: Mapping[str, Any]) -> str:
     processes = environment["processes"]
     several = f" in {processes} processes" if processes > 1 else ""
-    return f"{environment['device']} with {_counted(environment['threads'], 'thread')}{several}"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
+    return f"{environment['device']} with {counted(environment['threads'], 'thread')}{several}"

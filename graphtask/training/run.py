@@ -25,7 +25,7 @@ from graphtask.compiler.writeback import write_back
 from graphtask.data.batches import Batches, channel_statistics
 from graphtask.data.catalog import load_data
 from graphtask.data.dataset import ImageData
-from graphtask.errors import ArgumentError, RunError
+from graphtask.errors import ArgumentError, DivergedError, RunError
 from graphtask.graph import RAW_WEIGHT, check, untrained, with_initial_size, with_provenance
 from graphtask.history import EdgeHistory, load_history
 from graphtask.storage.atomic import write_atomically
@@ -49,6 +49,8 @@ from graphtask.training.loop import Trainer
 from graphtask.training.parallel import check_batch_size, join
 from graphtask.training.progress import ProgressBar, Reporter, Silence
 from graphtask.training.regime import Regime
+from graphtask.unfinished import note_divergence, unfinished
+from graphtask.wording import counted
 
 PRECISIONS = ("fp32", "bf16")
 
@@ -81,8 +83,8 @@ class Run:
     def __repr__(self) -> str:
         last = self.metrics.iloc[-1]
         return (
-            f"Run({self.config['data']['name']}, seed {self.config['seed']}, {self.graph.vcount()} nodes, "
-            f"{self.graph.ecount()} edges, {len(self.metrics)} epochs, test accuracy {last['test_accuracy']:.1%}, "
+            f"Run({self.config['data']['name']}, seed {self.config['seed']}, {counted(self.graph.vcount(), 'node')}, "
+            f"{counted(self.graph.ecount(), 'edge')}, {counted(len(self.metrics), 'epoch')}, test accuracy {last['test_accuracy']:.1%}, "
             f"folder {str(self.folder) if self.folder else None!r})"
         )
 
@@ -285,7 +287,7 @@ def open_run(folder: str | Path) -> Run:
     folder = Path(folder)
     config = read_config(folder)
     if not (folder / WEIGHTS).exists():
-        raise RunError(f"{folder}: the run is not finished; run the same train command again to finish it")
+        raise RunError(f"{folder}: {unfinished(folder)}")
     try:
         weights = safetensors.torch.load_file(folder / WEIGHTS)
         metrics = read_csv(folder / METRICS)
@@ -346,7 +348,12 @@ def _fit(
             trainer.load_state_dict(state)
     keeper = Keeper(trainer, folder, checkpoint_seconds)
     with _reporter(trainer, progress=progress, name=name) as reporter, stop_requests(keeper):
-        trainer.fit(reporter=reporter, on_step=keeper.after_step, on_epoch=keeper.after_epoch)
+        try:
+            trainer.fit(reporter=reporter, on_step=keeper.after_step, on_epoch=keeper.after_epoch)
+        except DivergedError as error:
+            if folder is not None and trainer.processes.leads:
+                note_divergence(folder, str(error))
+            raise
 
 
 def _newest_state(folder: Path) -> dict[str, Any] | None:

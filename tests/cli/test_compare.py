@@ -194,7 +194,7 @@ def test_what_limits_tests_is_said(call):
     few = [f"graphs/{name}/{seed}.graphml" for name in ("thin", "thick") for seed in range(2)]
     result = call("compare", *few, "--test", "mmd")
     assert "with so few relabellings no p-value can be below" in result.stderr
-    assert "(1 of 1 tests)" in result.stderr
+    assert "(1 of 1 test)" in result.stderr
 
 
 def test_of_many_tests_of_metrics_those_are_shown_that_found_something(call, tmp_path):
@@ -234,7 +234,7 @@ def test_pruning_happens_first(call, tmp_path):
         (["graphs/thin"], 1, "all graphs belong to one group, 'thin'"),
         (["graphs/thin/0.graphml"], 1, "all graphs belong to one group"),
         (["graphs/thin/0.graphml", "graphs/thick/0.graphml"], 1, "every group has one graph only"),
-        (["graphs", "--by", "experiment"], 1, "10 of 10 graphs have no label"),
+        (["graphs", "--by", "experiment"], 1, "no label for 10 of 10 graphs"),
         (
             ["graphs", "--groups", "thin,unknown"],
             1,
@@ -242,8 +242,8 @@ def test_pruning_happens_first(call, tmp_path):
         ),
         (["graphs", "--features", "nonsense"], 1, "there is no metric 'nonsense'"),
         (["graphs", "--features", "sparsity_stage_9"], 1, "there is no metric"),
-        (["nothing.graphml"], 1, "none of the 1 graphs can be used"),
-        (["graphs", "--threshold", "0.1"], 1, "none of the 10 graphs can be used"),
+        (["nothing.graphml"], 1, "no graph can be used; the first of 1: "),
+        (["graphs", "--threshold", "0.1"], 1, "no graph can be used; the first of 10: "),
         (["--table", "nothing.csv"], 1, "nothing.csv: cannot be read"),
         (["--table", "graphs/thin/0.graphml"], 1, "is no table"),
         ([], 2, "name graph files"),
@@ -274,3 +274,10 @@ def test_without_umap_nothing_is_measured(call, monkeypatch):
     result = call("compare", "graphs", "--embedding", "umap")
     assert result.exit_code == 1
     assert "pip install 'graphtask[umap]'" in result.stderr
+
+
+def test_a_table_without_features_is_named(call, tmp_path):
+    (tmp_path / "names.csv").write_text("graph,group\na,one\nb,two\n")
+    result = call("compare", "--table", "names.csv", "--by", "group")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("graphtask: error: names.csv: the table has none of the paper's features")

@@ -58,3 +58,10 @@ def test_a_run_is_counted_as_it_was_trained(call, run_folder):
     net = gt.open_run(run_folder).module()
     assert record["parameters"] == sum(parameter.numel() for parameter in net.parameters())
     assert record["channels"] == 2
+
+
+def test_images_that_are_too_small_are_an_error_of_the_graph(call, tmp_path):
+    gt.write(gt.full_dag(5, stages=2), tmp_path / "two.graphml")
+    result = call("compile", "two.graphml", "--size", 1)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("graphtask: error: two.graphml: images of 1×1 pixels are too small")

@@ -53,3 +53,23 @@ def test_a_run_is_drawn_with_its_training(call, run_folder):
         "pictures/digits-0-history.svg",
         "pictures/digits-0-curves.svg",
     ]
+
+
+def test_the_history_of_a_run_counts_as_pruning_does(call, run_folder, monkeypatch):
+    figures = []
+    save = gt.save_figure
+    monkeypatch.setattr(gt, "save_figure", lambda figure, path: figures.append(figure) or save(figure, path))
+    weights = sorted(gt.open_run(run_folder).graph.es["weight"])
+    for threshold in weights[::4]:
+        drawn(call("draw", run_folder, "--threshold", threshold, "-o", "pictures"))
+        history = gt.open_run(run_folder).history
+        n_kept = gt.edge_dynamics(history, threshold=threshold).edges
+        assert figures[-2].axes[0].get_title() == f"kept ({n_kept})"
+
+
+@pytest.mark.usefixtures("files")
+@pytest.mark.parametrize("target", [[], ["-o", "one.svg"], ["chain.graphml", "-o", "both.svg"]])
+def test_a_graph_without_weights_is_named(call, target):
+    result = call("draw", "full.graphml", "--threshold", 0.1, *target)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("graphtask: error: full.graphml: the edges have no `weight`")

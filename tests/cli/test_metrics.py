@@ -67,6 +67,18 @@ def test_a_broken_file_gets_a_row_that_says_why(call, files, tmp_path):
     assert call("metrics", "broken.graphml", "missing.graphml").exit_code == 1
 
 
+def test_a_folder_without_graphs_costs_only_its_row(call, files, tmp_path):
+    (tmp_path / "none").mkdir()
+    arguments = ["none", "b.graphml", "missing*.gml", "--metrics", "edges", "--format", "json"]
+    result = call("metrics", *arguments)
+    assert result.exit_code == 0, result.output
+    assert [row["edges"] for row in json.loads(result.stdout)] == [None, files["b"].ecount(), None]
+    assert result.stderr.startswith("graphtask: error: none: no graph file (")
+    assert "graphtask: error: missing*.gml: no file matches this pattern\n" in result.stderr
+    assert call("metrics", *arguments, "--strict").exit_code == 1
+    assert call("metrics", "none").exit_code == 1
+
+
 def test_a_threshold_measures_what_is_left_and_records_what_breaks(call, trained):
     result = call("metrics", trained, "--threshold", 0.3, "--format", "csv")
     (row,) = rows(result)

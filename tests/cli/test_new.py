@@ -49,7 +49,13 @@ def test_the_summary_tells_stages_and_repaired_orphans(call):
     repaired = gt.provenance(gt.erdos_renyi_dag(60, p=0.02, seed=0))["prior"]["repaired_edges"]
     assert repaired > 0
     assert call("new", "erdos-renyi", "--nodes", "60", "--p", "0.02", "-o", "b.graphml").stdout.endswith(
-        f"; {repaired} of the edges repair orphans\n"
+        f"; orphans repaired with {repaired} edges\n"
+    )
+
+
+def test_one_edge_and_one_stage_are_counted_as_one(call):
+    assert call("new", "chain", "--nodes", "2", "--stages", "1", "-o", "two.graphml").stdout == (
+        "two.graphml: 2 nodes, 1 edge, 1 stage\n"
     )
 
 

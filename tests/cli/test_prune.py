@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 
@@ -31,6 +32,26 @@ def test_a_threshold_that_cuts_everything_names_the_critical_one(call, trained, 
     assert not (tmp_path / "pruned.graphml").exists()
 
 
+def test_of_a_diverged_run_not_the_same_command_is_proposed(call, tmp_path):
+    gt.write(gt.full_dag(4), tmp_path / "four.graphml")
+    options = (
+        "--data cdigits --channels 1 --epochs 1 --batch-size 64 --learning-rate 1e30 --threads 1 --quiet"
+    )
+    assert call("train", "four.graphml", *options.split(), "--out", "run").exit_code == 1
+    for command in (["prune", "run"], ["dynamics", "run"], ["metrics", "run"]):
+        result = call(*command)
+        assert result.exit_code == 1
+        assert "the run is not finished: the loss is not finite in epoch 1 of 1; lower" in result.stderr
+        assert "same" not in result.stderr
+
+
+def test_weights_of_a_file_that_are_no_shares_are_not_to_be_trained_but_scaled(call, tmp_path):
+    (tmp_path / "a.csv").write_text("source,target,weight\na,b,0.5\nb,c,nan\na,c,0.25\n")
+    result = call("prune", "a.csv", "--stages", 1)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("graphtask: error: a.csv: the weights of the file are not all in 0 … 1")
+
+
 def test_without_a_file_pruning_only_reports(call, trained, tmp_path):
     assert call("prune", trained).exit_code == 0
     assert [path.name for path in tmp_path.iterdir()] == [trained.name]
@@ -47,3 +68,14 @@ def test_the_parity_of_a_run_is_that_of_the_library(call, run_folder, threshold)
     assert record["accuracy_pruned"] == report.accuracy_pruned
     assert record["accuracy_cut"] == record["accuracy_pruned"]
     assert record["edges_after"] == report.edges_after
+
+
+def test_a_parity_that_cannot_be_is_an_error_of_the_run(call, run_folder, tmp_path):
+    shutil.copytree(run_folder, tmp_path / "run")
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config | {"data_fingerprint": "another"}))
+    result = call("prune", "run", "--parity", "--device", "cpu")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(
+        "graphtask: error: run: cdigits is not the data that this run was trained on"
+    )

@@ -57,3 +57,5 @@ def test_errors_name_their_file_once():
         raise gt.GraphError("is wrong")
     with pytest.raises(gt.GraphError, match=r"^a\.graphml is wrong$"), named(Path("a.graphml")):
         raise gt.GraphError("a.graphml is wrong")
+    with pytest.raises(gt.RunError, match=r"^run: this run is wrong$"), named(Path("run")):
+        raise gt.RunError("this run is wrong")

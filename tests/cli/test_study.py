@@ -73,7 +73,7 @@ def test_several_studies_make_one_table_with_their_priors_side_by_side(call, stu
     banded.write_text(study_file.read_text().replace("[priors.full]", "[priors.banded]\nbandwidth = 2"))
     empty = call("study", "results", study_file, banded, "--summary")
     assert (empty.exit_code, empty.stdout) == (1, "")
-    assert "none of the 6 runs is finished, so there is nothing to summarise" in empty.stderr
+    assert "no run of 6 is finished, so there is nothing to summarise" in empty.stderr
     for path in (study_file, banded):
         assert call("study", "run", path, "--jobs", 1, "--quiet").exit_code == 1  # one data set is missing
     summary = call("study", "results", study_file, banded, "--summary", "--format", "csv").stdout.splitlines()
@@ -122,7 +122,7 @@ def test_progress_says_what_dies_and_what_is_waited_for(study_file, capsys):
         "[1/3] scans/full/seed-0: failed: no more memory",
         "[1/3] 1 of 3 runs done, 1 failed; missing/full/seed-0 epoch 0/1",
         "[1/3] stopping: 1 run saves its state; Ctrl-C again ends everything at once",
-        "[1/3] missing/full/seed-0: saved after 0 of 1 epochs",
+        "[1/3] missing/full/seed-0: saved after 0 of 1 epoch",
         "[1/3] missing/full/seed-0: SIGKILL; it will go on from its last checkpoint",
         "[1/3] missing/full/seed-0: node b cannot take part; waiting for another machine",
     ]
@@ -189,3 +189,30 @@ def test_the_studies_that_are_shipped_can_be_read():
             f"/data/{name}.npz" for name in ("mnist", "kmnist", "fashionmnist", "cifar10")
         }
     assert len(gt.load_study(STUDIES / "digits.toml").jobs) == 6
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_dry_run_says_that_the_folder_cannot_be_used(call, study_file, tmp_path, monkeypatch):
+    (tmp_path / "runs").write_text("")
+    result = call("study", "run", study_file, "--dry-run", "--jobs", 1)
+    assert (result.exit_code, result.stdout) == (1, "")
+    folder = tmp_path / "runs"
+    assert result.stderr == (
+        f"graphtask: error: cannot write into {folder}/tiny: {folder} is no folder; choose another one\n"
+    )
+    (tmp_path / "there").mkdir()
+    monkeypatch.setattr("os.access", lambda path, _mode: path != tmp_path / "there")
+    result = call("study", "run", study_file, "--dry-run", "--jobs", 1, "--runs", "there")
+    assert result.exit_code == 1
+    assert f"you may not write into {tmp_path / 'there'}; choose another one" in result.stderr
+    assert list((tmp_path / "there").iterdir()) == []
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_dry_run_says_that_the_folder_holds_another_study(call, study_file):
+    gt.load_study(
+        {"name": "other", "priors": {"full": {"nodes": 4}}, "data": {"cdigits": {}}}, out="runs"
+    ).save()
+    result = call("study", "run", study_file, "--dry-run", "--jobs", 1, "--runs", "runs")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "holds the study 'other'" in result.stderr

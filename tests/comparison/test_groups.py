@@ -21,7 +21,11 @@ def test_graphs_are_ordered_group_by_group_and_otherwise_stay():
 
 @pytest.mark.parametrize(
     ("labels", "message"),
-    [(["a"], "1 labels for 2 graphs"), ("ab", "1 labels for 2"), (["a", ""], "1 of 2 graphs have no label")],
+    [
+        (["a"], "1 label for 2 graphs"),
+        ("ab", "1 label for 2 graphs"),
+        (["a", ""], "no label for 1 of 2 graphs"),
+    ],
 )
 def test_every_graph_needs_one_label(labels, message):
     with pytest.raises(gt.ArgumentError, match=message):

@@ -76,7 +76,7 @@ def test_corresponding_nodes_share_one_universe():
     [
         (lambda: gt.loo_log_prob(SHORT[:1]), "at least two"),
         (lambda: gt.most_likely(SHORT[0], {}), "no distribution"),
-        (lambda: gt.loo_most_likely(SHORT, ["a"]), "6 graphs and 1 labels"),
+        (lambda: gt.loo_most_likely(SHORT, ["a"]), "1 label for 6 graphs"),
         (lambda: gt.loo_most_likely(SHORT, ["a"] * 6), "same label"),
         (lambda: gt.loo_most_likely(SHORT, ["a"] * 5 + ["b"]), "'b' has one graph"),
     ],

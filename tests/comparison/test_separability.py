@@ -179,7 +179,7 @@ def test_graphs_are_told_apart_by_any_metrics():
         ("aaaa", {}, "all graphs belong to one group, 'a'"),
         ("abcd", {}, "every group has one graph only"),
         ("aab", {}, "3 labels for 4 graphs"),
-        (["a", "a", "b", ""], {}, "1 of 4 graphs have no label"),
+        (["a", "a", "b", ""], {}, "no label for 1 of 4 graphs"),
         ("aabb", {"method": "svm"}, "method='svm' is unknown"),
         ("aabb", {"k": 0}, "k=0"),
         ("aabb", {"n_permutations": 0}, "n_permutations=0"),

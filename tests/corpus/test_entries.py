@@ -2,9 +2,6 @@ import os
 import zipfile
 from pathlib import Path
 
-import pytest
-
-import graphtask as gt
 from graphtask.corpus.entries import find, is_run
 
 
@@ -81,8 +78,8 @@ def test_patterns_match_files_folders_and_archives_by_name(tmp_path):
     assert found(tmp_path, tmp_path / "a*") == ["a1.gml", "a2.graphml", "a3/x.gml", "a9.zip/in.gml"]
     assert found(tmp_path, tmp_path / "**" / "a4.*") == ["deep/er/a4.gml"]
     assert found(tmp_path, tmp_path / "[ab]1.gml") == ["a1.gml", "b1.gml"]
-    with pytest.raises(gt.FormatError, match=r"c\*: no file matches this pattern"):
-        find([tmp_path / "c*"])
+    (entry,) = find([tmp_path / "c*"])
+    assert (entry.file, entry.problem) == (str(tmp_path / "c*"), "no file matches this pattern")
 
 
 def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path):
@@ -102,12 +99,12 @@ def test_what_is_to_be_written_is_not_taken_for_a_graph(tmp_path):
     assert found(tmp_path, tmp_path / "*.csv", exclude=[tmp_path / "features.csv"]) == ["a.csv"]
 
 
-def test_a_folder_without_graphs_is_an_error(tmp_path):
-    touch(tmp_path, "readme.md")
-    with pytest.raises(
-        gt.FormatError, match=r"no graph file \(\.graphml, .*\), no archive \(\.zip, .*\) and no run"
-    ):
-        find([tmp_path])
+def test_a_folder_without_graphs_is_an_entry_that_says_so(tmp_path):
+    touch(tmp_path, "none/readme.md", "b.gml")
+    first, second = find([tmp_path / "none", tmp_path / "b.gml"])
+    assert first.path == str(tmp_path / "none")
+    assert first.problem.startswith("no graph file (.graphml, ")
+    assert second.problem == ""
 
 
 def test_names_that_are_not_unicode_are_found(tmp_path):

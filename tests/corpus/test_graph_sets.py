@@ -67,6 +67,15 @@ def test_each_argument_can_be_a_group(corpus):
     assert list(found.labels) == ["easy", "easy", "c.graphml", "easy", "easy"]
 
 
+def test_a_folder_without_graphs_is_left_out_and_named(corpus):
+    folder, _ = corpus
+    (folder / "none").mkdir()
+    found = gt.read_all([folder / "none", folder / "easy"], by="argument")
+    assert list(found.labels) == ["easy", "easy"]
+    (failure,) = found.failures
+    assert failure.startswith(f"{folder / 'none'}: no graph file (")
+
+
 def test_arguments_are_told_apart_by_as_little_as_needed():
     assert argument_labels(["runs/a/full", "runs/b/full", "x/y"]) == ["a/full", "b/full", "y"]
     assert argument_labels(["a", "b/a", "a"]) == ["a", "b/a", "a"]
@@ -97,7 +106,7 @@ def test_strict_makes_the_first_broken_graph_an_error_of_its_own_kind(corpus):
 
 def test_nothing_usable_is_an_error_that_shows_the_first_reason(corpus, tmp_path):
     folder, _ = corpus
-    with pytest.raises(gt.FormatError, match=r"none of the 3 graphs can be used.*no `weight`"):
+    with pytest.raises(gt.FormatError, match=r"no graph can be used; the first of 3: .*no `weight`"):
         gt.read_all([folder], threshold=0.1)
     with pytest.raises(gt.ArgumentError, match="no graphs are named"):
         gt.read_all([])

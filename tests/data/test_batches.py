@@ -223,9 +223,9 @@ def test_the_read_only_arrays_of_a_data_set_will_do(make_data):
             DataError,
             "of shape (0, 6, 9, 3)",
         ),
-        ({"labels": np.zeros(22, int)}, DataError, "23 images have labels of shape (22,)"),
-        ({"mean": [0.5]}, DataError, "the mean is [0.5]; 3 channels need as many numbers"),
-        ({"std": [0.5, 0.5, 0.0]}, DataError, "3 channels need as many positive numbers"),
+        ({"labels": np.zeros(22, int)}, DataError, "labels have shape (22,); those of 23 images"),
+        ({"mean": [0.5]}, DataError, "the mean is [0.5]; it takes numbers, one for each channel (3)"),
+        ({"std": [0.5, 0.5, 0.0]}, DataError, "it takes positive numbers, one for each channel (3)"),
         ({"std": [0.5, 0.5, np.nan]}, DataError, "the std is [0.5, 0.5, nan]"),
     ],
 )

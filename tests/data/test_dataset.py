@@ -48,7 +48,7 @@ def test_shape_and_classes_are_read_off_the_arrays():
         ({"y_train": np.array([0, 1, 2, 1])}, "y_train[2] is 2; 2 classes have labels 0 … 1"),
         ({"y_test": np.array([0, 1, 0, -1])}, "y_test[3] is -1"),
         ({"y_train": np.array([0, 2**64 - 1, 0, 1], np.uint64)}, "y_train[1] is 18446744073709551615"),
-        ({"y_train": LABELS[:3]}, "y_train has shape (3,); 4 images need labels of shape (4,)"),
+        ({"y_train": LABELS[:3]}, "y_train has shape (3,); labels of 4 images have shape (4,)"),
         ({"y_train": LABELS[:, None]}, "y_train has shape (4, 1)"),
         (
             {"y_train": LABELS.astype(float)},

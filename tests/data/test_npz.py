@@ -80,7 +80,7 @@ def test_npz_may_name_its_classes(tmp_path):
             {"x_test": ARRAYS["x_test"][:0], "y_test": ARRAYS["y_test"][:0]},
             "no images; both splits need at least one",
         ),
-        ({"y_train": ARRAYS["y_train"][:5]}, "y_train has shape (5,); 12 images need"),
+        ({"y_train": ARRAYS["y_train"][:5]}, "y_train has shape (5,); labels of 12 images have"),
         ({"y_train": ARRAYS["y_train"] * 1.0}, "y_train is an array of float64; labels are whole numbers"),
         (
             {"y_train": np.eye(3, dtype=int)[ARRAYS["y_train"]]},

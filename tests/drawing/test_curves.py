@@ -23,6 +23,16 @@ def test_edges_are_kept_or_removed_by_their_last_weight():
     assert kept[0][:, 0].tolist() == [0, 1, 2]
 
 
+def test_edges_on_dead_paths_are_removed_as_pruning_removes_them():
+    history = gt.EdgeHistory(
+        edges=(("a", "b"), ("a", "c"), ("b", "c")), w=np.arctanh([[0.5, 0.5, 0.5], [0.9, 0.5, 0.001]])
+    )
+    kept, removed = panels(gt.draw_history(history, threshold=0.006))
+    assert (len(kept), len(removed)) == (1, 2)
+    assert len(kept) == gt.edge_dynamics(history, threshold=0.006).edges
+    assert not panels(gt.draw_history(history, threshold=0.95))[0]
+
+
 def test_what_is_kept_can_be_said():
     figure = gt.draw_history(HISTORY, kept=[False, True, True])
     assert [axes.get_title() for axes in figure.axes] == ["kept (2)", "removed (1)"]

@@ -40,12 +40,18 @@ def test_what_a_lane_holds_can_be_moved():
     assert many.evaluate(2) == [costs[5], costs[1]]
 
 
-def test_few_graphs_and_large_ones_take_the_other_way():
+def test_few_graphs_and_large_ones_take_the_other_way(monkeypatch):
+    monkeypatch.setattr(many_springs, "_has_the_bits_of_springs", lambda _n_nodes: True)
     assert [lanes_for(60, n_graphs) for n_graphs in (1, 4, 5, 16, 1_000)] == [1, 4, 5, 16, 24]
     assert lanes_for(10, 1_000) == 32
     assert [lanes_for(n, 1_000) for n in (120, 150, 2_000)] == [6, 1, 1]
     assert type(springs_for(60, lanes=4)) is Springs
     assert type(springs_for(60, lanes=5)) is ManySprings
+
+
+def test_where_the_bits_are_others_all_graphs_take_the_other_way(monkeypatch):
+    monkeypatch.setattr(many_springs, "_has_the_bits_of_springs", lambda _n_nodes: False)
+    assert [lanes_for(n, 1_000) for n in (10, 60, 120)] == [4, 4, 1]
 
 
 @pytest.fixture

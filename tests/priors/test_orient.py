@@ -150,7 +150,7 @@ def test_provenance_says_how_and_from_what():
 def test_what_cannot_be_oriented_is_refused():
     with pytest.raises(GraphError, match="directed already"):
         gt.orient(gt.full_dag(3))
-    with pytest.raises(GraphError, match="1 vertices; an architecture needs at least 2"):
+    with pytest.raises(GraphError, match="the number of vertices is 1; an architecture needs at least 2"):
         gt.orient(igraph.Graph(n=1))
     with pytest.raises(GraphError, match="not Graph"):
         gt.orient(nx.path_graph(3))

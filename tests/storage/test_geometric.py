@@ -95,10 +95,10 @@ def test_data_of_others_keep_node_edge_and_graph_fields():
         ({"edge_index": torch.tensor([[0], [5]]), "num_nodes": 2}, "from 0 to 5, but there are 2 nodes"),
         ({"edge_index": torch.tensor([[-1], [1]]), "num_nodes": 2}, "from -1 to 1"),
         ({"edge_index": torch.tensor([[0, 1], [1, 0]])}, "cycle"),
-        ({"edge_index": torch.tensor([[0], [1]]), "names": ["a"]}, "'name' has 1 values for 2 nodes"),
+        ({"edge_index": torch.tensor([[0], [1]]), "names": ["a"]}, "'name' has 1 value for 2 nodes"),
         (
             {"edge_index": torch.tensor([[0], [1]]), "weight": torch.tensor([0.5, 0.5])},
-            "has 2 values for 1 edges",
+            "has 2 values for 1 edge",
         ),
         (
             {"edge_index": torch.tensor([[0], [1]]), "weight": torch.tensor([2.0])},

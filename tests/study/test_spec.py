@@ -57,6 +57,11 @@ def test_the_threads_of_all_runs_can_be_set(values):
         gt.load_study(values, threads=0)
 
 
+def test_one_run_is_counted_as_one():
+    study = gt.load_study({"priors": {"full": {"nodes": 4}}, "data": {"cdigits": {}}, "seeds": 1})
+    assert "1 run: 1 data set, 1 prior;" in repr(study)
+
+
 def test_the_corpus_of_a_study_is_its_runs(study):
     from graphtask.corpus.entries import find
 

@@ -238,6 +238,42 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_says_what_to_change(digits,
     assert not (tmp_path / "weights.safetensors").exists()
 
 
+def test_one_epoch_is_counted_as_one(digits):
+    run = train(digits, gt.Regime(epochs=1, batch_size=50), graph=gt.chain_dag(2))
+    assert "2 nodes, 1 edge, 1 epoch, test accuracy" in repr(run)
+
+
+def test_edge_weights_that_the_last_step_spoils_stop_the_run_too(digits, tmp_path, monkeypatch):
+    def spoil(trainer, *batch):
+        compute(trainer, *batch)
+        with torch.no_grad():
+            trainer.module.edge_weight[0] = torch.nan
+
+    compute = Trainer._compute
+    monkeypatch.setattr(Trainer, "_compute", spoil)
+    regime = gt.Regime(epochs=1, batch_size=len(digits.x_train))
+    with pytest.raises(gt.DivergedError, match=r"edge weights is not finite.*lower the learning rate"):
+        train(digits, regime, tmp_path)
+    assert not (tmp_path / "trained.graphml").exists()
+
+
+def test_a_diverged_run_is_not_to_be_gone_on_with(digits, tmp_path, monkeypatch):
+    regime = gt.Regime(epochs=2, batch_size=50, learning_rate=1e30)
+    with pytest.raises(gt.DivergedError):
+        train(digits, regime, tmp_path)
+    with pytest.raises(gt.RunError, match=r"not finished: the loss is not finite.* or take another seed"):
+        gt.open_run(tmp_path)
+
+    def killed(*_args, **_options):
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr(Trainer, "fit", killed)
+    with pytest.raises(RuntimeError, match="killed"):
+        train(digits, regime, tmp_path)
+    with pytest.raises(gt.RunError, match="run the same train command again"):
+        gt.open_run(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from graphtask.wording import counted
 from graphtask_cli.collection import Collection, from_files, from_table
 from graphtask_cli.options import (
     examples,
@@ -323,7 +324,7 @@ def _write(
         write_table(records_of(table), folder / f"{name}.csv")
     for name, figure in pictures.items():
         gt.save_figure(figure, folder / f"{name}.{suffix}")
-    note(f"wrote tables and {len(pictures)} pictures to {folder}")
+    note(f"wrote tables and {counted(len(pictures), 'picture')} to {folder}")
 
 
 def _print(compared: "Comparison", tested: "Mapping[str, pd.DataFrame]", *, form: str) -> None:
@@ -372,7 +373,7 @@ def _say(compared: "Comparison", tested: "Mapping[str, pd.DataFrame]") -> None:
     counts = Counter(text for texts in rows for text in texts.split("; ") if text)
     for text, n_tests in counts.items():
         if text not in compared.notes:
-            note(f"{text} ({n_tests} of {len(rows)} tests)")
+            note(f"{text} ({n_tests} of {counted(len(rows), 'test')})")
 
 
 def _sentence(row: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ import click
 
 from graphtask_cli.options import examples, format_option, out_option, reading_options
 from graphtask_cli.output import note, show
-from graphtask_cli.sources import graph_path, is_run, read_graph, run_config
+from graphtask_cli.sources import graph_path, is_run, named, read_graph, run_config
 
 if TYPE_CHECKING:
     import igraph
@@ -70,7 +70,8 @@ def compile(  # noqa: A001 - the word the field uses
         channels = known.get("channels", _CHANNELS)
     if size is None:
         size = known.get("size", _SIZE)
-    record = _record(graph, channels=channels, size=size, in_channels=n_in, num_classes=n_out)
+    with named(graph_file):
+        record = _record(graph, channels=channels, size=size, in_channels=n_in, num_classes=n_out)
     if out is not None:
         from graphtask.compiler.export import export_program
 

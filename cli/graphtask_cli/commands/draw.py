@@ -1,13 +1,16 @@
 """``graphtask draw``: graphs as pictures."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from graphtask_cli.options import examples, reading_options, threshold_option
 from graphtask_cli.output import progress
 from graphtask_cli.sources import Source, expand, named, read_graph
+
+if TYPE_CHECKING:
+    import igraph
 
 _SUFFIXES = ("svg", "pdf", "png")
 
@@ -58,7 +61,7 @@ def draw(
 
     sources = expand(paths)
     if out is not None and out.suffix and not out.is_dir():
-        graphs = {source.label: read_graph(source.path, **reading) for source in sources}
+        graphs = {source.label: _read(source, threshold=threshold, **reading) for source in sources}
         if len(graphs) == 1:
             figure = gt.draw(*graphs.values(), threshold=threshold, title=title)
         else:
@@ -67,14 +70,24 @@ def draw(
         return
     with progress(visible=len(sources) > 1) as bar:
         for source in bar.track(sources, description="drawing"):
-            graph = read_graph(source.path, **reading)
+            graph = _read(source, threshold=threshold, **reading)
             target = _target(source, out, suffix)
             target.parent.mkdir(parents=True, exist_ok=True)
-            with named(source.path):
-                figure = gt.draw(graph, threshold=threshold, title=title)
+            figure = gt.draw(graph, threshold=threshold, title=title)
             click.echo(gt.save_figure(figure, target))
             if source.run is not None:
                 _draw_training(source.run, target, 0.006 if threshold is None else threshold)
+
+
+def _read(source: Source, *, threshold: float | None, **reading: Any) -> "igraph.Graph":
+    """The graph; complains now, and names the file, if it has no weights to be pruned by."""
+    from graphtask.pruning import pruned_parts
+
+    graph = read_graph(source.path, **reading)
+    if threshold is not None:
+        with named(source.path):
+            pruned_parts(graph, threshold=threshold)
+    return graph
 
 
 def _target(source: Source, out: Path | None, suffix: str) -> Path:
@@ -88,7 +101,7 @@ def _draw_training(folder: Path, beside: Path, threshold: float) -> None:
 
     run = gt.open_run(folder)
     figures = {
-        "history": gt.draw_history(run.history.magnitudes, threshold=threshold),
+        "history": gt.draw_history(run.history, threshold=threshold),
         "curves": gt.draw_curves(run.metrics),
     }
     for name, figure in figures.items():

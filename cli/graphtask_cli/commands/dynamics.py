@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from graphtask.wording import counted
 from graphtask_cli.options import (
     examples,
     format_option,
@@ -138,4 +139,4 @@ def _write_graphs(runs: Mapping[str, "Recording"], folder: Path, *, threshold: f
         path.parent.mkdir(parents=True, exist_ok=True)
         gt.write(top.live, path)
         if top.live.ecount() < top.k:
-            note(f"{path}: without the {top.k - top.live.ecount()} of {top.k} edges that are on dead paths")
+            note(f"{path}: without {counted(top.k - top.live.ecount(), 'edge')} of {top.k}, on dead paths")

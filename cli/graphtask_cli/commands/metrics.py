@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from graphtask.wording import counted
 from graphtask_cli.options import (
     examples,
     format_option,
@@ -17,7 +18,7 @@ from graphtask_cli.options import (
     reading_options,
     threshold_option,
 )
-from graphtask_cli.output import TEXTS, check_table_path, counted, note, progress, show
+from graphtask_cli.output import TEXTS, check_table_path, note, progress, show
 from graphtask_cli.sources import labels, listed
 from graphtask_cli.spool import Spool, write_rows
 
@@ -219,7 +220,9 @@ def _publish(
         shown = [column for column in shown if column not in ORIGINS or spool.kinds.get(column)]
         show([{column: row.get(column) for column in shown} for row in _for_people(rows)], form=form)
         if len(entries) > _SHOWN_ROWS:
-            note(f"… and {len(entries) - _SHOWN_ROWS} more graphs; -o features.csv has all of them")
+            note(
+                f"… and {counted(len(entries) - _SHOWN_ROWS, 'more graph')}; -o features.csv has all of them"
+            )
     else:
         for text in TEXTS[form](columns, rows):
             click.echo(text, nl=False)

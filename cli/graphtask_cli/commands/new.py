@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from graphtask.wording import counted
 from graphtask_cli.options import examples, out_option, reading_options, stages_option
 from graphtask_cli.sources import read_graph
 
@@ -206,7 +207,8 @@ def _summary(graph: "igraph.Graph") -> str:
     from graphtask.graph import size_by_stage
 
     sizes = size_by_stage(graph)["nodes_per_stage"]
-    stages = f"{len(sizes)} stages ({'/'.join(map(str, sizes))})" if len(sizes) > 1 else "1 stage"
+    per_stage = f" ({'/'.join(map(str, sizes))})" if len(sizes) > 1 else ""
     repaired = (gt.provenance(graph).get("prior") or {}).get("repaired_edges", 0)
-    added = f"; {repaired:,} of the edges repair orphans" if repaired else ""
-    return f"{graph.vcount():,} nodes, {graph.ecount():,} edges, {stages}{added}"
+    added = f"; orphans repaired with {counted(repaired, 'edge')}" if repaired else ""
+    stages = f"{counted(len(sizes), 'stage')}{per_stage}"
+    return f"{counted(graph.vcount(), 'node')}, {counted(graph.ecount(), 'edge')}, {stages}{added}"

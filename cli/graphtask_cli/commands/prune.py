@@ -76,7 +76,7 @@ def prune(
     if parity:
         from graphtask.training.device import limited_threads
 
-        with limited_threads(threads):
+        with limited_threads(threads), named(source):
             report = asdict(gt.parity(gt.open_run(source), threshold=threshold, device=device))
         record |= {name: value for name, value in report.items() if name not in record}
     show([record], form=form)

@@ -1,5 +1,7 @@
 """``graphtask retrain``: pruned graphs trained again from scratch, beside the networks they come from."""
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -128,8 +130,9 @@ def retrain(
     if not channels:
         raise click.UsageError("nothing to train: --no-same-channels needs --fit-channels or --budget")
     regime = {name: value for name in _REGIME if (value := options.pop(name)) is not None}
+    folders = run_folders(paths)
     table, failed = gt.retrain_runs(
-        run_folders(paths), out=folder, channels=channels, regime=regime, progress=not quiet, **options
+        folders, out=folder, channels=channels, regime=regime, progress=not quiet, **options
     )
     for name, reason in failed.items():
         note(f"error: {reason if name in reason else f'{name}: {reason}'}")
@@ -138,12 +141,22 @@ def retrain(
         note(f"wrote {out}")
     if plot is not None:
         save_plot(gt.draw_retraining(table), plot, table)
-    for reason in dict.fromkeys(table["undefined"]):
-        if reason and "not trained" not in reason and reason not in failed.values():
-            note(reason)
+    for line in _remarks(table[~table["undefined"].isin(failed.values())], folders):
+        note(line)
     _print(table, form=form)
     if failed or table.loc[table["network"].str.startswith("retrained"), "accuracy"].isna().all():
         raise click.exceptions.Exit(1)
+
+
+def _remarks(table: "pd.DataFrame", folders: Mapping[str, Path]) -> list[str]:
+    """Why values are missing, each line once; a network that cannot be is an error of its run."""
+    lines = []
+    for _, row in table.iterrows():
+        reason = row["undefined"]
+        if reason and "not trained" not in reason:
+            missing = math.isnan(row["accuracy"])
+            lines.append(f"error: {folders[row['run']]}: {reason}" if missing else reason)
+    return list(dict.fromkeys(lines))
 
 
 def _print(table: "pd.DataFrame", *, form: str) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from graphtask.wording import counted
 from graphtask_cli.options import examples, format_option, stages_option, threshold_option
-from graphtask_cli.output import check_table_path, counted, note, progress, records_of, show, write_table
+from graphtask_cli.output import check_table_path, note, progress, records_of, show, write_table
 from graphtask_cli.sources import listed
 
 if TYPE_CHECKING:
@@ -216,7 +217,7 @@ def _observed(
     for failure in found.failures[:_SHOWN_NOTES]:
         note(f"left out: {failure}")
     if len(found.failures) > _SHOWN_NOTES:
-        note(f"… and {len(found.failures) - _SHOWN_NOTES} more graphs are left out")
+        note(f"left out: … and {len(found.failures) - _SHOWN_NOTES} more")
     groups = found.groups()
     known = ", ".join(f"{name or '(none)'} ({len(graphs)})" for name, graphs in groups.items())
     if label is None:

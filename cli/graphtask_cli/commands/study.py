@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from graphtask.wording import counted
 from graphtask_cli.options import examples, format_option, out_option, read_gpus, threshold_option
 from graphtask_cli.output import (
     check_table_path,
@@ -147,12 +148,13 @@ def run(
     plan = gt.load_study(source, out=runs, data_root=data_root, threads=threads)
     engine = _engine(plan, **places)
     if dry_run:
+        plan.check_out()
         _show_cost(plan, slots=engine.slots())
         return
     report = gt.run_study(plan, engine=engine, retries=retries, progress=not quiet)
     for name, reason in report.failed.items():
         note(f"error: {name}: {reason}")
-    click.echo(f"{plan.out}: {report.n_finished} of {len(plan.jobs)} runs finished")
+    click.echo(f"{plan.out}: {report.n_finished} of {counted(len(plan.jobs), 'run')} finished")
     if report.n_finished:
         click.echo(f"next: {proposal('study', 'results', plan.out)}")
     if report.failed:
@@ -264,7 +266,7 @@ def _publish(
     records = records_of(table)
     if out is not None:
         write_table(records, out)
-        click.echo(f"{out}: {len(records)} rows")
+        click.echo(f"{out}: {counted(len(records), 'row')}")
     elif form == "table":
         show(people(table), form=form)
     else:
@@ -276,7 +278,7 @@ def _for_people(table: "pd.DataFrame") -> list[dict[str, Any]]:
     reasons = [reason for text in table["undefined"] for reason in text.split("; ") if reason]
     errors = [f"error: {row['run']}: {row['error']}" for _, row in table.iterrows() if row["error"]]
     counts = Counter(reasons)
-    messages = [*errors, *(f"{reason} ({count} runs)" for reason, count in counts.items())]
+    messages = [*errors, *(f"{reason} ({counted(count, 'run')})" for reason, count in counts.items())]
     _say_some(messages)
     shown = records_of(table.drop(columns=list(_HIDDEN)).dropna(axis=1, how="all"))
     return [{name: _or_nothing(value) for name, value in record.items()} for record in shown]
@@ -312,7 +314,7 @@ def _show_cost(plan: "Study", *, slots: int) -> None:
     cost = gt.study_cost(plan, watch=watched)
     show([_cost_for_people(record) for record in records_of(cost)], form="table")
     n_left = int(cost["left"].sum())
-    note(f"{plan.out}: {len(plan.jobs)} runs, {n_left} of them to do")
+    note(f"{plan.out}: {counted(len(plan.jobs), 'run')}, {n_left} of them to do")
     unknown = cost[cost["undefined"] != ""]
     for _, row in unknown[:_SHOWN_NOTES].iterrows():
         note(f"not in the sums: {row['data']}/{row['prior']}: {row['undefined'].partition(';')[0]}")
@@ -367,7 +369,7 @@ def _show_status(plan: "Study", *, form: str) -> None:
         if total is None
         else f"about {duration(total)} left"
     )
-    note(f"{plan.out}: {len(plan.jobs)} runs: {words}" + (f"; {left}" if total != 0 else ""))
+    note(f"{plan.out}: {counted(len(plan.jobs), 'run')}: {words}" + (f"; {left}" if total != 0 else ""))
 
 
 def _state_for_people(record: dict[str, Any]) -> dict[str, Any]:

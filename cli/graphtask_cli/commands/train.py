@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from graphtask.wording import counted
 from graphtask_cli.launch import process_rank
 from graphtask_cli.options import (
     channels_option,
@@ -17,7 +18,7 @@ from graphtask_cli.options import (
     reading_options,
     threads_option,
 )
-from graphtask_cli.output import counted, proposal
+from graphtask_cli.output import proposal
 from graphtask_cli.sources import graph_path, read_graph
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def _report(run: "Run", folder: Path, threshold: float) -> str:
     files = [f"  {name:<{width}}  {text}" for name, text in _FILES.items()]
     outcome = (
         f"{folder}: test accuracy {last['test_accuracy']:.2%} after {counted(int(last['epoch']), 'epoch')}, "
-        f"{int(last['live_edges']):,} of {run.graph.ecount():,} edges live at {threshold:g}"
+        f"{int(last['live_edges']):,} of {counted(run.graph.ecount(), 'edge')} live at {threshold:g}"
     )
     words = ("prune", folder, "--threshold", f"{threshold:g}", "--parity", "-o", "pruned.graphml")
     return "\n".join([outcome, *files, f"next: {proposal(*words)}"])
