@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from graphtask.compiler.fast_memory import Shapes, inference_memory, step_shapes, training_memory
 from graphtask.compiler.planner import StagePlan, Way, passes
+from graphtask.wording import counted
 
 _PUBLISHED_PASSES = (
     5  # of one edge: read and written by cat, read and written by the product, read by the sum
@@ -76,7 +77,7 @@ class Explanation:
     def __str__(self) -> str:
         """The plan as a table for people."""
         lines = [
-            f"execution={self.execution!r}, a batch of {self.batch} images of {self.size[0]}×{self.size[1]} pixels",
+            f"execution={self.execution!r}, a batch of {counted(self.batch, 'image')} of {self.size[0]}×{self.size[1]} pixels",
             *(
                 [f"the plain execution is taken, because {self.why_plain}; the fast one would do this:"]
                 if self.why_plain

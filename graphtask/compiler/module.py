@@ -18,6 +18,7 @@ from graphtask.compiler.plan import NodePlan, make_plan, node_key, reduce_key
 from graphtask.compiler.planner import plan_stages
 from graphtask.errors import ArgumentError
 from graphtask.graph import RAW_WEIGHT, check, edge_names, provenance
+from graphtask.wording import counted
 
 Gate: TypeAlias = Literal["tanh", "sigmoid", "none"]
 
@@ -83,7 +84,7 @@ def compile(
         >>> import graphtask as gt
         >>> net = gt.compile(gt.full_dag(60, stages=3), channels=11)
         >>> net
-        GraphModule(60 nodes, 1770 edges, 3 stages, 863,300 parameters, channels=11, in_channels=3, num_classes=10, gate='tanh', execution='auto')
+        GraphModule(60 nodes, 1,770 edges, 3 stages, 863,300 parameters, channels=11, in_channels=3, num_classes=10, gate='tanh', execution='auto')
         >>> net(torch.zeros(2, 3, 32, 32)).shape
         torch.Size([2, 10])
     """
@@ -261,13 +262,17 @@ class GraphModule(nn.Module):
 
     def extra_repr(self) -> str:
         """The size and the options of the network, on one line."""
-        n_stages = self.plan.output.stage + 1
-        n_parameters = sum(parameter.numel() for parameter in self.parameters())
-        return (
-            f"{len(self.plan.nodes)} nodes, {self.plan.n_edges} edges, {n_stages} stage{'s' * (n_stages != 1)}, "
-            f"{n_parameters:,} parameters, channels={self.channels}, in_channels={self.in_channels}, "
-            f"num_classes={self.num_classes}, gate={self.gate!r}, execution={self.execution!r}"
+        sizes = (
+            counted(len(self.plan.nodes), "node"),
+            counted(self.plan.n_edges, "edge"),
+            counted(self.plan.output.stage + 1, "stage"),
+            counted(sum(parameter.numel() for parameter in self.parameters()), "parameter"),
         )
+        options = (
+            f"channels={self.channels}, in_channels={self.in_channels}, num_classes={self.num_classes}, "
+            f"gate={self.gate!r}, execution={self.execution!r}"
+        )
+        return ", ".join((*sizes, options))
 
     def _width(self, stage: int) -> int:
         return self.channels << stage
