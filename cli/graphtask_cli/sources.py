@@ -133,18 +133,20 @@ def run_folders(paths: Iterable[Path]) -> dict[str, Path]:
     """The folders of the runs that the paths name, by their labels; other graphs in a folder are passed over.
 
     Raises:
-        RunError: A path is a graph file, or none of them names a run.
+        RunError: A path is a graph file, or names no run.
         FormatError: A folder holds nothing, or a pattern matches nothing.
     """
     from graphtask.errors import RunError
 
-    named = list(paths)
-    stray = next((path for path in named if path.is_file()), None)
-    if stray is not None:
-        raise RunError(f"{stray}: is a file; name the folder of a run, or a folder of runs")
-    folders = dict.fromkeys(source.run for source in expand(named) if source.run is not None)
-    if not folders:
-        raise RunError(f"{named[0]}: no run in this folder; make one with train")
+    folders: dict[Path, None] = {}
+    for path in paths:
+        if path.is_file():
+            raise RunError(f"{path}: is a file; name the folder of a run, or a folder of runs")
+        found = [source.run for source in expand([path]) if source.run is not None]
+        if not found:
+            there = "no run in this folder" if path.is_dir() else "there is no such folder"
+            raise RunError(f"{path}: {there}; make a run with train")
+        folders |= dict.fromkeys(found)
     return dict(zip(labels([str(folder) for folder in folders]), folders, strict=True))
 
 

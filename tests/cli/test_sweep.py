@@ -96,3 +96,16 @@ def test_wrong_calls_get_one_line(call, run_folder, arguments, message, tmp_path
     assert len(result.stderr.splitlines()) == 1
     assert message in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [("nowhere", "nowhere: there is no such folder"), ("graphs", "graphs: no run in this folder")],
+)
+def test_no_path_beside_a_run_is_passed_over(call, run_folder, tmp_path, other, message):
+    (tmp_path / "graphs").mkdir()
+    gt.write(gt.chain_dag(3), tmp_path / "graphs" / "chain.graphml")
+    result = sweep(call, run_folder, tmp_path / other)
+    assert result.exit_code == 1
+    assert len(result.stderr.splitlines()) == 1
+    assert message in result.stderr
