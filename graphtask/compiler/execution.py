@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.module import _has_any_global_hook
+from torch.overrides import _get_current_function_mode_stack
+from torch.utils._device import DeviceContext
 
 from graphtask.compiler.blocks import ConvBlock
 from graphtask.compiler.fast import FastExecution, is_transformed
@@ -91,7 +93,8 @@ class Automatic:
             return f"the network is on {images.device}"
         first = module.nodes[module.plan.input.key]
         if type(first) is not ConvBlock:
-            return f"its blocks are {type(first).__name__}, not the standard one"
+            name = module.plan.input.name
+            return f"the block of node {name!r} is a {type(first).__name__}, not the standard one"
         shared = type(first.norm3x3) is SharedBatchNorm2d  # all processes have to take the same
         if images.device.type == "cpu" and not self.fast.checkpoint and not shared:
             gain = gained(self.fast.stages, tuple(images.shape), channels=module.channels)
@@ -104,8 +107,11 @@ class Gain(NamedTuple):
     """What the fast execution gains over the plain one, in µs."""
 
     step: float
+    """Of a step, whatever is in it; it loses some."""
     block: float
+    """Of a block, whatever its size."""
     edge: float
+    """Of an edge, whatever the size of its values."""
     block_value: float
     """Of a value that a block gives, in a batch."""
     edge_value: float
@@ -138,11 +144,13 @@ def gained(stages: Sequence[StagePlan], images: tuple[int, ...], *, channels: in
 
 
 def is_watched() -> bool:
-    """Whether PyTorch looks at single operations or modules: traces, transforms, dispatch modes, global hooks."""
+    """Whether somebody looks at single operations, modules or saved tensors: traces, transforms, modes, hooks for all."""
     return (
         torch.compiler.is_compiling()
         or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
         or is_transformed()
         or torch._C._len_torch_dispatch_stack() > 0  # noqa: SLF001  # no public way
+        or any(type(mode) is not DeviceContext for mode in _get_current_function_mode_stack())  # type: ignore[no-untyped-call]
+        or torch._C._autograd._top_saved_tensors_default_hooks(False) is not None  # noqa: SLF001  # likewise
         or bool(_has_any_global_hook())  # type: ignore[no-untyped-call]
     )

@@ -108,9 +108,15 @@ class _Network(torch.autograd.Function):
     """From images, gates and the blocks' parameters to the value of the output node."""
 
     @staticmethod
-    def forward(ctx: Any, step: Training, images: Tensor, gates: Tensor, *parameters: Tensor) -> Tensor:
+    def forward(
+        ctx: Any,
+        step: Training,
+        images: Tensor,
+        gates: Tensor,
+        *parameters: Tensor,  # noqa: ARG004  # for autograd
+    ) -> Tensor:
         # What is saved may not be changed before the backward.
-        ctx.save_for_backward(*([images] if step.reads_images_again else []), gates, *parameters)
+        ctx.save_for_backward(*([images] if step.reads_images_again else []), gates, *step.read_again)
         ctx.step = step
         return step.forward()
 
@@ -124,7 +130,7 @@ class _Network(torch.autograd.Function):
         if _is_batched(gradients[0]):
             raise GraphtaskError(
                 "the backward of the fast execution takes one gradient at a time: compile the graph with "
-                "execution='plain' to use is_grads_batched=True"
+                "execution='plain' to use is_grads_batched=True or torch.vmap"
             )
         ctx.saved_tensors  # noqa: B018  # raises if one was changed since the forward, or if the graph is freed
         step: Training | None = ctx.step
@@ -136,7 +142,8 @@ class _Network(torch.autograd.Function):
         keep = _keeps_graph()
         if not keep:
             ctx.step = None  # the memory is free for the next step, also while the loss is still referred to
-        found = step.backward(gradients[0], ctx.needs_input_grad[1:], keep=keep)
+        with step.lock:
+            found = step.backward(gradients[0], ctx.needs_input_grad[1:], keep=keep)
         return (None, *found)
 
 
@@ -150,8 +157,9 @@ def is_transformed() -> bool:
 
 def _is_batched(gradient: Tensor) -> bool:
     """Whether a gradient stands for several of them; no, if this PyTorch does not tell."""
-    ask = getattr(getattr(torch._C, "_functorch", None), "is_legacy_batchedtensor", None)  # noqa: SLF001  # no public way
-    return False if ask is None else bool(ask(gradient))
+    functorch = getattr(torch._C, "_functorch", None)  # noqa: SLF001  # no public way
+    questions = (getattr(functorch, name, None) for name in ("is_batchedtensor", "is_legacy_batchedtensor"))
+    return any(ask is not None and ask(gradient) for ask in questions)
 
 
 def _keeps_graph() -> bool:

@@ -1,5 +1,6 @@
 """One step of the fast execution: forward and backward through all stages, in memory laid out in advance."""
 
+import threading
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -177,7 +178,9 @@ class Training:
         self.rooms = allocation.views.get(
             (plan, shapes), lambda: training_rooms(stages, shapes, plan, allocation.memory)
         )
+        self.lock = threading.Lock()  # the backwards of one step are one after the other
         self.images = network.flat_images(images)
+        self.images_format = torch.contiguous_format if images.is_contiguous() else torch.channels_last
         d_images = torch.empty_like(self.images) if images.requires_grad else None
         self.first = network.first_room(self.rooms.nodes[0], self.images, da=d_images)
         gates = gates.detach().to(network.dtype)
@@ -210,6 +213,14 @@ class Training:
         return _images_of_its_own(network.shapes.stages[-1].image(rooms.nodes[-1].x))
 
     @property
+    def read_again(self) -> list[Tensor]:
+        """The parameters that the backward reads again."""
+        blocks = (block for block in self.network.blocks if isinstance(block, StandardBlock))
+        return [
+            block.parameters[index] for block in blocks for index in (0, 1, 3, 4)
+        ]  # no bias is read again
+
+    @property
     def reads_images_again(self) -> bool:
         """Whether the backward reads the images."""
         first = self.network.nodes[0]
@@ -240,7 +251,7 @@ class Training:
                 yield stage.first + node
 
     def backward(self, gradient: Tensor, needs: Sequence[bool], *, keep: bool) -> list[Tensor | None]:
-        """The gradients of the images, the gates, and the blocks' parameters.
+        """The gradients of the images (in their own order in memory), the gates, and the blocks' parameters.
 
         Args:
             gradient: The gradient of the value of the output node.
@@ -262,6 +273,7 @@ class Training:
         images = None
         if needs[0] and self.first.da is not None:
             images = network.shapes.images.image(self.first.da.clone() if keep else self.first.da)
+            images = images.contiguous(memory_format=self.images_format)
         blocks = [gradient for block in network.blocks for gradient in run.found[id(block)]]
         return [images, run.d_gates if needs[1] else None, *blocks]
 

@@ -130,7 +130,6 @@ class GraphModule(nn.Module):
         self.in_channels = checked_count("in_channels", in_channels)
         self.num_classes = checked_count("num_classes", num_classes)
         self.gate: Gate = _one_of("gate", gate, tuple(_GATES))  # type: ignore[assignment]
-        self.execution: Execution = _one_of("execution", execution, EXECUTIONS)  # type: ignore[assignment]
         self.block = block
         self.plan = make_plan(graph)
         self._graph = graph.copy()
@@ -149,7 +148,7 @@ class GraphModule(nn.Module):
         )
         self.head = Head(self._width(self.plan.output.stage), self.num_classes)
         self.checkpoint = checked_stages("checkpoint", checkpoint, {node.stage for node in self.plan.nodes})
-        self.executor = choose_executor(execution, self.plan, checkpoint=self.checkpoint)
+        self.execution = execution
 
     def forward(
         self, images: Float[Tensor, "batch in_channels height width"]
@@ -161,6 +160,16 @@ class GraphModule(nn.Module):
         """
         self._check_images(images)
         return self.executor(self, images)
+
+    @property
+    def execution(self) -> Execution:
+        """How the module is computed; see `compile`. It may be changed at any time."""
+        return self._execution
+
+    @execution.setter
+    def execution(self, execution: Execution) -> None:
+        self._execution: Execution = _one_of("execution", execution, EXECUTIONS)  # type: ignore[assignment]
+        self.executor = choose_executor(execution, self.plan, checkpoint=self.checkpoint)
 
     @property
     def graph(self) -> igraph.Graph:
@@ -179,7 +188,8 @@ class GraphModule(nn.Module):
     def explain(self, *, batch: int = 128, size: int | tuple[int, int] = 32) -> Explanation:
         """What the fast execution does with a batch of images, and what that costs; ``print`` shows it.
 
-        Convolutions and memory are counted as those of the standard blocks, under autocast in its precision.
+        Convolutions and memory are counted as those of the standard blocks, under autocast in its precision. Which
+        execution is taken is said for a call where gradients are as they are now (``torch.no_grad()`` or not).
 
         Args:
             batch: Images of the batch.

@@ -15,6 +15,13 @@ from graphtask.compiler.shared_norm import Gather, SharedBatchNorm2d
 
 _TENSORS = {Tensor, nn.Parameter}  # and not what looks like one, but is distributed or quantised
 _NORMS = {nn.BatchNorm2d, SharedBatchNorm2d}
+_BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
+_METHODS = {
+    "forward",
+    "_call_impl",
+    "_conv_forward",
+    "_check_input_dim",
+}  # that a call of a part runs through
 _PARTS = ("conv3x3", "norm3x3", "conv1x1", "norm1x1")
 
 
@@ -40,13 +47,15 @@ class Parts(NamedTuple):
 
     def fit(self, source: Shape, target: Shape, stride: int, *, weights: torch.dtype) -> bool:
         """Whether the block has the shapes of its place, weights of this dtype, and enough values to normalise."""
-        weight3, weight1 = self.parameters[0], self.parameters[3]
+        weight3, factor3, bias3, weight1, factor1, bias1 = self.parameters
         widths = (target.channels, source.channels)
+        by_channel = [factor3, bias3, factor1, bias1]
+        by_channel += [norm._buffers[name] for norm in (self.norm3, self.norm1) for name in _BUFFERS[:2]]  # type: ignore[misc]  # noqa: SLF001
         return (
-            weight3.dtype == weight1.dtype == weights
-            and (weight3.shape, weight1.shape) == ((*widths, 3, 3), (*widths, 1, 1))
+            (weight3.shape, weight1.shape) == ((*widths, 3, 3), (*widths, 1, 1))
             and self.conv3.stride == (stride, stride)
-            and self.norm3.num_features == self.norm1.num_features == target.channels
+            and all(values.shape == widths[:1] for values in by_channel)
+            and all(values.dtype == weights for values in (weight3, weight1, *by_channel))
             and not (self.training and target.pixels == 1)  # of which PyTorch complains
         )
 
@@ -76,7 +85,7 @@ def is_altered(module: nn.Module) -> bool:
     """Whether something of a user's own runs with every call of a module, or in its place."""
     own = vars(module)
     return bool(
-        "forward" in own
+        not _METHODS.isdisjoint(own)
         or own["_forward_hooks"]
         or own["_forward_pre_hooks"]
         or own["_backward_hooks"]
@@ -102,6 +111,7 @@ def _is_norm(norm: nn.Module | None) -> TypeGuard[nn.BatchNorm2d]:
         and not is_altered(norm)
         and norm.track_running_stats
         and norm.momentum is not None
+        and all(norm._buffers.get(name) is not None for name in _BUFFERS)  # noqa: SLF001  # see above
     )
 
 

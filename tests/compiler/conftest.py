@@ -13,4 +13,12 @@ def graph():
 
 @pytest.fixture
 def module(graph):
-    return randomised(gt.compile(graph, channels=2, num_classes=3))
+    return randomised(gt.compile(graph, channels=2, num_classes=3, execution="fast"))
+
+
+@pytest.fixture
+def automatic(monkeypatch, module):
+    """A module for which the fast execution would be taken, although it is small."""
+    monkeypatch.setattr("graphtask.compiler.execution.gained", lambda *_, **__: 1.0)
+    module.execution = "auto"
+    return module

@@ -6,26 +6,19 @@ import pytest
 import torch
 from compiler.executions import assert_same, fast_execution, images_for, result
 from compiler.oracle import randomised
+from helpers import staged
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd import forward_ad
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import graphtask as gt
-from graphtask.compiler.execution import Automatic, gained, run_plain
-from graphtask.compiler.fast import FastExecution
+from graphtask.compiler.execution import _WITH_GRADIENTS, _WITHOUT_GRADIENTS, gained, run_plain
 from graphtask.compiler.planner import plan_stages
 from graphtask.compiler.shared_norm import share_statistics
 from graphtask.errors import GraphtaskError
-
-
-@pytest.fixture
-def automatic(monkeypatch, module):
-    """A module for which the fast execution would be taken, although it is small."""
-    monkeypatch.setattr("graphtask.compiler.execution.gained", lambda *_, **__: 1.0)
-    module.executor = Automatic(FastExecution(module.plan))
-    return module
 
 
 def why_plain(module, images):
@@ -51,6 +44,17 @@ def stages_of(graph):
     return plan_stages(gt.compile(graph, channels=1).plan)
 
 
+def test_the_gain_is_that_of_its_parts():
+    graph = staged([(0, 1), (0, 2), (1, 2)], [0, 0, 2])  # stage 2 has a node and two sources
+    values = {0: 4 * 3 * 9 * 10, 2: 4 * (3 * 4) * 3 * 3}
+    for gradients, gain in ((True, _WITH_GRADIENTS), (False, _WITHOUT_GRADIENTS)):
+        with torch.set_grad_enabled(gradients):
+            found = gained(stages_of(graph), (4, 5, 9, 10), channels=3)
+        blocks = 5 * gain.block + gain.block_value * (2 * values[0] + 3 * values[2])
+        edges = 3 * gain.edge + gain.edge_value * (values[0] + 2 * values[2])
+        assert found == pytest.approx(gain.step + blocks + edges)
+
+
 @pytest.mark.parametrize(
     ("graph", "channels", "batch", "size", "training", "inference"),
     [
@@ -72,7 +76,7 @@ def test_work_is_small_where_it_was_measured_to_be(graph, channels, batch, size,
 
 
 def test_very_small_work_is_done_by_the_plain_execution(graph, module):
-    module.executor = Automatic(FastExecution(module.plan))
+    module.execution = "auto"
     images = images_for(graph).requires_grad_()
     assert why_plain(module, images) == "so little work is done sooner so"
     actual, expected = result(called, module, images), result(run_plain, module, images)
@@ -102,7 +106,7 @@ def test_an_explanation_says_which_execution_is_taken(graph):
     module.node("v0").register_forward_hook(lambda *_: None)
     assert "because the block of node 'v0' is not" in str(module.explain(batch=1024))
     own = gt.compile(graph, channels=2, block=lambda i, o, s: nn.Conv2d(i, o, 1, stride=s))
-    assert own.explain(batch=1024).why_plain == "its blocks are Conv2d, not the standard one"
+    assert own.explain(batch=1024).why_plain == "the block of node 'v0' is a Conv2d, not the standard one"
     for execution, expected in (("plain", "of execution='plain'"), ("fast", None)):
         assert gt.compile(graph, channels=2, execution=execution).explain(batch=1).why_plain == expected
 
@@ -118,6 +122,40 @@ class Watches(TorchDispatchMode):
 def test_a_dispatch_mode_sees_the_plain_execution(automatic, graph):
     with Watches():
         assert why_plain(automatic, images_for(graph)) is not None
+
+
+class Rounds(TorchFunctionMode):
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        return result.round(decimals=2) if func is torch.batch_norm else result
+
+
+def test_a_function_mode_sees_the_plain_execution_but_a_default_device_is_none(automatic, graph):
+    images = images_for(graph)
+    with torch.no_grad(), Rounds():
+        torch.testing.assert_close(automatic(images), run_plain(automatic, images))
+    with torch.device("cpu"):
+        assert why_plain(automatic, images) is None
+
+
+def test_hooks_for_saved_tensors_see_all_of_them(automatic, graph):
+    def packed(execute):
+        sizes = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda x: sizes.append(x.numel()) or x, lambda x: x):
+            execute(automatic, images_for(graph))
+        return sizes
+
+    assert packed(called) == packed(run_plain)
+
+
+def test_a_transform_sees_the_plain_execution(automatic, graph):
+    images = images_for(graph)
+    automatic.eval()
+    found = torch.func.jacrev(lambda batch: automatic(batch).sum(dim=0))(images)
+    expected = torch.autograd.functional.jacobian(
+        lambda batch: run_plain(automatic, batch).sum(dim=0), images
+    )
+    torch.testing.assert_close(found, expected)
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.trace:FutureWarning")
@@ -187,6 +225,22 @@ def replace_forward(module):
     block.norm1x1.forward = lambda y: 2 * y
 
 
+def replace_a_part_of_the_call(module):
+    conv = module.node("v2").conv1x1
+    conv._conv_forward = lambda a, weight, _: 2 * nn.functional.conv2d(a, weight)
+
+
+def count_gradients(module):
+    module.node("v2").conv1x1.register_full_backward_pre_hook(lambda _, gradient: (2 * gradient[0],))
+
+
+def take_other_strides(module):
+    module.node("v2").conv1x1.stride = (2, 2)
+    module.node("v2").conv1x1.padding = (1, 1)
+    module.node("v2").conv3x3.stride = (1, 1)
+    module.node("v2").norm1x1 = nn.Sequential(module.node("v2").norm1x1, nn.Upsample((8, 8)))
+
+
 def hook_an_adapter(module):
     block = module.node("v2")
     adapter = nn.Conv2d(2, 2, 1, dtype=torch.float64)
@@ -204,7 +258,17 @@ def name_a_class_of_its_own(module):
     module.node("v2").__class__ = Own
 
 
-@pytest.mark.parametrize("change", [replace_forward, hook_an_adapter, name_a_class_of_its_own])
+@pytest.mark.parametrize(
+    "change",
+    [
+        replace_forward,
+        replace_a_part_of_the_call,
+        count_gradients,
+        take_other_strides,
+        hook_an_adapter,
+        name_a_class_of_its_own,
+    ],
+)
 def test_a_changed_block_is_seen(automatic, graph, change):
     change(automatic)
     images = images_for(graph).requires_grad_()
@@ -212,8 +276,8 @@ def test_a_changed_block_is_seen(automatic, graph, change):
     assert_same(result(called, automatic, images), result(run_plain, automatic, images))
 
 
-@pytest.mark.parametrize("part", ["conv3x3", "conv1x1"])
-def test_a_convolution_of_another_precision_is_refused_as_the_plain_execution_does(automatic, graph, part):
+@pytest.mark.parametrize("part", ["conv3x3", "conv1x1", "norm3x3"])
+def test_a_part_of_another_precision_is_refused_as_the_plain_execution_does(automatic, graph, part):
     getattr(automatic.node("v2"), part).float()
     assert why_plain(automatic, images_for(graph)) is not None
     with pytest.raises(RuntimeError):
@@ -237,13 +301,14 @@ def change_conv(**options):
         lambda block: setattr(block.norm1x1, "eps", 0.5),
         lambda block: setattr(block.norm1x1, "momentum", None),
         lambda block: block.norm1x1.eval(),
+        lambda block: setattr(block.norm1x1, "num_batches_tracked", None),
         lambda block: setattr(block, "norm1x1", nn.BatchNorm2d(2, affine=False)),
         lambda block: setattr(block, "norm3x3", nn.BatchNorm2d(2, track_running_stats=False)),
         lambda block: setattr(block, "norm3x3", nn.InstanceNorm2d(2, affine=True, track_running_stats=True)),
         lambda block: share_statistics(nn.ModuleList([block.norm3x3]), lambda own: own[None]),
     ],
     ids=[
-        "bias", "padding mode", "dilation", "groups", "eps", "momentum", "mode", "affine", "statistics",
+        "bias", "padding mode", "dilation", "groups", "eps", "momentum", "mode", "no count", "affine", "statistics",
         "instances", "not shared",
     ],
 )  # fmt: skip
@@ -329,3 +394,20 @@ def test_one_value_a_channel_is_refused_only_where_statistics_are_taken(automati
         automatic(image)
     with pytest.raises(ValueError, match="more than 1 value"):
         fast_execution(automatic)(automatic, image)
+
+
+def test_a_reduction_takes_statistics_too(automatic):
+    automatic.eval().reduce("v0", 2).norm1x1.train()
+    with pytest.raises(gt.GraphtaskError, match="in stage 2"):
+        automatic(torch.zeros(1, 3, 4, 4, dtype=torch.float64))
+
+
+def test_the_execution_may_be_changed(graph, module):
+    images = images_for(graph)
+    module.execution = "plain"
+    assert module.executor is run_plain
+    assert "execution='plain'" in str(module.explain())
+    module.execution = "auto"
+    assert why_plain(module, images) is not None
+    with pytest.raises(gt.GraphtaskError, match="execution has to be one of"):
+        module.execution = "slow"

@@ -1,6 +1,7 @@
 import copy
 import pickle
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -232,18 +233,65 @@ def test_a_batch_of_gradients_is_a_clear_error(graph, module):
         torch.autograd.grad(logits, module.edge_weight, batch, is_grads_batched=True)
 
 
-def test_transforms_of_torch_func_get_the_plain_execution_or_a_clear_error(graph, module):
-    images = images_for(graph)
-    module.eval()
-
-    def jacobian(net):
-        return torch.func.jacrev(lambda batch: net(batch).sum(dim=0))(images)
-
-    expected = torch.autograd.functional.jacobian(lambda batch: module(batch).sum(dim=0), images)
-    torch.testing.assert_close(jacobian(module), expected)
-    module.executor = fast_execution(module)
+def test_transforms_of_torch_func_are_a_clear_error(graph, module):
     with pytest.raises(GraphtaskError, match="execution='auto' or 'plain'"):
-        jacobian(module)
+        torch.func.jacrev(lambda batch: module(batch).sum(dim=0))(images_for(graph))
+
+
+def test_a_mapped_gradient_is_a_clear_error(graph, module):
+    logits = module(images_for(graph))
+    with pytest.raises(GraphtaskError, match=r"or torch\.vmap"):
+        torch.vmap(lambda v: torch.autograd.grad(logits, module.edge_weight, v, retain_graph=True)[0])(
+            torch.ones(2, *logits.shape, dtype=torch.float64)
+        )
+
+
+@ORDERS
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+def test_the_gradient_of_images_lies_in_their_order(channels_last, order, graph, module):
+    images = images_for(graph).contiguous(memory_format=order).requires_grad_()
+    seen = []
+    images.register_hook(lambda gradient: seen.append(gradient))
+    fast = fast_execution(module, channels_last=channels_last)
+    (found,) = torch.autograd.grad(fast(module, images).sum(), images)
+    assert found.stride() == seen[0].stride() == images.stride()
+
+
+@ORDERS
+def test_threads_may_share_a_kept_graph(channels_last, graph, module):
+    module.eval()
+    images = images_for(graph, batch=8, extra=(16, 16))
+    parameters = list(module.parameters())
+    logits = fast_execution(module, channels_last=channels_last)(module, images).square().sum()
+    expected = torch.autograd.grad(run_plain(module, images).square().sum(), parameters)
+
+    def again(_):
+        return torch.autograd.grad(logits, parameters, retain_graph=True)
+
+    with ThreadPoolExecutor(2) as pool:
+        for found in pool.map(again, range(12)):
+            for actual, reference in zip(found, expected, strict=True):
+                assert (actual - reference).norm() <= TOLERANCE * reference.norm().clamp(min=1)
+
+
+def test_what_no_gradient_depends_on_may_change_before_the_backward(graph, module):
+    parameters = [module.edge_weight, module.node("v1").conv3x3.weight]
+    found = []
+    for execute in (fast_execution(module), run_plain):
+        logits = execute(module, images_for(graph)).square().sum()
+        with torch.no_grad():
+            module.node("v2").norm1x1.bias.add_(1).sub_(1)
+        found.append(torch.autograd.grad(logits, parameters))
+    torch.testing.assert_close(*found)
+
+
+def test_gates_changed_between_forward_and_backward_are_noticed(graph):
+    module = gt.compile(graph, channels=2, num_classes=3, gate="none", execution="fast").double()
+    logits = module(images_for(graph)).sum()
+    with torch.no_grad():
+        module.edge_weight.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        logits.backward()
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -251,7 +299,7 @@ def test_copies_and_loaded_states_compute_the_same_and_share_nothing(graph, modu
     images = images_for(graph)
     module.train()(images).sum().backward()  # whatever the execution keeps, it has now
     module.zero_grad()
-    other = gt.compile(graph, channels=2, num_classes=3, seed=1).double()
+    other = gt.compile(graph, channels=2, num_classes=3, seed=1, execution="fast").double()
     other.load_state_dict(module.state_dict())
     expected = result(run_plain, module.train(training), images, times=2)
     for twin in (copy.deepcopy(module), other, pickle.loads(pickle.dumps(module))):
@@ -289,7 +337,7 @@ def test_threads_may_share_a_module(graph, module):
 
 @ORDERS
 def test_under_autocast_it_is_the_plain_execution_within_the_precision(channels_last, graph):
-    module = gt.compile(graph, channels=4, num_classes=3)
+    module = gt.compile(graph, channels=4, num_classes=3, execution="fast")
     images = images_for(graph, batch=8, extra=(8, 8)).float()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert module(images).dtype == torch.bfloat16
