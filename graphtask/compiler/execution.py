@@ -118,8 +118,8 @@ class Gain(NamedTuple):
     """Of a value that an edge leads on."""
 
 
-# Fitted to 313 steps of nine graphs (2 to 200 nodes; 2, 11 and 48 channels; 8×8 to 32×32 pixels; 1 to 64 images) on
-# one core of an EPYC (Zen 4), each with and without gradients.
+# Fitted to 313 steps (tests/benchmarks/small.py) on one core of an EPYC (Zen 4), each with and without gradients.
+# A single image gains nothing by its size.
 _WITH_GRADIENTS = Gain(-430, -344, 26, 8.8e-3, 1.6e-3)
 _WITHOUT_GRADIENTS = Gain(-162, -95, 5.4, 0.91e-3, 0.56e-3)
 
@@ -137,7 +137,7 @@ def gained(stages: Sequence[StagePlan], images: tuple[int, ...], *, channels: in
     total = gain.step
     for plan in stages:
         n_blocks, n_edges, stride = plan.n_rows, len(plan.edges), 1 << plan.stage
-        values = batch * channels * stride * -(-height // stride) * -(-width // stride)
+        values = batch * channels * stride * -(-height // stride) * -(-width // stride) if batch > 1 else 0
         total += n_blocks * (gain.block + gain.block_value * values)
         total += n_edges * (gain.edge + gain.edge_value * values)
     return total

@@ -50,9 +50,11 @@ def test_the_gain_is_that_of_its_parts():
     for gradients, gain in ((True, _WITH_GRADIENTS), (False, _WITHOUT_GRADIENTS)):
         with torch.set_grad_enabled(gradients):
             found = gained(stages_of(graph), (4, 5, 9, 10), channels=3)
+            single = gained(stages_of(graph), (1, 5, 99, 99), channels=30)
         blocks = 5 * gain.block + gain.block_value * (2 * values[0] + 3 * values[2])
         edges = 3 * gain.edge + gain.edge_value * (values[0] + 2 * values[2])
         assert found == pytest.approx(gain.step + blocks + edges)
+        assert single == pytest.approx(gain.step + 5 * gain.block + 3 * gain.edge)
 
 
 @pytest.mark.parametrize(
