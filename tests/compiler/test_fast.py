@@ -394,6 +394,19 @@ def test_under_autocast_statistics_and_gradients_are_float32(graph, channels_las
     torch.testing.assert_close(first.norm3x3.running_var.double(), 0.9 + 0.1 * variance, rtol=1e-5, atol=0)
 
 
+@ORDERS
+def test_a_network_in_low_precision_keeps_its_statistics_in_it(channels_last, graph):
+    module = gt.compile(graph, channels=4, num_classes=3).bfloat16()
+    images = (3 + images_for(graph, batch=32, extra=(8, 8))).bfloat16()
+    logits, gradients, buffers = result(fast_execution(module, channels_last=channels_last), module, images)
+    expected = result(run_plain, module, images)
+    assert logits.dtype == torch.bfloat16
+    assert {g.dtype for g in gradients.values() if g is not None} == {torch.bfloat16}
+    for name, buffer in expected[2].items():
+        assert buffers[name].dtype == buffer.dtype
+        torch.testing.assert_close(buffers[name].float(), buffer.float(), rtol=0.05, atol=0.1)
+
+
 def test_training_follows_the_curve_of_the_plain_execution(graph):
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(4, 16, 3, 12, 12, generator=generator)

@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import gc
+import pickle
 import platform
 import subprocess
 import sys
@@ -266,3 +267,25 @@ def test_a_row_of_pixels_is_long_enough_to_vectorise(channels, pixels):
     assert shape.pixels % room.repeats == 0
     assert room.repeats == 1 or 256 < room.repeats * channels <= 1024
     assert room.repeats > 1 or channels > 1000
+
+
+def test_a_copy_of_a_pool_is_an_empty_one():
+    pool = Pool()
+    pool.give_back(Allocation(torch.empty(3)))
+    for twin in (copy.deepcopy(pool), pickle.loads(pickle.dumps(pool))):
+        assert twin is not pool
+        assert twin._kept is None
+    assert pool._kept is not None
+
+
+def test_what_a_block_kept_is_free_after_the_backward_while_the_loss_is_alive(graph, module):
+    values = []
+    module.node("v2").register_forward_hook(lambda _, __, value: values.append(weakref.ref(value)))
+    loss = fast_execution(module)(module, images_for(graph)).sum()
+    gc.collect()
+    assert values[0]() is not None
+    loss.backward(retain_graph=True)
+    assert values[0]() is not None
+    loss.backward()
+    gc.collect()
+    assert values[0]() is None

@@ -57,6 +57,12 @@ def test_twenty_nodes_are_multiplied_from_half_of_their_edges_on(n_edges, way):
     assert (stage.inside, stage.width) == (way, 4 if way == "product" else 1)
 
 
+@pytest.mark.parametrize(("n_nodes", "width"), [(4, 1), (100, 10), (400, 16)])
+def test_blocks_are_as_wide_as_the_root_of_the_nodes_up_to_sixteen(n_nodes, width):
+    (stage,) = plan_stages(make_plan(gt.full_dag(n_nodes, stages=1)))
+    assert stage.width == width
+
+
 @pytest.mark.parametrize(("n_edges", "way"), [(90, "gather"), (91, "product"), (400, "product")])
 def test_twenty_sources_are_multiplied_from_a_quarter_of_their_edges_on(n_edges, way):
     chains = [(i, i + 1) for i in range(39) if i != 19]
