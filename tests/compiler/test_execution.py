@@ -29,6 +29,16 @@ def called(module, images):
     return module(images)
 
 
+def test_images_may_be_a_parameter_and_weights_plain_tensors_as_in_a_replica(automatic, graph):
+    images = nn.Parameter(images_for(graph))
+    conv = automatic.node("v2").conv1x1
+    weight = conv.weight.detach()
+    del conv.weight
+    conv.weight = weight
+    assert why_plain(automatic, images) is None
+    assert_same(result(called, automatic, images), result(run_plain, automatic, images))
+
+
 def test_the_fast_execution_is_taken_where_nobody_can_tell_the_difference(automatic, graph, monkeypatch):
     images = images_for(graph).requires_grad_()
     assert why_plain(automatic, images) is None
@@ -391,7 +401,7 @@ def test_one_value_a_channel_is_refused_only_where_statistics_are_taken(automati
     torch.testing.assert_close(automatic(image), run_plain(automatic, image))
     automatic.eval().node("v0").norm3x3.train()  # 16 values a channel
     torch.testing.assert_close(automatic(image), run_plain(automatic, image))
-    automatic.eval().node("v6").norm3x3.train()
+    automatic.eval().node("v6").train()
     with pytest.raises(gt.GraphtaskError, match="in stage 2"):
         automatic(image)
     with pytest.raises(ValueError, match="more than 1 value"):
