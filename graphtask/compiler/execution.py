@@ -60,7 +60,7 @@ def _sum(terms: list[Tensor]) -> Tensor:
 
 
 class Automatic:
-    """Takes the fast execution where nobody can tell the difference and where it is faster, else the plain one."""
+    """Takes the fast execution where it is faster and nothing is known to tell the difference, else the plain one."""
 
     def __init__(self, fast: FastExecution) -> None:
         self.fast = fast
@@ -147,6 +147,7 @@ def is_watched() -> bool:
     """Whether somebody looks at single operations, modules or saved tensors: traces, transforms, modes, hooks for all."""
     return (
         torch.compiler.is_compiling()
+        or torch.is_anomaly_enabled()
         or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
         or is_transformed()
         or torch._C._len_torch_dispatch_stack() > 0  # noqa: SLF001  # no public way

@@ -142,7 +142,7 @@ class _Network(torch.autograd.Function):
         keep = _keeps_graph()
         if not keep:
             ctx.step = None  # the memory is free for the next step, also while the loss is still referred to
-        with step.lock:
+        with step.lock, torch.autocast(gradients[0].device.type, enabled=False):  # nothing is to be cast here
             found = step.backward(gradients[0], ctx.needs_input_grad[1:], keep=keep)
         return (None, *found)
 

@@ -62,7 +62,7 @@ class Parts(NamedTuple):
 
 def standard_parts(block: nn.Module) -> Parts | None:
     """The parts of a block that computes what `ConvBlock` says and nothing else; None of any other block."""
-    if type(block) is not ConvBlock or is_altered(block):
+    if type(block) is not ConvBlock or is_altered(block) or not vars(block).keys().isdisjoint(_PARTS):
         return None
     conv3, norm3, conv1, norm1 = (block._modules.get(name) for name in _PARTS)  # noqa: SLF001  # see above
     if not (_is_conv(conv3, 3) and _is_conv(conv1, 1) and _is_norm(norm3) and _is_norm(norm1)):
@@ -116,10 +116,8 @@ def _is_norm(norm: nn.Module | None) -> TypeGuard[nn.BatchNorm2d]:
 
 
 def _tensor(module: nn.Module, name: str) -> Tensor | None:
-    parameters = module._parameters  # noqa: SLF001  # see above
-    if name in parameters:
-        return parameters[name]
-    found: Tensor | None = getattr(module, name)  # where a replica has it
+    own = vars(module)  # where a replica has it, and what Python takes first
+    found: Tensor | None = own[name] if name in own else module._parameters.get(name)  # noqa: SLF001  # see above
     return found
 
 

@@ -253,6 +253,12 @@ def take_other_strides(module):
     module.node("v2").norm1x1 = nn.Sequential(module.node("v2").norm1x1, nn.Upsample((8, 8)))
 
 
+def put_a_part_before_another(module):
+    block = module.node("v2")
+    vars(block)["conv1x1"] = nn.Conv2d(2, 2, 1, bias=False, dtype=torch.float64)
+    nn.init.ones_(block.conv1x1.weight)
+
+
 def hook_an_adapter(module):
     block = module.node("v2")
     adapter = nn.Conv2d(2, 2, 1, dtype=torch.float64)
@@ -277,6 +283,7 @@ def name_a_class_of_its_own(module):
         replace_a_part_of_the_call,
         count_gradients,
         take_other_strides,
+        put_a_part_before_another,
         hook_an_adapter,
         name_a_class_of_its_own,
     ],

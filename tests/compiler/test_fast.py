@@ -426,6 +426,19 @@ def test_training_follows_the_curve_of_the_plain_execution(graph):
     assert curves["fast"] == pytest.approx(curves["plain"], rel=1e-3)
 
 
+@ORDERS
+def test_autocast_around_a_backward_changes_nothing(channels_last, graph):
+    module = gt.compile(graph, channels=4, num_classes=3)
+    module.head = nn.Flatten()  # the gradients of PyTorch's linear layer are of lower precision then
+    logits = fast_execution(module, channels_last=channels_last)(module, images_for(graph, batch=8).float())
+    weights = torch.linspace(-1, 1, logits.numel()).view_as(logits).square()
+    parameters = list(module.parameters())
+    expected = torch.autograd.grad(logits, parameters, weights, retain_graph=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = torch.autograd.grad(logits, parameters, weights)
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
 def test_autocast_leaves_double_precision_alone(graph, module):
     images = images_for(graph)
     fast = fast_execution(module)
