@@ -99,7 +99,7 @@ class Automatic:
         if images.device.type == "cpu" and not self.fast.checkpoint and not shared:
             gain = gained(self.fast.stages, tuple(images.shape), channels=module.channels)
             if gain < 0:
-                return "so little work is done sooner so"
+                return "there is so little to do that it is faster"
         return None
 
 

@@ -76,10 +76,8 @@ class Pixels(StandardBlock):
         )  # fmt: skip
         if room.da is not None:
             self._join(room, self.source.flat(d_positive), d_read, out=room.da)
-        if needs[0] and self.parameters[0].is_contiguous():
-            d_weight3 = (
-                d_weight3.contiguous()
-            )  # in the parameter's order, which fused optimisers take for granted
+        if needs[0] and self.parameters[0].is_contiguous():  # an order that fused optimisers take for granted
+            d_weight3 = d_weight3.contiguous()
         # A gradient of its own for each bias: PyTorch may put either into .grad, to be changed there.
         found = [d_weight3, factors[0], total[0], d_weight1, factors[1], total[0].clone()]
         return [

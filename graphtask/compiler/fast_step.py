@@ -214,11 +214,9 @@ class Training:
 
     @property
     def read_again(self) -> list[Tensor]:
-        """The parameters that the backward reads again."""
+        """The parameters that the backward reads again: all but biases."""
         blocks = (block for block in self.network.blocks if isinstance(block, StandardBlock))
-        return [
-            block.parameters[index] for block in blocks for index in (0, 1, 3, 4)
-        ]  # no bias is read again
+        return [block.parameters[index] for block in blocks for index in (0, 1, 3, 4)]
 
     @property
     def reads_images_again(self) -> bool:

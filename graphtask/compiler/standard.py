@@ -16,12 +16,8 @@ from graphtask.compiler.shared_norm import Gather, SharedBatchNorm2d
 _TENSORS = {Tensor, nn.Parameter}  # and not what looks like one, but is distributed or quantised
 _NORMS = {nn.BatchNorm2d, SharedBatchNorm2d}
 _BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
-_METHODS = {
-    "forward",
-    "_call_impl",
-    "_conv_forward",
-    "_check_input_dim",
-}  # that a call of a part runs through
+# What a call of a part runs through.
+_METHODS = {"forward", "_call_impl", "_conv_forward", "_check_input_dim"}
 _PARTS = ("conv3x3", "norm3x3", "conv1x1", "norm1x1")
 
 

@@ -45,8 +45,8 @@ def measure_files(
     """Rows for a corpus of graphs, one after the other: ``file``, where the graph came from, its metrics, ``sha256``.
 
     A graph that cannot be measured has a row with the reason in ``error``, and no metrics; so has a folder without
-    graphs, and a pattern that matches nothing. Rows come in the order of
-    the files, whatever the number of processes, and are not kept: a corpus may be larger than memory.
+    graphs, and a pattern that matches nothing. Rows come in the order of the files, whatever the number of processes,
+    and are not kept: a corpus may be larger than memory.
 
     Args:
         paths: Graph files, folders, runs, archives and patterns, as `graphtask.corpus.entries.find` takes them.

@@ -90,7 +90,7 @@ def test_work_is_small_where_it_was_measured_to_be(graph, channels, batch, size,
 def test_very_small_work_is_done_by_the_plain_execution(graph, module):
     module.execution = "auto"
     images = images_for(graph).requires_grad_()
-    assert why_plain(module, images) == "so little work is done sooner so"
+    assert why_plain(module, images) == "there is so little to do that it is faster"
     actual, expected = result(called, module, images), result(run_plain, module, images)
     assert torch.equal(actual[0], expected[0])
     large = torch.zeros(256, 3, 64, 64, dtype=torch.float64)
@@ -110,7 +110,7 @@ def test_processes_that_share_a_batch_all_take_the_same_execution(graph):
 
 def test_an_explanation_says_which_execution_is_taken(graph):
     module = gt.compile(graph, channels=2)
-    assert module.explain(batch=1).why_plain == "so little work is done sooner so"
+    assert module.explain(batch=1).why_plain == "there is so little to do that it is faster"
     assert module.explain(batch=1024).why_plain is None
     assert "because" not in str(module.explain(batch=1024))
     module.reduce("v0", 2).register_forward_hook(lambda *_: None)
