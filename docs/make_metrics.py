@@ -177,7 +177,7 @@ ORACLES = (
         "isomorphism by networkx, for 11,175 pairs; renumbered copies",
         600,
         "test_invariant.py::test_copies_in_another_order_with_other_names_and_weights_have_the_same_hash",
-        "the 31 DAGs of four nodes; graphs that refined colours cannot tell apart",
+        "the 31 DAGs of four nodes; graphs that refined colors cannot tell apart",
     ),
 )
 

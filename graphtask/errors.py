@@ -14,7 +14,15 @@ class DisconnectedError(GraphError):
 
 
 class ArgumentError(GraphtaskError, ValueError):
-    """An argument is outside what the function accepts."""
+    """An argument is invalid.
+
+    Attributes:
+        argument: Name of the argument in the signature; empty if the error concerns several.
+    """
+
+    def __init__(self, message: str, *, argument: str = "") -> None:
+        super().__init__(message)
+        self.argument = argument
 
 
 class FormatError(GraphtaskError, ValueError):

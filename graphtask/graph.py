@@ -23,10 +23,10 @@ from typing import Any, TypeGuard
 
 import igraph
 import numpy as np
-import numpy.typing as npt
 
 from graphtask.errors import ArgumentError, GraphError
-from graphtask.wording import counted
+from graphtask.types import BoolArray, IntArray
+from graphtask.validation import counted
 
 NAME = "name"
 STAGE = "stage"
@@ -34,14 +34,12 @@ WEIGHT = "weight"
 RAW_WEIGHT = "w"
 PROVENANCE = "provenance"
 
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 
 _SHOWN = 5  # how many offenders an error message names
 _MAX_STAGE = 1_000_000  # far beyond any use; counting per stage takes memory for every stage up to the last
 
 
-def check(graph: igraph.Graph) -> None:
+def check_graph(graph: igraph.Graph) -> None:
     """Raise unless ``graph`` is a valid architecture graph.
 
     Args:
@@ -52,11 +50,11 @@ def check(graph: igraph.Graph) -> None:
 
     Example:
         >>> import graphtask as gt
-        >>> gt.check(gt.full_dag(4))
-        >>> gt.check(igraph.Graph(directed=True, edges=[(0, 1)]))
+        >>> gt.check_graph(gt.full_dag(4))
+        >>> gt.check_graph(igraph.Graph(directed=True, edges=[(0, 1)]))
         Traceback (most recent call last):
         ...
-        graphtask.errors.GraphError: no vertex has a `name`; build the graph with graphtask.architecture(graph)
+        graphtask.errors.GraphError: no vertex has a `name`; build the graph with graphtask.as_architecture(graph)
     """
     _check_simple(graph)
     _check_names(graph)
@@ -66,7 +64,7 @@ def check(graph: igraph.Graph) -> None:
     _check_weights(graph)
 
 
-def architecture(
+def as_architecture(
     graph: igraph.Graph, *, stages: int | Sequence[int] | None = None, join: bool = False
 ) -> igraph.Graph:
     """Make a valid architecture graph of any directed acyclic graph, with its vertices in topological order.
@@ -86,7 +84,7 @@ def architecture(
 
     Example:
         >>> import graphtask as gt
-        >>> graph = architecture(igraph.Graph(directed=True, edges=[(1, 0), (0, 2)]), stages=3)
+        >>> graph = as_architecture(igraph.Graph(directed=True, edges=[(1, 0), (0, 2)]), stages=3)
         >>> graph.vs["name"], graph.vs["stage"]
         (['v1', 'v0', 'v2'], [0, 1, 2])
     """
@@ -116,7 +114,7 @@ def architecture(
         ranks[node_order(result)] = np.repeat(np.arange(len(sizes)), sizes)
         result.vs[STAGE] = ranks.tolist()
     result = _sorted(result)
-    check(result)
+    check_graph(result)
     return result
 
 
@@ -330,7 +328,9 @@ def _check_simple(graph: igraph.Graph) -> None:
             f"or graphtask.from_geometric, or read a file with graphtask.read"
         )
     if not graph.is_directed():
-        raise GraphError("the graph is undirected; give its edges a direction with graphtask.orient(graph)")
+        raise GraphError(
+            "the graph is undirected; give its edges a direction with graphtask.orient_edges(graph)"
+        )
     if graph.ecount() == 0:
         raise GraphError("the graph has no edges; an architecture needs a path from its input to its output")
     edges = edge_array(graph)
@@ -353,7 +353,7 @@ def _check_simple(graph: igraph.Graph) -> None:
 
 def _check_names(graph: igraph.Graph) -> None:
     if NAME not in graph.vs.attributes():
-        raise GraphError("no vertex has a `name`; build the graph with graphtask.architecture(graph)")
+        raise GraphError("no vertex has a `name`; build the graph with graphtask.as_architecture(graph)")
     names = graph.vs[NAME]
     unnamed = [index for index, name in enumerate(names) if not isinstance(name, str)]
     if unnamed:
@@ -401,7 +401,7 @@ def _check_ends(graph: igraph.Graph) -> None:
 def _check_stages(graph: igraph.Graph) -> None:
     if STAGE not in graph.vs.attributes():
         raise GraphError(
-            "no vertex has a `stage`; build the graph with graphtask.architecture(graph, stages=3)"
+            "no vertex has a `stage`; build the graph with graphtask.as_architecture(graph, stages=3)"
         )
     _check_stage_values(graph)
     edges = edge_array(graph)

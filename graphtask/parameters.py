@@ -11,7 +11,8 @@ from typing import NamedTuple
 import igraph
 import numpy as np
 
-from graphtask.graph import IntArray, edge_array, stages
+from graphtask.graph import edge_array, stages
+from graphtask.types import IntArray
 
 _FEW_STAGES = 8  # up to which stages need not be numbered anew
 
@@ -29,7 +30,7 @@ class ParameterPolynomial(NamedTuple):
 
 
 def parameter_polynomial(
-    graph: igraph.Graph, *, in_channels: int = 3, num_classes: int = 10
+    graph: igraph.Graph, *, in_channels: int = 3, n_classes: int = 10
 ) -> ParameterPolynomial:
     """The number of trainable parameters of the compiled network, as a polynomial in its channels C.
 
@@ -37,9 +38,9 @@ def parameter_polynomial(
     a later stage that it has an edge into, one weight per edge, and a linear head.
 
     Args:
-        graph: A valid architecture graph (see `graphtask.check`).
+        graph: A valid architecture graph (see `graphtask.check_graph`).
         in_channels: Channels of the images.
-        num_classes: Outputs of the head.
+        n_classes: Outputs of the head.
 
     Example:
         >>> import graphtask as gt
@@ -48,20 +49,20 @@ def parameter_polynomial(
         >>> parameter_polynomial(gt.full_dag(60, stages=3)).at(11)
         863300
     """
-    return polynomial_of(edge_array(graph), stages(graph), in_channels=in_channels, num_classes=num_classes)
+    return polynomial_of(edge_array(graph), stages(graph), in_channels=in_channels, n_classes=n_classes)
 
 
 def polynomial_of(
-    edges: IntArray, stage: IntArray, *, in_channels: int, num_classes: int
+    edges: IntArray, stage: IntArray, *, in_channels: int, n_classes: int
 ) -> ParameterPolynomial:
     """The same from arrays: edges of shape (edges, 2) and the stage of every vertex, of a valid graph."""
     first, last = int(stage.min()), int(stage.max())  # of the input and the output: stages never decrease
     square = -10 * 4**first  # the input node has a block of its own, from the image's channels
-    linear = 10 * in_channels * 2**first + num_classes * 2**last
+    linear = 10 * in_channels * 2**first + n_classes * 2**last
     for before, after, n_blocks in _blocks(edges, stage):
         square += n_blocks * 10 * 2 ** (before + after)
         linear += n_blocks * 4 * 2**after
-    return ParameterPolynomial(square, linear, len(edges) + num_classes)
+    return ParameterPolynomial(square, linear, len(edges) + n_classes)
 
 
 def _blocks(edges: IntArray, stage: IntArray) -> Iterator[tuple[int, int, int]]:

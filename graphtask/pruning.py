@@ -13,8 +13,7 @@ from graphtask.graph import (
     NAME,
     STAGE,
     WEIGHT,
-    BoolArray,
-    check,
+    check_graph,
     edge_array,
     input_node,
     live_nodes,
@@ -24,6 +23,7 @@ from graphtask.graph import (
     with_initial_size,
     with_provenance,
 )
+from graphtask.types import BoolArray
 
 
 class PrunedParts(NamedTuple):
@@ -179,7 +179,7 @@ def _least_weight(threshold: object) -> float:
 
 
 def _weights(graph: igraph.Graph) -> npt.NDArray[np.float64]:
-    check(graph)
+    check_graph(graph)
     if WEIGHT not in graph.es.attributes():
         if f"file_{WEIGHT}" in graph.es.attributes():
             raise GraphError(

@@ -9,12 +9,12 @@ import igraph
 
 from graphtask.errors import ArgumentError, GraphError, GraphtaskError
 from graphtask.graph import PROVENANCE, STAGE, provenance, size_by_stage, stage_sizes
-from graphtask.priors.build import one_of
-from graphtask.priors.orient import Order, orient
+from graphtask.priors.orient import Order, orient_edges
 from graphtask.storage.assembly import as_igraph, assemble
 from graphtask.storage.content import about, load
 from graphtask.storage.foreign import merged, usable
 from graphtask.storage.formats import parse
+from graphtask.validation import choice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class ReadOptions:
 
     def __post_init__(self) -> None:
         if self.order is not None:
-            one_of(self.order, name="order", choices=get_args(Order))
+            choice(self.order, name="order", choices=get_args(Order))
 
 
 def read(
@@ -75,8 +75,8 @@ def read(
         merge: Whether edges that lead from the same vertex to the same vertex become one, that with the largest
             weight, else the first; otherwise they are an error.
         order: For a graph that is undirected or has cycles: the order of the vertices in which every edge then leads
-            forward, ``"ids"`` (as in the file), ``"x"``, ``"radius"`` or ``"bifocal"``; see `orient`, which drops
-            self-loops and the attributes of edges, and needs ``stages``; other than after `orient`, the initial size
+            forward, ``"ids"`` (as in the file), ``"x"``, ``"radius"`` or ``"bifocal"``; see `orient_edges`, which drops
+            self-loops and the attributes of edges, and needs ``stages``; other than after `orient_edges`, the initial size
             is then unknown. Otherwise such graphs are an error; directed graphs without cycles stay as they are.
 
     Raises:
@@ -155,7 +155,7 @@ def _oriented(graph: igraph.Graph, *, order: Order, stages: int | Sequence[int] 
         )
     if STAGE in graph.vs.attributes():
         del graph.vs[STAGE]
-    result = orient(graph.as_undirected(mode="collapse"), order=order, stages=stages)
+    result = orient_edges(graph.as_undirected(mode="collapse"), order=order, stages=stages)
     if "initial" not in provenance(graph):  # whoever wrote the file may have pruned it
         result[PROVENANCE] = {key: fact for key, fact in provenance(result).items() if key != "initial"}
     return result

@@ -16,7 +16,7 @@ def architectures(draw, *, max_nodes=12):
     n_nodes = draw(st.integers(2, max_nodes))
     n_pairs = n_nodes * (n_nodes - 1) // 2
     chosen = iter(draw(st.lists(st.booleans(), min_size=n_pairs, max_size=n_pairs)))
-    return gt.dag_from(n_nodes, lambda _i, _j: next(chosen), stages=draw(st.integers(1, n_nodes)))
+    return gt.dag_from_predicate(n_nodes, lambda _i, _j: next(chosen), stages=draw(st.integers(1, n_nodes)))
 
 
 @st.composite
@@ -51,7 +51,7 @@ def staged(edges, stage, names=None):
     graph = igraph.Graph(n=len(stage), edges=edges, directed=True)
     graph.vs["name"] = names or [f"n{index}" for index in range(len(stage))]
     graph.vs["stage"] = list(stage)
-    gt.check(graph)
+    gt.check_graph(graph)
     return graph
 
 
@@ -153,7 +153,7 @@ def random_graphs(count, *, seed, most_nodes=9):
         n, density = int(rng.integers(2, most_nodes + 1)), rng.random()
         stages = int(rng.integers(1, min(n, 4) + 1))
         chosen = np.triu(rng.random((n, n)) < density, 1)
-        graph = gt.dag_from(n, lambda i, j, chosen=chosen: bool(chosen[i, j]), stages=stages)
+        graph = gt.dag_from_predicate(n, lambda i, j, chosen=chosen: bool(chosen[i, j]), stages=stages)
         graphs.append(shuffled(graph, int(rng.integers(2**31))))
     return graphs
 

@@ -98,7 +98,7 @@ BROKEN = {
 @pytest.mark.parametrize(("graph", "message"), BROKEN.values(), ids=BROKEN.keys())
 def test_every_broken_rule_is_named_with_its_place_and_a_remedy(graph, message):
     with pytest.raises(GraphError, match=message) as caught:
-        gt.check(graph)
+        gt.check_graph(graph)
     assert "\n" not in str(caught.value)
 
 
@@ -107,7 +107,7 @@ def test_every_broken_rule_is_named_with_its_place_and_a_remedy(graph, message):
 def test_architecture_refuses_bad_stages_with_the_same_words(rule, join):
     graph, message = BROKEN[rule]
     with pytest.raises(GraphError, match=message):
-        gt.architecture(graph, join=join)
+        gt.as_architecture(graph, join=join)
 
 
 def test_a_graph_without_stages_is_refused_until_told_how_many():
@@ -116,15 +116,15 @@ def test_a_graph_without_stages_is_refused_until_told_how_many():
     with pytest.raises(
         GraphError, match=r"no vertex has a `stage`; build the graph with graphtask.architecture"
     ):
-        gt.check(graph)
+        gt.check_graph(graph)
     with pytest.raises(GraphError, match="say how many stages there are: stages=3"):
-        gt.architecture(graph)
-    assert gt.architecture(graph, stages=2).vs["stage"] == [0, 1]
+        gt.as_architecture(graph)
+    assert gt.as_architecture(graph, stages=2).vs["stage"] == [0, 1]
 
 
 def test_weights_at_the_ends_of_their_range_are_fine():
-    gt.check(weighted([0.0, 1.0, 1]))
-    gt.check(weighted([-3.5, 0.0, 2], attribute="w"))
+    gt.check_graph(weighted([0.0, 1.0, 1]))
+    gt.check_graph(weighted([-3.5, 0.0, 2], attribute="w"))
 
 
 @given(architectures())
@@ -135,7 +135,7 @@ def test_check_accepts_exactly_what_networkx_finds_right(graph):
     assert len(source) == len(sink) == 1
     assert nx.descendants(plain, source[0]) | {source[0]} == set(plain)
     assert nx.ancestors(plain, sink[0]) | {sink[0]} == set(plain)
-    gt.check(graph)
+    gt.check_graph(graph)
     assert (g.input_node(graph), g.output_node(graph)) == (source[0], sink[0])
 
 
@@ -177,8 +177,8 @@ def test_architecture_sorts_shuffled_vertices_and_keeps_everything_about_them(gr
     graph.vs["label"] = [f"label of {name}" for name in graph.vs["name"]]
     mixed = shuffled(graph, seed)
     before = (mixed.vs["name"], mixed.get_edgelist())
-    result = gt.architecture(mixed)
-    gt.check(result)
+    result = gt.as_architecture(mixed)
+    gt.check_graph(result)
     assert g.node_order(result) == list(range(graph.vcount()))
     assert g.edge_names(result) == g.edge_names(mixed)
     assert result.es["weight"] == mixed.es["weight"]
@@ -192,27 +192,27 @@ def test_architecture_sorts_shuffled_vertices_and_keeps_everything_about_them(gr
 
 def test_architecture_keeps_the_vertices_apart_when_sorting_is_not_its_own_inverse():
     graph = directed([(3, 0), (0, 1), (1, 2)], name=["b", "c", "d", "a"])
-    result = gt.architecture(graph)
+    result = gt.as_architecture(graph)
     assert result.vs["name"] == ["a", "b", "c", "d"]
     assert result.get_edgelist() == [(0, 1), (1, 2), (2, 3)]
 
 
 def test_architecture_cuts_the_topological_order_into_stages():
     graph = igraph.Graph([(4, 3), (3, 2), (2, 1), (1, 0)], directed=True)
-    assert gt.architecture(graph, stages=2).vs["stage"] == [0, 0, 0, 1, 1]
-    result = gt.architecture(graph, stages=[1, 1, 3])
+    assert gt.as_architecture(graph, stages=2).vs["stage"] == [0, 0, 0, 1, 1]
+    result = gt.as_architecture(graph, stages=[1, 1, 3])
     assert (result.vs["name"], result.vs["stage"]) == (["v4", "v3", "v2", "v1", "v0"], [0, 1, 2, 2, 2])
 
 
 def test_architecture_keeps_stages_that_are_there():
     graph = directed([(0, 1), (1, 2)], stage=[0, 0, 5])
-    assert gt.architecture(graph, stages=3).vs["stage"] == [0, 0, 5]
+    assert gt.as_architecture(graph, stages=3).vs["stage"] == [0, 0, 5]
 
 
 def test_architecture_takes_numpy_numbers_as_the_numbers_they_are():
     graph = directed([(0, 1), (1, 2)], stage=np.array([0, 1, 1]))
     graph.es["weight"] = np.array([0.25, 1.0], dtype=np.float32)
-    result = gt.architecture(graph)
+    result = gt.as_architecture(graph)
     assert [type(stage) for stage in result.vs["stage"]] == [int] * 3
     assert [type(weight) for weight in result.es["weight"]] == [float] * 2
 
@@ -221,8 +221,8 @@ def test_several_ends_are_joined_on_request_only():
     graph = igraph.Graph([(0, 2), (1, 2), (2, 3), (2, 4)], directed=True)
     graph.vs["name"] = ["input", "b", "c", "d", "e"]
     with pytest.raises(GraphError, match="2 inputs"):
-        gt.architecture(graph, stages=1)
-    joined = gt.architecture(graph, stages=[2, 5], join=True)
+        gt.as_architecture(graph, stages=1)
+    joined = gt.as_architecture(graph, stages=[2, 5], join=True)
     assert joined.vs["name"] == ["input_", "input", "b", "c", "d", "e", "output"]
     assert joined.vs["stage"] == [0, 0, 1, 1, 1, 1, 1]
     assert set(g.edge_names(joined)) - set(g.edge_names(graph)) == {
@@ -236,18 +236,18 @@ def test_several_ends_are_joined_on_request_only():
 
 def test_joined_ends_take_the_outermost_stages_of_what_they_join():
     graph = directed([(0, 2), (1, 2), (2, 3), (2, 4)], stage=[2, 1, 2, 3, 5])
-    joined = gt.architecture(graph, join=True)
+    joined = gt.as_architecture(graph, join=True)
     assert joined.vs.find(name="input")["stage"] == 1
     assert joined.vs.find(name="output")["stage"] == 5
 
 
 def test_join_leaves_a_graph_with_one_input_and_one_output_alone():
     graph = gt.full_dag(4)
-    assert gt.architecture(graph, join=True).vs["name"] == graph.vs["name"]
+    assert gt.as_architecture(graph, join=True).vs["name"] == graph.vs["name"]
 
 
 def test_an_isolated_vertex_is_joined_to_both_ends():
-    joined = gt.architecture(igraph.Graph(n=3, edges=[(0, 1)], directed=True), stages=1, join=True)
+    joined = gt.as_architecture(igraph.Graph(n=3, edges=[(0, 1)], directed=True), stages=1, join=True)
     assert ("input", "v2") in g.edge_names(joined)
     assert ("v2", "output") in g.edge_names(joined)
 
@@ -256,7 +256,7 @@ def test_joining_a_weighted_graph_says_what_to_do_about_the_new_edges():
     graph = directed([(0, 2), (1, 2)])
     graph.es["weight"] = [0.5, 0.5]
     with pytest.raises(GraphError, match=r"weight` of edge 'input' → .* is None.*remove it from all edges"):
-        gt.architecture(graph, join=True)
+        gt.as_architecture(graph, join=True)
 
 
 @given(st.integers(1, 300), st.data())

@@ -50,14 +50,14 @@ def is_connected_at(graph, threshold):
 
 @given(weighted_architectures(), THRESHOLDS, st.integers(0, 2**32 - 1))
 def test_pruning_agrees_with_networkx(graph, threshold, seed):
-    graph = gt.architecture(shuffled(graph, seed))
+    graph = gt.as_architecture(shuffled(graph, seed))
     edges, live = brute_force(graph, threshold)
     if not edges:
         with pytest.raises(DisconnectedError):
             gt.prune(graph, threshold=threshold)
         return
     pruned = gt.prune(graph, threshold=threshold)
-    gt.check(pruned)
+    gt.check_graph(pruned)
     assert set(edge_names(pruned)) == edges
     assert set(pruned.vs["name"]) == live
 
@@ -149,7 +149,7 @@ def test_one_edge_is_enough():
 def test_long_dead_ends_go_completely():
     trunk = [(0, 1)]
     dead_end = [(0, 2), *[(node, node + 1) for node in range(2, 40)], (40, 1)]
-    graph = gt.architecture(igraph.Graph(trunk + dead_end, directed=True), stages=1)
+    graph = gt.as_architecture(igraph.Graph(trunk + dead_end, directed=True), stages=1)
     for weak in (("v2", "v3"), ("v20", "v21"), ("v40", "v1")):
         graph.es["weight"] = [0.0 if pair == weak else 1.0 for pair in edge_names(graph)]
         assert edge_names(gt.prune(graph)) == [("v0", "v1")]

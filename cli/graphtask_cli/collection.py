@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphtask.wording import counted
+from graphtask.validation import counted
 from graphtask_cli.output import note, progress
 from graphtask_cli.sources import labels as short_names
 from graphtask_cli.sources import named
@@ -139,7 +139,7 @@ def from_table(path: Path, *, by: str, pair_by: str | None, features: Sequence[s
         ArgumentError: A column is missing, or no row has features.
     """
     import graphtask as gt
-    from graphtask.comparison.samples import numeric_columns
+    from graphtask.features.samples import numeric_columns
 
     table = gt.read_table(path)
     for column in filter(None, (by, pair_by)):

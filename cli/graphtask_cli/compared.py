@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from graphtask.comparison.comparing import Comparison
+    from graphtask.comparison.compare import Comparison
 
 
 def tables(compared: "Comparison", *, names: Sequence[str]) -> "dict[str, pd.DataFrame]":

@@ -45,7 +45,7 @@ def graph_path(path: Path) -> Path:
     """
     from graphtask.corpus.entries import TRAINED
     from graphtask.errors import FormatError, RunError
-    from graphtask.unfinished import unfinished
+    from graphtask.runs.status import unfinished
 
     if not path.is_dir():
         return path
@@ -69,7 +69,7 @@ def run_config(folder: Path) -> dict[str, int]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
         return {
-            **{name: int(config[name]) for name in ("channels", "in_channels", "num_classes")},
+            **{name: int(config[name]) for name in ("channels", "in_channels", "n_classes")},
             "size": int(config["size"][0]),
         }
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -10,20 +10,19 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 import numpy as np
 import numpy.typing as npt
 
-from graphtask.comparison.features import AnySample, features_of
-from graphtask.comparison.permutations import FloatArray
 from graphtask.comparison.scaling import scaled_to_plane
 from graphtask.errors import ArgumentError
-from graphtask.graph import IntArray
-from graphtask.priors.build import one_of, real_number, whole_number
+from graphtask.features.table import AnySample, features_of
+from graphtask.types import FloatArray, IntArray
+from graphtask.validation import choice, integer, number
 
 if TYPE_CHECKING:
     import pandas as pd
 
 EmbeddingMethod = Literal["pca", "umap", "mds"]
 
-_LEAST_UMAP = 4  # graphs; with fewer, every graph is everybody's neighbour
-_EXACT_UMAP = 4_096  # graphs from which umap looks for neighbours by approximation, unless it is told them
+_LEAST_UMAP = 4  # graphs; with fewer, every graph is everybody's neighbor
+_EXACT_UMAP = 4_096  # graphs from which umap looks for neighbors by approximation, unless it is told them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +61,7 @@ def embed(
     n_neighbors: int = 15,
     min_dist: float = 0.1,
 ) -> Embedding:
-    """Place graphs in the plane by their standardised features.
+    """Place graphs in the plane by their standardized features.
 
     ====== ============================================================================================================
     method what it keeps
@@ -100,15 +99,15 @@ def embed(
     """
     from threadpoolctl import threadpool_limits
 
-    one_of(method, name="method", choices=get_args(EmbeddingMethod))
-    whole_number(seed, name="seed", least=0)
-    whole_number(n_neighbors, name="n_neighbors", least=2)
-    real_number(min_dist, name="min_dist", least=0.0, most=1.0)
+    choice(method, name="method", choices=get_args(EmbeddingMethod))
+    integer(seed, name="seed", least=0)
+    integer(n_neighbors, name="n_neighbors", least=2)
+    number(min_dist, name="min_dist", least=0.0, most=1.0)
     found = features_of(sample, features=features)
     if len(found.values) < 2:
         raise ArgumentError("one graph alone has no place among others; give at least two")
     with threadpool_limits(1, "blas"):  # sums in another order have other last digits
-        placed = _placed(found.standardised(), method, seed=seed, n_neighbors=n_neighbors, min_dist=min_dist)
+        placed = _placed(found.standardized(), method, seed=seed, n_neighbors=n_neighbors, min_dist=min_dist)
     return Embedding(
         points=placed.points,
         method=method,
@@ -156,15 +155,15 @@ def check_installed(method: EmbeddingMethod) -> None:
 
 
 def _principal(matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Principal components of standardised features, and the shares of variance; the largest loading is positive."""
-    centred = matrix - matrix.mean(axis=0)
-    _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
+    """Principal components of standardized features, and the shares of variance; the largest loading is positive."""
+    centered = matrix - matrix.mean(axis=0)
+    _, sizes, directions = np.linalg.svd(centered, full_matrices=False)
     rank = int((sizes > sizes.max(initial=0.0) * 1e-12).sum())
     largest = np.abs(directions).round(8).argmax(axis=1)  # of equals the first, whatever the rounding
     signs = np.sign(directions[np.arange(len(directions)), largest])
     points = np.zeros((len(matrix), 2))
     n_kept = min(2, rank)
-    points[:, :n_kept] = centred @ (directions * signs[:, None])[:n_kept].T
+    points[:, :n_kept] = centered @ (directions * signs[:, None])[:n_kept].T
     shares = np.zeros(2)
     shares[:n_kept] = (sizes**2 / max((sizes**2).sum(), np.finfo(float).tiny))[:n_kept]
     return points, shares

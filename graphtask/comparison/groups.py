@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from graphtask.errors import ArgumentError
-from graphtask.graph import IntArray
-from graphtask.wording import counted
+from graphtask.types import IntArray
+from graphtask.validation import counted
 
 
 @dataclass(frozen=True, kw_only=True)

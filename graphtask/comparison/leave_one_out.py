@@ -1,12 +1,11 @@
-"""Features standardised by all graphs but one, for each graph in turn."""
+"""Features standardized by all graphs but one, for each graph in turn."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from graphtask.comparison.features import centre, spread
-from graphtask.comparison.permutations import FloatArray
-from graphtask.graph import BoolArray
+from graphtask.features.table import center, spread
+from graphtask.types import BoolArray, FloatArray
 
 _LITTLE = (
     1e-6  # of the squared deviations; if less is left without a graph, differences of sums are not exact
@@ -46,7 +45,7 @@ def folds_of(values: FloatArray) -> Folds:
         ([1.5, 0.5, -2.0], [2.5, 3.5, 1.0])
     """
     defined = ~np.isnan(values)
-    moved = np.where(defined, values - centre(values), 0.0)
+    moved = np.where(defined, values - center(values), 0.0)
     n_others = np.maximum(defined.sum(axis=0) - defined, 1)
     squares = (moved**2).sum(axis=0)
     means = (moved.sum(axis=0) - moved) / n_others
@@ -54,6 +53,6 @@ def folds_of(values: FloatArray) -> Folds:
     spreads = np.sqrt(np.maximum(left, 0.0) / n_others)
     spreads[:, np.isinf(spread(values))] = np.inf
     for index in np.flatnonzero((left < _LITTLE * squares).any(axis=1)):
-        means[index] = centre(np.delete(np.where(defined, moved, np.nan), index, axis=0))
+        means[index] = center(np.delete(np.where(defined, moved, np.nan), index, axis=0))
         spreads[index] = spread(np.delete(values, index, axis=0))
     return Folds(deviations=moved, defined=defined, means=means, spreads=spreads)

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from graphtask.comparison.permutations import FloatArray
-from graphtask.graph import IntArray
+from graphtask.types import FloatArray, IntArray
 
 N_LANDMARKS = 500
 _STEPS = 300

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from graphtask.comparison.features import AnySample, features_of
 from graphtask.comparison.groups import Groups, groups_of
 from graphtask.comparison.leave_one_out import Folds, folds_of
 from graphtask.errors import ArgumentError
-from graphtask.graph import IntArray
-from graphtask.priors.build import one_of, real_number, whole_number
+from graphtask.features.table import AnySample, features_of
+from graphtask.types import IntArray
+from graphtask.validation import choice, integer, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,7 +98,7 @@ def separability(
 ) -> Separability:
     """How well the features of a graph tell its group (its data set), by leaving out each graph in turn.
 
-    Features are standardised over the other graphs only, so nothing of the graph that is left out leaks into the
+    Features are standardized over the other graphs only, so nothing of the graph that is left out leaks into the
     guess. ``centroid`` guesses the group whose mean is nearest; ``knn`` the one that most of the k nearest graphs
     belong to, and of several such that of the nearest graph among theirs.
 
@@ -109,7 +109,7 @@ def separability(
         sample: Graphs, a table of their features, or an array (graphs, features); see `features_of`.
         labels: The group of each graph; at least two groups. A group of one graph can never be guessed right.
         method: ``"centroid"`` or ``"knn"``.
-        k: Neighbours that are asked, at least 1; of n graphs no more than n − 1.
+        k: Neighbors that are asked, at least 1; of n graphs no more than n − 1.
         features: What graphs are compared by; by default the 15 features of the paper.
         n_permutations: How often labels are dealt out anew, at least 1.
         seed: Seed of that.
@@ -131,17 +131,17 @@ def separability(
     """
     from scipy.stats import binomtest
 
-    one_of(method, name="method", choices=get_args(Guess))
-    whole_number(k, name="k", least=1)
-    whole_number(n_permutations, name="n_permutations", least=1)
-    whole_number(seed, name="seed", least=0)
-    real_number(confidence, name="confidence", least=0.5, most=0.9999)
+    choice(method, name="method", choices=get_args(Guess))
+    integer(k, name="k", least=1)
+    integer(n_permutations, name="n_permutations", least=1)
+    integer(seed, name="seed", least=0)
+    number(confidence, name="confidence", least=0.5, most=0.9999)
     found = features_of(sample, features=features)
     groups = groups_of(labels, n_graphs=len(found.values))
     notes = [*found.notes, *_check_groups(groups)]
     n_groups = len(groups.names)
     folds = folds_of(found.values)
-    guesser = _Neighbours(folds, k=k) if method == "knn" else _Centroids(folds)
+    guesser = _Neighbors(folds, k=k) if method == "knn" else _Centroids(folds)
     guesses = guesser.guess(groups.codes, n_groups)
     n_right = int((guesses == groups.codes).sum())
     chance = _by_chance(guesser, groups, n_permutations=n_permutations, seed=seed)
@@ -179,7 +179,7 @@ def _check_groups(groups: Groups) -> list[str]:
 
 
 def _by_chance(
-    guesser: "_Neighbours | _Centroids", groups: Groups, *, n_permutations: int, seed: int
+    guesser: "_Neighbors | _Centroids", groups: Groups, *, n_permutations: int, seed: int
 ) -> IntArray:
     """How many guesses are right when the labels are dealt out anew, shape (n_permutations,)."""
     rng = np.random.Generator(np.random.PCG64(seed))
@@ -190,7 +190,7 @@ def _by_chance(
     return right
 
 
-class _Neighbours:
+class _Neighbors:
     """Guesses by the nearest graphs; who they are does not depend on labels."""
 
     def __init__(self, folds: Folds, *, k: int) -> None:
@@ -214,7 +214,7 @@ class _Neighbours:
 class _Centroids:
     """Guesses by the nearest mean of a group.
 
-    The mean of standardised features is the standardised mean, but for undefined features, which stand at 0.
+    The mean of standardized features is the standardized mean, but for undefined features, which stand at 0.
     """
 
     def __init__(self, folds: Folds) -> None:

@@ -7,12 +7,12 @@ import igraph
 import numpy as np
 import numpy.typing as npt
 
-from graphtask.comparison.features import AnySample, features_of
 from graphtask.comparison.groups import groups_of
-from graphtask.comparison.permutations import FloatArray
 from graphtask.edge_sets import edge_set
 from graphtask.errors import ArgumentError
-from graphtask.priors.build import real_number
+from graphtask.features.table import AnySample, features_of
+from graphtask.types import FloatArray
+from graphtask.validation import number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,9 +24,9 @@ _ROWS = 512  # of a matrix of all pairs, at a time
 def rbf_similarity(
     sample: AnySample, *, gamma: float | None = None, features: Sequence[str] | None = None
 ) -> FloatArray:
-    """How alike graphs are by their features: exp(−gamma·d²), d the distance of the standardised features.
+    """How alike graphs are by their features: exp(−gamma·d²), d the distance of the standardized features.
 
-    1 for graphs with the same features, and the closer to 0 the less they are alike. Features are standardised over
+    1 for graphs with the same features, and the closer to 0 the less they are alike. Features are standardized over
     the graphs that are given, so the similarity of two graphs depends on the company that they are in.
 
     The matrix of 10,000 graphs takes 0.8 GB, and half as much again while it is made.
@@ -54,8 +54,8 @@ def rbf_similarity(
     from scipy.spatial.distance import pdist, squareform
 
     found = features_of(sample, features=features)
-    chosen = 1.0 / len(found.names) if gamma is None else real_number(gamma, name="gamma", least=_LEAST)
-    similarities = np.asarray(squareform(pdist(found.standardised(), "sqeuclidean")), dtype=np.float64)
+    chosen = 1.0 / len(found.names) if gamma is None else number(gamma, name="gamma", least=_LEAST)
+    similarities = np.asarray(squareform(pdist(found.standardized(), "sqeuclidean")), dtype=np.float64)
     similarities *= -chosen
     return np.exp(similarities, out=similarities)
 

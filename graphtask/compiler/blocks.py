@@ -48,12 +48,12 @@ class Head(nn.Module):
 
     Args:
         channels: Channels of the feature map.
-        num_classes: Number of scores.
+        n_classes: Number of scores.
     """
 
-    def __init__(self, channels: int, num_classes: int) -> None:
+    def __init__(self, channels: int, n_classes: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(channels, num_classes)
+        self.linear = nn.Linear(channels, n_classes)
 
     def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
         """The scores (logits) of each image."""

@@ -4,22 +4,20 @@ import math
 
 import igraph
 
-from graphtask.compiler.arguments import checked_count, checked_size
 from graphtask.compiler.plan import make_plan
-from graphtask.graph import check
+from graphtask.graph import check_graph
 from graphtask.parameters import ParameterPolynomial, parameter_polynomial
+from graphtask.validation import image_size, integer
 
 
-def count_parameters(
-    graph: igraph.Graph, *, channels: int, in_channels: int = 3, num_classes: int = 10
-) -> int:
+def count_parameters(graph: igraph.Graph, *, channels: int, in_channels: int = 3, n_classes: int = 10) -> int:
     """The number of trainable parameters of the compiled graph, from a closed form.
 
     Args:
         graph: A valid architecture graph.
         channels: Channels of stage 0, at least 1.
         in_channels: Channels of the images, at least 1.
-        num_classes: Number of scores, at least 1.
+        n_classes: Number of scores, at least 1.
 
     Raises:
         GraphError: The graph is not valid.
@@ -30,12 +28,12 @@ def count_parameters(
         >>> count_parameters(gt.full_dag(60, stages=3), channels=11)
         863300
     """
-    check(graph)
-    count = _polynomial(graph, in_channels=in_channels, num_classes=num_classes)
-    return count.at(checked_count("channels", channels))
+    check_graph(graph)
+    count = _polynomial(graph, in_channels=in_channels, n_classes=n_classes)
+    return count.at(integer(channels, name="channels"))
 
 
-def fit_channels(graph: igraph.Graph, *, budget: int, in_channels: int = 3, num_classes: int = 10) -> int:
+def fit_channels(graph: igraph.Graph, *, budget: int, in_channels: int = 3, n_classes: int = 10) -> int:
     """The channels of stage 0 whose parameter count is nearest to a budget; at least 1, the fewer at a tie.
 
     The count is ``a·C² + b·C + c`` with positive a and b, so the answer is next to the larger root of
@@ -45,7 +43,7 @@ def fit_channels(graph: igraph.Graph, *, budget: int, in_channels: int = 3, num_
         graph: A valid architecture graph.
         budget: The number of parameters to come close to, at least 1 (ResNet-56 has 853,018).
         in_channels: Channels of the images, at least 1.
-        num_classes: Number of scores, at least 1.
+        n_classes: Number of scores, at least 1.
 
     Raises:
         GraphError: The graph is not valid.
@@ -56,9 +54,9 @@ def fit_channels(graph: igraph.Graph, *, budget: int, in_channels: int = 3, num_
         >>> fit_channels(gt.full_dag(60, stages=3), budget=853_018)
         11
     """
-    check(graph)
-    count = _polynomial(graph, in_channels=in_channels, num_classes=num_classes)
-    budget = checked_count("budget", budget)
+    check_graph(graph)
+    count = _polynomial(graph, in_channels=in_channels, n_classes=n_classes)
+    budget = integer(budget, name="budget")
     room = max(budget - count.constant, 0)
     root = (math.isqrt(count.linear**2 + 4 * count.square * room) - count.linear) // (2 * count.square)
     below = max(root, 1)
@@ -70,18 +68,18 @@ def count_macs(
     *,
     channels: int,
     in_channels: int = 3,
-    num_classes: int = 10,
+    n_classes: int = 10,
     size: int | tuple[int, int] = 32,
 ) -> int:
     """The multiply-accumulate operations of the compiled graph for one image, in its convolutions and linear layer.
 
-    As usual, what is done once a pixel (edge weights, normalisation, ReLU, pooling) is not counted.
+    As usual, what is done once a pixel (edge weights, normalization, ReLU, pooling) is not counted.
 
     Args:
         graph: A valid architecture graph.
         channels: Channels of stage 0, at least 1.
         in_channels: Channels of the images, at least 1.
-        num_classes: Number of scores, at least 1.
+        n_classes: Number of scores, at least 1.
         size: Height and width of the images, in pixels; one number is both.
 
     Raises:
@@ -95,26 +93,26 @@ def count_macs(
         ... )  # (1·4 + 4·4)·10·8² + 4·10
         12840
     """
-    check(graph)
+    check_graph(graph)
     plan = make_plan(graph)
-    channels = checked_count("channels", channels)
-    height, width = checked_size(size, last_stage=plan.output.stage)
+    channels = integer(channels, name="channels")
+    height, width = image_size(size, last_stage=plan.output.stage)
 
     def block(inputs: int, stage: int) -> int:
         pixels: int = -(-height // 2**stage) * -(-width // 2**stage)
         return inputs * (channels << stage) * 10 * pixels
 
-    macs = block(checked_count("in_channels", in_channels), plan.input.stage)
+    macs = block(integer(in_channels, name="in_channels"), plan.input.stage)
     for node in plan.nodes:
         width_of_node = channels << node.stage
         macs += block(width_of_node, node.stage) if node.incoming else 0
         macs += sum(block(width_of_node, reduction.stage) for reduction in node.reduces)
-    return macs + (channels << plan.output.stage) * checked_count("num_classes", num_classes)
+    return macs + (channels << plan.output.stage) * integer(n_classes, name="n_classes")
 
 
-def _polynomial(graph: igraph.Graph, *, in_channels: int, num_classes: int) -> ParameterPolynomial:
+def _polynomial(graph: igraph.Graph, *, in_channels: int, n_classes: int) -> ParameterPolynomial:
     return parameter_polynomial(
         graph,
-        in_channels=checked_count("in_channels", in_channels),
-        num_classes=checked_count("num_classes", num_classes),
+        in_channels=integer(in_channels, name="in_channels"),
+        n_classes=integer(n_classes, name="n_classes"),
     )

@@ -14,7 +14,7 @@ from graphtask.compiler.blocks import ConvBlock
 from graphtask.compiler.fast import FastExecution, is_transformed
 from graphtask.compiler.plan import Plan
 from graphtask.compiler.planner import StagePlan
-from graphtask.compiler.shared_norm import SharedBatchNorm2d
+from graphtask.compiler.sync_batch_norm import SharedBatchNorm2d
 
 if TYPE_CHECKING:
     from graphtask.compiler.module import GraphModule

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from graphtask.compiler.fast_memory import Shapes, inference_memory, step_shapes, training_memory
 from graphtask.compiler.planner import StagePlan, Way, passes
-from graphtask.wording import counted
+from graphtask.validation import counted
 
 _PUBLISHED_PASSES = (
     5  # of one edge: read and written by cat, read and written by the product, read by the sum

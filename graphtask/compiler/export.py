@@ -6,11 +6,11 @@ from pathlib import Path
 
 import torch
 
-from graphtask.compiler.arguments import checked_size
 from graphtask.compiler.execution import run_plain
 from graphtask.compiler.module import GraphModule
 from graphtask.errors import ArgumentError
 from graphtask.storage.atomic import write_atomically
+from graphtask.validation import image_size
 
 
 def export_program(
@@ -46,7 +46,7 @@ def export_program(
         raise ArgumentError(
             f"the file {str(target)!r} has to end in .pt2, the ending of torch.export programs"
         )
-    program = _program(module, *checked_size(size, last_stage=module.plan.output.stage))
+    program = _program(module, *image_size(size, last_stage=module.plan.output.stage))
     with write_atomically(target) as file:
         torch.export.save(program, file)
     return target

@@ -21,7 +21,7 @@ LOW_PRECISION = {torch.bfloat16, torch.float16}  # sums over many values need mo
 
 
 class NormState(NamedTuple):
-    """What normalises u and v, in this order: y = scale·y + shift, one value per channel; shape (2, channels)."""
+    """What normalizes u and v, in this order: y = scale·y + shift, one value per channel; shape (2, channels)."""
 
     mean: Tensor
     rstd: Tensor
@@ -31,7 +31,7 @@ class NormState(NamedTuple):
 
 
 class Running(NamedTuple):
-    """New statistics of one normalisation in training mode."""
+    """New statistics of one normalization in training mode."""
 
     norm: nn.BatchNorm2d
     mean: Tensor
@@ -48,7 +48,7 @@ class Updates:
     def add(
         self, norms: tuple[nn.BatchNorm2d, ...], mean: Tensor, variance: Tensor, *, biased: int | None = None
     ) -> None:
-        """Remember the statistics of some normalisations: for each a row of means and of variances.
+        """Remember the statistics of some normalizations: for each a row of means and of variances.
 
         The variances are unbiased, or else, of ``biased`` values a channel, will be so when they are written, in place.
         """
@@ -57,7 +57,7 @@ class Updates:
             self._biased.setdefault(biased, []).append(variance)
 
     def write(self) -> None:
-        """Write them, with the few calls that PyTorch's optimisers use too."""
+        """Write them, with the few calls that PyTorch's optimizers use too."""
         for n_values, variances in self._biased.items():
             torch._foreach_mul_(variances, n_values / max(n_values - 1, 1))
         momenta: dict[float, tuple[list[Tensor], list[Tensor]]] = {}
@@ -111,7 +111,7 @@ class StandardBlock:
         return self.parameters[0].requires_grad or self.parameters[3].requires_grad
 
     def running(self) -> tuple[Tensor, Tensor]:
-        """The running means and variances of the normalisations, in the shape of their factors."""
+        """The running means and variances of the normalizations, in the shape of their factors."""
         means, variances = (
             torch.stack([getattr(norm, name) for norm in self.norms]).view(self.factor.shape)
             for name in ("running_mean", "running_var")
@@ -119,7 +119,7 @@ class StandardBlock:
         return means, variances
 
     def folded(self) -> tuple[Tensor, Tensor, Tensor]:
-        """In evaluation mode: the weights of u and v with their normalisations in them, and what is added to u + v."""
+        """In evaluation mode: the weights of u and v with their normalizations in them, and what is added to u + v."""
         mean, variance = self.running()
         scale = self.factor * torch.rsqrt(variance + self.eps)
         shift = (self.bias - mean * scale).sum(dim=0)

@@ -23,7 +23,7 @@ class Group:
     """Several standard blocks of the same shapes in one step.
 
     Args:
-        blocks: The blocks; their normalisations are in the same mode.
+        blocks: The blocks; their normalizations are in the same mode.
     """
 
     def __init__(self, blocks: Sequence[Planes]) -> None:
@@ -35,7 +35,7 @@ class Group:
             first.stride,
             first.side,
         )
-        # What normalises one block normalises several, with the values of each in front.
+        # What normalizes one block normalizes several, with the values of each in front.
         self.norm = copy.copy(first)
         self.norm.norms = tuple(norm for block in blocks for norm in block.norms)
         self.norm.factor = torch.stack([block.factor for block in blocks])
@@ -45,7 +45,7 @@ class Group:
         """Write every x, and every u and v to ``kept``."""
         both = self._work(a) if kept is None else self._both(kept)
         self._convolve(a, both)
-        self.norm.normalise(both, out=out, updates=updates)
+        self.norm.normalize(both, out=out, updates=updates)
 
     def backward(
         self, a: Tensor, dx: Tensor, *, kept: Tensor | None, out: Tensor, needs: Sequence[list[bool]]
@@ -57,7 +57,7 @@ class Group:
             self._convolve(a, both)
         else:
             both, products = self._both(kept), work
-        total, factors = self.norm.normalise_backward(dx, both, out=work, work=products)
+        total, factors = self.norm.normalize_backward(dx, both, out=work, work=products)
         batch = self.target.batch
         short = self.norm.planes(work[:, 1]).reshape(len(work) * batch, self.target.channels, self.side)
         by_image = torch.bmm(short, self._sampled(a).transpose(1, 2))

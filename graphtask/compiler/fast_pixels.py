@@ -1,8 +1,8 @@
 """The standard block of a fast step on the CPU: channels last, and in as few passes over memory as PyTorch allows.
 
-Convolutions are fastest so, also with few channels; PyTorch's normalisations of few channels are not. So several pixels
+Convolutions are fastest so, also with few channels; PyTorch's normalizations of few channels are not. So several pixels
 stand side by side in a row of a matrix, and what belongs to a channel is repeated beside it: loops are long enough to
-vectorise, and a column of the matrix is a channel for PyTorch's own statistics.
+vectorize, and a column of the matrix is a channel for PyTorch's own statistics.
 
 Legend: as in `fast_block`. A block is small, so that calls count: views are made once (`fast_rooms`), and values of one
 per channel are dealt with in as few operations as possible, those of u and v together.
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from graphtask.compiler.fast_block import LOW_PRECISION, Gradients, NormState, StandardBlock, Updates
 from graphtask.compiler.fast_rooms import Room, columns_of
-from graphtask.compiler.shared_norm import Moments, combined
+from graphtask.compiler.sync_batch_norm import Moments, combined
 
 
 class Pixels(StandardBlock):
@@ -76,7 +76,7 @@ class Pixels(StandardBlock):
         )  # fmt: skip
         if room.da is not None:
             self._join(room, self.source.flat(d_positive), d_read, out=room.da)
-        if needs[0] and self.parameters[0].is_contiguous():  # an order that fused optimisers take for granted
+        if needs[0] and self.parameters[0].is_contiguous():  # an order that fused optimizers take for granted
             d_weight3 = d_weight3.contiguous()
         # A gradient of its own for each bias: PyTorch may put either into .grad, to be changed there.
         found = [d_weight3, factors[0], total[0], d_weight1, factors[1], total[0].clone()]

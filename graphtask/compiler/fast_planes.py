@@ -12,8 +12,8 @@ from torch import Tensor
 from graphtask.compiler.fast_block import LOW_PRECISION, Gradients, NormState, StandardBlock, Updates
 from graphtask.compiler.fast_memory import Shape
 from graphtask.compiler.fast_rooms import Room
-from graphtask.compiler.shared_norm import Moments, combined
 from graphtask.compiler.standard import Parts
+from graphtask.compiler.sync_batch_norm import Moments, combined
 
 
 class Planes(StandardBlock):
@@ -35,9 +35,9 @@ class Planes(StandardBlock):
     def forward(self, room: Room, *, updates: Updates) -> None:
         """Write x, and u and v."""
         self._convolve(room)
-        self.normalise(room.both, out=room.x, updates=updates)
+        self.normalize(room.both, out=room.x, updates=updates)
 
-    def normalise(self, both: Tensor, *, out: Tensor, updates: Updates) -> None:
+    def normalize(self, both: Tensor, *, out: Tensor, updates: Updates) -> None:
         """Write x, from u and v."""
         n_values: int | Tensor = self.target.pixels
         if self.training:
@@ -72,7 +72,7 @@ class Planes(StandardBlock):
         if room.kept is None:
             self._convolve(room)
         work = None if room.kept is None else room.gradients
-        total, factors = self.normalise_backward(room.dx, room.both, out=room.gradients, work=work)
+        total, factors = self.normalize_backward(room.dx, room.both, out=room.gradients, work=work)
         found: Gradients = [None, factors[0], total[0], None, factors[1], total[1]]
         d_long, d_short = room.gradient_images
         short = d_short.view(self.target.batch, self.target.channels, self.side)
@@ -92,7 +92,7 @@ class Planes(StandardBlock):
             for gradient, parameter, need in zip(found, self.parameters, needs, strict=True)
         ]
 
-    def normalise_backward(
+    def normalize_backward(
         self, dx: Tensor, both: Tensor, *, out: Tensor, work: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Write du and dv to ``out``, which may be ``both``; the gradients of biases and factors.

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from graphtask.compiler.fast_memory import Recent
 from graphtask.compiler.planner import StagePlan
-from graphtask.graph import BoolArray
+from graphtask.types import BoolArray
 
 _PIECE = 4096  # elements: a gathered sum is computed in pieces that stay in the cache, and in parallel
 _FEW = 2  # rows that are added one after the other rather than gathered

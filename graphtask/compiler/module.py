@@ -9,7 +9,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from graphtask.compiler.arguments import checked_count, checked_size, checked_stages
 from graphtask.compiler.blocks import BlockFactory, ConvBlock, Head
 from graphtask.compiler.execution import EXECUTIONS, Automatic, Execution, choose_executor
 from graphtask.compiler.explanation import Explanation, explain_stages
@@ -17,8 +16,8 @@ from graphtask.compiler.fast_step import step_dtype
 from graphtask.compiler.plan import NodePlan, make_plan, node_key, reduce_key
 from graphtask.compiler.planner import plan_stages
 from graphtask.errors import ArgumentError
-from graphtask.graph import RAW_WEIGHT, check, edge_names, provenance
-from graphtask.wording import counted
+from graphtask.graph import RAW_WEIGHT, check_graph, edge_names, provenance
+from graphtask.validation import choice, counted, image_size, integer, stage_selection
 
 Gate: TypeAlias = Literal["tanh", "sigmoid", "none"]
 
@@ -35,7 +34,7 @@ def compile(
     *,
     channels: int,
     in_channels: int = 3,
-    num_classes: int = 10,
+    n_classes: int = 10,
     gate: Gate = "tanh",
     initial_weight: float = 0.5,
     execution: Execution = "auto",
@@ -60,7 +59,7 @@ def compile(
         graph: A valid architecture graph.
         channels: Channels of stage 0, at least 1.
         in_channels: Channels of the images, at least 1.
-        num_classes: Number of scores, at least 1.
+        n_classes: Number of scores, at least 1.
         gate: What an edge multiplies by: ``tanh(w)``, ``sigmoid(w)``, or ``w`` itself ("none").
         initial_weight: gate(w) of every edge at the start: within (−1, 1) for tanh, (0, 1) for sigmoid.
         execution: How the same function is computed: "plain" is node by node; "fast" is by stage, in less time and
@@ -74,7 +73,7 @@ def compile(
         seed: Seed of the initial parameters, from 0. No global random generator is read or changed.
 
     Returns:
-        The module; it maps images (batch, in_channels, height, width) to logits (batch, num_classes).
+        The module; it maps images (batch, in_channels, height, width) to logits (batch, n_classes).
 
     Raises:
         GraphError: The graph is not valid; among other things, some edges carry ``w`` and others do not.
@@ -84,18 +83,18 @@ def compile(
         >>> import graphtask as gt
         >>> net = gt.compile(gt.full_dag(60, stages=3), channels=11)
         >>> net
-        GraphModule(60 nodes, 1,770 edges, 3 stages, 863,300 parameters, channels=11, in_channels=3, num_classes=10, gate='tanh', execution='auto')
+        GraphModule(60 nodes, 1,770 edges, 3 stages, 863,300 parameters, channels=11, in_channels=3, n_classes=10, gate='tanh', execution='auto')
         >>> net(torch.zeros(2, 3, 32, 32)).shape
         torch.Size([2, 10])
     """
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         # Not torch.manual_seed: it would seed the accelerators too, whose generators are not forked.
-        torch.default_generator.manual_seed(checked_count("seed", seed, least=0) % 2**64)
+        torch.default_generator.manual_seed(integer(seed, name="seed", least=0) % 2**64)
         return GraphModule(
             graph,
             channels=channels,
             in_channels=in_channels,
-            num_classes=num_classes,
+            n_classes=n_classes,
             gate=gate,
             initial_weight=initial_weight,
             execution=execution,
@@ -117,19 +116,19 @@ class GraphModule(nn.Module):
         *,
         channels: int,
         in_channels: int,
-        num_classes: int,
+        n_classes: int,
         gate: Gate,
         initial_weight: float,
         execution: Execution,
         checkpoint: bool | Collection[int],
         block: BlockFactory,
     ) -> None:
-        check(graph)
+        check_graph(graph)
         super().__init__()
-        self.channels = checked_count("channels", channels)
-        self.in_channels = checked_count("in_channels", in_channels)
-        self.num_classes = checked_count("num_classes", num_classes)
-        self.gate: Gate = _one_of("gate", gate, tuple(_GATES))  # type: ignore[assignment]
+        self.channels = integer(channels, name="channels")
+        self.in_channels = integer(in_channels, name="in_channels")
+        self.n_classes = integer(n_classes, name="n_classes")
+        self.gate: Gate = choice(gate, name="gate", choices=tuple(_GATES))  # type: ignore[assignment]
         self.block = block
         self.plan = make_plan(graph)
         self._graph = graph.copy()
@@ -146,8 +145,10 @@ class GraphModule(nn.Module):
                 for reduction in node.reduces
             }
         )
-        self.head = Head(self._width(self.plan.output.stage), self.num_classes)
-        self.checkpoint = checked_stages("checkpoint", checkpoint, {node.stage for node in self.plan.nodes})
+        self.head = Head(self._width(self.plan.output.stage), self.n_classes)
+        self.checkpoint = stage_selection(
+            checkpoint, name="checkpoint", stages={node.stage for node in self.plan.nodes}
+        )
         self.execution = execution
 
     def forward(
@@ -168,7 +169,7 @@ class GraphModule(nn.Module):
 
     @execution.setter
     def execution(self, execution: Execution) -> None:
-        self._execution: Execution = _one_of("execution", execution, EXECUTIONS)  # type: ignore[assignment]
+        self._execution: Execution = choice(execution, name="execution", choices=EXECUTIONS)  # type: ignore[assignment]
         self.executor = choose_executor(execution, self.plan, checkpoint=self.checkpoint)
 
     @property
@@ -209,8 +210,8 @@ class GraphModule(nn.Module):
             a forward: 26.7 GFLOP in convolutions, 2,177 MB moved by weighted sums (21,122 MB if every node stacked its inputs)
             memory: 1,194 MB in training (473 MB with checkpoint=True), 225 MB in inference
         """
-        height, width = checked_size(size, last_stage=self.plan.output.stage)
-        shape = (checked_count("batch", batch), self.in_channels, height, width)
+        height, width = image_size(size, last_stage=self.plan.output.stage)
+        shape = (integer(batch, name="batch"), self.in_channels, height, width)
         images = self.edge_weight.detach().new_empty(1).expand(shape)  # which takes no memory
         return explain_stages(
             plan_stages(self.plan),
@@ -279,7 +280,7 @@ class GraphModule(nn.Module):
             counted(sum(parameter.numel() for parameter in self.parameters()), "parameter"),
         )
         options = (
-            f"channels={self.channels}, in_channels={self.in_channels}, num_classes={self.num_classes}, "
+            f"channels={self.channels}, in_channels={self.in_channels}, n_classes={self.n_classes}, "
             f"gate={self.gate!r}, execution={self.execution!r}"
         )
         return ", ".join((*sizes, options))
@@ -315,7 +316,7 @@ class GraphModule(nn.Module):
                 f"images {_shown(images)} have {channels} channels, the network takes {self.in_channels}; "
                 f"compile the graph with in_channels={channels}"
             )
-        height, width = checked_size((height, width), last_stage=self.plan.output.stage)
+        height, width = image_size((height, width), last_stage=self.plan.output.stage)
         if images.device != self.edge_weight.device:
             raise ArgumentError(
                 f"the images are on {images.device}, the network is on {self.edge_weight.device}; move one of them"
@@ -327,7 +328,7 @@ class GraphModule(nn.Module):
         self._check_statistics(images)
 
     def _check_statistics(self, images: Tensor) -> None:
-        """Complain where a normalisation would take statistics of less than two values."""
+        """Complain where a normalization would take statistics of less than two values."""
         batch, _, height, width = images.shape
 
         def n_values(stage: int) -> int:
@@ -342,7 +343,7 @@ class GraphModule(nn.Module):
             if n_values(stage) < 2 and any(norm.training for norm in norms):
                 raise ArgumentError(
                     f"{_shown(images)} leaves less than two values a channel in stage {stage}, too few for batch "
-                    f"normalisation; use a larger batch or larger images, or module.eval()"
+                    f"normalization; use a larger batch or larger images, or module.eval()"
                 )
 
     def _casts(self, images: Tensor) -> bool:
@@ -375,12 +376,6 @@ def _raw_weight(gate: Gate, value: float) -> float:
     if gate == "tanh":
         return math.atanh(number)
     return math.log(number) - math.log1p(-number) if gate == "sigmoid" else number
-
-
-def _one_of(name: str, value: str, choices: tuple[str, ...]) -> str:
-    if value not in choices:
-        raise ArgumentError(f"{name} has to be one of {', '.join(map(repr, choices))}, not {value!r}")
-    return value
 
 
 def _shown(images: object) -> str:

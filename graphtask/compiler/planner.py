@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from graphtask.compiler.plan import Plan
-from graphtask.graph import IntArray
+from graphtask.types import IntArray
 
 Way: TypeAlias = Literal["none", "product", "gather"]
 """How weighted sums are computed: no edges, a matrix product over whole rows, or edge by edge."""

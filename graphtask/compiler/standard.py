@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from graphtask.compiler.blocks import ConvBlock
 from graphtask.compiler.fast_memory import Shape
-from graphtask.compiler.shared_norm import Gather, SharedBatchNorm2d
+from graphtask.compiler.sync_batch_norm import Gather, SharedBatchNorm2d
 
-_TENSORS = {Tensor, nn.Parameter}  # and not what looks like one, but is distributed or quantised
+_TENSORS = {Tensor, nn.Parameter}  # and not what looks like one, but is distributed or quantized
 _NORMS = {nn.BatchNorm2d, SharedBatchNorm2d}
 _BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 # What a call of a part runs through.
@@ -42,7 +42,7 @@ class Parts(NamedTuple):
         return _shared_by(self.norm3)
 
     def fit(self, source: Shape, target: Shape, stride: int, *, weights: torch.dtype) -> bool:
-        """Whether the block has the shapes of its place, weights of this dtype, and enough values to normalise."""
+        """Whether the block has the shapes of its place, weights of this dtype, and enough values to normalize."""
         weight3, factor3, bias3, weight1, factor1, bias1 = self.parameters
         widths = (target.channels, source.channels)
         by_channel = [factor3, bias3, factor1, bias1]

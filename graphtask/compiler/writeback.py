@@ -13,7 +13,7 @@ from graphtask.graph import (
     NAME,
     RAW_WEIGHT,
     WEIGHT,
-    check,
+    check_graph,
     edge_names,
     input_node,
     output_node,
@@ -30,7 +30,7 @@ def write_back(module: GraphModule, graph: igraph.Graph) -> igraph.Graph:
     """A copy of the graph that carries the module's edge weights: ``w`` as it is, and ``weight``.
 
     ``weight`` is the magnitude ``|gate(w)|``. The edges are matched by the names of their ends. What is needed to
-    compile the graph as it was (``channels``, ``in_channels``, ``num_classes``, ``gate``) and the size it has now,
+    compile the graph as it was (``channels``, ``in_channels``, ``n_classes``, ``gate``) and the size it has now,
     unless an initial one is known, go into its provenance; a ``threshold`` there becomes None, because these weights
     have not been pruned. Without a gate a magnitude above 1 is written as ``weight`` = 1; ``w`` keeps it.
 
@@ -51,7 +51,7 @@ def write_back(module: GraphModule, graph: igraph.Graph) -> igraph.Graph:
         >>> gt.provenance(trained)["gate"]
         'tanh'
     """
-    check(graph)
+    check_graph(graph)
     _check_subgraph(module, graph)
     pairs = edge_names(graph)
     lost = set(edge_names(module.graph)) - set(pairs)
@@ -67,17 +67,17 @@ def write_back(module: GraphModule, graph: igraph.Graph) -> igraph.Graph:
         with_initial_size(graph),
         channels=module.channels,
         in_channels=module.in_channels,
-        num_classes=module.num_classes,
+        n_classes=module.n_classes,
         gate=module.gate,
         **({"threshold": None} if "threshold" in provenance(graph) else {}),
     )
     result.es[RAW_WEIGHT] = raw.tolist()
     result.es[WEIGHT] = magnitude.tolist()
-    check(result)
+    check_graph(result)
     return result
 
 
-def transfer(module: GraphModule, graph: igraph.Graph) -> GraphModule:
+def extract_subnetwork(module: GraphModule, graph: igraph.Graph) -> GraphModule:
     """The smaller module of a pruned graph, with the parameters and buffers of the module that survive.
 
     Everything is copied as it is: values, dtype, device, training mode; a ``w`` of the graph plays no part.
@@ -93,20 +93,20 @@ def transfer(module: GraphModule, graph: igraph.Graph) -> GraphModule:
         >>> import graphtask as gt
         >>> graph = gt.full_dag(4, stages=1)
         >>> net = gt.compile(graph, channels=2)
-        >>> small = transfer(net, graph.subgraph_edges([0, 3, 5], delete_vertices=False))
+        >>> small = extract_subnetwork(net, graph.subgraph_edges([0, 3, 5], delete_vertices=False))
         >>> small
-        GraphModule(4 nodes, 3 edges, 1 stage, 245 parameters, channels=2, in_channels=3, num_classes=10, gate='tanh', execution='auto')
+        GraphModule(4 nodes, 3 edges, 1 stage, 245 parameters, channels=2, in_channels=3, n_classes=10, gate='tanh', execution='auto')
         >>> torch.equal(small.node("v1").conv3x3.weight, net.node("v1").conv3x3.weight)
         True
     """
-    check(graph)
+    check_graph(graph)
     _check_subgraph(module, graph)
     _check_same_ends(module, graph)
     small = compile(
         graph,
         channels=module.channels,
         in_channels=module.in_channels,
-        num_classes=module.num_classes,
+        n_classes=module.n_classes,
         gate=module.gate,
         execution=module.execution,
         checkpoint=set(module.checkpoint) & set(stages(graph).tolist()),

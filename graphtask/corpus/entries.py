@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from graphtask.corpus.archives import SUFFIXES, is_archive, members
 from graphtask.errors import FormatError
+from graphtask.runs.status import GO_ON, unfinished
 from graphtask.storage.formats import PARSERS, suffix
-from graphtask.unfinished import GO_ON, unfinished
 
 CONFIG = "config.json"  # in every run folder
 INITIAL = "initial.graphml"  # likewise

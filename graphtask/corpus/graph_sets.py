@@ -12,10 +12,10 @@ from graphtask.corpus.contents import Content, contents
 from graphtask.corpus.entries import Entry, find
 from graphtask.errors import ArgumentError, FormatError, GraphtaskError
 from graphtask.graph import provenance
-from graphtask.origin import prior_label
 from graphtask.priors.orient import Order
 from graphtask.pruning import prune
 from graphtask.reading import ReadOptions, from_bytes
+from graphtask.runs.labels import prior_label
 from graphtask.storage.content import about
 
 ARGUMENT = "argument"

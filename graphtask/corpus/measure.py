@@ -31,7 +31,7 @@ def measure_files(
     metrics: str | Sequence[str] = "paper",
     channels: int | None = None,
     in_channels: int | None = None,
-    num_classes: int | None = None,
+    n_classes: int | None = None,
     layout_starts: int = 1,
     layout_seed: int = 0,
     threshold: float | None = None,
@@ -53,7 +53,7 @@ def measure_files(
         metrics: A set of metrics, or names; see `measure`, also for the next five.
         channels: Channels of stage 0.
         in_channels: Channels of the images.
-        num_classes: Outputs of the head.
+        n_classes: Outputs of the head.
         layout_starts: Starts of the layout behind ``pca_elongation``.
         layout_seed: Seed of the starts after the first.
         threshold: Prune the graphs with this threshold first.
@@ -85,7 +85,7 @@ def measure_files(
         options=Options(
             channels=channels,
             in_channels=in_channels,
-            num_classes=num_classes,
+            n_classes=n_classes,
             layout_starts=layout_starts,
             layout_seed=layout_seed,
         ),

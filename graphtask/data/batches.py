@@ -1,4 +1,4 @@
-"""Batches of images that live on the device: shuffled, augmented and normalised there.
+"""Batches of images that live on the device: shuffled, augmented and normalized there.
 
 The images are kept once, as bytes; an epoch makes no copy of the data set and never waits for the device.
 """
@@ -16,7 +16,7 @@ from torch.nn.functional import pad
 
 from graphtask.data.dataset import Images, Labels
 from graphtask.errors import ArgumentError, DataError
-from graphtask.wording import counted
+from graphtask.validation import counted
 
 Batch = tuple[Float[Tensor, "batch channels height width"], Int64[Tensor, " batch"]]
 
@@ -45,7 +45,7 @@ def channel_statistics(images: Images) -> ChannelStatistics:
     """Mean and standard deviation (of the population) of each channel, of values divided by 255, in float64.
 
     Computed from exact counts of the 256 values. A channel that never changes gets the deviation 1, so that it
-    can be normalised.
+    can be normalized.
 
     Example:
         >>> channel_statistics(np.array([[[[0]]], [[[255]]]], np.uint8))
@@ -66,7 +66,7 @@ class Batches:
     """The images of one split on a device, and their batches.
 
     Images are kept as uint8 of shape (images, channels, height, width), with a frame of ``padding`` zeros: a crop is
-    then one gather. A batch is cropped and mirrored as bytes, then normalised: (value / 255 - mean) / std.
+    then one gather. A batch is cropped and mirrored as bytes, then normalized: (value / 255 - mean) / std.
 
     Args:
         images: uint8, of shape (images, height, width, channels).
@@ -77,7 +77,7 @@ class Batches:
         device: Where the images live.
         padding: Black pixels on each side from which a random crop of the old size is taken; 0 for no cropping.
         flip: Whether half of the images, by chance, are mirrored left to right.
-        dtype: Type of the images in a batch; normalised in float32 before the cast.
+        dtype: Type of the images in a batch; normalized in float32 before the cast.
 
     Raises:
         ArgumentError: A number is outside its range.
@@ -143,7 +143,7 @@ class Batches:
         """The batches of all images in their own order, neither cropped nor mirrored: for evaluation."""
         for begin in range(0, self.n_images, self.batch_size):
             end = begin + self.batch_size
-            yield self._normalised(self._inside[begin:end]), self._labels[begin:end]
+            yield self._normalized(self._inside[begin:end]), self._labels[begin:end]
 
     def draws(self, *, seed: int, epoch: int) -> Draws:
         """What chance decides in an epoch, drawn on the CPU: order, shifts, flips (whether they are used or not).
@@ -165,7 +165,7 @@ class Batches:
             pixels = self._pixels(draws.shift[shown], draws.flip[shown])
             images = images.flatten(2).gather(2, pixels.expand(-1, self.in_channels, -1))
             images = images.view(-1, self.in_channels, self.height, self.width)
-        return self._normalised(images), self._labels[chosen]
+        return self._normalized(images), self._labels[chosen]
 
     def _pixels(
         self, shift: Int64[Tensor, "batch 2"], flip: Bool[Tensor, " batch"]
@@ -183,7 +183,7 @@ class Batches:
         frame = self.padding
         return self._images[:, :, frame : frame + self.height, frame : frame + self.width]
 
-    def _normalised(
+    def _normalized(
         self, images: UInt8[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels height width"]:
         return images.to(torch.float32).sub_(self._mean).div_(self._std).to(self.dtype)

@@ -23,16 +23,16 @@ class Recipe(NamedTuple):
     about: str
 
 
-_DIGITS_24 = ("scale:2", "pad:4", "colour")
+_DIGITS_24 = ("scale:2", "pad:4", "color")
 
 CATALOG: Mapping[str, Recipe] = MappingProxyType(
     {
-        "cmnist": Recipe("mnist", ("pad:2", "colour"), "coloured MNIST, 32×32"),
-        "ckmnist": Recipe("kmnist", ("pad:2", "colour"), "coloured Kuzushiji-MNIST, 32×32"),
-        "cfashionmnist": Recipe("fashionmnist", ("pad:2", "colour"), "coloured Fashion-MNIST, 32×32"),
+        "cmnist": Recipe("mnist", ("pad:2", "color"), "colored MNIST, 32×32"),
+        "ckmnist": Recipe("kmnist", ("pad:2", "color"), "colored Kuzushiji-MNIST, 32×32"),
+        "cfashionmnist": Recipe("fashionmnist", ("pad:2", "color"), "colored Fashion-MNIST, 32×32"),
         "cifar10": Recipe("cifar10", (), "CIFAR-10, 32×32"),
         "cifar10_t8": Recipe("cifar10", ("tiles:8",), "CIFAR-10 in sixteen shuffled tiles of 8×8 pixels"),
-        "cdigits": Recipe("digits", _DIGITS_24, "scikit-learn's digits, coloured, 24×24; no download"),
+        "cdigits": Recipe("digits", _DIGITS_24, "scikit-learn's digits, colored, 24×24; no download"),
         "cdigits_t8": Recipe(
             "digits", (*_DIGITS_24, "tiles:8"), "cdigits in nine shuffled tiles; no download"
         ),
@@ -56,8 +56,8 @@ def load_data(
             before a path: write ``./cmnist`` for a folder of that name.
         root: Folder of downloaded data sets; by default $GRAPHTASK_DATA, else ``~/.cache/graphtask``.
         download: Whether files that are missing may be downloaded, by torchvision.
-        transforms: Applied after what the catalog does, in this order: ``"colour"``, ``"pad:2"``, ``"tiles:8"`` …
-        seed: Seed of colours and tiles.
+        transforms: Applied after what the catalog does, in this order: ``"color"``, ``"pad:2"``, ``"tiles:8"`` …
+        seed: Seed of colors and tiles.
 
     Raises:
         DataError: There is no such data set, it cannot be read, or a transform does not fit its images.

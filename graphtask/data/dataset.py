@@ -13,7 +13,7 @@ from jaxtyping import Integer, UInt8
 
 from graphtask.data.stream import Part, permutation
 from graphtask.errors import ArgumentError, DataError
-from graphtask.wording import counted
+from graphtask.validation import counted
 
 MAX_BYTES = 4 * 2**30
 """What the images of one split may take up; larger ones are refused before they are unpacked or computed."""
@@ -42,8 +42,8 @@ class ImageData:
         DataError: The arrays do not make a data set; the message names the array and what is wrong with it.
 
     Example:
-        >>> grey = np.zeros((4, 8, 8, 1), np.uint8)
-        >>> data = ImageData("blank", grey, np.arange(4) % 2, grey, np.arange(4) % 2, ("even", "odd"))
+        >>> gray = np.zeros((4, 8, 8, 1), np.uint8)
+        >>> data = ImageData("blank", gray, np.arange(4) % 2, gray, np.arange(4) % 2, ("even", "odd"))
         >>> data.n_classes, data.in_channels, data.size
         (2, 1, (8, 8))
     """
@@ -82,7 +82,7 @@ class ImageData:
 
     @property
     def in_channels(self) -> int:
-        """Channels of an image: 1 for grey, 3 for colour."""
+        """Channels of an image: 1 for gray, 3 for color."""
         return int(self.x_train.shape[3])
 
     @property
@@ -95,8 +95,8 @@ class ImageData:
         """SHA-256 over the four arrays and their shapes, in hexadecimal; names and origin play no part.
 
         Example:
-            >>> grey = np.zeros((2, 2, 2, 1), np.uint8)
-            >>> ImageData("blank", grey, np.arange(2), grey, np.arange(2), ("a", "b")).fingerprint[:16]
+            >>> gray = np.zeros((2, 2, 2, 1), np.uint8)
+            >>> ImageData("blank", gray, np.arange(2), gray, np.arange(2), ("a", "b")).fingerprint[:16]
             'b88faee2cc9d4b2c'
         """
         digest = hashlib.sha256()

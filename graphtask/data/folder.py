@@ -13,7 +13,7 @@ import numpy as np
 from graphtask.data.dataset import ImageData, Images, check_size
 from graphtask.data.reading import UNREADABLE, SourceSize, reason_of
 from graphtask.errors import DataError
-from graphtask.wording import counted
+from graphtask.validation import counted
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -35,7 +35,7 @@ _FOLDER_SHAPE = "an image folder has train/<class>/*.png and test/<class>/*.png"
 def read_folder(path: str | os.PathLike[str], *, resize: int | None = None) -> ImageData:
     """The data set in a folder of images: ``train/<class>/*.png`` and ``test/<class>/*.png`` (or jpg, bmp, …).
 
-    Classes are the names of the folders in ``train``, sorted as text. Images are grey if every file is, else in
+    Classes are the names of the folders in ``train``, sorted as text. Images are gray if every file is, else in
     three channels; transparency is dropped. Files whose names begin with a dot or do not end like an image's are
     passed over.
 
@@ -77,7 +77,7 @@ def folder_size(path: Path) -> SourceSize:
     train, test = (_image_files(path / split, classes) for split in ("train", "test"))
     layout = _common_layout([train[0][0]], resize=None)
     return SourceSize(
-        len(train), len(test), (layout.height, layout.width, 1 if layout.grey else 3), len(classes)
+        len(train), len(test), (layout.height, layout.width, 1 if layout.gray else 3), len(classes)
     )
 
 
@@ -86,7 +86,7 @@ class _Layout(NamedTuple):
 
     width: int
     height: int
-    grey: bool
+    gray: bool
     resize: bool
 
 
@@ -117,13 +117,13 @@ def _is_image(file: Path) -> bool:
 
 
 def _common_layout(files: Sequence[Path], *, resize: int | None) -> _Layout:
-    """Size and colour that fit all the files, from their headers alone."""
-    grey, size = True, (0, 0)
+    """Size and color that fit all the files, from their headers alone."""
+    gray, size = True, (0, 0)
     for index, file in enumerate(files):
         with _opened(file) as image:
             if image.mode in _DEEP_MODES:
                 raise DataError(f"{file}: has more than 8 bits a channel; save it with 8")
-            grey = grey and image.mode in _GREY_MODES
+            gray = gray and image.mode in _GREY_MODES
             size = image.size if index == 0 else size
             if resize is None and image.size != size:
                 raise DataError(
@@ -132,19 +132,19 @@ def _common_layout(files: Sequence[Path], *, resize: int | None) -> _Layout:
                 )
     width, height = size if resize is None else (resize, resize)
     check_size(
-        (len(files), height, width, 1 if grey else 3),
+        (len(files), height, width, 1 if gray else 3),
         what=f"{counted(len(files), 'image')} of {height}×{width}",
     )
-    return _Layout(width, height, grey, resize is not None)
+    return _Layout(width, height, gray, resize is not None)
 
 
 def _read_images(files: Sequence[Path], *, layout: _Layout) -> Images:
     from PIL import Image
 
-    images = np.empty((len(files), layout.height, layout.width, 1 if layout.grey else 3), dtype=np.uint8)
+    images = np.empty((len(files), layout.height, layout.width, 1 if layout.gray else 3), dtype=np.uint8)
     for index, file in enumerate(files):
         with _opened(file) as image:
-            plain = image.convert("L" if layout.grey else "RGB")
+            plain = image.convert("L" if layout.gray else "RGB")
         if layout.resize:
             plain = plain.resize((layout.width, layout.height), Image.Resampling.BILINEAR)
         images[index] = np.asarray(plain).reshape(images.shape[1:])

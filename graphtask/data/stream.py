@@ -1,7 +1,7 @@
 """Random words that are the same on every NumPy version: the raw output of PCG64.
 
 NumPy promises to keep a bit generator's raw stream and what a seed means to it, but not how its distributions
-consume that stream. Colours, tiles and splits are therefore made of raw words, and each use has a part of the
+consume that stream. Colors, tiles and splits are therefore made of raw words, and each use has a part of the
 stream to itself.
 """
 
@@ -16,8 +16,8 @@ from graphtask.errors import ArgumentError
 class Part(IntEnum):
     """The uses of the stream; part k starts 2^64·k words after its beginning, so that parts never meet."""
 
-    TRAIN_COLOURS = 0
-    TEST_COLOURS = 1
+    TRAIN_COLORS = 0
+    TEST_COLORS = 1
     TILES = 2
     HELD_OUT = 3
     TRAIN_SUBSET = 4
@@ -31,7 +31,7 @@ def words(count: int, *, seed: int, part: Part) -> UInt64[np.ndarray, " count"]:
         ArgumentError: The seed is not a whole number of at least 0.
 
     Example:
-        >>> [hex(word) for word in words(2, seed=0, part=Part.TRAIN_COLOURS)]
+        >>> [hex(word) for word in words(2, seed=0, part=Part.TRAIN_COLORS)]
         ['0xa30febcfd9c2825f', '0x4510bdf882d9d721']
     """
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:

@@ -1,7 +1,7 @@
-"""What is done to all images once, before training: colour, pad, tiles, scale, resize, subset.
+"""What is done to all images once, before training: color, pad, tiles, scale, resize, subset.
 
 Everything random repeats from its seed on every NumPy version (see `graphtask.data.stream`). Transforms are named
-with one optional number, the way the command line takes them: ``colour``, ``pad:2``, ``tiles:8``.
+with one optional number, the way the command line takes them: ``color``, ``pad:2``, ``tiles:8``.
 """
 
 import re
@@ -47,40 +47,40 @@ class TransformKind(NamedTuple):
     """Whether it takes (and gives) the data set instead of the images of one part."""
 
 
-def colour(images: Images, *, seed: int, test: bool = False) -> Images:
-    """Grey images in colour: one bright random colour per image, whatever its class; black stays black.
+def color(images: Images, *, seed: int, test: bool = False) -> Images:
+    """Gray images in color: one bright random color per image, whatever its class; black stays black.
 
     One 64-bit word per image decides: which of the three channels is 255 (word // 2^32 mod 3), and, in its two
-    lowest bytes, the values of the next two channels (cyclically red, green, blue). A grey value g turns into
-    round(g · colour / 255). Image i has the i-th colour, however many images there are.
+    lowest bytes, the values of the next two channels (cyclically red, green, blue). A gray value g turns into
+    round(g · color / 255). Image i has the i-th color, however many images there are.
 
     Args:
-        images: Grey images of shape (images, height, width, 1).
-        seed: Which colours.
-        test: Whether these are the test images, whose colours come from another part of the stream.
+        images: Gray images of shape (images, height, width, 1).
+        seed: Which colors.
+        test: Whether these are the test images, whose colors come from another part of the stream.
 
     Returns:
         Images of shape (images, height, width, 3).
 
     Raises:
-        DataError: The images are not grey.
+        DataError: The images are not gray.
         ArgumentError: The seed is below 0.
 
     Example:
-        >>> colour(np.full((2, 1, 1, 1), 255, np.uint8), seed=0)[:, 0, 0].tolist()
+        >>> color(np.full((2, 1, 1, 1), 255, np.uint8), seed=0)[:, 0, 0].tolist()
         [[95, 130, 255], [255, 33, 215]]
     """
     n_images, height, width, n_channels = images.shape
     if n_channels != 1:
-        raise DataError(f"colour is for grey images; these have {n_channels} channels already")
+        raise DataError(f"color is for gray images; these have {n_channels} channels already")
     shape = (n_images, height, width, 3)
-    check_size(shape, what="coloured images")
-    colours = _colours(n_images, seed=seed, part=Part.TEST_COLOURS if test else Part.TRAIN_COLOURS)
-    coloured = np.empty(shape, dtype=np.uint8)
-    grey = images[..., 0].astype(np.uint16)
+    check_size(shape, what="colored images")
+    colors = _colors(n_images, seed=seed, part=Part.TEST_COLORS if test else Part.TRAIN_COLORS)
+    colored = np.empty(shape, dtype=np.uint8)
+    gray = images[..., 0].astype(np.uint16)
     for channel in range(3):
-        coloured[..., channel] = (grey * colours[:, channel, None, None] + 127) // 255
-    return coloured
+        colored[..., channel] = (gray * colors[:, channel, None, None] + 127) // 255
+    return colored
 
 
 def pad(images: Images, *, width: int = 2) -> Images:
@@ -168,8 +168,8 @@ def subset(data: ImageData, *, number: int = 1000, seed: int) -> ImageData:
     See `ImageData.subset`: a larger subset of the same seed contains the smaller one.
 
     Example:
-        >>> grey = np.zeros((40, 8, 8, 1), np.uint8)
-        >>> data = ImageData("blank", grey, np.arange(40) % 2, grey[:10], np.arange(10) % 2, ("a", "b"))
+        >>> gray = np.zeros((40, 8, 8, 1), np.uint8)
+        >>> data = ImageData("blank", gray, np.arange(40) % 2, gray[:10], np.arange(10) % 2, ("a", "b"))
         >>> small = subset(data, number=20, seed=0)
         >>> len(small.x_train), len(small.x_test)
         (20, 5)
@@ -181,8 +181,8 @@ def subset(data: ImageData, *, number: int = 1000, seed: int) -> ImageData:
 
 TRANSFORMS: Mapping[str, TransformKind] = MappingProxyType(
     {
-        "colour": TransformKind(
-            colour, "one bright random colour per grey image; black stays black", seeded=True, by_split=True
+        "color": TransformKind(
+            color, "one bright random color per gray image; black stays black", seeded=True, by_split=True
         ),
         "pad": TransformKind(pad, "a frame of black pixels, this wide", "width", 2),
         "tiles": TransformKind(
@@ -245,11 +245,11 @@ def transform(data: ImageData, transforms: Sequence[str | Transform], *, seed: i
         DataError: A transform does not fit the images.
 
     Example:
-        >>> grey = np.zeros((2, 28, 28, 1), np.uint8)
-        >>> data = ImageData("blank", grey, np.arange(2), grey, np.arange(2), ("a", "b"))
-        >>> coloured = transform(data, ["pad:2", "colour"])
-        >>> coloured.name, coloured.size, coloured.in_channels
-        ('blank+pad:2+colour', (32, 32), 3)
+        >>> gray = np.zeros((2, 28, 28, 1), np.uint8)
+        >>> data = ImageData("blank", gray, np.arange(2), gray, np.arange(2), ("a", "b"))
+        >>> colored = transform(data, ["pad:2", "color"])
+        >>> colored.name, colored.size, colored.in_channels
+        ('blank+pad:2+color', (32, 32), 3)
     """
     for step in [parse_transform(text) for text in transforms]:
         data = _apply(data, step, seed=seed)
@@ -296,15 +296,15 @@ def _usage(name: str) -> str:
     return name if kind.default is None else f"{name}:{kind.default}"
 
 
-def _colours(n_images: int, *, seed: int, part: Part) -> "np.ndarray[Any, np.dtype[np.uint16]]":
+def _colors(n_images: int, *, seed: int, part: Part) -> "np.ndarray[Any, np.dtype[np.uint16]]":
     drawn = words(n_images, seed=seed, part=part)
     brightest = ((drawn >> np.uint64(32)) % np.uint64(3)).astype(np.int64)
     first, second = (drawn & np.uint64(255)), (drawn >> np.uint64(8)) & np.uint64(255)
-    colours = np.full((n_images, 3), 255, dtype=np.uint16)
+    colors = np.full((n_images, 3), 255, dtype=np.uint16)
     image = np.arange(n_images)
-    colours[image, (brightest + 1) % 3] = first
-    colours[image, (brightest + 2) % 3] = second
-    return colours
+    colors[image, (brightest + 1) % 3] = first
+    colors[image, (brightest + 2) % 3] = second
+    return colors
 
 
 def _tiled_pixels(height: int, width: int, *, size: int, seed: int) -> "np.ndarray[Any, np.dtype[np.int64]]":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from graphtask.drawing.grouped import COLOURS
+from graphtask.drawing.grouped import COLORS
 from graphtask.drawing.style import INK, LEGEND, TEXT, WIDTH
 from graphtask.errors import ArgumentError
 
@@ -34,7 +34,7 @@ def draw_similarity(
     Groups come in the order in which they first come up, graphs within them as they were.
 
     Args:
-        similarities: Shape (graphs, graphs), values from 0 (light) to 1 (dark); grey where there are none.
+        similarities: Shape (graphs, graphs), values from 0 (light) to 1 (dark); gray where there are none.
         labels: The group of each graph.
         title: A line above.
         quantity: What the values are.
@@ -63,10 +63,10 @@ def draw_similarity(
     order = np.concatenate(list(groups.values()))
     figure = Figure(figsize=(WIDTH * 0.8, WIDTH * 0.68 + (0.25 if title else 0.0)), layout="constrained")
     axes = figure.subplots()
-    colours = colormaps["YlGnBu"].with_extremes(bad="#d9d9d9")
+    colors = colormaps["YlGnBu"].with_extremes(bad="#d9d9d9")
     image = axes.imshow(
         matrix[np.ix_(order, order)],
-        cmap=colours,
+        cmap=colors,
         vmin=0.0,
         vmax=1.0,
         interpolation="nearest",
@@ -89,7 +89,7 @@ def draw_embedding(
     axes_labels: tuple[str, str] = ("x", "y"),
     title: str | None = None,
 ) -> "Figure":
-    """Graphs as points in the plane: a colour and a shape for each group.
+    """Graphs as points in the plane: a color and a shape for each group.
 
     Args:
         points: Shape (graphs, 2).
@@ -119,12 +119,12 @@ def draw_embedding(
     figure = Figure(figsize=(WIDTH * 0.8, _height(places) + (0.25 if title else 0.0)), layout="constrained")
     axes = figure.subplots()
     size = float(np.clip(2_000 / len(places), 3, 26))
-    for (name, members), (colour, marker) in zip(groups.items(), _looks(), strict=False):
+    for (name, members), (color, marker) in zip(groups.items(), _looks(), strict=False):
         axes.scatter(
             places[members, 0],
             places[members, 1],
             s=size,
-            c=colour,
+            c=color,
             marker=marker,
             alpha=0.85 if len(places) <= _MANY_POINTS else 0.4,
             linewidths=0.4 if len(places) <= _MANY_POINTS else 0.0,
@@ -154,10 +154,10 @@ def _members(labels: Sequence[str]) -> dict[str, list[int]]:
 
 
 def _looks() -> Iterator[tuple[str, str]]:
-    """Colours and shapes that first differ in both, and only come back together after all of them."""
-    n_looks = len(COLOURS) * len(_MARKERS)
+    """Colors and shapes that first differ in both, and only come back together after all of them."""
+    n_looks = len(COLORS) * len(_MARKERS)
     return cycle(
-        (COLOURS[index % len(COLOURS)], _MARKERS[(index + index // len(COLOURS)) % len(_MARKERS)])
+        (COLORS[index % len(COLORS)], _MARKERS[(index + index // len(COLORS)) % len(_MARKERS)])
         for index in range(n_looks)
     )
 

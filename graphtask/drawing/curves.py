@@ -7,9 +7,9 @@ import numpy.typing as npt
 
 from graphtask.drawing.style import ACROSS, INK, LEGEND, REMOVED, TEXT, WIDTH, WITHIN
 from graphtask.errors import ArgumentError
-from graphtask.graph import BoolArray
 from graphtask.pruning import kept_edges
-from graphtask.wording import counted
+from graphtask.types import BoolArray
+from graphtask.validation import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +78,7 @@ def draw_fates(
         )
     floor = threshold / 100 if threshold > 0 else 1e-5
     epochs = np.arange(len(values))
-    for axes, mask, title, colour in (
+    for axes, mask, title, color in (
         (panels[0], chosen, "kept", WITHIN),
         (panels[1], ~chosen, "removed", REMOVED),
     ):
@@ -86,7 +86,7 @@ def draw_fates(
         lines = np.stack([np.broadcast_to(epochs[:, None], curves.shape), curves], axis=2).transpose(1, 0, 2)
         opacity = float(np.clip(12 / max(len(lines), 1), 0.06, 0.8))
         axes.add_collection(
-            LineCollection(list(lines), colors=colour, linewidths=0.8, alpha=opacity), autolim=False
+            LineCollection(list(lines), colors=color, linewidths=0.8, alpha=opacity), autolim=False
         )
         if len(lines):
             axes.plot(epochs, np.median(curves, axis=1), color=INK, linewidth=1.8, label="median")
@@ -139,8 +139,8 @@ def draw_curves(metrics: "pd.DataFrame") -> "Figure":
         )
     figure = Figure(figsize=(WIDTH, 2.2), layout="constrained")
     for axes, (title, columns) in zip(figure.subplots(1, 3), panels.items(), strict=True):
-        for (column, label), colour in zip(columns.items(), (ACROSS, WITHIN)[-len(columns) :], strict=True):
-            axes.plot(metrics["epoch"], metrics[column], color=colour, linewidth=1.6, label=label)
+        for (column, label), color in zip(columns.items(), (ACROSS, WITHIN)[-len(columns) :], strict=True):
+            axes.plot(metrics["epoch"], metrics[column], color=color, linewidth=1.6, label=label)
         axes.set_title(title, fontsize=TEXT + 1, color=INK)
         axes.set_xlabel("epoch", fontsize=TEXT)
         if len(columns) > 1:

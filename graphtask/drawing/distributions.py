@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING
 
 import igraph
 import numpy as np
-import numpy.typing as npt
 
 from graphtask.drawing.graphs import draw
-from graphtask.drawing.style import INK, LEGEND, REMOVED, TEXT, WIDTH, WITHIN, stage_colours
+from graphtask.drawing.style import INK, LEGEND, REMOVED, TEXT, WIDTH, WITHIN, stage_colors
 from graphtask.errors import ArgumentError
-from graphtask.wording import counted
-
-FloatArray = npt.NDArray[np.float64]
+from graphtask.types import FloatArray
+from graphtask.validation import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -166,14 +164,14 @@ def _draw_curves(axes: "Axes", table: "pd.DataFrame") -> None:
         end: inner[f"{end}_group"].str.removeprefix("stage ").astype(int) for end in ("source", "target")
     }
     pairs = sorted(set(zip(stage["source"].tolist(), stage["target"].tolist(), strict=True)))
-    colours = stage_colours(max((second for _, second in pairs), default=0) + 1)
+    colors = stage_colors(max((second for _, second in pairs), default=0) + 1)
     for first, second in pairs:
         rows = inner[(stage["source"] == first) & (stage["target"] == second)]
         reach = np.sqrt(rows["shortest"] * rows["longest"])
         axes.plot(
             reach,
             rows["probability"],
-            color=colours[first],
+            color=colors[first],
             linestyle=_LINES[min(second - first, len(_LINES) - 1)],
             linewidth=1.4,
             marker="o",
@@ -194,20 +192,20 @@ def _draw_curves(axes: "Axes", table: "pd.DataFrame") -> None:
 
 
 def _draw_two(axes: "Axes", observed: FloatArray, sampled: FloatArray) -> None:
-    for place, (values, colour) in enumerate(((observed, REMOVED), (sampled, WITHIN))):
+    for place, (values, color) in enumerate(((observed, REMOVED), (sampled, WITHIN))):
         if len(values) == 0:
             axes.text(
                 place, 0.5, "undefined", transform=axes.get_xaxis_transform(), ha="center", fontsize=TEXT - 2
             )
             continue
         low, median, high = np.quantile(values, [0.25, 0.5, 0.75])
-        axes.bar(place, high - low, width=0.75, bottom=low, color=colour, alpha=0.18, linewidth=0, zorder=1)
-        axes.plot([place - 0.375, place + 0.375], [median, median], color=colour, linewidth=1.6, zorder=3)
+        axes.bar(place, high - low, width=0.75, bottom=low, color=color, alpha=0.18, linewidth=0, zorder=1)
+        axes.plot([place - 0.375, place + 0.375], [median, median], color=color, linewidth=1.6, zorder=3)
         dots = values[:_MOST_DOTS]
         # Spread by the golden ratio: even, and the same every time.
         aside = ((np.arange(len(dots)) * 0.618034) % 1 - 0.5) * 2 * _SPREAD
         size = 7.0 if len(dots) <= 40 else 3.0
-        axes.scatter(place + aside, dots, s=size, color=colour, alpha=0.65, linewidths=0, zorder=2)
+        axes.scatter(place + aside, dots, s=size, color=color, alpha=0.65, linewidths=0, zorder=2)
     axes.set_xlim(-0.6, 1.6)
     axes.set_xticks([])
     axes.spines[["top", "right", "bottom"]].set_visible(False)
@@ -229,8 +227,8 @@ def _legend(figure: "Figure", n_observed: int, n_sampled: int) -> None:
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], marker="o", linestyle="", color=colour, markersize=4, label=text)
-        for text, colour in ((f"observed ({n_observed:,})", REMOVED), (f"sampled ({n_sampled:,})", WITHIN))
+        Line2D([], [], marker="o", linestyle="", color=color, markersize=4, label=text)
+        for text, color in ((f"observed ({n_observed:,})", REMOVED), (f"sampled ({n_sampled:,})", WITHIN))
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=2, **LEGEND)
 

@@ -84,8 +84,8 @@ def _draw_bars(axes: "Axes", groups: list[Group]) -> None:
                 place + offset,
                 values.mean(),
                 width=0.36,
-                color=group.colour if words == "largest" else "white",
-                edgecolor=group.colour,
+                color=group.color if words == "largest" else "white",
+                edgecolor=group.color,
                 linewidth=1.2,
                 yerr=values.std(ddof=1) if len(values) > 1 else None,
                 error_kw={"ecolor": INK, "elinewidth": 0.8, "capsize": 1.5},
@@ -93,8 +93,8 @@ def _draw_bars(axes: "Axes", groups: list[Group]) -> None:
     for place, group in enumerate(groups):
         chance = (group.rows["edges"] / (group.rows["edges"] + group.rows["eliminated"])).mean()
         axes.plot([place - 0.42, place + 0.42], [chance] * 2, color=INK, linewidth=1.0, linestyle=(0, (2, 1)))
-    for words, colour in (("largest", INK), ("smallest", "white")):
-        axes.bar(0, 0, color=colour, edgecolor=INK, label=words)
+    for words, color in (("largest", INK), ("smallest", "white")):
+        axes.bar(0, 0, color=color, edgecolor=INK, label=words)
     axes.plot([], [], color=INK, linewidth=1.0, linestyle=(0, (2, 1)), label="chance")
     tidy(axes, title="kept edges in epoch 1", ylabel="DSC")
     axes.set_xticks([])

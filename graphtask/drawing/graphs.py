@@ -8,21 +8,13 @@ import igraph
 import numpy as np
 import numpy.typing as npt
 
-from graphtask.drawing.layout import FloatArray, kamada_kawai
-from graphtask.drawing.style import ACROSS, INK, LEGEND, REMOVED, TEXT, WIDTH, WITHIN, stage_colours
+from graphtask.drawing.layout import kamada_kawai
+from graphtask.drawing.style import ACROSS, INK, LEGEND, REMOVED, TEXT, WIDTH, WITHIN, stage_colors
 from graphtask.errors import ArgumentError
-from graphtask.graph import (
-    WEIGHT,
-    BoolArray,
-    IntArray,
-    check,
-    edge_array,
-    input_node,
-    output_node,
-    stages,
-)
+from graphtask.graph import WEIGHT, check_graph, edge_array, input_node, output_node, stages
 from graphtask.pruning import PrunedParts, pruned_parts
-from graphtask.wording import counted
+from graphtask.types import BoolArray, FloatArray, IntArray
+from graphtask.validation import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,7 +44,7 @@ def draw(
     title: str | None = None,
     ax: "Axes | None" = None,
 ) -> "Figure":
-    """A picture of the graph: nodes coloured by stage, edges as wide as their weight, the input on the left.
+    """A picture of the graph: nodes colored by stage, edges as wide as their weight, the input on the left.
 
     Edges inside a stage are dark, edges to a later stage light. With a threshold, whatever pruning with it would
     remove is red: edges below it as thin lines, edges above it that would lead nowhere as dashed lines.
@@ -78,7 +70,7 @@ def draw(
         >>> figure.axes[0].get_title(loc="left")
         'banded'
     """
-    check(graph)
+    check_graph(graph)
     positions = kamada_kawai(graph) if layout is None else _given_layout(graph, layout)
     parts = _parts(graph, threshold)
     axes = ax if ax is not None else _new_axes(positions)
@@ -114,7 +106,7 @@ def draw_grid(
     if not graphs:
         raise ArgumentError("there is no graph to draw")
     for graph in graphs.values():
-        check(graph)
+        check_graph(graph)
     columns = min(len(graphs), max(2, min(5, math.ceil(math.sqrt(len(graphs))))))
     rows = math.ceil(len(graphs) / columns)
     cell = max(2.1, WIDTH / columns)
@@ -203,7 +195,7 @@ def _limits(positions: FloatArray) -> FloatArray:
 
 
 def _typical_gap(positions: FloatArray) -> float:
-    """Median distance from a node to its nearest neighbour."""
+    """Median distance from a node to its nearest neighbor."""
     from scipy.spatial import cKDTree
 
     distances, _ = cKDTree(positions).query(positions, k=2)
@@ -242,15 +234,15 @@ def _draw_edges(
         (kept & ~across, WITHIN, widths, "solid", 3),
         (parts.dead_edges, REMOVED, np.full(len(edges), 1.0), "dashed", 4),
     ]
-    for chosen, colour, width, dashes, order in layers:
+    for chosen, color, width, dashes, order in layers:
         if chosen.any():
             curve = _curves(positions, edges[chosen])
             crowd = int(kept.sum()) if order in {2, 3} else len(curve)
             opacity = float(np.clip((250 / crowd) ** 0.5, 0.12, 0.95)) * (0.6 if order == 1 else 1.0)
-            _add_lines(axes, curve, width[chosen], colour=colour, opacity=opacity, dashes=dashes, order=order)
+            _add_lines(axes, curve, width[chosen], color=color, opacity=opacity, dashes=dashes, order=order)
             if style.head > 0 and order > 1:
                 heads = _heads(curve, width[chosen], radius[edges[chosen, 1]], style)
-                _add_heads(axes, heads, colour=colour, opacity=min(1.0, 1.3 * opacity), order=order)
+                _add_heads(axes, heads, color=color, opacity=min(1.0, 1.3 * opacity), order=order)
 
 
 def _relative_weights(graph: igraph.Graph) -> FloatArray:
@@ -274,7 +266,7 @@ def _add_lines(
     curves: FloatArray,
     widths: FloatArray,
     *,
-    colour: str,
+    color: str,
     opacity: float,
     dashes: str,
     order: int,
@@ -286,7 +278,7 @@ def _add_lines(
     lines = PathCollection(
         [Curve(points, codes) for points in curves],
         facecolors="none",
-        edgecolors=colour,
+        edgecolors=color,
         linewidths=widths,
         alpha=opacity,
         linestyles=dashes,
@@ -308,10 +300,10 @@ def _heads(curves: FloatArray, widths: FloatArray, radius: FloatArray, style: _S
     return np.stack([tip, back + 0.42 * aside * length, back - 0.42 * aside * length], axis=1)
 
 
-def _add_heads(axes: "Axes", heads: FloatArray, *, colour: str, opacity: float, order: int) -> None:
+def _add_heads(axes: "Axes", heads: FloatArray, *, color: str, opacity: float, order: int) -> None:
     from matplotlib.collections import PolyCollection
 
-    triangles = PolyCollection(list(heads), facecolors=colour, edgecolors="none", alpha=opacity, zorder=order)
+    triangles = PolyCollection(list(heads), facecolors=color, edgecolors="none", alpha=opacity, zorder=order)
     axes.add_collection(triangles, autolim=False)
 
 
@@ -319,7 +311,7 @@ def _draw_nodes(
     axes: "Axes", graph: igraph.Graph, positions: FloatArray, parts: PrunedParts, style: _Style
 ) -> None:
     stage = stages(graph)
-    palette = np.array(stage_colours(_n_stages(graph)))
+    palette = np.array(stage_colors(_n_stages(graph)))
     for chosen, face, rim in (
         (~parts.dead_nodes, palette[stage], "white"),
         (parts.dead_nodes, np.full(len(stage), "white"), REMOVED),
@@ -378,10 +370,10 @@ def _halo() -> list[Any]:
 def _node_entries(n_stages: int, parts: PrunedParts) -> list["Line2D"]:
     from matplotlib.lines import Line2D
 
-    colours = stage_colours(n_stages)
+    colors = stage_colors(n_stages)
     dot: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 6.5}
     entries = [
-        Line2D([], [], color=colours[k], markeredgecolor="white", label=f"stage {k}", **dot)
+        Line2D([], [], color=colors[k], markeredgecolor="white", label=f"stage {k}", **dot)
         for k in range(0, n_stages, math.ceil(n_stages / 10))
     ]
     if parts.dead_nodes.any():
@@ -402,14 +394,14 @@ def _edge_entries(graph: igraph.Graph, parts: PrunedParts, threshold: float | No
         (parts.dead_edges, "dead path", REMOVED, (0, (2.5, 1.2))),
     )
     return [
-        Line2D([], [], linewidth=1.8, color=colour, linestyle=dashes, label=f"{label} ({chosen.sum():,})")
-        for chosen, label, colour, dashes in rows
+        Line2D([], [], linewidth=1.8, color=color, linestyle=dashes, label=f"{label} ({chosen.sum():,})")
+        for chosen, label, color, dashes in rows
         if chosen.any()
     ]
 
 
 def _add_legend(axes: "Axes", nodes: list["Line2D"], edges: list["Line2D"]) -> None:
-    """Two centred rows below the axes: the nodes, and below them the edges."""
+    """Two centered rows below the axes: the nodes, and below them the edges."""
     place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "borderpad": 0.2}
     upper = axes.legend(handles=nodes, borderaxespad=0.2, ncols=len(nodes), **place, **LEGEND)
     axes.add_artist(upper)

@@ -1,4 +1,4 @@
-"""Several runs in one picture: a colour for every data set and prior, the mean of their curves, and a band around it."""
+"""Several runs in one picture: a color for every data set and prior, the mean of their curves, and a band around it."""
 
 from collections.abc import Iterator
 from itertools import cycle
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-# Okabe and Ito's colours, told apart by colour-blind readers; the yellow one is too light for lines. Then three of
+# Okabe and Ito's colors, told apart by color-blind readers; the yellow one is too light for lines. Then three of
 # Tol's muted ones, for those who come with more.
-COLOURS = (
+COLORS = (
     *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#444444"),
     *("#882255", "#999933", "#332288"),
 )
@@ -25,7 +25,7 @@ class Group(NamedTuple):
     """The rows of a table that are of one data set and prior."""
 
     label: str
-    colour: str
+    color: str
     rows: "pd.DataFrame"
 
 
@@ -37,13 +37,13 @@ def groups_of(table: "pd.DataFrame") -> list[Group]:
     several = len(table["prior"].unique()) > 1
     found = table.groupby(["data", "prior"], sort=False, dropna=False)
     return [
-        Group(f"{data}, {prior}" if several else str(data), colour, rows)
-        for ((data, prior), rows), colour in zip(found, _cycled(), strict=False)
+        Group(f"{data}, {prior}" if several else str(data), color, rows)
+        for ((data, prior), rows), color in zip(found, _cycled(), strict=False)
     ]
 
 
 def _cycled() -> Iterator[str]:
-    return cycle(COLOURS)
+    return cycle(COLORS)
 
 
 def draw_mean(axes: "Axes", group: Group, *, x: str, y: str) -> None:
@@ -57,8 +57,8 @@ def draw_mean(axes: "Axes", group: Group, *, x: str, y: str) -> None:
     mean = by_run.mean(axis=1, skipna=False).to_numpy(dtype=np.float64)
     spread = by_run.std(axis=1, skipna=False).fillna(0.0).to_numpy(dtype=np.float64)
     at = by_run.index.to_numpy(dtype=np.float64)
-    axes.plot(at, mean, color=group.colour, linewidth=1.5, label=group.label)
-    axes.fill_between(at, mean - spread, mean + spread, color=group.colour, alpha=0.18, linewidth=0)
+    axes.plot(at, mean, color=group.color, linewidth=1.5, label=group.label)
+    axes.fill_between(at, mean - spread, mean + spread, color=group.color, alpha=0.18, linewidth=0)
 
 
 def tidy(axes: "Axes", *, title: str = "", xlabel: str = "", ylabel: str = "") -> None:

@@ -5,12 +5,10 @@ from typing import NamedTuple
 
 import igraph
 import numpy as np
-import numpy.typing as npt
 
 from graphtask.graph import node_order
-from graphtask.metrics.springs import Cost, spring_cost
-
-FloatArray = npt.NDArray[np.float64]
+from graphtask.layout.kamada_kawai import Cost, spring_cost
+from graphtask.types import FloatArray
 
 _EFFORT = 2e7  # pairs of nodes looked at from each start; large graphs start close to their minimum
 _ELONGATED = 0.625  # share of variance on the first axis from which a layout counts as elongated (as in q1d)
@@ -97,23 +95,23 @@ def _largest_two(matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 def _turned(positions: FloatArray, order: list[int]) -> FloatArray:
     """The same layout with its input side on the left, and its input in the upper half."""
-    centred = positions - positions.mean(axis=0)
+    centered = positions - positions.mean(axis=0)
     ranks = np.empty(len(order))
     ranks[order] = np.arange(len(order)) - (len(order) - 1) / 2
-    onward = ranks @ centred
+    onward = ranks @ centered
     main = _main_axis(positions)
     axis = main.direction if main.share >= _ELONGATED else onward
     length = np.linalg.norm(axis)
     axis = axis / length if length > 0 else np.array([1.0, 0.0])
     if axis @ onward < 0:
         axis = -axis
-    turned: FloatArray = centred @ np.array([[axis[0], -axis[1]], [axis[1], axis[0]]])
+    turned: FloatArray = centered @ np.array([[axis[0], -axis[1]], [axis[1], axis[0]]])
     if turned[order[0], 1] < 0:
         turned[:, 1] *= -1
     return turned
 
 
 def _main_axis(positions: FloatArray) -> _MainAxis:
-    centred = positions - positions.mean(axis=0)
-    spread, axes = np.linalg.eigh(centred.T @ centred)
+    centered = positions - positions.mean(axis=0)
+    spread, axes = np.linalg.eigh(centered.T @ centered)
     return _MainAxis(axes[:, 1], float(spread[1] / max(spread.sum(), 1e-300)))

@@ -35,18 +35,18 @@ LEGEND: dict[str, Any] = {
 }
 
 
-def stage_colours(n_stages: int) -> list[str]:
-    """One colour for each stage, dark to light: told apart by colour-blind readers and in grey print.
+def stage_colors(n_stages: int) -> list[str]:
+    """One color for each stage, dark to light: told apart by color-blind readers and in gray print.
 
     Example:
-        >>> stage_colours(3)
+        >>> stage_colors(3)
         ['#414487', '#1e9c89', '#bddf26']
     """
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
-    colours = colormaps["viridis"](np.linspace(0.2, 0.9, max(n_stages, 2)))
-    return [to_hex(colour) for colour in colours[:n_stages]]
+    colors = colormaps["viridis"](np.linspace(0.2, 0.9, max(n_stages, 2)))
+    return [to_hex(color) for color in colors[:n_stages]]
 
 
 def save_figure(figure: "Figure", path: str | Path) -> Path:

@@ -81,7 +81,7 @@ def _draw_marks(axes: "Axes", groups: list[Group], least: float) -> None:
                 np.full(int(runs[column].notna().sum()), place),
                 marker=marker,
                 s=14,
-                color=group.colour,
+                color=group.color,
                 linewidths=1.0,
                 alpha=0.8,
             )

@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from graphtask.edge_sets import Edges, edge_set
 from graphtask.errors import ArgumentError
-from graphtask.graph import BoolArray
-from graphtask.history import EdgeHistory
 from graphtask.pruning import kept_edges
+from graphtask.runs.history import EdgeHistory
+from graphtask.types import BoolArray
 
 REBOUND = 10.0  # times the threshold; what the paper takes for "significantly larger"
 

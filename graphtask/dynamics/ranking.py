@@ -12,7 +12,6 @@ from graphtask.errors import ArgumentError
 from graphtask.graph import (
     RAW_WEIGHT,
     WEIGHT,
-    IntArray,
     edge_names,
     input_node,
     live_nodes,
@@ -20,8 +19,9 @@ from graphtask.graph import (
     with_initial_size,
     with_provenance,
 )
-from graphtask.history import EdgeHistory
-from graphtask.wording import counted
+from graphtask.runs.history import EdgeHistory
+from graphtask.types import IntArray
+from graphtask.validation import counted
 
 if TYPE_CHECKING:
     import pandas as pd

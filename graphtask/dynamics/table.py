@@ -14,11 +14,11 @@ from graphtask.dynamics.ranking import TopK, edge_overlap, largest_edges, top_k_
 from graphtask.edge_sets import dsc
 from graphtask.errors import DisconnectedError, RunError
 from graphtask.graph import edge_names
-from graphtask.history import EdgeHistory, load_history
-from graphtask.origin import origin
 from graphtask.pruning import prune
+from graphtask.runs.history import EdgeHistory, load_history
+from graphtask.runs.labels import origin
+from graphtask.runs.status import unfinished
 from graphtask.storage.graphml import read
-from graphtask.unfinished import unfinished
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,8 +11,9 @@ from itertools import count
 import numpy as np
 
 from graphtask.metrics.paths import counts_by_length, require_edges
-from graphtask.metrics.view import SMALL, FloatArray, GraphView
+from graphtask.metrics.view import SMALL, GraphView
 from graphtask.metrics.walks import Sparse, count_walks, log_factorials, log_sum_exp, log_walks, sparse
+from graphtask.types import FloatArray
 
 _LOG_NEGLIGIBLE = -40.0  # e^−40 of the sum: below the rounding of float64
 _LOG_RANGE = 690.0  # ln of what float64 can hold, with a margin
@@ -119,6 +120,6 @@ def _between_in_large(view: GraphView, start: int, end: int) -> float:
 
 
 def _radius_bound(matrix: Sparse, n: int) -> float:
-    """An upper bound of the spectral radius: the largest mean degree of a neighbourhood (Collatz, Wielandt)."""
+    """An upper bound of the spectral radius: the largest mean degree of a neighborhood (Collatz, Wielandt)."""
     degrees = matrix.matrix @ np.ones(n)
     return float((matrix.matrix @ degrees / degrees).max())

@@ -12,12 +12,12 @@ import math
 
 import numpy as np
 
-from graphtask.graph import IntArray
 from graphtask.metrics.distances import undirected
 from graphtask.metrics.metric import AUTHORS, Metric
 from graphtask.metrics.simple import CONNECTED, degrees, require_connected, require_patience, symmetric
-from graphtask.metrics.view import SMALL, FloatArray, GraphView, UndefinedMetricError
+from graphtask.metrics.view import SMALL, GraphView, UndefinedMetricError
 from graphtask.metrics.walks import log_factorials
+from graphtask.types import FloatArray, IntArray
 
 _LOG_NEGLIGIBLE = -40.0
 _LOG_RANGE = 690.0
@@ -79,7 +79,7 @@ def _walks(matrix: FloatArray, ends: IntArray, n_terms: int) -> tuple[FloatArray
 
 
 def _radius_bound(view: GraphView) -> float:
-    """An upper bound of the spectral radius: the largest mean degree of a neighbourhood (Collatz, Wielandt)."""
+    """An upper bound of the spectral radius: the largest mean degree of a neighborhood (Collatz, Wielandt)."""
     total = degrees(view).total
     return float(((symmetric(view) @ total) / total).max())
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from graphtask.metrics.metric import AUTHORS, LARGE, Metric
-from graphtask.metrics.simple import ONE_PATH, SIMPLE, degrees, neighbours, require_simple
-from graphtask.metrics.view import SMALL, FloatArray, GraphView
+from graphtask.metrics.simple import ONE_PATH, SIMPLE, degrees, neighbors, require_simple
+from graphtask.metrics.view import SMALL, GraphView
+from graphtask.types import FloatArray
 
 _NEGLIGIBLE = 1e-18  # the rest, as a share of the sum
 _HUGE = 2.0**500
@@ -48,7 +49,7 @@ def _log_mean_from(view: GraphView, node: int) -> float:
     start = np.zeros(view.n_nodes)
     start[node] = 1.0
     largest = int(degrees(view).total.max())
-    return _log_sum_of_exponential(neighbours(view), start, radius=largest) - math.log(view.n_nodes)
+    return _log_sum_of_exponential(neighbors(view), start, radius=largest) - math.log(view.n_nodes)
 
 
 def _log_sum_of_exponential(matrix: Any, start: FloatArray, *, radius: float) -> float:

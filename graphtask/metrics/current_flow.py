@@ -7,7 +7,8 @@ import numpy as np
 
 from graphtask.metrics.metric import AUTHORS, LARGE, Metric
 from graphtask.metrics.simple import CONNECTED, degrees, require_connected, require_patience, symmetric
-from graphtask.metrics.view import FloatArray, GraphView
+from graphtask.metrics.view import GraphView
+from graphtask.types import FloatArray
 
 _BLOCK = 4_000_000  # numbers in memory at once
 
@@ -47,7 +48,7 @@ def mean_current_flow_betweenness(view: GraphView) -> float:
 def mean_second_order(view: GraphView) -> float:
     """Mean over the nodes of the standard deviation of a random walk's return times, divided by n.
 
-    The walk is made uniform by loops: it moves to each neighbour with probability 1/d_max. Hitting times then are
+    The walk is made uniform by loops: it moves to each neighbor with probability 1/d_max. Hitting times then are
     n·d_max·(L⁺_jj − L⁺_ij), which makes the variance 2n²·d_max·L⁺_jj − n(n − 1).
     """
     require_connected(view, least=2)

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from graphtask.graph import IntArray
 from graphtask.metrics import paths
 from graphtask.metrics.metric import AUTHORS, Metric
 from graphtask.metrics.simple import ONE_PATH, SIMPLE, require_edge, require_simple
 from graphtask.metrics.view import GraphView
+from graphtask.types import IntArray
 
 
 def cut_widths(view: GraphView) -> IntArray:

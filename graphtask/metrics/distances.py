@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from graphtask.graph import IntArray
 from graphtask.metrics.metric import AUTHORS, LARGE, Metric
 from graphtask.metrics.simple import CONNECTED, ONE_PATH, SIMPLE, require_connected, require_simple
-from graphtask.metrics.view import SMALL, FloatArray, GraphView
+from graphtask.metrics.view import SMALL, GraphView
+from graphtask.types import FloatArray, IntArray
 
 
 class Distances(NamedTuple):

@@ -1,9 +1,9 @@
 """One short text for all staged graphs that differ only in how their vertices are numbered and named.
 
-Exact, not a heuristic like Weisfeiler and Leman's colours: the graph is brought into a canonical form by BLISS
+Exact, not a heuristic like Weisfeiler and Leman's colors: the graph is brought into a canonical form by BLISS
 (Junttila & Kaski, ALENEX 2007), and that is hashed. BLISS knows only undirected graphs, but may be told that vertices
-have colours. The colour of a vertex is its stage, and the lengths of the longest paths to it and from it: along an edge
-the first of these lengths grows, so colours also say which way every edge points.
+have colors. The color of a vertex is its stage, and the lengths of the longest paths to it and from it: along an edge
+the first of these lengths grows, so colors also say which way every edge points.
 """
 
 import hashlib
@@ -11,10 +11,10 @@ import hashlib
 import igraph
 import numpy as np
 
-from graphtask.graph import IntArray
 from graphtask.metrics.metric import Metric
 from graphtask.metrics.simple import SIMPLE, require_simple
 from graphtask.metrics.view import GraphView
+from graphtask.types import IntArray
 
 _DIGITS = 32
 
@@ -26,13 +26,17 @@ def invariant_hash(view: GraphView) -> str:
 
     Example:
         >>> import graphtask as gt
-        >>> first = gt.dag_from(5, lambda i, j: (i, j) in {(0, 1), (1, 4), (0, 2), (2, 3), (3, 4)}, stages=1)
-        >>> second = gt.dag_from(5, lambda i, j: (i, j) in {(0, 2), (2, 4), (0, 1), (1, 3), (3, 4)}, stages=1)
+        >>> first = gt.dag_from_predicate(
+        ...     5, lambda i, j: (i, j) in {(0, 1), (1, 4), (0, 2), (2, 3), (3, 4)}, stages=1
+        ... )
+        >>> second = gt.dag_from_predicate(
+        ...     5, lambda i, j: (i, j) in {(0, 2), (2, 4), (0, 1), (1, 3), (3, 4)}, stages=1
+        ... )
         >>> gt.measure(first, metrics="invariant_hash") == gt.measure(second, metrics="invariant_hash")
         True
     """
     require_simple(view)
-    colours, ranks = np.unique(view.once(_colours), axis=0, return_inverse=True)
+    colors, ranks = np.unique(view.once(_colors), axis=0, return_inverse=True)
     graph = igraph.Graph(n=view.n_nodes, edges=view.edges.tolist())
     graph.vs["rank"] = ranks.tolist()
     # Not by the numbers that BLISS returns: releases 0.11 and 1.0 of igraph mean opposite things by them.
@@ -41,14 +45,14 @@ def invariant_hash(view: GraphView) -> str:
     form = np.concatenate(
         [
             [view.n_nodes],
-            colours[canonical.vs["rank"]].ravel(),
+            colors[canonical.vs["rank"]].ravel(),
             edges[np.lexsort(edges.T)].ravel(),
         ]
     )
     return hashlib.sha256(form.astype("<i8").tobytes()).hexdigest()[:_DIGITS]
 
 
-def _colours(view: GraphView) -> IntArray:
+def _colors(view: GraphView) -> IntArray:
     """Stage, longest path to it, and longest path from it, of every vertex."""
     order = view.order.tolist()
     depth = _longest(order, view.graph.get_adjlist(mode="in"))

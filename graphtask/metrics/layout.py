@@ -1,6 +1,6 @@
 """How elongated a graph is when it is laid out by Kamada & Kawai's springs.
 
-The cost function, its start and its optimiser are those of networkx's ``kamada_kawai_layout`` (BSD-3-Clause), and the
+The cost function, its start and its optimizer are those of networkx's ``kamada_kawai_layout`` (BSD-3-Clause), and the
 operations come in its order (`springs`, `descent`), so that the layout is the same to the last bit: a local minimum
 depends on rounding. No step runs in several threads, so the result does not depend on their number either.
 """
@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from graphtask.metrics.descent import Minimum, Task, minima
-from graphtask.metrics.view import SMALL, FloatArray, GraphView, UndefinedMetricError
-from graphtask.wording import counted
+from graphtask.layout.lbfgs import Minimum, Task, minima
+from graphtask.metrics.view import SMALL, GraphView, UndefinedMetricError
+from graphtask.types import FloatArray
+from graphtask.validation import counted
 
 _IMPATIENT_WORK = 4e8  # nodes² · calls spent on a layout that nobody asked for by name; some 20 s
 
@@ -155,7 +156,7 @@ def _dense_distances(view: GraphView) -> FloatArray | None:
 
 @lru_cache(maxsize=64)
 def _circle(n: int) -> FloatArray:
-    """The circular layout of networkx: angles rounded to float32, centred, and scaled to reach ±1."""
+    """The circular layout of networkx: angles rounded to float32, centered, and scaled to reach ±1."""
     theta = (np.linspace(0, 1, n + 1)[:-1] * 2 * np.pi).astype(np.float32)
     circle = np.column_stack([np.cos(theta), np.sin(theta)]).astype(np.float64)
     circle -= circle.mean(axis=0)

@@ -1,4 +1,4 @@
-"""How well the neighbours of a node would do without it."""
+"""How well the neighbors of a node would do without it."""
 
 import math
 from typing import Any
@@ -11,7 +11,7 @@ from graphtask.metrics.view import GraphView
 
 
 def local_efficiency(view: GraphView) -> float:
-    """Mean over the nodes of the efficiency of the graph of their neighbours; 0 with fewer than two of them.
+    """Mean over the nodes of the efficiency of the graph of their neighbors; 0 with fewer than two of them.
 
     Example:
         >>> import graphtask as gt
@@ -48,10 +48,10 @@ METRICS = (
     Metric(
         name="local_efficiency",
         compute=local_efficiency,
-        formula="mean over the nodes of the mean of 1/d over the pairs of their neighbours, paths among these only",
+        formula="mean over the nodes of the mean of 1/d over the pairs of their neighbors, paths among these only",
         low=0.0,
         high=1.0,
-        meaning="neighbours of a node stay near without it (directions ignored)",
+        meaning="neighbors of a node stay near without it (directions ignored)",
         defined_when=SIMPLE,
         cost="O(Σ d³), skipped beyond 3e9 steps",
         source=f"{AUTHORS}: local_efficiency; Latora & Marchiori, Phys. Rev. Lett. 87, 198701 (2001)",

@@ -3,10 +3,10 @@
 import igraph
 import numpy as np
 
-from graphtask.graph import IntArray
 from graphtask.metrics.metric import AUTHORS, LARGE, Metric
 from graphtask.metrics.simple import SIMPLE, require_patience, require_simple
-from graphtask.metrics.view import FloatArray, GraphView
+from graphtask.metrics.view import GraphView
+from graphtask.types import FloatArray, IntArray
 
 
 def mean_node_connectivity(view: GraphView) -> float:

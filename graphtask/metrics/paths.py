@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from graphtask.metrics.view import SMALL, FloatArray, GraphView, UndefinedMetricError
+from graphtask.metrics.view import SMALL, GraphView, UndefinedMetricError
 from graphtask.metrics.walks import count_walks
+from graphtask.types import FloatArray
 
 
 class PathStatistics(NamedTuple):
@@ -86,12 +87,12 @@ def _from_counts(view: GraphView) -> PathStatistics:
     counts = counts[lengths]
     total = float(counts.sum())
     # Lengths are taken from a whole number beside their mean: paths of one length have a deviation of exactly 0.
-    centre = round(float((lengths * counts).sum()) / total)
-    offset = lengths - centre
+    center = round(float((lengths * counts).sum()) / total)
+    offset = lengths - center
     mean = float((offset * counts).sum()) / total
     variance = float((counts * (offset - mean) ** 2).sum()) / total
     return PathStatistics(
-        math.log(total), centre + mean, math.sqrt(variance), int(lengths[0]), int(lengths[-1])
+        math.log(total), center + mean, math.sqrt(variance), int(lengths[0]), int(lengths[-1])
     )
 
 

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from graphtask.graph import IntArray
-from graphtask.metrics.view import SMALL, FloatArray, GraphView, UndefinedMetricError
+from graphtask.metrics.view import SMALL, GraphView, UndefinedMetricError
+from graphtask.types import FloatArray, IntArray
 
 SIMPLE = "a DAG without parallel edges"
 CONNECTED = f"{SIMPLE}, in one piece"
@@ -28,13 +28,13 @@ def degrees(view: GraphView) -> Degrees:
 
 
 def symmetric(view: GraphView) -> FloatArray:
-    """A + Aᵀ of a simple DAG, of shape (nodes, nodes): 1 where two vertices are neighbours, or else 0."""
+    """A + Aᵀ of a simple DAG, of shape (nodes, nodes): 1 where two vertices are neighbors, or else 0."""
     return view.once(_symmetric)
 
 
-def neighbours(view: GraphView) -> FloatArray:
+def neighbors(view: GraphView) -> FloatArray:
     """A + Aᵀ of a simple DAG, for products only: dense if small, or else sparse."""
-    return view.once(_neighbours)
+    return view.once(_neighbors)
 
 
 def require_simple(view: GraphView, *, least: int = 1) -> None:
@@ -86,7 +86,7 @@ def _symmetric(view: GraphView) -> FloatArray:
     return view.adjacency + view.adjacency.T
 
 
-def _neighbours(view: GraphView) -> FloatArray:
+def _neighbors(view: GraphView) -> FloatArray:
     if view.n_nodes <= SMALL:
         return view.once(_symmetric)
     from scipy.sparse import csr_array

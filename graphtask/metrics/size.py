@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from graphtask.graph import IntArray
 from graphtask.metrics.view import GraphView, UndefinedMetricError
 from graphtask.parameters import polynomial_of
+from graphtask.types import IntArray
 
 _MAX_STAGE = 48  # channels double with every stage
 
@@ -63,13 +63,13 @@ def parameters(view: GraphView) -> int:
         raise UndefinedMetricError(
             "the channels are not known (channels=11, or --channels 11 on the command line, says them)"
         )
-    in_channels, num_classes = _setting(view, "in_channels"), _setting(view, "num_classes")
+    in_channels, n_classes = _setting(view, "in_channels"), _setting(view, "n_classes")
     view.once(_require_stages)
     polynomial = polynomial_of(
         view.edges,
         view.stage,
         in_channels=3 if in_channels is None else in_channels,
-        num_classes=10 if num_classes is None else num_classes,
+        n_classes=10 if n_classes is None else n_classes,
     )
     return polynomial.at(channels)
 

@@ -4,10 +4,10 @@ from collections import Counter
 
 import numpy as np
 
-from graphtask.graph import IntArray
 from graphtask.metrics.metric import AUTHORS, Metric
 from graphtask.metrics.simple import require_edge, require_simple
 from graphtask.metrics.view import GraphView, UndefinedMetricError
+from graphtask.types import IntArray
 
 _STAGED = "a DAG without parallel edges whose stages never fall along an edge"
 

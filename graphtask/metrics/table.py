@@ -28,7 +28,7 @@ def measure(
     metrics: str | Sequence[str] = "paper",
     channels: int | None = None,
     in_channels: int | None = None,
-    num_classes: int | None = None,
+    n_classes: int | None = None,
     layout_starts: int = 1,
     layout_seed: int = 0,
 ) -> Row:
@@ -40,7 +40,7 @@ def measure(
         metrics: A set of metrics (``"paper"``), or names of metrics; see `graphtask.metrics.registry`.
         channels: Channels of stage 0, for ``parameters``; by default what the provenance of the graph says.
         in_channels: Channels of the images; by default what the provenance says, or else 3.
-        num_classes: Outputs of the head; by default what the provenance says, or else 10.
+        n_classes: Outputs of the head; by default what the provenance says, or else 10.
         layout_starts: Starts of the layout behind ``pca_elongation``; the lowest cost wins. With more than one,
             ``pca_elongation_spread`` is the standard deviation over them.
         layout_seed: Seed of the starts after the first.
@@ -57,7 +57,7 @@ def measure(
     options = Options(
         channels=channels,
         in_channels=in_channels,
-        num_classes=num_classes,
+        n_classes=n_classes,
         layout_starts=layout_starts,
         layout_seed=layout_seed,
     )
@@ -72,7 +72,7 @@ def measure_all(
     metrics: str | Sequence[str] = "paper",
     channels: int | None = None,
     in_channels: int | None = None,
-    num_classes: int | None = None,
+    n_classes: int | None = None,
     layout_starts: int = 1,
     layout_seed: int = 0,
 ) -> "pd.DataFrame":
@@ -92,7 +92,7 @@ def measure_all(
     options = Options(
         channels=channels,
         in_channels=in_channels,
-        num_classes=num_classes,
+        n_classes=n_classes,
         layout_starts=layout_starts,
         layout_seed=layout_seed,
     )

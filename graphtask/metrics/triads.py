@@ -1,10 +1,9 @@
-"""Threes of nodes: how often two neighbours of a node are connected, and which way the edges point."""
+"""Threes of nodes: how often two neighbors of a node are connected, and which way the edges point."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from graphtask.graph import IntArray
 from graphtask.metrics.metric import AUTHORS, Metric
 from graphtask.metrics.simple import (
     SIMPLE,
@@ -14,7 +13,8 @@ from graphtask.metrics.simple import (
     require_simple,
     symmetric,
 )
-from graphtask.metrics.view import SMALL, FloatArray, GraphView
+from graphtask.metrics.view import SMALL, GraphView
+from graphtask.types import FloatArray, IntArray
 
 
 class Triads(NamedTuple):
@@ -80,7 +80,7 @@ def transitivity(view: GraphView) -> float:
 
 
 def mean_clustering(view: GraphView) -> float:
-    """Mean over the nodes of triangles/(d(d − 1)); nodes with fewer than two neighbours count as 0."""
+    """Mean over the nodes of triangles/(d(d − 1)); nodes with fewer than two neighbors count as 0."""
     total = degrees(view).total
     return float((triangles(view) / np.maximum(total * (total - 1), 1)).mean())
 
@@ -93,7 +93,7 @@ def mean_effective_size(view: GraphView) -> float:
 
 
 def mean_constraint(view: GraphView) -> float:
-    """Mean over all nodes but those without successors of Σ_j (p_ij + Σ_q p_iq·p_qj)², j the neighbours of i."""
+    """Mean over all nodes but those without successors of Σ_j (p_ij + Σ_q p_iq·p_qj)², j the neighbors of i."""
     leading = _leading(view)
     return float(view.once(_constraint)[leading].mean())
 
@@ -124,7 +124,7 @@ def _triangles(view: GraphView) -> IntArray:
 
 
 def _constraint(view: GraphView) -> FloatArray:
-    """Of every vertex; with weights of one, p_ij = 1/d_i for the neighbours j of i."""
+    """Of every vertex; with weights of one, p_ij = 1/d_i for the neighbors j of i."""
     total = np.maximum(degrees(view).total, 1)
     if view.n_nodes <= SMALL:
         matrix = symmetric(view)
@@ -213,7 +213,7 @@ METRICS = (
         formula="mean of triangles/(d(d − 1)), Fagiolo's directed clustering: half the undirected for a DAG",
         low=0.0,
         high=0.5,
-        meaning="neighbours of a node are connected more often",
+        meaning="neighbors of a node are connected more often",
         defined_when=SIMPLE,
         cost="O(Σ d²)",
         source=f"{AUTHORS}: average_clustering; Fagiolo, Phys. Rev. E 76, 026107 (2007)",
@@ -224,7 +224,7 @@ METRICS = (
         compute=mean_effective_size,
         formula="mean of d − 2·triangles/d over the nodes with successors, directions ignored",
         low=0.0,
-        meaning="neighbours of a node know each other less",
+        meaning="neighbors of a node know each other less",
         defined_when=f"{SIMPLE}, with an edge",
         cost="O(Σ d²)",
         source=f"{AUTHORS}: effective_size_mean; Burt, Structural Holes (1992)",
@@ -235,7 +235,7 @@ METRICS = (
         compute=mean_constraint,
         formula="mean of Σ_j (p_ij + Σ_q p_iq·p_qj)², p_ij = 1/d_i, over the nodes with successors, directions ignored",
         low=0.0,
-        meaning="nodes depend on few neighbours that depend on each other",
+        meaning="nodes depend on few neighbors that depend on each other",
         defined_when=f"{SIMPLE}, with an edge",
         cost="O(Σ d²)",
         source=f"{AUTHORS}: constraint_mean; Burt, Structural Holes (1992)",

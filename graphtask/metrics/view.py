@@ -8,12 +8,11 @@ from typing import Any, NamedTuple, TypeVar
 
 import igraph
 import numpy as np
-import numpy.typing as npt
 
 from graphtask.errors import ArgumentError, GraphError
-from graphtask.graph import PROVENANCE, STAGE, IntArray, node_order
+from graphtask.graph import PROVENANCE, STAGE, node_order
+from graphtask.types import FloatArray, IntArray
 
-FloatArray = npt.NDArray[np.float64]
 T = TypeVar("T")
 
 SMALL = 256  # nodes up to which dense matrices are the fastest way to count walks
@@ -36,7 +35,7 @@ class Options:
     """Channels of stage 0; unknown: what the provenance of the graph says."""
     in_channels: int | None = None
     """Channels of the images; unknown: what the provenance says, or else 3."""
-    num_classes: int | None = None
+    n_classes: int | None = None
     """Outputs of the head; unknown: what the provenance says, or else 10."""
     layout_starts: int = 1
     """Starts of the layout; the first is the circle in node order, the others are shuffled circles."""
@@ -47,7 +46,7 @@ class Options:
         for name, low in (
             ("channels", 1),
             ("in_channels", 1),
-            ("num_classes", 1),
+            ("n_classes", 1),
             ("layout_starts", 1),
             ("layout_seed", 0),
         ):
@@ -155,7 +154,7 @@ def _edges(view: GraphView) -> IntArray:
         pairs = chain.from_iterable(view.graph.get_edgelist())
         edges[:] = np.fromiter(pairs, dtype=np.int64, count=2 * view.n_edges).reshape(-1, 2)
         return edges
-    # Of a dense graph, igraph gives lists of neighbours in half the time.
+    # Of a dense graph, igraph gives lists of neighbors in half the time.
     successors = [view.graph.neighbors(node, mode="out") for node in range(view.n_nodes)]
     edges[:, 0] = np.repeat(np.arange(view.n_nodes), list(map(len, successors)))
     if view.n_nodes <= 256:  # each number fits into a byte, and Python makes bytes of lists fast

@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from graphtask.graph import IntArray
-from graphtask.metrics.view import FloatArray
+from graphtask.types import FloatArray, IntArray
 
 _NARROW = 900  # exponents of a vector may differ by this much before float64 would lose its small entries
 _VANISHED = -(2**62)  # exponent that stands for zero

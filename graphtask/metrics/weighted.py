@@ -5,11 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from graphtask.graph import WEIGHT, IntArray
+from graphtask.graph import WEIGHT
 from graphtask.metrics.metric import Metric
 from graphtask.metrics.simple import ONE_PATH, SIMPLE, require_edge, require_simple
 from graphtask.metrics.size import share_gone
-from graphtask.metrics.view import FloatArray, GraphView, UndefinedMetricError
+from graphtask.metrics.view import GraphView, UndefinedMetricError
+from graphtask.types import FloatArray, IntArray
 
 _TRAINED = "every edge has a `weight` ≥ 0"
 

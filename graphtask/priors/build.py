@@ -1,15 +1,14 @@
 """From a list of edges to a prior: what all priors do last, and how they check their arguments."""
 
 from collections.abc import Sequence
-from numbers import Integral, Real
 from typing import Any
 
 import igraph
 import numpy as np
 
-from graphtask.errors import ArgumentError
-from graphtask.graph import NAME, STAGE, IntArray, stage_sizes, with_initial_size, with_provenance
+from graphtask.graph import NAME, STAGE, stage_sizes, with_initial_size, with_provenance
 from graphtask.priors.repair import repair_orphans
+from graphtask.types import IntArray
 
 DEFAULT_STAGES = 3
 
@@ -54,37 +53,3 @@ def prior_stages(n_nodes: int, stages: int | Sequence[int] | None) -> list[int]:
         ([20, 20, 20], [1, 1])
     """
     return stage_sizes(n_nodes, min(DEFAULT_STAGES, n_nodes) if stages is None else stages)
-
-
-def whole_number(value: object, *, name: str, least: int) -> int:
-    """``value`` as an int.
-
-    Raises:
-        ArgumentError: It is not a whole number, or less than ``least``.
-    """
-    if not isinstance(value, Integral) or int(value) < least:
-        raise ArgumentError(f"{name}={value!r} does not work; give a whole number of at least {least}")
-    return int(value)
-
-
-def real_number(value: object, *, name: str, least: float, most: float = np.inf) -> float:
-    """``value`` as a float.
-
-    Raises:
-        ArgumentError: It is not a number from ``least`` to ``most``, or not finite.
-    """
-    number = float(value) if isinstance(value, Real) else np.nan
-    if not least <= number <= most or np.isinf(number):
-        bounds = f"of at least {least:g}" if most == np.inf else f"from {least:g} to {most:g}"
-        raise ArgumentError(f"{name}={value!r} does not work; give a number {bounds}")
-    return number
-
-
-def one_of(value: object, *, name: str, choices: Sequence[str]) -> None:
-    """Raise unless ``value`` is one of ``choices``.
-
-    Raises:
-        ArgumentError: It is something else.
-    """
-    if value not in choices:
-        raise ArgumentError(f"{name}={value!r} is unknown; use one of {', '.join(choices)}")

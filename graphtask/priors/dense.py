@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 import igraph
 import numpy as np
 
-from graphtask.graph import IntArray
-from graphtask.priors.build import build_prior, whole_number
+from graphtask.priors.build import build_prior
+from graphtask.types import IntArray
+from graphtask.validation import integer
 
 
 def full_dag(n_nodes: int, *, stages: int | Sequence[int] | None = None) -> igraph.Graph:
@@ -26,7 +27,7 @@ def full_dag(n_nodes: int, *, stages: int | Sequence[int] | None = None) -> igra
         >>> gt.full_dag(5, stages=[1, 4]).vs["stage"]
         [0, 1, 1, 1, 1]
     """
-    n_nodes = whole_number(n_nodes, name="n_nodes", least=2)
+    n_nodes = integer(n_nodes, name="n_nodes", least=2)
     edges = _banded_edges(n_nodes, n_nodes - 1)
     return build_prior(n_nodes, edges, stages=stages, name="full", arguments={})
 
@@ -47,8 +48,8 @@ def banded_dag(n_nodes: int, *, bandwidth: int, stages: int | Sequence[int] | No
         >>> gt.banded_dag(4, bandwidth=2).get_edgelist()
         [(0, 1), (0, 2), (1, 2), (1, 3), (2, 3)]
     """
-    n_nodes = whole_number(n_nodes, name="n_nodes", least=2)
-    bandwidth = whole_number(bandwidth, name="bandwidth", least=1)
+    n_nodes = integer(n_nodes, name="n_nodes", least=2)
+    bandwidth = integer(bandwidth, name="bandwidth", least=1)
     edges = _banded_edges(n_nodes, bandwidth)
     return build_prior(n_nodes, edges, stages=stages, name="banded", arguments={"bandwidth": bandwidth})
 
@@ -68,11 +69,11 @@ def chain_dag(n_nodes: int, *, stages: int | Sequence[int] | None = None) -> igr
         >>> gt.chain_dag(3).get_edgelist()
         [(0, 1), (1, 2)]
     """
-    n_nodes = whole_number(n_nodes, name="n_nodes", least=2)
+    n_nodes = integer(n_nodes, name="n_nodes", least=2)
     return build_prior(n_nodes, _banded_edges(n_nodes, 1), stages=stages, name="chain", arguments={})
 
 
-def dag_from(
+def dag_from_predicate(
     n_nodes: int, predicate: Callable[[int, int], bool], *, stages: int | Sequence[int] | None = None
 ) -> igraph.Graph:
     """The graph with an edge i→j wherever i < j and ``predicate(i, j)`` is true, and what repairs its orphans.
@@ -91,13 +92,13 @@ def dag_from(
 
     Example:
         >>> import graphtask as gt
-        >>> graph = gt.dag_from(5, lambda i, j: (i + j) % 2 == 0)
+        >>> graph = gt.dag_from_predicate(5, lambda i, j: (i + j) % 2 == 0)
         >>> graph.get_edgelist()
         [(0, 2), (0, 4), (1, 3), (2, 4), (0, 1), (3, 4)]
         >>> gt.provenance(graph)["prior"]["repaired_edges"]
         2
     """
-    n_nodes = whole_number(n_nodes, name="n_nodes", least=2)
+    n_nodes = integer(n_nodes, name="n_nodes", least=2)
     pairs = [(i, j) for i in range(n_nodes) for j in range(i + 1, n_nodes) if predicate(i, j)]
     edges = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
     arguments = {"predicate": getattr(predicate, "__name__", type(predicate).__name__)}

@@ -4,7 +4,7 @@ The orders are those of Janik & Nowak 2020 (arXiv:2002.08104), on igraph's Kamad
 
 - ``ids``: the order of the vertex ids; no embedding.
 - ``x``: the first coordinate, from left to right.
-- ``radius``: the distance from the centre (the mean position), from the inside to the outside.
+- ``radius``: the distance from the center (the mean position), from the inside to the outside.
 - ``bifocal``: (d₁ − d₂)/(d₁ + d₂), with d₁ and d₂ the distances from two foci, from the first to the second. The foci
   are the two nodes farthest from each other in the graph; among several such pairs the one whose degrees have the
   greatest product, then the one with the smallest ids.
@@ -24,23 +24,24 @@ from graphtask.errors import GraphError
 from graphtask.graph import (
     NAME,
     STAGE,
-    IntArray,
-    check,
+    check_graph,
     edge_array,
     provenance,
     with_initial_size,
     with_provenance,
 )
-from graphtask.priors.build import one_of, prior_stages, whole_number
+from graphtask.priors.build import prior_stages
 from graphtask.priors.repair import repair_orphans
 from graphtask.priors.words import Words
+from graphtask.types import IntArray
+from graphtask.validation import choice, integer
 
 Order = Literal["ids", "x", "radius", "bifocal"]
 
 _Positions = npt.NDArray[np.float64]
 
 
-def orient(
+def orient_edges(
     graph: igraph.Graph, *, order: Order = "ids", seed: int = 0, stages: int | Sequence[int] | None = None
 ) -> igraph.Graph:
     """A valid DAG of an undirected graph: its edges lead forward in an order of the nodes.
@@ -64,7 +65,7 @@ def orient(
     Example:
         >>> import graphtask as gt
         >>> star = igraph.Graph.Star(4, center=3)
-        >>> dag = gt.orient(star, order="radius")
+        >>> dag = gt.orient_edges(star, order="radius")
         >>> dag.vs["name"], dag.get_edgelist()
         (['v3', 'v0', 'v1', 'v2'], [(0, 1), (0, 2), (0, 3), (1, 2), (2, 3)])
 
@@ -72,8 +73,8 @@ def orient(
         Janik & Nowak 2020, arXiv:2002.08104.
     """
     _check_undirected(graph)
-    one_of(order, name="order", choices=get_args(Order))
-    seed = whole_number(seed, name="seed", least=0)
+    choice(order, name="order", choices=get_args(Order))
+    seed = integer(seed, name="seed", least=0)
     sizes = prior_stages(graph.vcount(), stages)
     ids = node_sequence(graph, order=order, seed=seed)
     forward = igraph.Graph(n=len(ids), edges=forward_edges(edge_array(graph), ids).tolist(), directed=True)
@@ -85,7 +86,7 @@ def orient(
         forward.vs[attribute] = [values[index] for index in ids]
     forward.vs[STAGE] = np.repeat(np.arange(len(sizes)), sizes).tolist()
     dag, n_added = repair_orphans(forward)
-    check(dag)
+    check_graph(dag)
     prior = {
         "name": "orient",
         "arguments": {"order": order, "seed": seed, "stages": sizes},
@@ -96,7 +97,7 @@ def orient(
 
 
 def node_sequence(graph: igraph.Graph, *, order: Order, seed: int = 0) -> IntArray:
-    """Vertex ids of an undirected graph, in the order that `orient` uses; arguments as there."""
+    """Vertex ids of an undirected graph, in the order that `orient_edges` uses; arguments as there."""
     if order == "ids" or graph.ecount() == 0:
         return np.arange(graph.vcount())
     position = _embedding(graph, seed=seed)
@@ -127,8 +128,8 @@ def _embedding(graph: igraph.Graph, *, seed: int) -> _Positions:
     return np.asarray(graph.layout_kamada_kawai(seed=start.tolist()).coords)
 
 
-def _distance(position: _Positions, centre: _Positions) -> npt.NDArray[np.float64]:
-    return np.asarray(np.hypot(*(position - centre).T))
+def _distance(position: _Positions, center: _Positions) -> npt.NDArray[np.float64]:
+    return np.asarray(np.hypot(*(position - center).T))
 
 
 def _foci(graph: igraph.Graph) -> tuple[int, int]:
@@ -145,7 +146,7 @@ def _check_undirected(graph: igraph.Graph) -> None:
         raise GraphError(f"an undirected igraph.Graph is needed, not {type(graph).__name__}")
     if graph.is_directed():
         raise GraphError(
-            "the graph is directed already; make it valid with graphtask.architecture(graph), or forget its "
+            "the graph is directed already; make it valid with graphtask.as_architecture(graph), or forget its "
             "directions first with graph.as_undirected()"
         )
     if graph.vcount() < 2:

@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from graphtask.errors import ArgumentError
-from graphtask.graph import IntArray
-from graphtask.priors.build import build_prior, one_of, prior_stages, real_number, whole_number
+from graphtask.priors.build import build_prior, prior_stages
 from graphtask.priors.orient import Order, forward_edges, node_sequence
 from graphtask.priors.words import SPREAD, Words
+from graphtask.types import IntArray
+from graphtask.validation import choice, integer, number
 
 OutDegreeLaw = Literal["constant", "uniform", "poisson", "geometric"]
 Decay = Literal["none", "exponential", "power"]
@@ -55,8 +56,8 @@ def erdos_renyi_dag(
     Source:
         Gilbert's form, G(n, p), of the graph of Erdős and Rényi; as a DAG in Xie et al. 2019, arXiv:1904.01569.
     """
-    n_nodes = whole_number(n_nodes, name="n_nodes", least=2)
-    p = real_number(p, name="p", least=0, most=1)
+    n_nodes = integer(n_nodes, name="n_nodes", least=2)
+    p = number(p, name="p", least=0, most=1)
     words = Words(seed)
     later = [node + 1 + np.flatnonzero(words.uniform(n_nodes - 1 - node) < p) for node in range(n_nodes)]
     arguments = {"p": p, "seed": int(seed)}
@@ -68,21 +69,21 @@ def erdos_renyi_dag(
 def watts_strogatz_dag(
     n_nodes: int,
     *,
-    neighbours: int,
+    neighbors: int,
     p: float,
     seed: int,
     stages: int | Sequence[int] | None = None,
     order: Order = "ids",
 ) -> igraph.Graph:
-    """A ring whose nodes know their nearest neighbours, some edges rewired at random, made acyclic.
+    """A ring whose nodes know their nearest neighbors, some edges rewired at random, made acyclic.
 
-    Each node starts with an edge to the ``neighbours``/2 nodes on either side. Each edge is then rewired with
+    Each node starts with an edge to the ``neighbors``/2 nodes on either side. Each edge is then rewired with
     probability ``p``: it keeps its first end and leads to a node drawn from those that this end has no edge with.
-    There are ``n_nodes``·``neighbours``/2 edges before the repair of orphans.
+    There are ``n_nodes``·``neighbors``/2 edges before the repair of orphans.
 
     Args:
-        n_nodes: Number of nodes, more than ``neighbours``.
-        neighbours: Neighbours of each node on the ring, an even number, at least 2.
+        n_nodes: Number of nodes, more than ``neighbors``.
+        neighbors: Neighbors of each node on the ring, an even number, at least 2.
         p: Probability that an edge is rewired, in [0, 1].
         seed: Whole number, at least 0; the same seed gives the same graph.
         stages: Number of stages (equal contiguous parts), or their sizes; by default 3, or as many as there are nodes.
@@ -96,22 +97,22 @@ def watts_strogatz_dag(
 
     Example:
         >>> import graphtask as gt
-        >>> graph = gt.watts_strogatz_dag(60, neighbours=4, p=0.25, seed=0)
+        >>> graph = gt.watts_strogatz_dag(60, neighbors=4, p=0.25, seed=0)
         >>> graph.ecount() - gt.provenance(graph)["prior"]["repaired_edges"]
         120
 
     Source:
         Watts & Strogatz, Nature 393 (1998).
     """
-    n_nodes = whole_number(n_nodes, name="n_nodes", least=2)
-    neighbours = whole_number(neighbours, name="neighbours", least=2)
-    p = real_number(p, name="p", least=0, most=1)
-    if neighbours % 2 or neighbours >= n_nodes:
+    n_nodes = integer(n_nodes, name="n_nodes", least=2)
+    neighbors = integer(neighbors, name="neighbors", least=2)
+    p = number(p, name="p", least=0, most=1)
+    if neighbors % 2 or neighbors >= n_nodes:
         raise ArgumentError(
-            f"neighbours={neighbours} does not work for {n_nodes} nodes; give an even number that is less than n_nodes"
+            f"neighbors={neighbors} does not work for {n_nodes} nodes; give an even number that is less than n_nodes"
         )
-    edges = _rewired_ring(n_nodes, neighbours=neighbours, p=p, words=Words(seed))
-    arguments = {"neighbours": neighbours, "p": p, "seed": int(seed)}
+    edges = _rewired_ring(n_nodes, neighbors=neighbors, p=p, words=Words(seed))
+    arguments = {"neighbors": neighbors, "p": p, "seed": int(seed)}
     return _oriented(n_nodes, edges, stages=stages, order=order, name="watts-strogatz", arguments=arguments)
 
 
@@ -151,8 +152,8 @@ def barabasi_albert_dag(
     Source:
         Barabási & Albert, Science 286 (1999).
     """
-    n_nodes = whole_number(n_nodes, name="n_nodes", least=2)
-    attachments = whole_number(attachments, name="attachments", least=1)
+    n_nodes = integer(n_nodes, name="n_nodes", least=2)
+    attachments = integer(attachments, name="attachments", least=1)
     if attachments >= n_nodes:
         raise ArgumentError(
             f"attachments={attachments} does not work for {n_nodes} nodes; give a number that is less than n_nodes"
@@ -206,15 +207,15 @@ def random_dag(
     Source:
         Janik & Nowak 2020, arXiv:2002.08104, whose settings are the defaults.
     """
-    n_nodes = whole_number(n_nodes, name="n_nodes", least=2)
-    one_of(law, name="law", choices=get_args(OutDegreeLaw))
-    one_of(decay, name="decay", choices=get_args(Decay))
-    out_degree = real_number(out_degree, name="out_degree", least=1)
+    n_nodes = integer(n_nodes, name="n_nodes", least=2)
+    choice(law, name="law", choices=get_args(OutDegreeLaw))
+    choice(decay, name="decay", choices=get_args(Decay))
+    out_degree = number(out_degree, name="out_degree", least=1)
     if law in {"constant", "uniform"} and out_degree != int(out_degree):
         raise ArgumentError(f"out_degree={out_degree:g} does not work with law={law!r}; give a whole number")
-    rate = real_number(rate, name="rate", least=0, most=1000)
-    block = whole_number(block, name="block", least=1)
-    attraction = real_number(attraction, name="attraction", least=0, most=1000)
+    rate = number(rate, name="rate", least=0, most=1000)
+    block = integer(block, name="block", least=1)
+    attraction = number(attraction, name="attraction", least=0, most=1000)
     words = Words(seed)
     n_later = np.append(np.arange(n_nodes - 1, 0, -1), n_nodes)
     degrees = np.minimum(_out_degrees(n_nodes, out_degree, law=law, words=words), n_later)
@@ -246,7 +247,7 @@ def _oriented(
     name: str,
     arguments: dict[str, Any],
 ) -> igraph.Graph:
-    one_of(order, name="order", choices=get_args(Order))
+    choice(order, name="order", choices=get_args(Order))
     prior_stages(n_nodes, stages)
     ids = np.arange(n_nodes)
     if order != "ids":
@@ -260,12 +261,12 @@ def _edges_to(ends: Sequence[IntArray]) -> IntArray:
     return np.stack([starts, np.concatenate(ends)], axis=1)
 
 
-def _rewired_ring(n_nodes: int, *, neighbours: int, p: float, words: Words) -> IntArray:
+def _rewired_ring(n_nodes: int, *, neighbors: int, p: float, words: Words) -> IntArray:
     adjacent = np.eye(n_nodes, dtype=np.bool_)
     nodes = np.arange(n_nodes)
-    for step in range(1, neighbours // 2 + 1):
+    for step in range(1, neighbors // 2 + 1):
         adjacent[nodes, (nodes + step) % n_nodes] = adjacent[(nodes + step) % n_nodes, nodes] = True
-    for step in range(1, neighbours // 2 + 1):
+    for step in range(1, neighbors // 2 + 1):
         for node in np.flatnonzero(words.uniform(n_nodes) < p).tolist():
             strangers = np.flatnonzero(~adjacent[node])
             if len(strangers):

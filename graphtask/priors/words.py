@@ -6,8 +6,8 @@ NumPy promises to keep the words of its bit generators, but not what `numpy.rand
 import numpy as np
 import numpy.typing as npt
 
-from graphtask.graph import IntArray
-from graphtask.priors.build import whole_number
+from graphtask.types import IntArray
+from graphtask.validation import integer
 
 SPREAD = 41.0
 """By how much the logarithms of two of the exponential variables behind `Words.sample` differ at most.
@@ -27,7 +27,7 @@ class Words:
     """
 
     def __init__(self, seed: int) -> None:
-        self._generator = np.random.PCG64(whole_number(seed, name="seed", least=0))
+        self._generator = np.random.PCG64(integer(seed, name="seed", least=0))
 
     def uniform(self, size: int) -> npt.NDArray[np.float64]:
         """Doubles between 0 and 1, both excluded; one word each."""

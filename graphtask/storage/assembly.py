@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import igraph
 
 from graphtask.errors import GraphError
-from graphtask.graph import NAME, STAGE, architecture
+from graphtask.graph import NAME, STAGE, as_architecture
 
 
 class Parts(NamedTuple):
@@ -24,7 +24,7 @@ class Parts(NamedTuple):
 
 
 def assemble(parts: Parts, *, stages: int | Sequence[int] | None, join: bool) -> igraph.Graph:
-    """The architecture graph made of ``parts``; ``stages`` and ``join`` as `architecture` takes them.
+    """The architecture graph made of ``parts``; ``stages`` and ``join`` as `as_architecture` takes them.
 
     Stages that a source stores as floats are whole numbers again.
 
@@ -32,7 +32,7 @@ def assemble(parts: Parts, *, stages: int | Sequence[int] | None, join: bool) ->
         GraphError: The graph breaks a rule, or the name of an attribute is not a string.
         ArgumentError: ``stages`` does not fit.
     """
-    return architecture(as_igraph(parts), stages=stages, join=join)
+    return as_architecture(as_igraph(parts), stages=stages, join=join)
 
 
 def as_igraph(parts: Parts) -> igraph.Graph:

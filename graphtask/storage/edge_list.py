@@ -14,7 +14,7 @@ from graphtask.storage.limits import check_size
 from graphtask.storage.matrix import dense_parts
 from graphtask.storage.text_rows import Row, Table
 from graphtask.storage.values import one_line
-from graphtask.wording import counted
+from graphtask.validation import counted
 
 _SOURCES = frozenset(
     [
@@ -70,7 +70,7 @@ def parse(content: bytes) -> Parts:
     r"""The parts of the graph in a text file: an edge list, or an adjacency matrix.
 
     A line of an edge list is ``source target`` or ``source target weight``, or what a first line with names of
-    columns says (``source,target,weight,colour``: any words for source and target that are in use), or what
+    columns says (``source,target,weight,color``: any words for source and target that are in use), or what
     networkx writes: ``source target {'weight': 0.5}``. Nodes are named as in the file, and stand in the order in
     which they come up. A first line counts as names of columns if it names no node of another line.
 

@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Any
 import igraph
 
 from graphtask.errors import GraphError, GraphtaskError
-from graphtask.graph import NAME, PROVENANCE, RAW_WEIGHT, STAGE, WEIGHT, check, edge_array
+from graphtask.graph import NAME, PROVENANCE, RAW_WEIGHT, STAGE, WEIGHT, check_graph, edge_array
 from graphtask.storage.assembly import Parts, assemble, with_names
 from graphtask.storage.values import from_json, plain, to_json
-from graphtask.wording import counted
+from graphtask.validation import counted
 
 if TYPE_CHECKING:
     import torch
@@ -57,7 +57,7 @@ def to_geometric(graph: igraph.Graph) -> "Data":
         >>> data.edge_index.tolist(), data.stage.tolist(), data.names
         ([[0, 0, 1], [1, 2, 2]], [0, 1, 2], ['v0', 'v1', 'v2'])
     """
-    check(graph)
+    check_graph(graph)
     data = _data_class()(
         edge_index=_edge_index(graph),
         num_nodes=graph.vcount(),

@@ -14,7 +14,7 @@ from graphtask.graph import NAME
 from graphtask.storage.assembly import Parts, with_names
 from graphtask.storage.limits import check_bytes, check_size
 from graphtask.storage.values import one_line
-from graphtask.wording import counted
+from graphtask.validation import counted
 
 MAX_BYTES = 64 << 20  # a few bytes can become a value
 _MAX_ITEMS = 10_000_000

@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape, quoteattr
 import igraph
 
 from graphtask.errors import ArgumentError, GraphError, GraphtaskError
-from graphtask.graph import check
+from graphtask.graph import check_graph
 from graphtask.storage import limits
 from graphtask.storage.assembly import assemble
 from graphtask.storage.atomic import write_atomically
@@ -70,7 +70,7 @@ def dumps(graph: igraph.Graph) -> bytes:
     Raises:
         GraphError: The graph breaks a rule, or an attribute has a value that cannot be stored.
     """
-    check(graph)
+    check_graph(graph)
     graph_columns = [
         _column("graph", number, name, [graph[name]])
         for number, name in enumerate(sorted(graph.attributes()))

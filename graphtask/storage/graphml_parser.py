@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from xml.parsers import expat
 
 from graphtask.errors import FormatError, GraphError
-from graphtask.storage import graphml_ours, limits
+from graphtask.storage import graphml_fast, limits
 from graphtask.storage.assembly import Parts, with_names
 from graphtask.storage.graphml_keys import DRAWING, FORMAT_VERSION, GRAPHTASK, Key, columns, declared_key
 from graphtask.storage.values import one_line
@@ -53,7 +53,7 @@ def parse(content: bytes) -> Parts:
         ... ).edges
         [(0, 1)]
     """
-    ours = graphml_ours.parse(content)
+    ours = graphml_fast.parse(content)
     if ours is not None:
         return ours
     parser = GraphmlParser()

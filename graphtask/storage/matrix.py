@@ -7,9 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from graphtask.errors import FormatError
-from graphtask.graph import NAME, WEIGHT, IntArray
+from graphtask.graph import NAME, WEIGHT
 from graphtask.storage.assembly import Parts
 from graphtask.storage.limits import check_size
+from graphtask.types import IntArray
 
 
 def dense_parts(matrix: npt.NDArray[Any], *, names: Sequence[str] | None = None) -> Parts:

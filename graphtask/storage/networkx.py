@@ -7,7 +7,7 @@ import igraph
 import networkx as nx
 
 from graphtask.errors import GraphError
-from graphtask.graph import NAME, check
+from graphtask.graph import NAME, check_graph
 from graphtask.storage.assembly import Parts, assemble, with_names
 
 
@@ -32,7 +32,7 @@ def to_networkx(graph: igraph.Graph) -> "nx.DiGraph[str]":
         ... )
         (True, [('v0', 0), ('v1', 1), ('v2', 2)])
     """
-    check(graph)
+    check_graph(graph)
     result: nx.DiGraph[str] = nx.DiGraph()
     result.graph.update({name: graph[name] for name in graph.attributes()})
     names = graph.vs[NAME]
@@ -86,7 +86,7 @@ def _check_directed(graph: object) -> None:
     if not graph.is_directed():
         raise GraphError(
             "the graph is undirected; give its edges a direction with "
-            "graphtask.orient(igraph.Graph.from_networkx(graph))"
+            "graphtask.orient_edges(igraph.Graph.from_networkx(graph))"
         )
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphtask.data.extent import Extent, extent_of
 from graphtask.errors import GraphtaskError
-from graphtask.study.jobs import Job
+from graphtask.study.job import Job
 from graphtask.study.spec import Study, load_study
-from graphtask.study.state import State, state_of
-from graphtask.wording import counted
+from graphtask.study.status import State, state_of
+from graphtask.validation import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

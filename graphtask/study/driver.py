@@ -14,11 +14,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, as_completed, wait
 from typing import NamedTuple
 
 from graphtask.errors import RunInterruptedError
-from graphtask.study.engine import Ending, Engine
-from graphtask.study.jobs import Job
+from graphtask.study.engines.protocol import Ending, Engine
+from graphtask.study.job import Job
 from graphtask.study.progress import Reporter
 from graphtask.study.spec import Study
-from graphtask.study.state import Mark, forget_failure, is_settled, mark_of, note_failure, state_of
+from graphtask.study.status import Mark, forget_failure, is_settled, mark_of, note_failure, state_of
 
 _LOOK = 0.5  # seconds between two looks at how far the runs are
 _BUSY = 2.0  # seconds until a run is looked at again that somebody else is training

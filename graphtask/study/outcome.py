@@ -16,7 +16,7 @@ from graphtask.errors import DisconnectedError, GraphtaskError
 from graphtask.metrics.table import UNDEFINED, measure
 from graphtask.pruning import critical_threshold, prune
 from graphtask.storage.atomic import write_atomically
-from graphtask.study.jobs import Job
+from graphtask.study.job import Job
 from graphtask.training.folder import OUTCOME, TRAINED, locked
 
 if TYPE_CHECKING:
@@ -85,13 +85,13 @@ def _outcome(run: "Run", job: Job, *, images: "ImageData | None") -> Row:
 
 def _accuracy(run: "Run", pruned: "igraph.Graph", images: "ImageData", job: Job) -> float:
     """The accuracy of the pruned network on the test images, the same as `graphtask.parity` gives."""
-    from graphtask.compiler.writeback import transfer
+    from graphtask.compiler.writeback import extract_subnetwork
     from graphtask.training.device import choose_device, limited_threads
     from graphtask.training.loop import evaluate
     from graphtask.training.run import data_batches
 
     with limited_threads(job.threads):
-        net = transfer(run.module(device=job.device), pruned).to(choose_device(job.device))
+        net = extract_subnetwork(run.module(device=job.device), pruned).to(choose_device(job.device))
         _, test = data_batches(images, regime=job.regime, device=net.edge_weight.device)
         return evaluate(net, test).accuracy
 

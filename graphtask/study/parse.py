@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from graphtask.data.catalog import CATALOG
 from graphtask.data.transforms import parse_transform
 from graphtask.errors import ArgumentError, GraphtaskError
-from graphtask.study.jobs import KINDS, RUN_SEED, Data, Job, Prior
+from graphtask.study.job import KINDS, RUN_SEED, Data, Job, Prior
 from graphtask.study.tables import (
     COUNT,
     DEVICE,
@@ -26,18 +26,18 @@ from graphtask.study.tables import (
     WHOLE,
     Kind,
     Table,
-    one_of,
+    choice,
     suggestion,
 )
-from graphtask.training.regime import Regime
+from graphtask.training.config import Regime
 
 # What may be said for the whole study, and otherwise for one of its data sets or priors.
 _OPTIONS: Mapping[str, Kind] = {
     "seeds": SEEDS,
     "channels": COUNT,
-    "gate": one_of("tanh", "sigmoid", "none"),
-    "precision": one_of("fp32", "bf16"),
-    "execution": one_of("auto", "fast", "plain"),
+    "gate": choice("tanh", "sigmoid", "none"),
+    "precision": choice("fp32", "bf16"),
+    "execution": choice("auto", "fast", "plain"),
     "cuda_graph": FLAG,
     "device": DEVICE,
     "fresh": FLAG,
@@ -63,7 +63,7 @@ _DATA: Mapping[str, Kind] = {
     "download": FLAG,
     **_OPTIONS,
 }
-_PRIOR: Mapping[str, Kind] = {"kind": one_of(*KINDS), "data": TEXTS, **_OPTIONS}
+_PRIOR: Mapping[str, Kind] = {"kind": choice(*KINDS), "data": TEXTS, **_OPTIONS}
 
 # What each kind of prior takes besides; the functions check the ranges.
 _ARGUMENTS: Mapping[str, Kind] = {
@@ -74,7 +74,7 @@ _ARGUMENTS: Mapping[str, Kind] = {
         f'a whole number for one graph in all runs, or "{RUN_SEED}" for a graph of its own in every run',
     ),
     "bandwidth": WHOLE,
-    "neighbours": WHOLE,
+    "neighbors": WHOLE,
     "attachments": WHOLE,
     "block": WHOLE,
     "p": NUMBER,

@@ -11,13 +11,13 @@ from graphtask.compiler.module import compile as compile_graph
 from graphtask.data.dataset import ImageData
 from graphtask.data.extent import Extent
 from graphtask.graph import untrained
-from graphtask.study.jobs import Job
-from graphtask.training.captured import WARM_UP, cuda_recorder
+from graphtask.study.job import Job
+from graphtask.training.cuda_graph import WARM_UP, cuda_recorder
 from graphtask.training.device import choose_device, limited_threads
 from graphtask.training.loop import Trainer
 from graphtask.training.progress import Silence
 from graphtask.training.run import data_batches
-from graphtask.wording import counted
+from graphtask.validation import counted
 
 _SECONDS = 1.0  # about as long as the steps may take that count
 _MOST_STEPS = 50
@@ -39,7 +39,7 @@ def seconds_per_step(job: Job, extent: Extent) -> tuple[float, int]:
             untrained(job.graph()),
             channels=job.channels,
             in_channels=extent.in_channels,
-            num_classes=extent.n_classes,
+            n_classes=extent.n_classes,
             gate=job.gate,  # type: ignore[arg-type]  # checked when the study was read
             execution=job.execution,  # type: ignore[arg-type]
         ).to(choose_device(job.device))

@@ -10,11 +10,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from graphtask.study.engine import Ending, Engine
-from graphtask.study.jobs import Job
+from graphtask.study.engines.protocol import Ending, Engine
+from graphtask.study.job import Job
 from graphtask.study.spec import Study
-from graphtask.study.state import State, seconds_left, state_of
-from graphtask.wording import counted
+from graphtask.study.status import State, seconds_left, state_of
+from graphtask.validation import counted
 
 _PLAIN_SECONDS = 60.0  # between two lines about the whole, where there is no terminal
 _SHOWN_RUNS = 24

@@ -11,10 +11,10 @@ from graphtask.errors import DataError, GraphtaskError
 from graphtask.metrics.registry import select
 from graphtask.metrics.table import UNDEFINED
 from graphtask.metrics.view import Options
-from graphtask.study.jobs import Data, Job
+from graphtask.study.job import Data, Job
 from graphtask.study.outcome import Row, known_outcome, record_outcome
 from graphtask.study.spec import Study, load_study
-from graphtask.study.state import State, seconds_left, state_of
+from graphtask.study.status import State, seconds_left, state_of
 
 if TYPE_CHECKING:
     import pandas as pd

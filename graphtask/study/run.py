@@ -8,8 +8,8 @@ from typing import Any
 
 from graphtask.errors import ArgumentError
 from graphtask.study.driver import Report, drive
-from graphtask.study.engine import Engine
-from graphtask.study.local import LocalEngine
+from graphtask.study.engines.local import LocalEngine
+from graphtask.study.engines.protocol import Engine
 from graphtask.study.progress import Silence, StudyProgress
 from graphtask.study.spec import Study, load_study
 

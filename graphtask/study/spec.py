@@ -10,9 +10,9 @@ from typing import Any
 
 from graphtask.errors import ArgumentError, FormatError, RunError
 from graphtask.storage.atomic import check_folder, write_atomically
-from graphtask.study.jobs import Job
+from graphtask.study.job import Job
 from graphtask.study.parse import Place, plan
-from graphtask.wording import counted
+from graphtask.validation import counted
 
 SNAPSHOT = "study.json"
 """In the folder of all runs: the study as it was when it last ran."""

@@ -80,7 +80,7 @@ def study_summary(results: "pd.DataFrame") -> "pd.DataFrame":
 def _check(results: "pd.DataFrame") -> None:
     if not results["status"].isin(_DONE).any():
         raise RunError(
-            f"no run of {len(results)} is finished, so there is nothing to summarise; see graphtask study status"
+            f"no run of {len(results)} is finished, so there is nothing to summarize; see graphtask study status"
         )
     if "study" not in results:
         return
@@ -88,7 +88,7 @@ def _check(results: "pd.DataFrame") -> None:
         studies = list(runs["study"].unique())
         if len(studies) > 1:
             raise ArgumentError(
-                f"{' and '.join(studies)} both have runs of {data}/{prior}; summarise them one by one, or call the "
+                f"{' and '.join(studies)} both have runs of {data}/{prior}; summarize them one by one, or call the "
                 f"prior something else in one of them"
             )
 

@@ -42,7 +42,7 @@ COUNT = Kind(lambda value: _is_whole(value) and value >= 1, "a whole number of a
 NUMBER = Kind(_is_number, "a number")
 LEAST_0 = Kind(lambda value: _is_number(value) and 0 <= value < float("inf"), "a number of at least 0")
 TABLE = Kind(lambda value: isinstance(value, Mapping), "a table")
-TEXTS = Kind(lambda value: _is_list_of(TEXT.holds, value), 'a list of texts, such as ["pad:2", "colour"]')
+TEXTS = Kind(lambda value: _is_list_of(TEXT.holds, value), 'a list of texts, such as ["pad:2", "color"]')
 SEEDS = Kind(_are_seeds, "how many seeds there are (3 for 0, 1 and 2), or a list of different ones")
 STAGES = Kind(
     lambda value: COUNT.holds(value) or (value and _is_list_of(COUNT.holds, value)),
@@ -54,7 +54,7 @@ DEVICE = Kind(
 )
 
 
-def one_of(*words: str) -> Kind:
+def choice(*words: str) -> Kind:
     """One of a few texts."""
     return Kind(lambda value: value in words, f"one of {', '.join(words)}")
 

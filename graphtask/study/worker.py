@@ -19,8 +19,8 @@ from typing import IO
 import filelock
 
 from graphtask.errors import GraphtaskError, RunInterruptedError, RunInUseError
-from graphtask.study.engine import Ending
-from graphtask.study.jobs import Data, Job
+from graphtask.study.engines.protocol import Ending
+from graphtask.study.job import Data, Job
 from graphtask.study.outcome import record_outcome
 
 

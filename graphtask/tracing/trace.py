@@ -8,7 +8,7 @@ import igraph
 from torch import Tensor, nn
 
 from graphtask.errors import ArgumentError
-from graphtask.graph import NAME, STAGE, architecture, live_nodes, with_initial_size, with_provenance
+from graphtask.graph import NAME, STAGE, as_architecture, live_nodes, with_initial_size, with_provenance
 from graphtask.tracing.capture import Captured, Operation, capture
 from graphtask.tracing.stages import halvings
 from graphtask.tracing.units import Unit, block_units, leaf_units
@@ -55,7 +55,7 @@ def trace(
     - ``leaf``: every call of a leaf module (one that calls no other module) and every other operation, if it reads
       parameters or is a join, where tensors of two or more vertices meet (add, cat, multiply, attention …).
     - ``layer``: of these, the ones that multiply by trained weights: convolutions, linear and recurrent layers,
-      embeddings, attention with its projections. Normalisation, scaling, and joins are not vertices.
+      embeddings, attention with its projections. Normalization, scaling, and joins are not vertices.
     - ``block``: every outermost call of a block (BasicBlock, _DenseLayer, EncoderBlock …) that has such a layer in it
       is one vertex, and the layers outside of blocks.
 
@@ -229,7 +229,7 @@ def _unique(names: list[str]) -> list[str]:
 
 def _joined(graph: igraph.Graph) -> igraph.Graph:
     """The valid graph, with an input before several tensors of the example."""
-    result = architecture(graph, join=True)
+    result = as_architecture(graph, join=True)
     for vertex in result.vs:
         if vertex["op"] is None:
             vertex.update_attributes(op="input", shape="", parameters=0)

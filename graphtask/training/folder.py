@@ -14,9 +14,9 @@ import filelock
 import igraph
 
 from graphtask.errors import RunError, RunInUseError
+from graphtask.runs.status import DIVERGED, forget_divergence
 from graphtask.storage.atomic import remove_leftovers, write_atomically
 from graphtask.storage.graphml import write
-from graphtask.unfinished import DIVERGED, forget_divergence
 
 CONFIG = "config.json"
 PROVENANCE = "provenance.json"

@@ -13,7 +13,7 @@ import pandas as pd
 
 from graphtask.errors import RunInterruptedError
 from graphtask.graph import edge_names
-from graphtask.history import EdgeHistory
+from graphtask.runs.history import EdgeHistory
 from graphtask.storage.atomic import write_atomically
 from graphtask.training.checkpoint import save_checkpoint
 from graphtask.training.folder import HISTORY, METRICS

@@ -15,10 +15,10 @@ from torch.nn import functional
 from graphtask.compiler.module import GraphModule
 from graphtask.data.batches import Batches
 from graphtask.errors import DivergedError
-from graphtask.training.captured import CapturedStep, Recorder
-from graphtask.training.parallel import Processes
+from graphtask.training.config import Regime
+from graphtask.training.cuda_graph import CapturedStep, Recorder
+from graphtask.training.distributed import Processes
 from graphtask.training.progress import Reporter
-from graphtask.training.regime import Regime
 
 
 class Evaluation(NamedTuple):
@@ -29,7 +29,7 @@ class Evaluation(NamedTuple):
 
 
 class Trainer:
-    """A module in training: its optimiser, how far it is, and what was recorded on the way.
+    """A module in training: its optimizer, how far it is, and what was recorded on the way.
 
     The order of the images and their augmentation follow from ``seed`` and the number of the epoch alone, so that
     `state_dict` has no random state in it, and a run goes on exactly where it was saved, in the middle of an
@@ -116,7 +116,7 @@ class Trainer:
         self.history = list(state["history"].unbind())
         self.totals.copy_(state["totals"])
         if self._captured is not None:
-            self._captured.forget()  # the optimiser's state is in other tensors now
+            self._captured.forget()  # the optimizer's state is in other tensors now
 
     def fit(self, *, reporter: Reporter, on_step: Callable[[], None], on_epoch: Callable[[], None]) -> None:
         """Train to the end of the last epoch.
@@ -153,7 +153,7 @@ class Trainer:
             raise DivergedError(
                 f"the {what} is not finite in epoch {self.epoch + 1} of {self.regime.epochs}; lower the learning rate "
                 f"(now {self.regime.learning_rate_at(self.epoch):g}) or the price (now "
-                f"{self.regime.resource_price:g}), or take another seed, and train in another folder"
+                f"{self.regime.edge_l1:g}), or take another seed, and train in another folder"
             )
 
     def _train_epoch(self, reporter: Reporter, on_step: Callable[[], None]) -> None:
@@ -190,7 +190,7 @@ class Trainer:
             with autocast(self.device, self.precision):
                 logits = self.module(images)
             cross_entropy = functional.cross_entropy(logits.float(), labels)
-            loss = cross_entropy + self.regime.resource_price * self.module.resource_loss()
+            loss = cross_entropy + self.regime.edge_l1 * self.module.resource_loss()
             self.optimizer.zero_grad(set_to_none=True)
             # The shares add up to 1, so that the price of the connections counts once.
             (loss * part.share).backward()  # type: ignore[no-untyped-call]

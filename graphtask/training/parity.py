@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 from graphtask.compiler.module import GraphModule
-from graphtask.compiler.writeback import transfer
+from graphtask.compiler.writeback import extract_subnetwork
 from graphtask.data.batches import Batches
 from graphtask.data.dataset import ImageData
 from graphtask.graph import edge_names
 from graphtask.pruning import prune
+from graphtask.training.config import Regime
 from graphtask.training.device import choose_device
 from graphtask.training.loop import predictions
-from graphtask.training.regime import Regime
 from graphtask.training.run import Run, data_batches
 
 # The raw edge weight that switches an edge off, by gate.
@@ -27,7 +27,7 @@ class Parity:
     Four networks are compared: *trained*; *thresholded*, the trained one with every edge below the threshold at
     zero; *cut*, which also has the edges of dead paths at zero; and *pruned*, the small network of the pruned graph
     with the surviving parameters. *Cut* and *pruned* are the same function. *Thresholded* differs from both by the
-    constants that nodes without any path from the input still send on (batch normalisation of nothing is a bias);
+    constants that nodes without any path from the input still send on (batch normalization of nothing is a bias);
     they carry no information about the image, and are dropped.
     """
 
@@ -73,7 +73,7 @@ def parity(
     """
     trained = run.module(device=device)
     pruned_graph = prune(run.graph, threshold=threshold)
-    pruned = transfer(trained, pruned_graph).to(choose_device(device)).eval()
+    pruned = extract_subnetwork(trained, pruned_graph).to(choose_device(device)).eval()
     magnitudes = torch.tensor(run.graph.es["weight"], dtype=torch.float64)
     surviving = set(edge_names(pruned_graph))
     kept = torch.tensor([names in surviving for names in edge_names(run.graph)])

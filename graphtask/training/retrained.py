@@ -8,16 +8,16 @@ import igraph
 import torch
 
 from graphtask.compiler.budget import count_parameters
-from graphtask.compiler.writeback import transfer
+from graphtask.compiler.writeback import extract_subnetwork
 from graphtask.data.dataset import ImageData
 from graphtask.errors import DisconnectedError
-from graphtask.origin import origin
 from graphtask.pruning import prune
+from graphtask.runs.labels import origin
+from graphtask.training.config import Regime
 from graphtask.training.folder import environments
 from graphtask.training.loop import evaluate
-from graphtask.training.regime import Regime
 from graphtask.training.run import Run, data_batches
-from graphtask.wording import counted
+from graphtask.validation import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +55,7 @@ def compare_retrained(
         ``run`` (the name of its folder), ``data``, ``prior``, ``seed``, ``threshold``; ``network``; ``channels``,
         ``parameters``, ``nodes``, ``edges``; ``accuracy`` on the test images, in [0, 1]; ``seconds_per_epoch`` (mean
         over the epochs, of training without the test) and ``seconds_std``; ``epoch_time_ratio``, to the full
-        network's; ``epochs`` and ``resource_price``; ``undefined``, why values are NaN. The thresholded network is
+        network's; ``epochs`` and ``edge_l1``; ``undefined``, why values are NaN. The thresholded network is
         not trained, so it has no seconds; and seconds measured on different hardware or with other threads have no
         ratio.
 
@@ -78,7 +78,7 @@ def compare_retrained(
     return table[[*(name for name in table.columns if name != "undefined"), "undefined"]]
 
 
-def summarise_retrained(table: "pd.DataFrame") -> "pd.DataFrame":
+def summarize_retrained(table: "pd.DataFrame") -> "pd.DataFrame":
     """Means and standard deviations over the runs of each data set, prior and network.
 
     Args:
@@ -146,7 +146,7 @@ def _trained_row(name: str, run: Run, full: Run) -> dict[str, Any]:
         "seconds_std": float(seconds.std()),
         "epoch_time_ratio": ratio,
         "epochs": len(run.metrics),
-        "resource_price": run.config["regime"]["resource_price"],
+        "edge_l1": run.config["regime"]["edge_l1"],
         "undefined": reason,
     }
 
@@ -159,7 +159,7 @@ def _thresholded_row(run: Run, *, threshold: float, data: ImageData | None, devi
     trained = run.module(device=device)
     regime = Regime(**run.config["regime"])
     _, test = data_batches(data or run.data(), regime=regime, device=trained.edge_weight.device)
-    outcome = evaluate(transfer(trained, pruned), test, precision=run.config["precision"])
+    outcome = evaluate(extract_subnetwork(trained, pruned), test, precision=run.config["precision"])
     return {
         "network": THRESHOLDED,
         **_size(pruned, run),
@@ -169,7 +169,7 @@ def _thresholded_row(run: Run, *, threshold: float, data: ImageData | None, devi
 
 
 def _size(graph: igraph.Graph, run: Run) -> dict[str, int]:
-    ends = {name: run.config[name] for name in ("channels", "in_channels", "num_classes")}
+    ends = {name: run.config[name] for name in ("channels", "in_channels", "n_classes")}
     return {
         "channels": run.config["channels"],
         "parameters": count_parameters(graph, **ends),

@@ -16,24 +16,26 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from graphtask.compiler.arguments import checked_size
 from graphtask.compiler.execution import Execution
 from graphtask.compiler.module import Gate, GraphModule
 from graphtask.compiler.module import compile as compile_graph
-from graphtask.compiler.shared_norm import share_statistics
+from graphtask.compiler.sync_batch_norm import share_statistics
 from graphtask.compiler.writeback import write_back
 from graphtask.data.batches import Batches, channel_statistics
 from graphtask.data.catalog import load_data
 from graphtask.data.dataset import ImageData
 from graphtask.errors import ArgumentError, DivergedError, RunError
-from graphtask.graph import RAW_WEIGHT, check, untrained, with_initial_size, with_provenance
-from graphtask.history import EdgeHistory, load_history
+from graphtask.graph import RAW_WEIGHT, check_graph, untrained, with_initial_size, with_provenance
+from graphtask.runs.history import EdgeHistory, load_history
+from graphtask.runs.status import note_divergence, unfinished
 from graphtask.storage.atomic import write_atomically
 from graphtask.storage.csv_table import read_csv
 from graphtask.storage.graphml import dumps, read, write
-from graphtask.training.captured import cuda_recorder
 from graphtask.training.checkpoint import load_checkpoint
+from graphtask.training.config import Regime
+from graphtask.training.cuda_graph import cuda_recorder
 from graphtask.training.device import choose_device, limited_threads
+from graphtask.training.distributed import check_batch_size, join
 from graphtask.training.folder import (
     HISTORY,
     INITIAL,
@@ -46,11 +48,8 @@ from graphtask.training.folder import (
 )
 from graphtask.training.keeper import Keeper, edge_history, stop_requests, write_records
 from graphtask.training.loop import Trainer
-from graphtask.training.parallel import check_batch_size, join
 from graphtask.training.progress import ProgressBar, Reporter, Silence
-from graphtask.training.regime import Regime
-from graphtask.unfinished import note_divergence, unfinished
-from graphtask.wording import counted
+from graphtask.validation import counted, image_size
 
 PRECISIONS = ("fp32", "bf16")
 
@@ -98,7 +97,7 @@ class Run:
             self.graph,
             channels=self.config["channels"],
             in_channels=self.config["in_channels"],
-            num_classes=self.config["num_classes"],
+            n_classes=self.config["n_classes"],
             gate=self.config["gate"],
             execution=execution,
         )
@@ -179,8 +178,8 @@ def train(
         fresh: Whether a trained graph starts anew, as from its prior, instead of from its edge weights.
         data_root: Where data sets of the catalog lie.
         download: Whether they may be downloaded.
-        transforms: More transforms of the images, such as ``("pad:2", "colour")``.
-        data_seed: Of the data set's random colours and tiles.
+        transforms: More transforms of the images, such as ``("pad:2", "color")``.
+        data_seed: Of the data set's random colors and tiles.
         data_name: What the data set is called in tables and in the graph's provenance; None takes its own name, which
             for a file is that of the file.
         threads: CPU threads during this call; None leaves PyTorch's number.
@@ -205,7 +204,7 @@ def train(
         >>> run.metrics["epoch"].tolist(), run.history.w.shape, sorted(run.graph.es.attributes())
         ([1], (2, 6), ['w', 'weight'])
     """
-    check(graph)
+    check_graph(graph)
     regime = regime or Regime()
     if precision not in PRECISIONS:
         raise ArgumentError(f"precision {precision!r} is unknown; use one of {', '.join(PRECISIONS)}")
@@ -229,7 +228,7 @@ def train(
         "data_fingerprint": images.fingerprint,
         "channels": channels,
         "in_channels": images.in_channels,
-        "num_classes": images.n_classes,
+        "n_classes": images.n_classes,
         "size": list(images.size),
         "gate": gate,
         "seed": seed,
@@ -244,12 +243,12 @@ def train(
             initial,
             channels=channels,
             in_channels=images.in_channels,
-            num_classes=images.n_classes,
+            n_classes=images.n_classes,
             gate=gate,
             execution=execution,
             seed=seed,
         ).to(target)
-        checked_size(images.size, last_stage=module.plan.output.stage)
+        image_size(images.size, last_stage=module.plan.output.stage)
         train, test = data_batches(images, regime=regime, device=target)
         if processes.size > 1:
             share_statistics(module, processes.gather)
@@ -385,7 +384,7 @@ def _finished(trainer: Trainer, config: dict[str, Any], initial: igraph.Graph, f
         data_fingerprint=config["data_fingerprint"],
         seed=trainer.seed,
         epochs=trainer.regime.epochs,
-        resource_price=trainer.regime.resource_price,
+        edge_l1=trainer.regime.edge_l1,
         test_accuracy=trainer.rows[-1]["test_accuracy"],
     )
     run = Run(

@@ -10,20 +10,21 @@ import numpy as np
 import numpy.typing as npt
 
 from graphtask.compiler.module import GraphModule
-from graphtask.compiler.writeback import transfer
+from graphtask.compiler.writeback import extract_subnetwork
 from graphtask.data.batches import Batches
 from graphtask.data.dataset import ImageData
 from graphtask.errors import ArgumentError
-from graphtask.graph import WEIGHT, BoolArray
+from graphtask.graph import WEIGHT
 from graphtask.metrics.registry import select
 from graphtask.metrics.table import UNDEFINED, measure_all
 from graphtask.metrics.view import Options
-from graphtask.origin import origin
 from graphtask.pruning import critical_threshold, prune, pruned_parts
+from graphtask.runs.labels import origin
+from graphtask.training.config import Regime
 from graphtask.training.loop import Evaluation, evaluate
 from graphtask.training.progress import tracked
-from graphtask.training.regime import Regime
 from graphtask.training.run import Run, data_batches
+from graphtask.types import BoolArray
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -205,7 +206,7 @@ class _Sweeper:
         key = np.packbits(kept).tobytes()
         if key not in self._known:
             graph = prune(self._graph, threshold=threshold)
-            self._known[key] = _Left(graph, evaluate(transfer(self._trained, graph), self._test))
+            self._known[key] = _Left(graph, evaluate(extract_subnetwork(self._trained, graph), self._test))
         return self._known[key]
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 import graphtask as gt
-from graphtask.comparison.permutations import FloatArray
+from graphtask.types import FloatArray
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # as pytest does: tests are no package
 
@@ -59,7 +59,7 @@ def null_graphs(n: int = POOL, *, n_nodes: int = 16) -> Graphs:
 
 
 def draws(seed: int) -> np.random.Generator:
-    """Chance that the relabellings of the same seed do not share."""
+    """Chance that the relabelings of the same seed do not share."""
     return np.random.default_rng([seed, 1])
 
 
@@ -157,7 +157,7 @@ def banded_like(n_nodes: int, *, p: float, bandwidth: int, seed: int) -> igraph.
     rng = np.random.default_rng(seed)
     near = sum(n_nodes - step for step in range(1, bandwidth + 1))
     probability = p * n_nodes * (n_nodes - 1) / 2 / near
-    return gt.dag_from(
+    return gt.dag_from_predicate(
         n_nodes, lambda i, j: j - i <= bandwidth and bool(rng.random() < probability), stages=3
     )
 
@@ -177,8 +177,8 @@ def scenarios() -> dict[str, tuple[Callable[[int], igraph.Graph], Callable[[int]
             lambda seed: banded_like(40, p=0.2, bandwidth=25, seed=seed),
         ),
         "80 edges, random or small world": (
-            lambda seed: gt.watts_strogatz_dag(40, neighbours=4, p=1.0, seed=seed),
-            lambda seed: gt.watts_strogatz_dag(40, neighbours=4, p=0.5, seed=seed),
+            lambda seed: gt.watts_strogatz_dag(40, neighbors=4, p=1.0, seed=seed),
+            lambda seed: gt.watts_strogatz_dag(40, neighbors=4, p=0.5, seed=seed),
         ),
         "out-degree 3, constant or Poisson": tuple(
             lambda seed, law=law: gt.random_dag(40, out_degree=3, law=law, seed=seed)
@@ -217,7 +217,7 @@ def thin_or_thick(n: int, seed: int) -> list[igraph.Graph]:
 
 def fit_rows(n_sims: int) -> Iterator[tuple[str, int, pd.DataFrame]]:
     """Where graphs come from, how many, and p-values of `graphtask.goodness_of_fit`: a row for each experiment."""
-    from comparison.sets import known_model
+    from distribution.sets import known_model
 
     pairs = known_model(3, certain_nodes=False)
     by_pair = gt.GraphDistribution(pairs, 10, pairs.expected_edges, {})

@@ -11,7 +11,7 @@ from torch.profiler import ProfilerActivity, profile
 from graphtask.compiler.fast import FastExecution
 from graphtask.compiler.fast_step import read_network
 from graphtask.compiler.module import GraphModule
-from graphtask.training.captured import CudaRecorder
+from graphtask.training.cuda_graph import CudaRecorder
 
 
 def floor_bytes(net: GraphModule, images: Tensor, *, itemsize: int) -> int:
@@ -69,7 +69,7 @@ def launches_of(step: Callable[[], None], device: torch.device) -> int:
     on_gpu = device.type == "cuda"
     with profile(activities=[ProfilerActivity.CUDA if on_gpu else ProfilerActivity.CPU]) as profiler:
         step()
-        synchronise(device)
+        synchronize(device)
     if on_gpu:
         return sum(
             event.device_type == DeviceType.CUDA and not event.is_user_annotation
@@ -80,14 +80,14 @@ def launches_of(step: Callable[[], None], device: torch.device) -> int:
 
 def timed(work: Callable[[], object], device: torch.device) -> float:
     """Seconds that some work takes, until the device has done it."""
-    synchronise(device)
+    synchronize(device)
     start = time.perf_counter()
     work()
-    synchronise(device)
+    synchronize(device)
     return time.perf_counter() - start
 
 
-def synchronise(device: torch.device) -> None:
+def synchronize(device: torch.device) -> None:
     """Wait until the device has done everything."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

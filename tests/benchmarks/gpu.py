@@ -39,7 +39,7 @@ from graphtask.compiler.fast import FastExecution
 from graphtask.compiler.fast_memory import step_shapes
 from graphtask.compiler.planner import plan_stages
 from graphtask.data.batches import Batches
-from graphtask.training.captured import WARM_UP, CudaRecorder, Recorder
+from graphtask.training.cuda_graph import WARM_UP, CudaRecorder, Recorder
 from graphtask.training.loop import Trainer
 from graphtask.training.progress import Silence
 
@@ -335,7 +335,7 @@ def print_accuracy(bench: Bench) -> None:
     digits = gt.load_data("cdigits")
     if scale is QUICK:
         digits = digits.subset(n_train=60, n_test=20, seed=0)
-    regime = gt.Regime(epochs=scale.epochs, batch_size=32, resource_price=0.02)
+    regime = gt.Regime(epochs=scale.epochs, batch_size=32, edge_l1=0.02)
     print(
         f"{digits.name}, full DAG of 12 nodes, 4 channels, {scale.epochs} epochs of batches of 32, price 0.02\n\n"
         "| precision | test accuracy of each seed | mean |\n|---|---|---|"

@@ -40,14 +40,14 @@ def make_step(workload: Workload, execution: str, *, device: str, precision: str
                 net(images)
 
         return infer
-    optimiser = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4, fused=True)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4, fused=True)
 
     def train() -> None:
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         with context():
             loss = nn.functional.cross_entropy(net(images), labels)
         (loss + 1e-3 * net.resource_loss()).backward()
-        optimiser.step()
+        optimizer.step()
 
     return train
 

@@ -154,7 +154,7 @@ def mixed_dags() -> list[igraph.Graph]:
     graphs = []
     for density in np.linspace(0.02, 1, 1000):
         chosen = (rng.random((60, 60)) < density).tolist()
-        graphs.append(gt.dag_from(60, lambda i, j, chosen=chosen: chosen[i][j], stages=3))
+        graphs.append(gt.dag_from_predicate(60, lambda i, j, chosen=chosen: chosen[i][j], stages=3))
     return graphs
 
 
@@ -280,7 +280,7 @@ def feature_graphs() -> Iterable[igraph.Graph]:
         elif kind == 1:
             yield gt.barabasi_albert_dag(n, attachments=(2, 4, 8)[seed // 8 % 3], seed=seed)
         elif kind == 2:
-            yield gt.watts_strogatz_dag(n, neighbours=(4, 6, 10)[seed // 8 % 3], p=0.5, seed=seed)
+            yield gt.watts_strogatz_dag(n, neighbors=(4, 6, 10)[seed // 8 % 3], p=0.5, seed=seed)
         else:
             yield gt.random_dag(n, out_degree=(2, 4, 8)[seed // 8 % 3], seed=seed)
 

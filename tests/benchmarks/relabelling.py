@@ -1,5 +1,5 @@
 # ruff: noqa: T201  # a command that prints
-"""Prints by how much renumbering the nodes changes the layout's metrics: ``python -m tests.benchmarks.relabelling``.
+"""Prints by how much renumbering the nodes changes the layout's metrics: ``python -m tests.benchmarks.relabeling``.
 
 The other metrics do not change, which the tests hold them to. With ``--published published_30.json`` on the published
 graphs, else on those of the benchmark of the metrics (60 nodes, all densities).
@@ -26,7 +26,7 @@ NAMES = ["pca_elongation", "q1d"]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.relabelling", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.relabeling", description=__doc__)
     parser.add_argument("--published", type=Path, help="a file as fixtures/published/graphs.json is")
     parser.add_argument("--times", type=int, default=4, help="renumberings of each graph")
     options = parser.parse_args()
@@ -50,7 +50,7 @@ def published(file: Path) -> Iterable[igraph.Graph]:
     """The graphs in the file, with their stages."""
     for entry in json.loads(file.read_text()).values():
         graph = igraph.Graph(n=entry["n"], edges=entry["edges"], directed=True)
-        yield gt.architecture(graph, stages=entry["stage_sizes"])
+        yield gt.as_architecture(graph, stages=entry["stage_sizes"])
 
 
 if __name__ == "__main__":

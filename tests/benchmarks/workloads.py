@@ -96,7 +96,7 @@ def pruned_like(
         chosen |= _pick(rng, i, j, (stage[i] == number) & (stage[j] == number), count)
     leads = np.random.default_rng([seed, 1]).random((len(stage), len(sizes))) < share
     chosen |= _pick(rng, i, j, (stage[i] < stage[j]) & leads[i, stage[j]], edges - sum(inside))
-    return gt.dag_from(len(stage), lambda a, b: (a, b) in chosen, stages=list(sizes))
+    return gt.dag_from_predicate(len(stage), lambda a, b: (a, b) in chosen, stages=list(sizes))
 
 
 def _pick(rng, i, j, allowed, count) -> set[tuple[int, int]]:

@@ -24,9 +24,7 @@ def call(tmp_path, monkeypatch):
 def run_folder(tmp_path_factory):
     """A finished run of a full DAG of six nodes."""
     folder = tmp_path_factory.mktemp("runs") / "digits-0"
-    options = (
-        "--data cdigits --channels 2 --epochs 1 --batch-size 256 --threads 1 --resource-price 0.02 --quiet"
-    )
+    options = "--data cdigits --channels 2 --epochs 1 --batch-size 256 --threads 1 --edge-l1 0.02 --quiet"
     arguments = ["train", str(_graph_file(tmp_path_factory)), *options.split(), "--out", str(folder)]
     result = CliRunner().invoke(cli, arguments)
     assert result.exit_code == 0, result.output

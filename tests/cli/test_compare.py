@@ -193,7 +193,7 @@ def test_a_group_of_one_is_not_tested_and_others_are(call, tmp_path):
 def test_what_limits_tests_is_said(call):
     few = [f"graphs/{name}/{seed}.graphml" for name in ("thin", "thick") for seed in range(2)]
     result = call("compare", *few, "--test", "mmd")
-    assert "with so few relabellings no p-value can be below" in result.stderr
+    assert "with so few relabelings no p-value can be below" in result.stderr
     assert "(1 of 1 test)" in result.stderr
 
 
@@ -264,8 +264,8 @@ def test_what_cannot_be_compared_is_one_line_and_writes_nothing(call, tmp_path, 
 
 @pytest.mark.usefixtures("table")
 def test_a_column_that_is_not_there_is_named(call):
-    result = call("compare", "--table", "features.csv", "--by", "colour")
-    assert "there is no column 'colour'" in result.stderr
+    result = call("compare", "--table", "features.csv", "--by", "color")
+    assert "there is no column 'color'" in result.stderr
 
 
 def test_without_umap_nothing_is_measured(call, monkeypatch):

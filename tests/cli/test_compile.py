@@ -36,7 +36,7 @@ def test_images_and_classes_count(call, full):
     record = numbers(
         call("compile", full, "--in-channels", 1, "--num-classes", 100, "--size", 8, "--format", "json")
     )
-    shape = {"channels": 11, "in_channels": 1, "num_classes": 100}
+    shape = {"channels": 11, "in_channels": 1, "n_classes": 100}
     assert record["parameters"] == gt.count_parameters(gt.read(full), **shape)
     assert record["macs_8x8"] == gt.count_macs(gt.read(full), size=8, **shape)
 

@@ -16,8 +16,8 @@ import graphtask as gt
             gt.erdos_renyi_dag(30, p=0.1, seed=4, order="x"),
         ),
         (
-            "watts-strogatz --nodes 30 --neighbours 4 --p 0.3 --seed 2 --order radius",
-            gt.watts_strogatz_dag(30, neighbours=4, p=0.3, seed=2, order="radius"),
+            "watts-strogatz --nodes 30 --neighbors 4 --p 0.3 --seed 2 --order radius",
+            gt.watts_strogatz_dag(30, neighbors=4, p=0.3, seed=2, order="radius"),
         ),
         (
             "barabasi-albert --nodes 30 --attachments 3 --order bifocal",

@@ -20,7 +20,7 @@ KEEPS = "it has; "
 @pytest.fixture(params=READING)
 def read_by(request, call, monkeypatch):
     """Call a command for a file; the training itself is left out."""
-    monkeypatch.setattr(gt, "train", lambda graph, **_: gt.check(graph))
+    monkeypatch.setattr(gt, "train", lambda graph, **_: gt.check_graph(graph))
     monkeypatch.setattr(import_module("graphtask_cli.commands.train"), "_report", lambda *_: "trained")
 
     def invoke(path, *options):

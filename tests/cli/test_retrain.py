@@ -9,7 +9,7 @@ import graphtask as gt
 
 @pytest.fixture(autouse=True)
 def _inline(monkeypatch):
-    monkeypatch.setattr("graphtask.study.retraining.local_engine", lambda *_, **__: InlineEngine())
+    monkeypatch.setattr("graphtask.study.retrain.local_engine", lambda *_, **__: InlineEngine())
 
 
 FIT = ("--budget", 20_000)  # other channels than the run's, so that there are two networks
@@ -40,7 +40,7 @@ def test_a_run_is_compared_with_its_retrained_networks(call, run_folder, tmp_pat
         run = gt.open_run(tmp_path / "new" / "cdigits" / "full" / "seed-0" / row["network"])
         assert row["accuracy"] == run.metrics["test_accuracy"].iloc[-1]
         assert row["channels"] == run.config["channels"]
-        assert row["resource_price"] == 0.02
+        assert row["edge_l1"] == 0.02
     assert len((tmp_path / "table.csv").read_text().splitlines()) == 5
     again = retrain(call, run_folder, *FIT, "--format", "json")
     assert json.loads(again.stdout) == rows
@@ -49,9 +49,7 @@ def test_a_run_is_compared_with_its_retrained_networks(call, run_folder, tmp_pat
 def test_several_runs_get_means_and_a_picture(call, run_folder, tmp_path):
     graph = gt.banded_dag(6, bandwidth=3)
     gt.write(graph, "banded.graphml")
-    options = (
-        "--data cdigits --channels 2 --epochs 1 --batch-size 256 --threads 1 --resource-price 0.02 --quiet"
-    )
+    options = "--data cdigits --channels 2 --epochs 1 --batch-size 256 --threads 1 --edge-l1 0.02 --quiet"
     assert call("train", "banded.graphml", *options.split(), "--out", "banded").exit_code == 0
     result = retrain(call, run_folder, tmp_path / "banded", "--plot", "fig5.svg", "--format", "csv")
     assert result.exit_code == 0, result.output
@@ -71,10 +69,10 @@ def test_several_runs_get_means_and_a_picture(call, run_folder, tmp_path):
 
 
 def test_the_regime_may_be_changed(call, run_folder, tmp_path):
-    result = retrain(call, run_folder, "--resource-price", 0, "--epochs", 2, "--batch-size", 512, "--seed", 5)
+    result = retrain(call, run_folder, "--edge-l1", 0, "--epochs", 2, "--batch-size", 512, "--seed", 5)
     assert result.exit_code == 0, result.output
     run = gt.open_run(tmp_path / "new" / "cdigits" / "full" / "seed-0" / "retrained")
-    assert (run.config["regime"]["resource_price"], len(run.metrics), run.config["seed"]) == (0, 2, 5)
+    assert (run.config["regime"]["edge_l1"], len(run.metrics), run.config["seed"]) == (0, 2, 5)
 
 
 def test_cuda_graphs_may_be_switched_off(call, run_folder, monkeypatch):
@@ -85,7 +83,7 @@ def test_cuda_graphs_may_be_switched_off(call, run_folder, monkeypatch):
             jobs.append(job)
             return super().submit(job)
 
-    monkeypatch.setattr("graphtask.study.retraining.local_engine", lambda *_, **__: Heard())
+    monkeypatch.setattr("graphtask.study.retrain.local_engine", lambda *_, **__: Heard())
     assert retrain(call, run_folder, "--no-cuda-graph").exit_code == 0
     assert [job.cuda_graph for job in jobs] == [False]
 
@@ -112,12 +110,12 @@ def test_whoever_stops_it_stops_all_of_it_and_the_next_call_goes_on(call, run_fo
         def submit(self, _):
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("graphtask.study.retraining.local_engine", lambda *_, **__: Interrupted())
+    monkeypatch.setattr("graphtask.study.retrain.local_engine", lambda *_, **__: Interrupted())
     result = retrain(call, run_folder, *FIT, "--table", "table.csv")
     assert (result.exit_code, result.stdout) == (130, "")
     assert "run the same command again" in result.stderr
     assert not (tmp_path / "table.csv").exists()
-    monkeypatch.setattr("graphtask.study.retraining.local_engine", lambda *_, **__: InlineEngine())
+    monkeypatch.setattr("graphtask.study.retrain.local_engine", lambda *_, **__: InlineEngine())
     assert retrain(call, run_folder, *FIT).exit_code == 0
     status = json.loads(call("study", "status", tmp_path / "new", "--format", "json").stdout)
     assert [(row["run"], row["state"]) for row in status] == [

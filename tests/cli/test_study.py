@@ -8,7 +8,7 @@ import pytest
 from helpers import InlineEngine
 
 import graphtask as gt
-from graphtask.study.engine import Ending
+from graphtask.study.engines.protocol import Ending
 
 STUDIES = Path(__file__).parents[2] / "studies"
 
@@ -73,7 +73,7 @@ def test_several_studies_make_one_table_with_their_priors_side_by_side(call, stu
     banded.write_text(study_file.read_text().replace("[priors.full]", "[priors.banded]\nbandwidth = 2"))
     empty = call("study", "results", study_file, banded, "--summary")
     assert (empty.exit_code, empty.stdout) == (1, "")
-    assert "no run of 6 is finished, so there is nothing to summarise" in empty.stderr
+    assert "no run of 6 is finished, so there is nothing to summarize" in empty.stderr
     for path in (study_file, banded):
         assert call("study", "run", path, "--jobs", 1, "--quiet").exit_code == 1  # one data set is missing
     summary = call("study", "results", study_file, banded, "--summary", "--format", "csv").stdout.splitlines()
@@ -132,7 +132,7 @@ def test_on_a_terminal_there_is_a_bar_for_all_and_a_line_for_each_running_run(st
     from rich.console import Console
 
     from graphtask.study.progress import StudyProgress
-    from graphtask.study.state import State
+    from graphtask.study.status import State
 
     study = gt.load_study(study_file)
     progress = StudyProgress(study, InlineEngine())

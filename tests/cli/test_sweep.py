@@ -88,7 +88,7 @@ def test_what_is_no_threshold_is_refused(text):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["-o", "out.xls"], "out.xls"), (["--plot", "out.bmp"], "out.bmp"), (["--metrics", "colour"], "colour")],
+    [(["-o", "out.xls"], "out.xls"), (["--plot", "out.bmp"], "out.bmp"), (["--metrics", "color"], "color")],
 )
 def test_wrong_calls_get_one_line(call, run_folder, arguments, message, tmp_path):
     result = sweep(call, run_folder, *arguments)

@@ -21,7 +21,7 @@ def test_every_part_of_the_regime_is_an_option_with_the_same_default(field):
 def test_a_run_says_what_it_wrote_and_what_to_do_next(call, run_folder):
     again = call(
         "train", _graph(run_folder), *["--data", "cdigits", "--channels", "2", "--epochs", "1", "--batch-size", "256"],
-        *["--threads", "1", "--resource-price", "0.02", "--quiet", "--out"], run_folder,
+        *["--threads", "1", "--edge-l1", "0.02", "--quiet", "--out"], run_folder,
     )  # fmt: skip
     assert again.exit_code == 0, again.output
     lines = again.stdout.splitlines()

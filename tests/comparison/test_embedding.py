@@ -29,7 +29,7 @@ def clouds(n_graphs, seed=None):
 
 
 def share_beside_their_own(points):
-    """Share of graphs whose nearest neighbour is of their cloud."""
+    """Share of graphs whose nearest neighbor is of their cloud."""
     distances = squareform(pdist(points)) + np.diag(np.full(len(points), np.inf))
     return (distances.argmin(axis=1) % 5 == np.arange(len(points)) % 5).mean()
 
@@ -38,9 +38,9 @@ def share_beside_their_own(points):
 def test_pca_is_scikit_learns_up_to_signs_that_are_fixed(n_graphs):
     values = clouds(n_graphs) * np.arange(1, 16)
     found = gt.embed(values)
-    standardised = StandardScaler().fit_transform(values)
-    model = PCA(2, svd_solver="full").fit(standardised)
-    theirs = model.transform(standardised)
+    standardized = StandardScaler().fit_transform(values)
+    model = PCA(2, svd_solver="full").fit(standardized)
+    theirs = model.transform(standardized)
     for ours, other in zip(found.points.T, theirs.T, strict=True):
         np.testing.assert_allclose(ours * np.sign(ours @ other or 1), other, atol=1e-9)
     shares = model.explained_variance_ratio_
@@ -75,7 +75,7 @@ def test_the_same_graphs_have_the_same_places(method, n_graphs):
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("n_graphs", [50, 100])
-def test_neighbours_stay_neighbours(method, n_graphs):
+def test_neighbors_stay_neighbors(method, n_graphs):
     values = clouds(n_graphs)
     points = gt.embed(values, method=method).points
     assert trustworthiness(StandardScaler().fit_transform(values), points, n_neighbors=5) > 0.7
@@ -123,7 +123,7 @@ def test_without_umap_the_message_says_what_to_install(monkeypatch):
 
 
 @pytest.mark.parametrize("n_graphs", [10, 5_000])
-def test_umap_gets_neighbours_that_exist_and_one_thread(monkeypatch, n_graphs):
+def test_umap_gets_neighbors_that_exist_and_one_thread(monkeypatch, n_graphs):
     """What is asked of umap-learn, whose first start takes too long for every day."""
 
     class Stub:

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from graphtask.comparison.features import centre, spread, standardise
 from graphtask.comparison.leave_one_out import folds_of
+from graphtask.features.table import center, spread, standardize
 
 NAN, INF = np.nan, np.inf
 
@@ -19,11 +19,11 @@ features = arrays(
 @given(features)
 def test_each_fold_is_what_the_other_rows_alone_give(values):
     folds = folds_of(values)
-    shift = centre(values)
+    shift = center(values)
     for index in range(len(values)):
         rest = np.delete(values, index, axis=0)
         has = ~np.isnan(rest).all(axis=0)
-        np.testing.assert_allclose((folds.means[index] + shift)[has], centre(rest)[has], rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose((folds.means[index] + shift)[has], center(rest)[has], rtol=1e-9, atol=1e-9)
         np.testing.assert_allclose(folds.spreads[index], spread(rest), rtol=1e-6)
 
 
@@ -32,7 +32,7 @@ def test_points_lie_as_far_apart_as_standardised_by_the_others(values):
     folds = folds_of(values)
     for index in range(len(values)):
         points = folds.others(index)
-        expected = standardise(values, by=np.delete(values, index, axis=0))
+        expected = standardize(values, by=np.delete(values, index, axis=0))
         np.testing.assert_allclose(
             points - points[index],
             expected - expected[index],

@@ -156,7 +156,7 @@ def test_a_group_of_one_is_said_to_be_hopeless():
         assert found.notes == ("alone: one graph only, which cannot be guessed right",)
 
 
-def test_more_neighbours_than_graphs_are_all_of_them():
+def test_more_neighbors_than_graphs_are_all_of_them():
     values, labels = sample(5, 2)
     found = gt.separability(values, labels, method="knn", k=99, n_permutations=1)
     assert found.guesses == gt.separability(values, labels, method="knn", k=4, n_permutations=1).guesses

@@ -1,5 +1,5 @@
 import pytest
-from compiler.oracle import randomised
+from compiler.oracle import randomized
 
 import graphtask as gt
 
@@ -13,7 +13,7 @@ def graph():
 
 @pytest.fixture
 def module(graph):
-    return randomised(gt.compile(graph, channels=2, num_classes=3, execution="fast"))
+    return randomized(gt.compile(graph, channels=2, n_classes=3, execution="fast"))
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def fast_execution(module, *, way="planned", width=None, checkpoint=False, chann
 
 
 def images_for(graph, *, batch=3, extra=(0, 0), seed=0):
-    """Images that leave a few values per channel in the last stage, so that its normalisation is not a sign."""
+    """Images that leave a few values per channel in the last stage, so that its normalization is not a sign."""
     side = 2 * 2 ** max(graph.vs["stage"])
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(batch, 3, side + extra[0], side + extra[1], dtype=torch.float64, generator=generator)

@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional
 
 
-def randomised(module, seed=0):
+def randomized(module, seed=0):
     """The module in float64, with random values in every parameter and statistic, and edge weights of both signs."""
     generator = torch.Generator().manual_seed(seed)
     module = module.double()

@@ -17,13 +17,13 @@ def test_a_block_is_the_sum_of_two_normalised_convolutions_of_which_one_sees_onl
     block = ConvBlock(2, 3, stride).double()
     a = torch.randn(4, 2, 6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
-    def normalised(x):
+    def normalized(x):
         mean, variance = x.mean(dim=(0, 2, 3)), x.var(dim=(0, 2, 3), correction=0)
         return (x - mean[:, None, None]) / (variance + 1e-5).sqrt()[:, None, None]
 
     long = functional.conv2d(a.clamp(min=0), block.conv3x3.weight, stride=stride, padding=1)
     short = functional.conv2d(a, block.conv1x1.weight, stride=stride)
-    torch.testing.assert_close(block(a), normalised(long) + normalised(short), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(block(a), normalized(long) + normalized(short), rtol=1e-12, atol=1e-12)
 
 
 def test_a_block_has_no_biases_beside_those_of_its_norms():

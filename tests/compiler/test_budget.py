@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import graphtask as gt
 
-small = {"channels": st.integers(1, 4), "in_channels": st.integers(1, 4), "num_classes": st.integers(1, 12)}
+small = {"channels": st.integers(1, 4), "in_channels": st.integers(1, 4), "n_classes": st.integers(1, 12)}
 
 
 def test_the_papers_net_has_863300_parameters_and_is_what_resnet_56_pays_for():
@@ -29,19 +29,17 @@ def test_the_count_is_that_of_the_compiled_module(graph, sizes):
 
 
 @settings(max_examples=50)
-@given(
-    staged_dags(max_nodes=10, max_stage=4), st.integers(1, 300), small["in_channels"], small["num_classes"]
-)
-def test_a_count_as_budget_gives_its_channels_back(graph, channels, in_channels, num_classes):
-    sizes = {"in_channels": in_channels, "num_classes": num_classes}
+@given(staged_dags(max_nodes=10, max_stage=4), st.integers(1, 300), small["in_channels"], small["n_classes"])
+def test_a_count_as_budget_gives_its_channels_back(graph, channels, in_channels, n_classes):
+    sizes = {"in_channels": in_channels, "n_classes": n_classes}
     budget = gt.count_parameters(graph, channels=channels, **sizes)
     assert gt.fit_channels(graph, budget=budget, **sizes) == channels
 
 
 @settings(max_examples=40)
-@given(staged_dags(), st.integers(1, 200_000), small["in_channels"], small["num_classes"])
-def test_no_other_channels_come_nearer_to_the_budget(graph, budget, in_channels, num_classes):
-    sizes = {"in_channels": in_channels, "num_classes": num_classes}
+@given(staged_dags(), st.integers(1, 200_000), small["in_channels"], small["n_classes"])
+def test_no_other_channels_come_nearer_to_the_budget(graph, budget, in_channels, n_classes):
+    sizes = {"in_channels": in_channels, "n_classes": n_classes}
     distance = [
         abs(gt.count_parameters(graph, channels=channels, **sizes) - budget) for channels in range(1, 160)
     ]
@@ -81,7 +79,7 @@ def test_reductions_are_counted_once_for_all_edges_into_a_stage():
     graph = staged([(0, i) for i in (1, 2, 3)] + [(1, 2), (2, 3)], [0, 1, 1, 1])
     assert nx.DiGraph(graph.get_edgelist()).number_of_edges() == 5
     blocks = (10 * 3 * 2 + 8) + 3 * (10 * 16 + 16) + (10 * 2 * 4 + 16)
-    assert gt.count_parameters(graph, channels=2, num_classes=1) == blocks + 5 + 5
+    assert gt.count_parameters(graph, channels=2, n_classes=1) == blocks + 5 + 5
 
 
 def test_two_thousand_nodes_are_counted_at_once():
@@ -93,7 +91,7 @@ def test_two_thousand_nodes_are_counted_at_once():
     [
         (gt.count_parameters, {"channels": 0}, "channels has to be a whole number from 1, not 0"),
         (gt.count_parameters, {"channels": 1, "in_channels": 0}, "in_channels has to be"),
-        (gt.count_parameters, {"channels": 1, "num_classes": 1.5}, r"num_classes has to be .*, not 1\.5"),
+        (gt.count_parameters, {"channels": 1, "n_classes": 1.5}, r"n_classes has to be .*, not 1\.5"),
         (gt.fit_channels, {"budget": 0}, "budget has to be a whole number from 1, not 0"),
         (gt.fit_channels, {"budget": 8e5}, r"budget has to be a whole number from 1, not 800000\.0"),
         (gt.count_macs, {"channels": None}, "channels has to be"),

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 from compiler.executions import assert_same, fast_execution, images_for, result
-from compiler.oracle import randomised
+from compiler.oracle import randomized
 from helpers import staged
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import graphtask as gt
 from graphtask.compiler.execution import _WITH_GRADIENTS, _WITHOUT_GRADIENTS, gained, run_plain
 from graphtask.compiler.planner import plan_stages
-from graphtask.compiler.shared_norm import share_statistics
+from graphtask.compiler.sync_batch_norm import share_statistics
 from graphtask.errors import GraphtaskError
 
 
@@ -332,9 +332,9 @@ def change_conv(**options):
     ],
 )  # fmt: skip
 def test_every_option_of_a_block_counts(graph, change):
-    module = gt.compile(graph, channels=2, num_classes=3)
+    module = gt.compile(graph, channels=2, n_classes=3)
     change(module.node("v2"))
-    module = randomised(module)
+    module = randomized(module)
     images = images_for(graph).requires_grad_()
     fast = fast_execution(module)
     assert_same(result(fast, module, images, times=2), result(run_plain, module, images, times=2))
@@ -353,12 +353,12 @@ def test_one_of_two_normalisations_may_share_its_statistics(graph, module):
 
 
 def test_a_parameter_that_only_looks_like_one_is_left_to_its_block(graph, module):
-    class Quantised(nn.Parameter):
+    class Quantized(nn.Parameter):
         pass
 
     weight = module.node("v2").conv1x1.weight
     del module.node("v2").conv1x1.weight
-    module.node("v2").conv1x1.weight = Quantised(weight.detach())
+    module.node("v2").conv1x1.weight = Quantized(weight.detach())
     assert fast_execution(module).read(module, images_for(graph)).foreign == "the block of node 'v2'"
 
 

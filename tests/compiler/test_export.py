@@ -4,7 +4,7 @@ import textwrap
 
 import pytest
 import torch
-from compiler.oracle import randomised
+from compiler.oracle import randomized
 from helpers import staged
 
 import graphtask as gt
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:The given buffer is not writable
 def net():
     names = ["in.put", "type", "quote\"'\\\n", "é→[x]"]
     graph = staged([(0, 1), (0, 2), (1, 2), (1, 3), (2, 3)], [0, 0, 1, 2], names)
-    return randomised(gt.compile(graph, channels=2, num_classes=3), 4).float()
+    return randomized(gt.compile(graph, channels=2, n_classes=3), 4).float()
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def program(net, tmp_path_factory):
 @pytest.mark.parametrize("batch", [1, 2, 5])
 def test_the_program_gives_the_logits_of_evaluation_for_any_batch(net, program, batch):
     images = torch.randn(batch, 3, 9, 13)
-    expected = gt.compile(net.graph, channels=2, num_classes=3, execution="plain")
+    expected = gt.compile(net.graph, channels=2, n_classes=3, execution="plain")
     expected.load_state_dict(net.state_dict())
     torch.testing.assert_close(
         torch.export.load(program).module()(images), expected.eval()(images), rtol=1e-6, atol=1e-6

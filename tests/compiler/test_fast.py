@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 from compiler.executions import ORDERS, TOLERANCE, WAYS, assert_same, fast_execution, images_for, result
-from compiler.oracle import randomised
+from compiler.oracle import randomized
 from helpers import staged, staged_dags
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -35,10 +35,10 @@ from graphtask.errors import GraphtaskError
 def test_outputs_gradients_and_statistics_are_those_of_the_plain_execution(
     graph, channels, batch, extra, training, way, width, checkpoint, channels_last, seed
 ):
-    module = randomised(gt.compile(graph, channels=channels, num_classes=3), seed).train(training)
+    module = randomized(gt.compile(graph, channels=channels, n_classes=3), seed).train(training)
     module.head = (
         nn.Flatten()
-    )  # the mean over normalised values would be the same for any image of a batch of one
+    )  # the mean over normalized values would be the same for any image of a batch of one
     images = images_for(graph, batch=batch, extra=extra, seed=seed).requires_grad_()
     fast = fast_execution(module, way=way, width=width, checkpoint=checkpoint, channels_last=channels_last)
     assert_same(result(fast, module, images, times=2), result(run_plain, module, images, times=2))
@@ -59,7 +59,7 @@ def test_outputs_gradients_and_statistics_are_those_of_the_plain_execution(
     ids=["one edge", "skip", "late", "chain", "full", "four stages", "wide"],
 )
 def test_extreme_graphs_compute_the_same(graph, way):
-    module = randomised(gt.compile(graph, channels=2, num_classes=3))
+    module = randomized(gt.compile(graph, channels=2, n_classes=3))
     images = images_for(graph, batch=2).requires_grad_()
     assert_same(result(fast_execution(module, way=way), module, images), result(run_plain, module, images))
 
@@ -83,7 +83,7 @@ def test_without_gradients_the_logits_and_the_statistics_are_the_same(
 @pytest.mark.parametrize("way", WAYS)
 def test_no_images_give_no_logits(channels_last, way):
     graph = gt.full_dag(9, stages=[4, 5])
-    module = randomised(gt.compile(graph, channels=2, num_classes=3)).eval()
+    module = randomized(gt.compile(graph, channels=2, n_classes=3)).eval()
     fast = fast_execution(module, way=way, channels_last=channels_last)
     images = images_for(graph, batch=0).requires_grad_()
     assert_same(result(fast, module, images), result(run_plain, module, images))
@@ -92,7 +92,7 @@ def test_no_images_give_no_logits(channels_last, way):
 
 
 def test_long_rows_are_gathered_in_pieces(graph):
-    module = randomised(gt.compile(graph, channels=3, num_classes=3))
+    module = randomized(gt.compile(graph, channels=3, n_classes=3))
     images = torch.randn(
         3, 3, 61, 47, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
     ).requires_grad_()
@@ -102,8 +102,8 @@ def test_long_rows_are_gathered_in_pieces(graph):
 
 @pytest.mark.parametrize("stages", [[0], [1], [2, 0], [1, 2]])
 def test_stages_may_be_computed_again_one_by_one(graph, stages):
-    net = randomised(gt.compile(graph, channels=2, num_classes=3, checkpoint=stages, execution="fast"))
-    whole = randomised(gt.compile(graph, channels=2, num_classes=3, execution="fast"))
+    net = randomized(gt.compile(graph, channels=2, n_classes=3, checkpoint=stages, execution="fast"))
+    whole = randomized(gt.compile(graph, channels=2, n_classes=3, execution="fast"))
     images = images_for(graph).requires_grad_()
     assert_same(
         result(lambda net, batch: net(batch), net, images, times=2), result(run_plain, net, images, times=2)
@@ -120,7 +120,7 @@ def test_stages_may_be_computed_again_one_by_one(graph, stages):
 @given(st.data())
 def test_only_what_requires_a_gradient_gets_one(data):
     graph = gt.full_dag(5, stages=[2, 2, 1])
-    module = randomised(gt.compile(graph, channels=2, num_classes=3))
+    module = randomized(gt.compile(graph, channels=2, n_classes=3))
     parameters = dict(module.named_parameters())
     for parameter in parameters.values():
         parameter.requires_grad_(False)
@@ -181,13 +181,13 @@ def test_a_kept_graph_gives_the_same_gradients_again(channels_last, graph, modul
 
 @ORDERS
 def test_a_step_repeats_bit_for_bit_whatever_the_memory_held_before(channels_last, graph):
-    module = gt.compile(graph, channels=3, num_classes=3)
+    module = gt.compile(graph, channels=3, n_classes=3)
     images = images_for(graph, batch=4, extra=(3, 2)).float()
     fast = fast_execution(module, channels_last=channels_last)
     once = result(fast, module, images)
     fast(module, torch.full((9, 3, 16, 16), float("nan"))).sum().backward()
     module.zero_grad()
-    twin = gt.compile(graph, channels=3, num_classes=3)
+    twin = gt.compile(graph, channels=3, n_classes=3)
     again = result(fast, twin, images)
     assert torch.equal(once[0], again[0])
     assert all(torch.equal(once[1][name], again[1][name]) for name in once[1] if once[1][name] is not None)
@@ -286,7 +286,7 @@ def test_what_no_gradient_depends_on_may_change_before_the_backward(graph, modul
 
 
 def test_gates_changed_between_forward_and_backward_are_noticed(graph):
-    module = gt.compile(graph, channels=2, num_classes=3, gate="none", execution="fast").double()
+    module = gt.compile(graph, channels=2, n_classes=3, gate="none", execution="fast").double()
     logits = module(images_for(graph)).sum()
     with torch.no_grad():
         module.edge_weight.add_(1)
@@ -299,7 +299,7 @@ def test_copies_and_loaded_states_compute_the_same_and_share_nothing(graph, modu
     images = images_for(graph)
     module.train()(images).sum().backward()  # whatever the execution keeps, it has now
     module.zero_grad()
-    other = gt.compile(graph, channels=2, num_classes=3, seed=1, execution="fast").double()
+    other = gt.compile(graph, channels=2, n_classes=3, seed=1, execution="fast").double()
     other.load_state_dict(module.state_dict())
     expected = result(run_plain, module.train(training), images, times=2)
     for twin in (copy.deepcopy(module), other, pickle.loads(pickle.dumps(module))):
@@ -337,7 +337,7 @@ def test_threads_may_share_a_module(graph, module):
 
 @ORDERS
 def test_under_autocast_it_is_the_plain_execution_within_the_precision(channels_last, graph):
-    module = gt.compile(graph, channels=4, num_classes=3, execution="fast")
+    module = gt.compile(graph, channels=4, n_classes=3, execution="fast")
     images = images_for(graph, batch=8, extra=(8, 8)).float()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert module(images).dtype == torch.bfloat16
@@ -364,7 +364,7 @@ def test_under_autocast_it_is_the_plain_execution_within_the_precision(channels_
 @ORDERS
 @pytest.mark.parametrize("precise", [True, False])
 def test_parameters_may_lie_in_another_order(channels_last, graph, precise):
-    module = gt.compile(graph, channels=4, num_classes=3)
+    module = gt.compile(graph, channels=4, n_classes=3)
     images = images_for(graph, batch=2, extra=(8, 8)).float()
     twin = copy.deepcopy(module).to(memory_format=torch.channels_last)
     logits = []
@@ -377,7 +377,7 @@ def test_parameters_may_lie_in_another_order(channels_last, graph, precise):
 
 @ORDERS
 def test_under_autocast_statistics_and_gradients_are_float32(graph, channels_last):
-    module = gt.compile(graph, channels=4, num_classes=3)
+    module = gt.compile(graph, channels=4, n_classes=3)
     images = 3 + images_for(graph, batch=32, extra=(8, 8)).float()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         logits = fast_execution(module, channels_last=channels_last)(module, images)
@@ -396,7 +396,7 @@ def test_under_autocast_statistics_and_gradients_are_float32(graph, channels_las
 
 @ORDERS
 def test_a_network_in_low_precision_keeps_its_statistics_in_it(channels_last, graph):
-    module = gt.compile(graph, channels=4, num_classes=3).bfloat16()
+    module = gt.compile(graph, channels=4, n_classes=3).bfloat16()
     images = (3 + images_for(graph, batch=32, extra=(8, 8))).bfloat16()
     logits, gradients, buffers = result(fast_execution(module, channels_last=channels_last), module, images)
     expected = result(run_plain, module, images)
@@ -413,14 +413,14 @@ def test_training_follows_the_curve_of_the_plain_execution(graph):
     labels = torch.randint(3, (4, 16), generator=generator)
     curves = {}
     for execution in ("fast", "plain"):
-        module = gt.compile(graph, channels=4, num_classes=3, execution=execution)
-        optimiser = torch.optim.SGD(module.parameters(), lr=0.01, momentum=0.9)
+        module = gt.compile(graph, channels=4, n_classes=3, execution=execution)
+        optimizer = torch.optim.SGD(module.parameters(), lr=0.01, momentum=0.9)
         curves[execution] = []
         for step in range(12):
             loss = nn.functional.cross_entropy(module(images[step % 4]), labels[step % 4])
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             (loss + 1e-3 * module.resource_loss()).backward()
-            optimiser.step()
+            optimizer.step()
             curves[execution].append(loss.item())
     assert curves["plain"][-1] < curves["plain"][3]
     assert curves["fast"] == pytest.approx(curves["plain"], rel=1e-3)
@@ -428,7 +428,7 @@ def test_training_follows_the_curve_of_the_plain_execution(graph):
 
 @ORDERS
 def test_autocast_around_a_backward_changes_nothing(channels_last, graph):
-    module = gt.compile(graph, channels=4, num_classes=3)
+    module = gt.compile(graph, channels=4, n_classes=3)
     module.head = nn.Flatten()  # the gradients of PyTorch's linear layer are of lower precision then
     logits = fast_execution(module, channels_last=channels_last)(module, images_for(graph, batch=8).float())
     weights = torch.linspace(-1, 1, logits.numel()).view_as(logits).square()
@@ -477,7 +477,7 @@ def test_on_cuda_it_computes_the_same_without_waiting_for_the_device(graph, modu
 
 @pytest.mark.gpu
 def test_on_cuda_under_autocast_it_is_the_plain_execution_within_the_precision(graph):
-    module = gt.compile(graph, channels=8, num_classes=3).cuda()
+    module = gt.compile(graph, channels=8, n_classes=3).cuda()
     images = images_for(graph, batch=32, extra=(8, 8)).float().cuda()
     exact = run_plain(module, images).detach()
     with torch.autocast("cuda", dtype=torch.bfloat16):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from compiler.executions import ORDERS, assert_same, fast_execution, images_for, result
-from compiler.oracle import randomised
+from compiler.oracle import randomized
 from torch import nn
 
 import graphtask as gt
@@ -24,7 +24,7 @@ class Doubled(nn.Module):
 @ORDERS
 @pytest.mark.parametrize("way", ["product", "gather"])
 def test_other_blocks_compute_the_same(channels_last, graph, way):
-    module = randomised(gt.compile(graph, channels=2, num_classes=3, block=Doubled))
+    module = randomized(gt.compile(graph, channels=2, n_classes=3, block=Doubled))
     images = images_for(graph).requires_grad_()
     fast = fast_execution(module, way=way, channels_last=channels_last)
     assert_same(result(fast, module, images, times=2), result(run_plain, module, images, times=2))
@@ -69,9 +69,9 @@ def test_a_block_of_another_geometry_is_called_as_it_is(channels_last, graph):
         lambda block: setattr(block, "conv3x3", nn.Conv2d(2, 2, 5, padding=2, bias=False)),
         lambda block: setattr(block, "conv3x3", nn.Conv2d(2, 2, 3, padding=1, groups=2, bias=False)),
     ):
-        module = gt.compile(graph, channels=2, num_classes=3)
+        module = gt.compile(graph, channels=2, n_classes=3)
         change(module.node("v1"))
-        module = randomised(module)
+        module = randomized(module)
         images = images_for(graph).requires_grad_()
         fast = fast_execution(module, channels_last=channels_last)
         assert_same(result(fast, module, images), result(run_plain, module, images))
@@ -80,10 +80,10 @@ def test_a_block_of_another_geometry_is_called_as_it_is(channels_last, graph):
 @ORDERS
 def test_a_block_of_another_stride_with_the_right_shape_is_called_as_it_is(channels_last):
     graph = gt.full_dag(4, stages=[2, 1, 1])
-    module = gt.compile(graph, channels=2, num_classes=3)
+    module = gt.compile(graph, channels=2, n_classes=3)
     block = module.reduce("v0", 2)
     block.conv3x3.stride = block.conv1x1.stride = (3, 3)  # of 5×5 pixels it leaves 2×2, as 4 does
-    module = randomised(module)
+    module = randomized(module)
     images = torch.randn(2, 3, 5, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     fast = fast_execution(module, channels_last=channels_last)
     assert_same(
@@ -117,9 +117,9 @@ class Deeper(nn.Module):
 @ORDERS
 def test_what_a_block_does_to_its_argument_stays_with_the_step(channels_last):
     graph = gt.chain_dag(3, stages=1)
-    module = gt.compile(graph, channels=2, num_classes=3)
+    module = gt.compile(graph, channels=2, n_classes=3)
     module.nodes["[v1]"] = Deeper()
-    module = randomised(module).eval()
+    module = randomized(module).eval()
     fast = fast_execution(module, channels_last=channels_last)
     images = images_for(graph, batch=1)
     with torch.no_grad():
@@ -131,9 +131,9 @@ def test_what_a_block_does_to_its_argument_stays_with_the_step(channels_last):
 @pytest.mark.parametrize("node", ["[v1]", "[v2]"])
 def test_a_gradient_given_to_a_block_is_its_own(channels_last, node):
     graph = gt.chain_dag(3, stages=1)
-    module = gt.compile(graph, channels=2, num_classes=3)
+    module = gt.compile(graph, channels=2, n_classes=3)
     module.nodes[node] = GivesItsGradientOn()
-    module = randomised(module)
+    module = randomized(module)
     images = torch.randn(1, 3, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     fast = fast_execution(module, channels_last=channels_last)
     assert_same(
@@ -160,9 +160,9 @@ def test_a_hook_may_ask_for_gradients_of_a_frozen_network(graph, module):
 
 def with_block(block, *, at="[v4]"):
     """A module with another block, in float64."""
-    module = gt.compile(gt.full_dag(7, stages=[3, 3, 1]), channels=2, num_classes=3)
+    module = gt.compile(gt.full_dag(7, stages=[3, 3, 1]), channels=2, n_classes=3)
     module.nodes[at] = block
-    return randomised(module)
+    return randomized(module)
 
 
 class Zeros(nn.Module):
@@ -296,9 +296,9 @@ class OnItsFeatures(nn.Module):
 @pytest.mark.parametrize("inplace", [True, False])
 def test_the_head_gets_a_feature_map_of_its_own_in_the_usual_order(channels_last, inplace):
     graph = gt.chain_dag(3, stages=1)
-    module = gt.compile(graph, channels=4, num_classes=3)
+    module = gt.compile(graph, channels=4, n_classes=3)
     module.head = OnItsFeatures(inplace)
-    module = randomised(module)
+    module = randomized(module)
     images = images_for(graph).requires_grad_()
     fast = fast_execution(module, channels_last=channels_last)
     assert_same(result(fast, module, images, times=2), result(run_plain, module, images, times=2))

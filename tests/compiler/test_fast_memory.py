@@ -260,7 +260,7 @@ def test_rows_of_a_product_lie_apart_in_the_caches():
 
 
 @pytest.mark.parametrize(("channels", "pixels"), [(11, 32), (8, 32), (88, 31), (3000, 4)])
-def test_a_row_of_pixels_is_long_enough_to_vectorise(channels, pixels):
+def test_a_row_of_pixels_is_long_enough_to_vectorize(channels, pixels):
     shape = Shape(64, channels, pixels, pixels, channels_last=True)
     flat = torch.empty(1).expand(shape.numel)
     room = Room(source=shape, target=shape, stride=1, a=flat, x=flat, scratch=Scratch(flat))

@@ -53,7 +53,7 @@ def test_what_is_brought_into_a_stage_shares_its_launches(monkeypatch):
     assert alone - together >= 5 * 20
 
 
-def test_only_neighbours_in_the_same_mode_are_computed_together():
+def test_only_neighbors_in_the_same_mode_are_computed_together():
     net = gt.compile(gt.full_dag(14, stages=[13, 1]), channels=2)
     net.reduce("v4", 1).eval()
     del net.reduces["[v8]1"]

@@ -8,7 +8,7 @@ import igraph
 import numpy as np
 import pytest
 import torch
-from compiler.oracle import naive_logits, randomised, relative_error
+from compiler.oracle import naive_logits, randomized, relative_error
 from helpers import staged, staged_dags
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,7 +28,7 @@ def diamond():
 
 @pytest.fixture
 def net(diamond):
-    return gt.compile(diamond, channels=2, num_classes=3)
+    return gt.compile(diamond, channels=2, n_classes=3)
 
 
 def images_for(graph, *, batch=2, in_channels=3, extra=(0, 0), seed=0):
@@ -54,8 +54,8 @@ def images_for(graph, *, batch=2, in_channels=3, extra=(0, 0), seed=0):
 def test_logits_gradients_and_statistics_are_those_of_the_naive_network(
     graph, channels, gate, extra, execution, seed
 ):
-    module = gt.compile(graph, channels=channels, num_classes=4, gate=gate, execution=execution)
-    module = randomised(module, seed)
+    module = gt.compile(graph, channels=channels, n_classes=4, gate=gate, execution=execution)
+    module = randomized(module, seed)
     images = images_for(graph, extra=extra, seed=seed)
     values = {**{k: v.clone() for k, v in module.state_dict().items()}, **dict(module.named_parameters())}
     parameters = list(module.parameters())
@@ -75,7 +75,7 @@ def test_logits_gradients_and_statistics_are_those_of_the_naive_network(
 
 def test_gradients_are_those_of_finite_differences():
     graph = staged([(0, 1), (0, 2), (1, 2)], [0, 0, 1])
-    module = randomised(gt.compile(graph, channels=1, in_channels=1, num_classes=2), 5)
+    module = randomized(gt.compile(graph, channels=1, in_channels=1, n_classes=2), 5)
     names, values = zip(*module.named_parameters(), strict=True)
     images = images_for(graph, in_channels=1, extra=(1, 2), seed=3).requires_grad_()
     buffers = dict(module.named_buffers())
@@ -93,7 +93,7 @@ def test_the_order_of_vertices_and_edges_changes_no_bit(diamond, permutation):
     vertices = [permutation.index(k) for k in range(4)]
     turned = staged(edges, [[0, 0, 1, 1][k] for k in vertices], [f"n{k}" for k in vertices])
     module, other = (
-        randomised(gt.compile(graph, channels=2, execution="plain")) for graph in (diamond, turned)
+        randomized(gt.compile(graph, channels=2, execution="plain")) for graph in (diamond, turned)
     )
     state = module.state_dict()
     state["edge_weight"] = state["edge_weight"].flip(0)
@@ -117,7 +117,7 @@ def test_any_size_from_one_pixel_in_the_last_stage_is_accepted(size):
 
 
 def test_one_image_gives_in_evaluation_what_it_gives_in_a_batch(diamond):
-    module = randomised(gt.compile(diamond, channels=2)).eval()
+    module = randomized(gt.compile(diamond, channels=2)).eval()
     images = images_for(diamond, batch=5, extra=(4, 4))
     alone = torch.cat([module(image[None]) for image in images])
     torch.testing.assert_close(alone, module(images), rtol=1e-12, atol=1e-12)
@@ -319,7 +319,7 @@ def test_weights_survive_a_file_that_is_read_without_executing_code(net, diamond
     file = io.BytesIO()
     torch.save(net.state_dict(), file)
     file.seek(0)
-    other = gt.compile(diamond, channels=2, num_classes=3, seed=9)
+    other = gt.compile(diamond, channels=2, n_classes=3, seed=9)
     other.load_state_dict(torch.load(file, weights_only=True))
     images = torch.randn(4, 3, 8, 8)
     assert torch.equal(other.eval()(images), net.eval()(images))
@@ -334,7 +334,7 @@ def test_the_graph_of_a_module_is_a_copy(net, diamond):
 
 def test_the_text_of_a_module_is_one_line_with_its_size_and_options(net):
     assert repr(net) == (
-        "GraphModule(4 nodes, 5 edges, 2 stages, 680 parameters, channels=2, in_channels=3, num_classes=3, "
+        "GraphModule(4 nodes, 5 edges, 2 stages, 680 parameters, channels=2, in_channels=3, n_classes=3, "
         "gate='tanh', execution='auto')"
     )
 
@@ -349,7 +349,7 @@ def test_the_text_of_a_module_is_one_line_with_its_size_and_options(net):
         ({"channels": 2.0}, r"channels has to be a whole number from 1, not 2\.0"),
         ({"channels": True}, "channels has to be a whole number from 1, not True"),
         ({"in_channels": "3"}, "in_channels has to be a whole number from 1, not '3'"),
-        ({"num_classes": -1}, "num_classes has to be a whole number from 1, not -1"),
+        ({"n_classes": -1}, "n_classes has to be a whole number from 1, not -1"),
         ({"channels": 2**20}, r"stage 1 would have 1048576·2\^1 channels, more than 1,048,576; number"),
         ({"gate": "relu"}, "gate has to be one of 'tanh', 'sigmoid', 'none', not 'relu'"),
         ({"gate": None}, "gate has to be one of 'tanh', 'sigmoid', 'none', not None"),
@@ -372,7 +372,7 @@ def test_arguments_out_of_range_are_named(diamond, arguments, message):
 
 
 def test_numpy_integers_are_whole_numbers(diamond):
-    module = gt.compile(diamond, channels=np.int64(2), num_classes=np.int32(4), seed=np.int64(3))
+    module = gt.compile(diamond, channels=np.int64(2), n_classes=np.int32(4), seed=np.int64(3))
     assert module.head.linear.out_features == 4
 
 
@@ -415,7 +415,7 @@ def test_raw_weights_of_another_gate_are_refused(diamond):
         (torch.zeros(2, 3, 8, 8).double(), r"the images are torch\.float64"),
         (torch.zeros(2, 3, 8, 8, device="meta"), "the images are on meta, the network is on cpu"),
         (torch.zeros(1, 3, 2, 2), r"shape \(1, 3, 2, 2\) leaves less than two values a channel in stage 1"),
-        (torch.zeros(0, 3, 8, 8), "too few for batch normalisation"),
+        (torch.zeros(0, 3, 8, 8), "too few for batch normalization"),
     ],
 )
 def test_images_that_do_not_fit_are_refused(net, images, message):

@@ -4,7 +4,7 @@ import networkx as nx
 import numpy as np
 import pytest
 import torch
-from compiler.oracle import randomised, relative_error
+from compiler.oracle import randomized, relative_error
 from helpers import staged, staged_dags
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -30,7 +30,7 @@ def without(graph, dropped):
     small = graph.copy()
     small.delete_edges(sorted(dropped))
     small.delete_vertices([vertex for vertex in range(graph.vcount()) if vertex not in alive])
-    gt.check(small)
+    gt.check_graph(small)
     return small
 
 
@@ -40,7 +40,7 @@ def without(graph, dropped):
 @settings(max_examples=40)
 @given(staged_dags(), st.sampled_from(sorted(OFF)), st.integers(0, 2**31))
 def test_a_graph_compiled_again_gives_the_same_logits_bit_for_bit(graph, gate, seed):
-    module = randomised(gt.compile(graph, channels=2, gate=gate), seed).float().eval()
+    module = randomized(gt.compile(graph, channels=2, gate=gate), seed).float().eval()
     trained = gt.write_back(module, graph)
     again = gt.compile(trained, channels=2, gate=gate, seed=seed + 1)
     assert torch.equal(again.edge_weight, module.edge_weight)
@@ -52,7 +52,7 @@ def test_a_graph_compiled_again_gives_the_same_logits_bit_for_bit(graph, gate, s
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
 def test_every_edge_carries_its_raw_value_and_its_magnitude(dtype):
     graph = gt.full_dag(4, stages=2)
-    module = randomised(gt.compile(graph, channels=1), 2).to(dtype)
+    module = randomized(gt.compile(graph, channels=1), 2).to(dtype)
     trained = gt.write_back(module, graph)
     assert trained.es["w"] == module.edge_weight.double().tolist()
     assert trained.es["weight"] == module.edge_weights().abs().double().tolist()
@@ -64,7 +64,7 @@ def test_every_edge_carries_its_raw_value_and_its_magnitude(dtype):
 @settings(max_examples=25)
 @given(staged_dags(), st.randoms(use_true_random=False))
 def test_edges_are_matched_by_the_names_of_their_ends(graph, random):
-    module = randomised(gt.compile(graph, channels=1), 1)
+    module = randomized(gt.compile(graph, channels=1), 1)
     edges = graph.get_edgelist()
     random.shuffle(edges)
     turned = staged(edges, graph.vs["stage"], graph.vs["name"])
@@ -78,17 +78,15 @@ def test_edges_are_matched_by_the_names_of_their_ends(graph, random):
 def test_the_graph_is_copied_and_learns_what_it_came_from():
     graph = gt.full_dag(5, stages=2)
     facts = gt.provenance(graph)
-    trained = gt.write_back(
-        gt.compile(graph, channels=3, in_channels=1, num_classes=7, gate="sigmoid"), graph
-    )
+    trained = gt.write_back(gt.compile(graph, channels=3, in_channels=1, n_classes=7, gate="sigmoid"), graph)
     assert graph.es.attributes() == []
     assert gt.provenance(graph) == facts
     known = gt.provenance(trained)
     assert {**facts, **known} == known
-    assert {key: known[key] for key in ("channels", "in_channels", "num_classes", "gate")} == {
+    assert {key: known[key] for key in ("channels", "in_channels", "n_classes", "gate")} == {
         "channels": 3,
         "in_channels": 1,
-        "num_classes": 7,
+        "n_classes": 7,
         "gate": "sigmoid",
     }
     assert known["initial"]["edges"] == 10
@@ -96,7 +94,7 @@ def test_the_graph_is_copied_and_learns_what_it_came_from():
 
 def test_the_initial_size_survives_pruning_and_training_again():
     graph = gt.full_dag(5, stages=2)
-    trained = gt.write_back(randomised(gt.compile(graph, channels=1), 3), graph)
+    trained = gt.write_back(randomized(gt.compile(graph, channels=1), 3), graph)
     pruned = gt.prune(trained, threshold=sorted(trained.es["weight"])[4])
     assert pruned.ecount() < 10
     again = gt.write_back(gt.compile(pruned, channels=1), pruned)
@@ -145,12 +143,12 @@ def test_many_missing_edges_are_counted():
 @settings(max_examples=60)
 @given(staged_dags(), st.sampled_from(sorted(OFF)), st.data())
 def test_the_small_module_is_the_large_one_with_its_other_edges_at_zero(graph, gate, data):
-    module = randomised(gt.compile(graph, channels=2, gate=gate), data.draw(st.integers(0, 2**31)))
+    module = randomized(gt.compile(graph, channels=2, gate=gate), data.draw(st.integers(0, 2**31)))
     pruned = without(
         graph, data.draw(st.sets(st.integers(0, graph.ecount() - 1), max_size=graph.ecount() - 1))
     )
     assume(pruned is not None)
-    small = gt.transfer(module, pruned)
+    small = gt.extract_subnetwork(module, pruned)
     kept = {(pruned.vs[e.source]["name"], pruned.vs[e.target]["name"]) for e in pruned.es}
     assert [small.edge(*pair).item() for pair in kept] == [module.edge(*pair).item() for pair in kept]
     with torch.no_grad():
@@ -174,7 +172,7 @@ def test_transfer_keeps_dtype_mode_and_frozen_parameters_and_shares_nothing():
     )
     module = module.to(torch.bfloat16).eval()
     module.nodes["[v1]"].weight.requires_grad_(False)
-    small = gt.transfer(module, without(graph, {1, 2}))
+    small = gt.extract_subnetwork(module, without(graph, {1, 2}))
     assert {parameter.dtype for parameter in small.parameters()} == {torch.bfloat16}
     assert not any(part.training for part in small.modules())
     assert [name for name, p in small.named_parameters() if not p.requires_grad] == ["nodes.[v1].weight"]
@@ -191,7 +189,7 @@ def test_transfer_leaves_the_global_generator_alone():
     graph = gt.full_dag(4, stages=2)
     module = gt.compile(graph, channels=1)
     state = torch.get_rng_state()
-    gt.transfer(module, graph)
+    gt.extract_subnetwork(module, graph)
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -199,7 +197,7 @@ def test_surviving_parameters_load_by_name_too():
     graph = gt.full_dag(5, stages=2)
     module = gt.compile(graph, channels=2, seed=1)
     pruned = without(graph, {0, 5})
-    small, loaded = gt.transfer(module, pruned), gt.compile(pruned, channels=2, seed=2)
+    small, loaded = gt.extract_subnetwork(module, pruned), gt.compile(pruned, channels=2, seed=2)
     state = module.state_dict()
     index = [module.edge_index(pruned.vs[e.source]["name"], pruned.vs[e.target]["name"]) for e in pruned.es]
     survivors = {key: state[key] for key in loaded.state_dict()} | {
@@ -235,7 +233,7 @@ def test_surviving_parameters_load_by_name_too():
 def test_what_does_not_fit_is_named(edges, stage, names, message):
     module = gt.compile(staged([(0, 1), (0, 2), (1, 2), (1, 3), (2, 3)], [0, 0, 1, 1]), channels=1)
     with pytest.raises(gt.GraphError, match=message):
-        gt.transfer(module, staged(edges, stage, names))
+        gt.extract_subnetwork(module, staged(edges, stage, names))
 
 
 @pytest.mark.parametrize("function", [gt.write_back, gt.transfer])

@@ -26,7 +26,7 @@ def build(images, labels, **changes):
     return Batches(images, labels, **{"batch_size": 5, "mean": MEAN, "std": STD, **changes})
 
 
-def normalised(image):
+def normalized(image):
     """One image (height, width, channels) as the network gets it."""
     mean, std = (torch.tensor(255 * values, dtype=torch.float32) for values in (MEAN, STD))
     return ((torch.tensor(image).to(torch.float32) - mean) / std).permute(2, 0, 1)
@@ -36,7 +36,7 @@ def one_by_one(images, draws, *, padding, flip):
     for index, (row, column), mirrored in zip(*(drawn.tolist() for drawn in draws), strict=True):
         image = np.pad(images[index], ((padding, padding), (padding, padding), (0, 0)))
         image = image[row : row + images.shape[1], column : column + images.shape[2]]
-        yield normalised(image[:, ::-1].copy() if flip and mirrored else image)
+        yield normalized(image[:, ::-1].copy() if flip and mirrored else image)
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -66,9 +66,9 @@ def test_every_shift_and_flip_reaches_the_pixels_equally_often():
         padding=4, flip=True,
     )  # fmt: skip
     shown = torch.cat([batch for batch, _ in batches.epoch(seed=0, epoch=0)])[:, 0].round().long()
-    centre, left, right = shown[:, 4, 4], shown[:, 4, 3], shown[:, 4, 5]
-    mirrored = ~((right == centre + 1) | (left == centre - 1))  # the middle column stays where it is
-    counts = torch.bincount(2 * (centre - 100) + mirrored, minlength=162)
+    center, left, right = shown[:, 4, 4], shown[:, 4, 3], shown[:, 4, 5]
+    mirrored = ~((right == center + 1) | (left == center - 1))  # the middle column stays where it is
+    counts = torch.bincount(2 * (center - 100) + mirrored, minlength=162)
     expected = n_images / 162
     chi_square = float(((counts - expected) ** 2 / expected).sum())
     assert counts.numel() == 162
@@ -128,7 +128,7 @@ def test_there_are_as_many_batches_as_the_length_says(images, labels, batch_size
 def test_for_evaluation_images_come_in_order_and_as_they_are(images, labels):
     batches = build(images, labels, padding=4, flip=True)
     shown, found = (torch.cat(parts) for parts in zip(*batches.in_order(), strict=True))
-    assert torch.equal(shown, torch.stack([normalised(image) for image in images]))
+    assert torch.equal(shown, torch.stack([normalized(image) for image in images]))
     assert found.tolist() == labels.tolist()
 
 
@@ -206,8 +206,8 @@ def test_the_read_only_arrays_of_a_data_set_will_do(make_data):
     data = make_data(channels=3)
     batches = Batches(data.x_train, data.y_train, mean=MEAN, std=STD)
     assert next(batches.in_order())[1].tolist() == data.y_train.tolist()
-    grey = make_data(channels=1)
-    assert len(Batches(grey.x_train, grey.y_train, mean=[0.5], std=[0.5])) == 1
+    gray = make_data(channels=1)
+    assert len(Batches(gray.x_train, gray.y_train, mean=[0.5], std=[0.5])) == 1
 
 
 @pytest.mark.parametrize(

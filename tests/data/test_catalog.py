@@ -10,7 +10,7 @@ from PIL import Image
 
 from graphtask.data.catalog import CATALOG, load_data
 from graphtask.data.sources import TORCHVISION, read_digits
-from graphtask.data.transforms import Transform, colour, pad, parse_transform, scale, tiles
+from graphtask.data.transforms import Transform, color, pad, parse_transform, scale, tiles
 from graphtask.errors import ArgumentError, DataError
 
 
@@ -28,7 +28,7 @@ def grey_files(tmp_path):
         "x_test": rng.integers(0, 256, (10, 28, 28), dtype=np.uint8),
         "y_test": np.arange(10, dtype=np.uint8),
     }
-    np.savez(tmp_path / "grey.npz", **arrays)
+    np.savez(tmp_path / "gray.npz", **arrays)
     for name in ("mnist", "kmnist", "fashionmnist"):
         folder = tmp_path / TORCHVISION[name].folder
         folder.mkdir(parents=True)
@@ -43,8 +43,8 @@ def grey_files(tmp_path):
 @pytest.mark.parametrize("name", ["cmnist", "ckmnist", "cfashionmnist"])
 def test_a_catalog_name_is_the_npz_file_of_its_source_with_the_same_transforms(grey_files, name):
     named = load_data(name, root=grey_files, seed=4)
-    for steps in (["pad:2", "colour"], [Transform("colour"), "pad"]):
-        by_path = load_data(grey_files / "grey.npz", transforms=steps, seed=4)
+    for steps in (["pad:2", "color"], [Transform("color"), "pad"]):
+        by_path = load_data(grey_files / "gray.npz", transforms=steps, seed=4)
         assert by_path.fingerprint == named.fingerprint
     assert (named.name, named.size, named.in_channels, named.n_classes) == (name, (32, 32), 3, 10)
     assert named.fingerprint != load_data(name, root=grey_files, seed=5).fingerprint
@@ -55,22 +55,22 @@ def test_the_root_may_come_from_the_environment(grey_files, monkeypatch):
     assert load_data("cmnist").fingerprint == load_data("cmnist", root=grey_files).fingerprint
 
 
-def test_digits_are_doubled_padded_coloured_and_tiled():
-    plain, coloured, tiled = read_digits(), load_data("cdigits", seed=1), load_data("cdigits_t8", seed=1)
+def test_digits_are_doubled_padded_colored_and_tiled():
+    plain, colored, tiled = read_digits(), load_data("cdigits", seed=1), load_data("cdigits_t8", seed=1)
     for split, test in (("train", False), ("test", True)):
-        grey = pad(scale(getattr(plain, f"x_{split}"), factor=2), width=4)
-        expected = colour(grey, seed=1, test=test)
-        assert np.array_equal(getattr(coloured, f"x_{split}"), expected)
+        gray = pad(scale(getattr(plain, f"x_{split}"), factor=2), width=4)
+        expected = color(gray, seed=1, test=test)
+        assert np.array_equal(getattr(colored, f"x_{split}"), expected)
         assert np.array_equal(getattr(tiled, f"x_{split}"), tiles(expected, size=8, seed=1))
         assert np.array_equal(getattr(tiled, f"y_{split}"), getattr(plain, f"y_{split}"))
-    assert [data.name for data in (coloured, tiled)] == ["cdigits", "cdigits_t8"]
-    assert (coloured.size, coloured.in_channels) == ((24, 24), 3)
+    assert [data.name for data in (colored, tiled)] == ["cdigits", "cdigits_t8"]
+    assert (colored.size, colored.in_channels) == ((24, 24), 3)
 
 
 def test_the_embedded_data_sets_are_pinned():
-    coloured, tiled = load_data("cdigits"), load_data("cdigits_t8")
-    assert md5(coloured.x_train) == "5d6ca33cdeaf2fa1ac7a084275d5717d"
-    assert md5(coloured.x_test) == "4160732c4c822cf4b52f1aeba5ad6649"
+    colored, tiled = load_data("cdigits"), load_data("cdigits_t8")
+    assert md5(colored.x_train) == "5d6ca33cdeaf2fa1ac7a084275d5717d"
+    assert md5(colored.x_test) == "4160732c4c822cf4b52f1aeba5ad6649"
     assert md5(tiled.x_train) == "2a2156051494fb83d39136e9c319f190"
     assert md5(tiled.x_test) == "b2452faef924e29ee58086570c2a6685"
     assert md5(tiled.y_train) == "def8b934a301b947efe5f3d940123e3f"
@@ -88,7 +88,7 @@ def test_transforms_apply_after_those_of_the_catalog():
     assert further.origin["transforms"] == [
         {"name": "scale", "factor": 2},
         {"name": "pad", "width": 4},
-        {"name": "colour", "seed": 3},
+        {"name": "color", "seed": 3},
         {"name": "pad", "width": 4},
     ]
     assert json.loads(json.dumps(further.origin)) == further.origin
@@ -136,9 +136,9 @@ def test_a_folder_of_images_of_different_sizes_is_read_if_resize_comes_first(tmp
             Image.fromarray(np.full((side, side), side, np.uint8)).save(folder / "0.png")
     with pytest.raises(DataError, match="resize:32"):
         load_data(tmp_path, transforms=["pad:2", "resize:12"])
-    data = load_data(str(tmp_path), transforms=["resize:12", "pad:2", "colour"], seed=2)
+    data = load_data(str(tmp_path), transforms=["resize:12", "pad:2", "color"], seed=2)
     assert data.size == (16, 16)
-    assert data.name == f"{tmp_path.name}+resize:12+pad:2+colour"
+    assert data.name == f"{tmp_path.name}+resize:12+pad:2+color"
     assert data.origin["transforms"][0] == {"name": "resize", "size": 12}
 
 

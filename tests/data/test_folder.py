@@ -37,13 +37,13 @@ def test_a_folder_gives_its_images_class_by_class(tmp_path, mode, suffix):
     assert (data.name, data.class_names, data.size) == ("insects", ("ant", "bee"), (7, 6))
 
 
-def test_one_colour_image_makes_a_folder_one_of_colour_and_transparency_is_dropped(tmp_path):
-    grey = write_images(tmp_path)["train"]
-    colour = np.random.default_rng(6).integers(0, 256, (7, 6, 4), dtype=np.uint8)
-    Image.fromarray(colour).save(tmp_path / "test/bee/0.png")
+def test_one_color_image_makes_a_folder_one_of_color_and_transparency_is_dropped(tmp_path):
+    gray = write_images(tmp_path)["train"]
+    color = np.random.default_rng(6).integers(0, 256, (7, 6, 4), dtype=np.uint8)
+    Image.fromarray(color).save(tmp_path / "test/bee/0.png")
     data = read_folder(tmp_path)
-    assert np.array_equal(data.x_test[1], colour[..., :3])
-    assert np.array_equal(data.x_train, np.repeat(np.stack(grey), 3, axis=3))
+    assert np.array_equal(data.x_test[1], color[..., :3])
+    assert np.array_equal(data.x_train, np.repeat(np.stack(gray), 3, axis=3))
 
 
 def test_jpeg_files_are_read(tmp_path):

@@ -11,7 +11,7 @@ from graphtask.data import dataset
 from graphtask.data.transforms import (
     TRANSFORMS,
     Transform,
-    colour,
+    color,
     pad,
     parse_transform,
     resize,
@@ -29,40 +29,40 @@ def md5(images):
     return hashlib.md5(np.ascontiguousarray(images).tobytes()).hexdigest()
 
 
-def test_colours_are_those_of_the_raw_words_one_word_an_image():
+def test_colors_are_those_of_the_raw_words_one_word_an_image():
     drawn = np.random.PCG64(7).random_raw(50)
-    coloured = colour(np.repeat(RAMP, 50, axis=0), seed=7)
-    for image, word in zip(coloured, drawn.tolist(), strict=True):
+    colored = color(np.repeat(RAMP, 50, axis=0), seed=7)
+    for image, word in zip(colored, drawn.tolist(), strict=True):
         brightest, rest = (word >> 32) % 3, [word & 255, (word >> 8) & 255]
         expected = [0, 0, 0]
         expected[brightest] = 255
         expected[(brightest + 1) % 3], expected[(brightest + 2) % 3] = rest
         assert image[15, 15].tolist() == expected
-        for grey in range(256):  # round(g·c/255): the exact quotient is never a half, 255 being odd
-            assert image[grey // 16, grey % 16].tolist() == [round(grey * value / 255) for value in expected]
+        for gray in range(256):  # round(g·c/255): the exact quotient is never a half, 255 being odd
+            assert image[gray // 16, gray % 16].tolist() == [round(gray * value / 255) for value in expected]
 
 
-def test_colours_are_bright_black_stays_black_and_every_hue_occurs():
-    coloured = colour(np.repeat(RAMP, 3000, axis=0), seed=0)
-    brightest = coloured[:, 15, 15]
+def test_colors_are_bright_black_stays_black_and_every_hue_occurs():
+    colored = color(np.repeat(RAMP, 3000, axis=0), seed=0)
+    brightest = colored[:, 15, 15]
     assert (brightest.max(axis=1) == 255).all()
-    assert (coloured[:, 0, 0] == 0).all()
+    assert (colored[:, 0, 0] == 0).all()
     share = (brightest == 255).mean(axis=0)
     assert (np.abs(share - 1 / 3) < 0.05).all()
     assert np.unique(brightest[:, 0]).size > 240
 
 
-def test_colours_of_an_image_depend_neither_on_the_other_images_nor_on_its_own():
-    grey = np.full((20, 2, 2, 1), 255, np.uint8)
-    assert np.array_equal(colour(grey[:5], seed=1), colour(grey, seed=1)[:5])
-    dark = grey.copy()
+def test_colors_of_an_image_depend_neither_on_the_other_images_nor_on_its_own():
+    gray = np.full((20, 2, 2, 1), 255, np.uint8)
+    assert np.array_equal(color(gray[:5], seed=1), color(gray, seed=1)[:5])
+    dark = gray.copy()
     dark[:10] = 0
-    assert np.array_equal(colour(dark, seed=1)[10:], colour(grey, seed=1)[10:])
+    assert np.array_equal(color(dark, seed=1)[10:], color(gray, seed=1)[10:])
 
 
-def test_training_and_test_images_have_other_colours_and_so_have_other_seeds():
+def test_training_and_test_images_have_other_colors_and_so_have_other_seeds():
     white = np.full((100, 1, 1, 1), 255, np.uint8)
-    drawn = [colour(white, seed=0), colour(white, seed=0, test=True), colour(white, seed=1)]
+    drawn = [color(white, seed=0), color(white, seed=0, test=True), color(white, seed=1)]
     same = [
         (first == second).all(axis=(1, 2, 3)).mean() for first, second in itertools.combinations(drawn, 2)
     ]
@@ -70,10 +70,10 @@ def test_training_and_test_images_have_other_colours_and_so_have_other_seeds():
 
 
 @given(st.integers(0, 2**64), st.integers(1, 5))
-def test_colour_and_pad_may_change_places(seed, width):
+def test_color_and_pad_may_change_places(seed, width):
     images = np.random.default_rng(0).integers(0, 256, (3, 5, 7, 1), dtype=np.uint8)
     assert np.array_equal(
-        colour(pad(images, width=width), seed=seed), pad(colour(images, seed=seed), width=width)
+        color(pad(images, width=width), seed=seed), pad(color(images, seed=seed), width=width)
     )
 
 
@@ -144,9 +144,9 @@ def test_resize_keeps_plain_images_plain_and_averages_when_it_shrinks():
     assert np.abs(resize(chequered, size=8).astype(int) - 100).max() <= 2
 
 
-def test_colouring_twice_is_refused():
-    with pytest.raises(DataError, match="colour is for grey images; these have 3 channels already"):
-        colour(np.zeros((1, 2, 2, 3), np.uint8), seed=0)
+def test_coloring_twice_is_refused():
+    with pytest.raises(DataError, match="color is for gray images; these have 3 channels already"):
+        color(np.zeros((1, 2, 2, 3), np.uint8), seed=0)
 
 
 @pytest.mark.parametrize("value", [0, -1, 2.0, True, None])
@@ -166,7 +166,7 @@ def test_results_too_large_are_refused_before_they_are_made(monkeypatch):
     monkeypatch.setattr(dataset, "MAX_BYTES", 1000)
     images = np.zeros((4, 8, 8, 1), np.uint8)
     for call in (
-        lambda: colour(np.zeros((6, 8, 8, 1), np.uint8), seed=0),
+        lambda: color(np.zeros((6, 8, 8, 1), np.uint8), seed=0),
         lambda: pad(images, width=10**9),
         lambda: scale(images, factor=10**9),
         lambda: resize(images, size=10**9),
@@ -177,8 +177,8 @@ def test_results_too_large_are_refused_before_they_are_made(monkeypatch):
 
 def test_the_arrays_are_pinned():
     images = np.random.PCG64(0).random_raw(4 * 32 * 32).astype(np.uint8).reshape(4, 32, 32, 1)
-    assert md5(colour(images, seed=0)) == "18c74bf1cc70b293e39ee532b78c2eba"
-    assert md5(colour(images, seed=0, test=True)) == "ed40b09c9477728d9ee85999cfeb9262"
+    assert md5(color(images, seed=0)) == "18c74bf1cc70b293e39ee532b78c2eba"
+    assert md5(color(images, seed=0, test=True)) == "ed40b09c9477728d9ee85999cfeb9262"
     assert md5(tiles(images, size=8, seed=0)) == "eb0c8777a8d5ef57ce29acc2ea760826"
 
 
@@ -190,7 +190,7 @@ def test_what_a_transform_is_written_as_is_read_as_the_same_transform(name, valu
 
 def test_without_a_number_a_transform_has_its_default():
     assert [str(parse_transform(name)) for name in TRANSFORMS] == [
-        "colour",
+        "color",
         "pad:2",
         "tiles:8",
         "scale:2",
@@ -204,10 +204,10 @@ def test_without_a_number_a_transform_has_its_default():
     [
         (
             "color",
-            "there is no transform 'color'; there are colour, pad:2, tiles:8, scale:2, resize:32, subset:1000",
+            "there is no transform 'color'; there are color, pad:2, tiles:8, scale:2, resize:32, subset:1000",
         ),
         ("", "there is no transform ''"),
-        ("colour:3", "transform 'colour:3': colour takes no number; write colour"),
+        ("color:3", "transform 'color:3': color takes no number; write color"),
         ("tiles:0", "transform 'tiles:0': the size has to be a whole number of at least 1, as in tiles:8"),
         ("tiles:", "the size has to be"),
         ("pad:-2", "the width has to be"),
@@ -226,19 +226,19 @@ def test_a_transform_that_does_not_exist_is_refused_and_the_message_lists_what_d
 
 def test_transforms_apply_in_order_to_both_splits_and_are_written_down(make_data):
     data = make_data(size=(6, 6))
-    made = transform(data, ["scale:2", "pad:2", Transform("colour"), "tiles:4"], seed=9)
+    made = transform(data, ["scale:2", "pad:2", Transform("color"), "tiles:4"], seed=9)
     for split, test in (("train", False), ("test", True)):
-        grey = pad(scale(getattr(data, f"x_{split}"), factor=2), width=2)
-        expected = tiles(colour(grey, seed=9, test=test), size=4, seed=9)
+        gray = pad(scale(getattr(data, f"x_{split}"), factor=2), width=2)
+        expected = tiles(color(gray, seed=9, test=test), size=4, seed=9)
         assert np.array_equal(getattr(made, f"x_{split}"), expected)
         assert np.array_equal(getattr(made, f"y_{split}"), getattr(data, f"y_{split}"))
-    assert made.name == "random+scale:2+pad:2+colour+tiles:4"
+    assert made.name == "random+scale:2+pad:2+color+tiles:4"
     assert made.origin == {
         "source": "random",
         "transforms": [
             {"name": "scale", "factor": 2},
             {"name": "pad", "width": 2},
-            {"name": "colour", "seed": 9},
+            {"name": "color", "seed": 9},
             {"name": "tiles", "size": 4, "seed": 9},
         ],
     }
@@ -272,9 +272,9 @@ def test_a_transform_that_does_not_fit_names_the_data_set(make_data):
 def test_the_seed_is_checked(make_data):
     for seed in (-1, 1.5):
         with pytest.raises(ArgumentError, match=f"the seed is {seed}"):
-            transform(make_data(), ["colour"], seed=seed)
+            transform(make_data(), ["color"], seed=seed)
 
 
 def test_numbers_of_numpy_do_as_well_and_are_written_down_as_plain_ones(make_data):
-    made = transform(make_data(), ["colour"], seed=np.int64(3)).subset(np.int32(4), 4, seed=np.uint8(1))
+    made = transform(make_data(), ["color"], seed=np.int64(3)).subset(np.int32(4), 4, seed=np.uint8(1))
     assert json.loads(json.dumps(made.origin)) == made.origin

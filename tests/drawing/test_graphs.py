@@ -7,16 +7,16 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 import graphtask as gt
-from graphtask.drawing.style import ACROSS, REMOVED, WITHIN, stage_colours
+from graphtask.drawing.style import ACROSS, REMOVED, WITHIN, stage_colors
 from graphtask.pruning import pruned_parts
 
 
-def lines(figure, colour):
-    """The curves of one colour: a list of (start, end, width)."""
+def lines(figure, color):
+    """The curves of one color: a list of (start, end, width)."""
     found = []
     for artist in figure.axes[0].collections:
         curves = artist.get_paths() if isinstance(artist, PathCollection) else []
-        if not curves or len(curves[0].vertices) != 3 or to_hex(artist.get_edgecolor()[0]) != colour:
+        if not curves or len(curves[0].vertices) != 3 or to_hex(artist.get_edgecolor()[0]) != color:
             continue
         widths = np.broadcast_to(artist.get_linewidth(), len(curves))
         found += [
@@ -27,12 +27,12 @@ def lines(figure, colour):
 
 
 def dots(figure):
-    """The colour of the filled nodes by position."""
+    """The color of the filled nodes by position."""
     return {
-        tuple(place): to_hex(colour)
+        tuple(place): to_hex(color)
         for artist in figure.axes[0].collections
         if isinstance(artist, PathCollection) and len(artist.get_offsets()) and artist.get_zorder() == 6
-        for place, colour in zip(artist.get_offsets(), artist.get_facecolor(), strict=False)
+        for place, color in zip(artist.get_offsets(), artist.get_facecolor(), strict=False)
     }
 
 
@@ -44,7 +44,7 @@ def legend_texts(figure):
 
 @settings(max_examples=25)
 @given(weighted_architectures())
-def test_every_edge_is_drawn_once_in_the_colour_of_its_kind(graph):
+def test_every_edge_is_drawn_once_in_the_color_of_its_kind(graph):
     positions = np.stack([np.arange(graph.vcount()), np.arange(graph.vcount()) ** 2], axis=1)
     parts = pruned_parts(graph, threshold=0.3)
     figure = gt.draw(graph, threshold=0.3, layout=positions)
@@ -54,15 +54,15 @@ def test_every_edge_is_drawn_once_in_the_colour_of_its_kind(graph):
     for edge, weak, dead in zip(graph.es, parts.weak_edges, parts.dead_edges, strict=True):
         kind = ACROSS if stage[edge.source] < stage[edge.target] else WITHIN
         expected[REMOVED if weak or dead else kind].append((place[edge.source], place[edge.target]))
-    for colour, ends in expected.items():
-        assert sorted((start, end) for start, end, _ in lines(figure, colour)) == sorted(ends)
+    for color, ends in expected.items():
+        assert sorted((start, end) for start, end, _ in lines(figure, color)) == sorted(ends)
 
 
-def test_nodes_have_the_colour_of_their_stage():
+def test_nodes_have_the_color_of_their_stage():
     graph = gt.full_dag(9, stages=3)
     positions = [(index, index % 2) for index in range(9)]
     found = dots(gt.draw(graph, layout=positions))
-    assert [found[place] for place in positions] == [stage_colours(3)[stage] for stage in graph.vs["stage"]]
+    assert [found[place] for place in positions] == [stage_colors(3)[stage] for stage in graph.vs["stage"]]
 
 
 def test_the_stronger_edge_is_the_wider_one():

@@ -14,7 +14,7 @@ GRAPHS = {
     "chain": gt.chain_dag(40),
     "random": gt.random_dag(50, seed=3),
     "erdos-renyi": gt.erdos_renyi_dag(40, p=0.1, seed=1),
-    "watts-strogatz": gt.watts_strogatz_dag(40, neighbours=4, p=0.3, seed=1, order="x"),
+    "watts-strogatz": gt.watts_strogatz_dag(40, neighbors=4, p=0.3, seed=1, order="x"),
 }
 
 

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 import graphtask as gt
-from graphtask.drawing.style import REMOVED, stage_colours
+from graphtask.drawing.style import REMOVED, stage_colors
 
 SUFFIXES = ["svg", "pdf", "png"]
 
@@ -52,11 +52,11 @@ def test_figures_can_be_drawn_in_another_thread(tmp_path):
 
 @pytest.mark.parametrize("n_stages", [1, 2, 3, 5, 10])
 def test_stages_are_told_apart_in_grey_print_and_from_what_is_removed(n_stages):
-    colours = stage_colours(n_stages)
-    grey = [
+    colors = stage_colors(n_stages)
+    gray = [
         sum(share * part for share, part in zip((0.2126, 0.7152, 0.0722), to_rgb(c), strict=True))
-        for c in colours
+        for c in colors
     ]
-    assert len(set(colours)) == n_stages
-    assert grey == sorted(grey)
-    assert REMOVED not in colours
+    assert len(set(colors)) == n_stages
+    assert gray == sorted(gray)
+    assert REMOVED not in colors

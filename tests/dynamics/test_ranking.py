@@ -74,14 +74,16 @@ def test_the_live_part_is_valid_and_has_all_paths(ranks):
     if top.live is None:
         assert not paths
         return
-    gt.check(top.live)
+    gt.check_graph(top.live)
     assert set(edge_names(top.live)) == {edge for path in paths for edge in path}
     assert gt.provenance(top.live)["initial"]["edges"] == 15
     assert gt.provenance(top.live)["top_k"] == {"k": top.k, "epoch": 1}
 
 
 def test_weak_connection_is_not_yet_a_path():
-    graph = gt.dag_from(4, lambda i, j: (i, j) in {(0, 1), (1, 3), (0, 2), (2, 3), (1, 2)}, stages=1)
+    graph = gt.dag_from_predicate(
+        4, lambda i, j: (i, j) in {(0, 1), (1, 3), (0, 2), (2, 3), (1, 2)}, stages=1
+    )
     strong = {("v0", "v2"): 0.9, ("v1", "v2"): 0.8, ("v1", "v3"): 0.7}
     graph, history = trained(graph, [strong.get(pair, 0.1) for pair in edge_names(graph)])
     top = gt.top_k_graph(graph, history)

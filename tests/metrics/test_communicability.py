@@ -21,12 +21,12 @@ def view_of(graph):
 
 def exactly_summed(graph, *, directed, n_terms):
     """The logarithm of the series in whole numbers: Σ_k w_k/k! = (Σ_k w_k·K!/k!)/K!."""
-    neighbours = graph.get_adjlist(mode="in" if directed else "all")
+    neighbors = graph.get_adjlist(mode="in" if directed else "all")
     source, sink = graph.vs.select(_indegree=0)[0].index, graph.vs.select(_outdegree=0)[0].index
     walks = [int(node == source) for node in range(graph.vcount())]
     total = walks[sink]
     for k in range(1, n_terms):
-        walks = [sum(walks[other] for other in near) for near in neighbours]
+        walks = [sum(walks[other] for other in near) for near in neighbors]
         total = total * k + walks[sink]
     return math.log(total) - math.lgamma(n_terms)
 

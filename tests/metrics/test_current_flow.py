@@ -37,7 +37,7 @@ def test_everything_equals_networkx(monkeypatch, block):
 @pytest.mark.parametrize("density", [0.03, 0.2, 1.0])
 def test_everything_equals_networkx_on_60_nodes(density):
     chosen = np.random.default_rng(2).random((60, 60)) < density
-    graph = gt.dag_from(60, lambda i, j: bool(chosen[i, j]))
+    graph = gt.dag_from_predicate(60, lambda i, j: bool(chosen[i, j]))
     row = gt.measure(graph, metrics=NAMES)
     for name, value in by_networkx(graph).items():
         assert row[name] == pytest.approx(value, rel=1e-9), name

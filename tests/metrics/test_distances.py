@@ -64,7 +64,7 @@ def test_everything_equals_networkx_where_it_is_defined_and_is_said_to_be_undefi
 @pytest.mark.parametrize("density", [0.03, 0.1, 0.5])
 def test_everything_equals_networkx_on_60_nodes(density):
     chosen = np.random.default_rng(0).random((60, 60)) < density
-    graph = gt.dag_from(60, lambda i, j: bool(chosen[i, j]))
+    graph = gt.dag_from_predicate(60, lambda i, j: bool(chosen[i, j]))
     row = gt.measure(graph, metrics=[*NAMES, *EXTRA])
     del row["undefined"]
     assert row == pytest.approx(by_networkx(graph), rel=1e-12)

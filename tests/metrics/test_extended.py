@@ -53,7 +53,7 @@ def tadpole(clique, tail):
 
 def random(n, density):
     chosen = np.random.default_rng(n).random((n, n)) < density
-    return gt.dag_from(n, lambda i, j: bool(chosen[i, j]), stages=3)
+    return gt.dag_from_predicate(n, lambda i, j: bool(chosen[i, j]), stages=3)
 
 
 SHAPES = {

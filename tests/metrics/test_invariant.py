@@ -54,7 +54,7 @@ def test_all_dags_of_four_nodes_fall_into_as_many_classes_as_there_are():
     hashes = {
         value(staged([pair for k, pair in enumerate(pairs) if mask >> k & 1], [0] * 4)) for mask in range(64)
     }
-    assert len(hashes) == 31  # OEIS A003087: unlabelled acyclic digraphs with 4 nodes
+    assert len(hashes) == 31  # OEIS A003087: unlabeled acyclic digraphs with 4 nodes
 
 
 def oriented(undirected):
@@ -64,7 +64,7 @@ def oriented(undirected):
     return staged(edges, [0] * n + [1] * undirected.ecount())
 
 
-def test_graphs_that_refining_colours_cannot_tell_apart_differ():
+def test_graphs_that_refining_colors_cannot_tell_apart_differ():
     six, triangles = oriented(igraph.Graph.Ring(6)), oriented(igraph.Graph.Ring(3) + igraph.Graph.Ring(3))
     assert value(six) != value(triangles)
     rook = igraph.Graph(

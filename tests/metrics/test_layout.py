@@ -33,7 +33,7 @@ def by_networkx(graph, start=None):
 
 def wide(n, density, seed):
     chosen = np.random.default_rng(seed).random((n, n)) < density
-    return gt.dag_from(n, lambda i, j: bool(chosen[i, j]))
+    return gt.dag_from_predicate(n, lambda i, j: bool(chosen[i, j]))
 
 
 def test_elongation_and_q1d_equal_networkx_and_scikit_learn_on_small_graphs():
@@ -72,7 +72,7 @@ def test_the_full_dag_is_as_wide_as_long(n):
 
 
 def test_the_minimum_of_a_larger_full_dag_is_that_of_networkx_and_not_quite_round():
-    # From some 80 nodes on the circle is a saddle point; rounding decides which disc the optimiser leaves it for.
+    # From some 80 nodes on the circle is a saddle point; rounding decides which disc the optimizer leaves it for.
     value = layout.pca_elongation(view_of(gt.full_dag(100)))
     assert value == pytest.approx(by_networkx(gt.full_dag(100)), abs=1e-12)
     assert 1e-3 < value < 0.02
@@ -104,7 +104,7 @@ def test_the_elongation_is_bit_repeatable_across_processes_and_thread_counts():
         "import graphtask as gt, numpy as np\n"
         "for n, density in ((60, 0.1), (60, 0.5), (100, 0.2)):\n"
         "    chosen = np.random.default_rng(n).random((n, n)) < density\n"
-        "    graph = gt.dag_from(n, lambda i, j: bool(chosen[i, j]))\n"
+        "    graph = gt.dag_from_predicate(n, lambda i, j: bool(chosen[i, j]))\n"
         "    row = gt.measure(graph, layout_starts=2)\n"
         "    print({name: value.hex() if isinstance(value, float) else value for name, value in row.items()})\n"
     )

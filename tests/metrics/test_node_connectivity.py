@@ -69,7 +69,7 @@ def test_it_equals_networkx_often():
 @pytest.mark.parametrize("density", [0.1, 0.3])
 def test_flows_are_needed_and_right_on_25_nodes(density):
     chosen = np.random.default_rng(1).random((25, 25)) < density
-    graph = shuffled(gt.dag_from(25, lambda i, j: bool(chosen[i, j])), 1)
+    graph = shuffled(gt.dag_from_predicate(25, lambda i, j: bool(chosen[i, j])), 1)
     least, most = _bounds(GraphView(graph, Options()))
     assert (least < most).sum() > 10
     assert value(graph) == pytest.approx(by_networkx(graph), rel=1e-15)

@@ -90,7 +90,7 @@ def test_the_chain_has_one_path(n):
 @pytest.mark.parametrize(("n", "density"), [(60, 0.98), (200, 0.5), (300, 0.2), (600, 0.6)])
 def test_statistics_beyond_float64_equal_whole_number_arithmetic(n, density):
     chosen = np.random.default_rng(n).random((n, n)) < density
-    graph = gt.dag_from(n, lambda i, j: bool(chosen[i, j]))
+    graph = gt.dag_from_predicate(n, lambda i, j: bool(chosen[i, j]))
     count, mean, variance = exact_statistics(graph)
     found = paths.statistics(view_of(graph))
     assert count > 2**53

@@ -28,7 +28,7 @@ NAMES = {"num_edges": "edges"} | {
 
 def read(entry):
     graph = igraph.Graph(n=entry["n"], edges=entry["edges"], directed=True)
-    return gt.architecture(graph, stages=entry["stage_sizes"])
+    return gt.as_architecture(graph, stages=entry["stage_sizes"])
 
 
 def log_mean_communicability(graph, node):

@@ -28,15 +28,15 @@ def inside(graph):
     )
 
 
-def sizes_of_blocks(graph, channels, in_channels, num_classes):
-    """The parameters, block by block: two convolutions (3×3 and 1×1) and two normalisations each."""
+def sizes_of_blocks(graph, channels, in_channels, n_classes):
+    """The parameters, block by block: two convolutions (3×3 and 1×1) and two normalizations each."""
 
     def block(before, after):
         return 9 * before * after + before * after + 4 * after
 
     width = [channels * 2**stage for stage in graph.vs["stage"]]
     entry = graph.vs.select(_indegree=0).indices[0]
-    total = graph.ecount() + (width[graph.vs.select(_outdegree=0).indices[0]] + 1) * num_classes
+    total = graph.ecount() + (width[graph.vs.select(_outdegree=0).indices[0]] + 1) * n_classes
     for node in graph.vs:
         total += block(in_channels if node.index == entry else width[node.index], width[node.index])
         above = {width[other] for other in graph.successors(node) if width[other] != width[node.index]}
@@ -47,7 +47,7 @@ def sizes_of_blocks(graph, channels, in_channels, num_classes):
 def test_sizes_and_sparsities_of_pruned_graphs_equal_counts_one_by_one():
     lost = 0
     for before, after in pruned_graphs(500, seed=40):
-        row = gt.measure(after, metrics="paper", channels=3, in_channels=2, num_classes=7)
+        row = gt.measure(after, metrics="paper", channels=3, in_channels=2, n_classes=7)
         kept_inside, all_inside = inside(after), inside(before)
         assert (row["nodes"], row["edges"]) == (len(after.vs), len(after.es))
         assert row["mean_degree"] == sum(after.degree()) / len(after.vs)

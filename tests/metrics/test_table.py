@@ -88,13 +88,13 @@ def test_nonsense_in_the_provenance_is_a_reason_not_an_error(initial):
 def test_parameters_are_those_of_the_compiled_network():
     assert gt.measure(gt.full_dag(60, stages=3), channels=11)["parameters"] == 863_300
     for graph in random_graphs(200, seed=5):
-        row = gt.measure(graph, metrics="parameters", channels=5, in_channels=1, num_classes=7)
-        assert row["parameters"] == parameter_polynomial(graph, in_channels=1, num_classes=7).at(5)
+        row = gt.measure(graph, metrics="parameters", channels=5, in_channels=1, n_classes=7)
+        assert row["parameters"] == parameter_polynomial(graph, in_channels=1, n_classes=7).at(5)
 
 
 def test_parameters_of_a_trained_graph_need_no_arguments():
-    graph = with_provenance(gt.full_dag(10, stages=2), channels=4, in_channels=1, num_classes=3)
-    polynomial = parameter_polynomial(graph, in_channels=1, num_classes=3)
+    graph = with_provenance(gt.full_dag(10, stages=2), channels=4, in_channels=1, n_classes=3)
+    polynomial = parameter_polynomial(graph, in_channels=1, n_classes=3)
     assert gt.measure(graph)["parameters"] == polynomial.at(4)
     assert gt.measure(graph, channels=6)["parameters"] == polynomial.at(6)
 
@@ -187,7 +187,7 @@ def test_the_graph_is_left_alone():
         {"channels": 1.5},
         {"channels": True},
         {"in_channels": -1},
-        {"num_classes": "10"},
+        {"n_classes": "10"},
         {"layout_starts": 0},
         {"layout_seed": -1},
     ],

@@ -46,7 +46,7 @@ def test_everything_equals_networkx(monkeypatch, small):
 
 def test_the_formula_of_large_graphs_counts_every_triangle():
     chosen = np.random.default_rng(0).random((700, 700)) < 0.3
-    graph = gt.dag_from(700, lambda i, j: bool(chosen[i, j]))
+    graph = gt.dag_from_predicate(700, lambda i, j: bool(chosen[i, j]))
     adjacency = np.array(graph.get_adjacency().data)
     expected = int(((adjacency @ adjacency) * adjacency).sum())
     assert triads.triads(GraphView(graph, Options())).transitive == expected

@@ -12,7 +12,7 @@ SIZES = st.integers(2, 40)
 
 
 def assert_is_a_prior(graph, n_nodes):
-    gt.check(graph)
+    gt.check_graph(graph)
     assert graph.vs["name"] == [f"v{index}" for index in range(n_nodes)]
     assert node_order(graph) == list(range(n_nodes))
     assert gt.provenance(graph)["initial"] == size_by_stage(graph)
@@ -52,7 +52,7 @@ def test_the_paper_s_graph_has_three_stages_of_twenty():
 
 
 def test_the_paper_s_subgraph_drops_edges_over_more_than_ten_nodes():
-    rule = gt.dag_from(60, lambda i, j: abs(i - j) <= 10, stages=3)
+    rule = gt.dag_from_predicate(60, lambda i, j: abs(i - j) <= 10, stages=3)
     band = gt.banded_dag(60, bandwidth=10, stages=3)
     assert rule.get_edgelist() == band.get_edgelist()
     assert band.ecount() == 60 * 10 - 10 * 11 // 2
@@ -65,7 +65,7 @@ def test_any_predicate_gives_a_valid_graph_with_its_edges_and_the_repairs(n_node
     chosen = data.draw(st.sets(st.integers(0, n_pairs - 1)) if n_nodes < 9 else st.sampled_from([set(), {0}]))
     pairs = [(i, j) for i in range(n_nodes) for j in range(i + 1, n_nodes)]
     wanted = {pairs[index] for index in chosen}
-    graph = gt.dag_from(n_nodes, lambda i, j: (i, j) in wanted)
+    graph = gt.dag_from_predicate(n_nodes, lambda i, j: (i, j) in wanted)
     assert_is_a_prior(graph, n_nodes)
     assert set(graph.get_edgelist()) >= wanted
     added = set(graph.get_edgelist()) - wanted
@@ -75,7 +75,7 @@ def test_any_predicate_gives_a_valid_graph_with_its_edges_and_the_repairs(n_node
 
 def test_the_predicate_is_asked_about_forward_pairs_only():
     asked = []
-    gt.dag_from(5, lambda i, j: bool(asked.append((i, j))))
+    gt.dag_from_predicate(5, lambda i, j: bool(asked.append((i, j))))
     assert asked == [(i, j) for i in range(5) for j in range(i + 1, 5)]
 
 
@@ -99,12 +99,12 @@ def test_provenance_says_how_to_make_the_graph_again():
     def near(i, j):
         return j - i < 3
 
-    assert gt.provenance(gt.dag_from(4, near))["prior"]["arguments"]["predicate"] == "near"
+    assert gt.provenance(gt.dag_from_predicate(4, near))["prior"]["arguments"]["predicate"] == "near"
 
 
 @pytest.mark.parametrize("n_nodes", [1, 0, -3, 2.0, "4", None])
 def test_the_number_of_nodes_is_a_whole_number_from_two(n_nodes):
-    for make in (gt.full_dag, gt.chain_dag, lambda n: gt.dag_from(n, lambda _i, _j: True)):
+    for make in (gt.full_dag, gt.chain_dag, lambda n: gt.dag_from_predicate(n, lambda _i, _j: True)):
         with pytest.raises(ArgumentError, match=r"n_nodes=.* whole number of at least 2"):
             make(n_nodes)
 
@@ -126,4 +126,4 @@ def test_two_thousand_nodes_are_no_trouble():
     )  # a Python loop over the pairs with igraph calls would take minutes
     assert graph.ecount() == 1_999_000
     assert gt.provenance(graph)["initial"]["nodes_per_stage"] == [667, 667, 666]
-    gt.check(graph)
+    gt.check_graph(graph)

@@ -22,15 +22,15 @@ def undirected(draw, *, max_nodes=10):
 
 @given(undirected(), st.sampled_from(ORDERS), st.integers(0, 3))
 def test_every_order_of_every_graph_gives_a_valid_dag_with_its_edges(graph, order, seed):
-    dag = gt.orient(graph, order=order, seed=seed)
-    gt.check(dag)
+    dag = gt.orient_edges(graph, order=order, seed=seed)
+    gt.check_graph(dag)
     assert sorted(dag.vs["name"]) == sorted(f"v{index}" for index in range(graph.vcount()))
     assert all(source < target for source, target in dag.get_edgelist())
     wanted = {frozenset((f"v{i}", f"v{j}")) for i, j in graph.get_edgelist() if i != j}
     found = [frozenset(pair) for pair in edge_names(dag)]
     assert wanted <= set(found)
     assert len(found) == len(set(found)) == len(wanted) + gt.provenance(dag)["prior"]["repaired_edges"]
-    again = gt.orient(graph, order=order, seed=seed)
+    again = gt.orient_edges(graph, order=order, seed=seed)
     assert edge_names(again) == edge_names(dag)
 
 
@@ -84,16 +84,16 @@ def test_the_foci_are_the_farthest_pair_with_the_largest_degrees(graph):
 
 def test_a_symmetric_layout_leaves_the_order_to_the_ids():
     assert node_sequence(igraph.Graph.Ring(12), order="radius").tolist() == list(range(12))
-    centre, *pentagon = node_sequence(igraph.Graph.Full(6), order="radius").tolist()
-    assert pentagon == [node for node in range(6) if node != centre]
+    center, *pentagon = node_sequence(igraph.Graph.Full(6), order="radius").tolist()
+    assert pentagon == [node for node in range(6) if node != center]
 
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_graphs_without_edges_or_in_pieces_are_repaired(order):
-    assert gt.orient(igraph.Graph(n=4), order=order).get_edgelist() == [(0, 1), (1, 2), (2, 3)]
-    assert gt.orient(igraph.Graph([(0, 0), (1, 1)]), order=order).get_edgelist() == [(0, 1)]
+    assert gt.orient_edges(igraph.Graph(n=4), order=order).get_edgelist() == [(0, 1), (1, 2), (2, 3)]
+    assert gt.orient_edges(igraph.Graph([(0, 0), (1, 1)]), order=order).get_edgelist() == [(0, 1)]
     pieces = igraph.Graph(n=7, edges=[(0, 1), (1, 2), (3, 4), (4, 5), (3, 5)])
-    gt.check(gt.orient(pieces, order=order))
+    gt.check_graph(gt.orient_edges(pieces, order=order))
 
 
 def test_another_seed_is_another_embedding():
@@ -105,12 +105,12 @@ def test_another_seed_is_another_embedding():
 def test_vertices_keep_names_and_attributes_and_edges_lose_theirs():
     graph = igraph.Graph([(2, 0), (0, 1)])
     graph.vs["name"] = ["a", "b", "c"]
-    graph.vs["colour"] = ["red", "green", "blue"]
+    graph.vs["color"] = ["red", "green", "blue"]
     graph.vs["stage"] = [9, 9, 9]
     graph.es["weight"] = [3.0, 4.0]
     graph["title"] = "a path"
-    dag = gt.orient(graph, stages=[1, 2])
-    assert (dag.vs["name"], dag.vs["colour"], dag.vs["stage"]) == (
+    dag = gt.orient_edges(graph, stages=[1, 2])
+    assert (dag.vs["name"], dag.vs["color"], dag.vs["stage"]) == (
         ["a", "b", "c"],
         ["red", "green", "blue"],
         [0, 1, 1],
@@ -122,9 +122,9 @@ def test_vertices_keep_names_and_attributes_and_edges_lose_theirs():
 
 def test_attributes_follow_their_vertices_into_the_order():
     graph = igraph.Graph([(0, 3), (3, 1), (3, 2)])
-    graph.vs["colour"] = list("abcd")
-    dag = gt.orient(graph, order="radius")
-    assert dict(zip(dag.vs["name"], dag.vs["colour"], strict=True)) == {
+    graph.vs["color"] = list("abcd")
+    dag = gt.orient_edges(graph, order="radius")
+    assert dict(zip(dag.vs["name"], dag.vs["color"], strict=True)) == {
         "v0": "a",
         "v1": "b",
         "v2": "c",
@@ -136,7 +136,7 @@ def test_attributes_follow_their_vertices_into_the_order():
 def test_provenance_says_how_and_from_what():
     graph = igraph.Graph.Ring(6)
     graph["provenance"] = {"prior": {"name": "ring"}, "data": "x"}
-    known = gt.provenance(gt.orient(graph, order="x", seed=4))
+    known = gt.provenance(gt.orient_edges(graph, order="x", seed=4))
     assert known["prior"] == {
         "name": "orient",
         "arguments": {"order": "x", "seed": 4, "stages": [2, 2, 2]},
@@ -149,18 +149,18 @@ def test_provenance_says_how_and_from_what():
 
 def test_what_cannot_be_oriented_is_refused():
     with pytest.raises(GraphError, match="directed already"):
-        gt.orient(gt.full_dag(3))
+        gt.orient_edges(gt.full_dag(3))
     with pytest.raises(GraphError, match="the number of vertices is 1; an architecture needs at least 2"):
-        gt.orient(igraph.Graph(n=1))
+        gt.orient_edges(igraph.Graph(n=1))
     with pytest.raises(GraphError, match="not Graph"):
-        gt.orient(nx.path_graph(3))
+        gt.orient_edges(nx.path_graph(3))
     named = igraph.Graph([(0, 1)])
     named.vs["name"] = ["a", "a"]
     with pytest.raises(GraphError, match="two vertices are named 'a'"):
-        gt.orient(named)
+        gt.orient_edges(named)
     with pytest.raises(ArgumentError, match="order='y' is unknown; use one of ids, x, radius, bifocal"):
-        gt.orient(igraph.Graph([(0, 1)]), order="y")
+        gt.orient_edges(igraph.Graph([(0, 1)]), order="y")
     with pytest.raises(ArgumentError, match="seed=-1"):
-        gt.orient(igraph.Graph([(0, 1)]), seed=-1)
+        gt.orient_edges(igraph.Graph([(0, 1)]), seed=-1)
     with pytest.raises(ArgumentError, match="stages"):
-        gt.orient(igraph.Graph([(0, 1)]), stages=3)
+        gt.orient_edges(igraph.Graph([(0, 1)]), stages=3)

@@ -22,7 +22,7 @@ SEEDS = st.integers(0, 2**64)
 
 PRIORS = {
     "erdos-renyi": lambda seed: gt.erdos_renyi_dag(60, p=0.1, seed=seed),
-    "watts-strogatz": lambda seed: gt.watts_strogatz_dag(60, neighbours=4, p=0.3, seed=seed),
+    "watts-strogatz": lambda seed: gt.watts_strogatz_dag(60, neighbors=4, p=0.3, seed=seed),
     "barabasi-albert": lambda seed: gt.barabasi_albert_dag(60, attachments=3, seed=seed),
     "constant": lambda seed: gt.random_dag(60, seed=seed),
     "uniform": lambda seed: gt.random_dag(60, law="uniform", decay="none", seed=seed),
@@ -53,7 +53,7 @@ def n_drawn(graph):
 
 
 def assert_is_a_prior(graph, n_nodes):
-    gt.check(graph)
+    gt.check_graph(graph)
     assert graph.vs["name"] == [f"v{index}" for index in range(n_nodes)]
     assert node_order(graph) == list(range(n_nodes))
     assert gt.provenance(graph)["initial"] == size_by_stage(graph)
@@ -69,7 +69,7 @@ def test_small_graphs_of_seed_0_are_pinned_edge_by_edge():
     assert gt.erdos_renyi_dag(6, p=0.5, seed=0).get_edgelist() == [
         (0, 2), (0, 3), (0, 4), (2, 5), (3, 5), (0, 1), (1, 2), (4, 5),
     ]  # fmt: skip
-    assert gt.watts_strogatz_dag(6, neighbours=2, p=0.5, seed=0).get_edgelist() == [
+    assert gt.watts_strogatz_dag(6, neighbors=2, p=0.5, seed=0).get_edgelist() == [
         (0, 1), (0, 3), (0, 5), (1, 2), (1, 3), (4, 5), (3, 4), (2, 3),
     ]  # fmt: skip
     assert gt.barabasi_albert_dag(6, attachments=2, seed=0).get_edgelist() == [
@@ -102,10 +102,10 @@ def test_every_erdos_renyi_graph_is_valid(n_nodes, p, seed, order):
 
 @given(st.integers(3, 25), st.floats(0, 1), SEEDS, ORDERS, st.data())
 def test_every_watts_strogatz_graph_is_valid_and_keeps_its_number_of_edges(n_nodes, p, seed, order, data):
-    neighbours = 2 * data.draw(st.integers(1, (n_nodes - 1) // 2))
-    graph = gt.watts_strogatz_dag(n_nodes, neighbours=neighbours, p=p, seed=seed, order=order)
+    neighbors = 2 * data.draw(st.integers(1, (n_nodes - 1) // 2))
+    graph = gt.watts_strogatz_dag(n_nodes, neighbors=neighbors, p=p, seed=seed, order=order)
     assert_is_a_prior(graph, n_nodes)
-    assert n_drawn(graph) == n_nodes * neighbours // 2
+    assert n_drawn(graph) == n_nodes * neighbors // 2
 
 
 @given(st.integers(2, 25), SEEDS, ORDERS, st.data())
@@ -120,7 +120,7 @@ def test_every_barabasi_albert_graph_is_valid_and_has_its_number_of_edges(n_node
 @given(
     st.integers(2, 25),
     st.sampled_from(["constant", "uniform", "poisson", "geometric"]),
-    st.one_of(st.integers(1, 40), st.floats(1, 1e300)),
+    st.choice(st.integers(1, 40), st.floats(1, 1e300)),
     st.sampled_from(["none", "exponential", "power"]),
     st.floats(0, 1000),
     st.integers(1, 30),
@@ -148,7 +148,7 @@ def test_every_random_dag_is_valid_without_repair(n_nodes, law, mean, decay, rat
     [
         lambda: gt.erdos_renyi_dag(2000, p=0.0, seed=0),
         lambda: gt.erdos_renyi_dag(2000, p=0.01, seed=0),
-        lambda: gt.watts_strogatz_dag(2000, neighbours=10, p=1.0, seed=0),
+        lambda: gt.watts_strogatz_dag(2000, neighbors=10, p=1.0, seed=0),
         lambda: gt.barabasi_albert_dag(2000, attachments=1, seed=0),
         lambda: gt.random_dag(2000, seed=0),
         lambda: gt.random_dag(2000, law="geometric", decay="power", seed=0),
@@ -180,22 +180,22 @@ def test_the_edges_of_erdos_renyi_graphs_are_binomial_and_equally_likely():
     assert 1e-3 < stats.chi2(pairs).cdf(squares.sum()) < 1 - 1e-3
 
 
-@pytest.mark.parametrize(("n_nodes", "neighbours"), [(3, 2), (10, 2), (10, 4), (11, 10)])
-def test_watts_strogatz_without_rewiring_is_the_ring(n_nodes, neighbours):
-    graph = gt.watts_strogatz_dag(n_nodes, neighbours=neighbours, p=0, seed=1)
-    ring = nx.watts_strogatz_graph(n_nodes, neighbours, 0)
+@pytest.mark.parametrize(("n_nodes", "neighbors"), [(3, 2), (10, 2), (10, 4), (11, 10)])
+def test_watts_strogatz_without_rewiring_is_the_ring(n_nodes, neighbors):
+    graph = gt.watts_strogatz_dag(n_nodes, neighbors=neighbors, p=0, seed=1)
+    ring = nx.watts_strogatz_graph(n_nodes, neighbors, 0)
     edges = {tuple(sorted(edge)) for edge in ring.edges}
     assert set(graph.get_edgelist()[: n_drawn(graph)]) == edges
-    assert all(degree == neighbours for _, degree in ring.degree)
+    assert all(degree == neighbors for _, degree in ring.degree)
 
 
 def test_watts_strogatz_rewires_the_share_asked_for():
-    n_nodes, neighbours, p = 200, 4, 0.3
-    ring = {tuple(edge) for edge in _rewired_ring(n_nodes, neighbours=neighbours, p=0, words=Words(0))}
+    n_nodes, neighbors, p = 200, 4, 0.3
+    ring = {tuple(edge) for edge in _rewired_ring(n_nodes, neighbors=neighbors, p=0, words=Words(0))}
     kept = [
         len(
             ring
-            & {tuple(edge) for edge in _rewired_ring(n_nodes, neighbours=neighbours, p=p, words=Words(seed))}
+            & {tuple(edge) for edge in _rewired_ring(n_nodes, neighbors=neighbors, p=p, words=Words(seed))}
         )
         for seed in range(60)
     ]
@@ -210,9 +210,7 @@ def test_watts_strogatz_rewires_to_any_stranger_alike():
     for seed in range(6000):
         words = Words(seed)
         if (words.uniform(7) < 0.1).tolist() == [True] + [False] * 6:
-            edges = {
-                tuple(edge) for edge in _rewired_ring(7, neighbours=2, p=0.1, words=Words(seed)).tolist()
-            }
+            edges = {tuple(edge) for edge in _rewired_ring(7, neighbors=2, p=0.1, words=Words(seed)).tolist()}
             targets += [j for j in range(2, 6) if (0, j) in edges]
     counts = [targets.count(j) for j in range(2, 6)]
     assert sum(counts) > 200
@@ -349,10 +347,10 @@ def test_short_range_edges_are_shorter():
 
 
 def test_the_order_changes_directions_but_not_the_undirected_graph():
-    by_ids = gt.watts_strogatz_dag(30, neighbours=4, p=0.2, seed=1)
+    by_ids = gt.watts_strogatz_dag(30, neighbors=4, p=0.2, seed=1)
     plain = nx.Graph(by_ids.get_edgelist()[: n_drawn(by_ids)])
     for order in ("x", "radius", "bifocal"):
-        graph = gt.watts_strogatz_dag(30, neighbours=4, p=0.2, seed=1, order=order)
+        graph = gt.watts_strogatz_dag(30, neighbors=4, p=0.2, seed=1, order=order)
         assert nx.is_isomorphic(plain, nx.Graph(graph.get_edgelist()[: n_drawn(graph)]))
         assert gt.provenance(graph)["prior"]["arguments"]["order"] == order
 
@@ -383,9 +381,9 @@ def test_provenance_says_how_to_draw_the_graph_again():
         (lambda: gt.erdos_renyi_dag(5, p=0.5, seed=-1), "seed=-1"),
         (lambda: gt.erdos_renyi_dag(5, p=0.5, seed=0, order="z"), "order='z' is unknown"),
         (lambda: gt.erdos_renyi_dag(5, p=0.5, seed=0, stages=9), "9 stages"),
-        (lambda: gt.watts_strogatz_dag(5, neighbours=3, p=0.5, seed=0), "neighbours=3 .* even number"),
-        (lambda: gt.watts_strogatz_dag(4, neighbours=4, p=0.5, seed=0), "neighbours=4 .* less than n_nodes"),
-        (lambda: gt.watts_strogatz_dag(5, neighbours=0, p=0.5, seed=0), "neighbours=0"),
+        (lambda: gt.watts_strogatz_dag(5, neighbors=3, p=0.5, seed=0), "neighbors=3 .* even number"),
+        (lambda: gt.watts_strogatz_dag(4, neighbors=4, p=0.5, seed=0), "neighbors=4 .* less than n_nodes"),
+        (lambda: gt.watts_strogatz_dag(5, neighbors=0, p=0.5, seed=0), "neighbors=0"),
         (lambda: gt.barabasi_albert_dag(5, attachments=5, seed=0), "attachments=5 .* less than n_nodes"),
         (lambda: gt.barabasi_albert_dag(5, attachments=0, seed=0), "attachments=0"),
         (

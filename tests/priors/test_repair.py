@@ -17,7 +17,7 @@ def test_repaired_graphs_are_valid_and_the_count_is_right(graph, data, seed):
     graph = shuffled(graph, seed)
     before = edge_names(graph)
     repaired, n_added = repair_orphans(graph)
-    gt.check(repaired)
+    gt.check_graph(repaired)
     assert edge_names(repaired)[: len(before)] == before
     assert repaired.ecount() == len(before) + n_added
     assert edge_names(graph) == before

@@ -173,8 +173,8 @@ def test_gml_of_yed_and_gephi_is_read_without_its_drawing(tmp_path):
 )
 def test_gml_names_are_labels_only_if_every_vertex_has_its_own(tmp_path, labels, names):
     path = tmp_path / "graph.gml"
-    labelled = [f'label "{label}"' for label in labels] + [""] * 2
-    nodes = f"node [ id 3 {labelled[0]} ] node [ id 5 {labelled[1]} ]"
+    labeled = [f'label "{label}"' for label in labels] + [""] * 2
+    nodes = f"node [ id 3 {labeled[0]} ] node [ id 5 {labeled[1]} ]"
     path.write_text(f"graph [ directed 1 {nodes} edge [ source 3 target 5 ] ]")
     assert gt.read(path, stages=1).vs["name"] == names
 
@@ -345,7 +345,7 @@ def test_the_initial_size_of_a_graph_that_somebody_else_wrote_is_unknown_however
         graph = gt.read(path, stages=1, **options)
         assert "initial" not in gt.provenance(graph)
         assert np.isnan(gt.measure(graph, metrics="sparsity")["sparsity"])
-    assert gt.provenance(gt.orient(graph.as_undirected()))["initial"]["edges"] == 3
+    assert gt.provenance(gt.orient_edges(graph.as_undirected()))["initial"]["edges"] == 3
 
 
 def test_an_initial_size_that_a_file_tells_is_kept_when_it_is_oriented(tmp_path):

@@ -133,7 +133,7 @@ def check(path, rng):
         assert len(message.splitlines()) == 1
         assert len(message) < 1000
         return False
-    gt.check(graph)
+    gt.check_graph(graph)
     return True
 
 
@@ -252,7 +252,7 @@ def read_columns(path):
     return list(zip(table["source"].str.strip(), table["target"].str.strip(), strict=True))
 
 
-def read_labelled_matrix(path):
+def read_labeled_matrix(path):
     table = pd.read_csv(path, index_col=0, dtype={0: str})
     names = [str(name) for name in table.index]
     assert list(table.columns) == names
@@ -287,7 +287,7 @@ READERS = {
     "plain.edges": read_edges,
     "dicts.txt": read_dicts,
     "header.csv": read_columns,
-    "matrix.csv": read_labelled_matrix,
+    "matrix.csv": read_labeled_matrix,
     "matrix.tsv": read_matrix,
     "csr.npz": read_sparse,
     "packed.npz": read_dense,

@@ -30,7 +30,7 @@ def test_a_graph_comes_back_with_every_bit(graph):
 def test_vertices_in_any_order_come_back_sorted(graph):
     mixed = shuffled(graph, 7)
 
-    assert_same_graph(gt.from_geometric(gt.to_geometric(mixed)), gt.architecture(mixed))
+    assert_same_graph(gt.from_geometric(gt.to_geometric(mixed)), gt.as_architecture(mixed))
 
 
 @settings(max_examples=30)

@@ -58,7 +58,7 @@ def test_vertices_in_any_order_come_back_sorted_with_their_edges_in_order(shared
     gt.write(mixed, shared_path)
     again = gt.read(shared_path)
 
-    assert_same_graph(again, gt.architecture(mixed))
+    assert_same_graph(again, gt.as_architecture(mixed))
     assert edge_names(again) == edge_names(mixed)
 
 
@@ -128,7 +128,7 @@ def test_igraph_and_networkx_read_what_we_write(path):
 
 @pytest.mark.parametrize("file", sorted((FIXTURES / "graphs").glob("*.graphml")), ids=lambda file: file.stem)
 def test_every_example_file_reads_without_options(file):
-    gt.check(gt.read(file))
+    gt.check_graph(gt.read(file))
 
 
 # Files of other programs

@@ -12,7 +12,7 @@ from mutations import MUTATIONS
 
 import graphtask as gt
 from graphtask.graph import edge_names
-from graphtask.storage import graphml_ours, graphml_parser, limits
+from graphtask.storage import graphml_fast, graphml_parser, limits
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 SEEDS = [
@@ -31,7 +31,7 @@ def read_or_refuse(path, **options):
     except gt.GraphtaskError as error:
         message = str(error)
     if message is None:
-        gt.check(graph)
+        gt.check_graph(graph)
         return graph
     assert len(message.splitlines()) == 1
     assert len(message) < 1000
@@ -213,7 +213,7 @@ def test_a_hostile_file_is_refused_within_seconds_and_a_small_multiple_of_its_si
 def test_a_file_just_over_a_limit_is_refused(monkeypatch, module, limit, value, words):
     file = FIXTURES / "graphs" / ("yed_diamond.graphml" if limit == "_MAX_DEPTH" else "trained_12.graphml")
     gt.read(file)
-    monkeypatch.setattr(graphml_ours, "_MAX_BYTES", 0)  # leaves all files to the parser
+    monkeypatch.setattr(graphml_fast, "_MAX_BYTES", 0)  # leaves all files to the parser
     monkeypatch.setattr(module, limit, value)
 
     with pytest.raises(gt.FormatError, match=words):

@@ -29,7 +29,7 @@ def test_a_graph_comes_back_with_every_attribute(graph):
 def test_edges_out_of_order_are_kept_within_each_source(graph):
     mixed = shuffled(graph, 5)
 
-    assert_same_graph(gt.from_networkx(gt.to_networkx(mixed)), gt.architecture(by_source(mixed)))
+    assert_same_graph(gt.from_networkx(gt.to_networkx(mixed)), gt.as_architecture(by_source(mixed)))
 
 
 def test_nodes_are_the_names_and_keep_what_is_known_of_them():

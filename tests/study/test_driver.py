@@ -11,9 +11,9 @@ import pytest
 
 import graphtask as gt
 from graphtask.study import driver
-from graphtask.study.engine import Ending
+from graphtask.study.engines.protocol import Ending
 from graphtask.study.progress import Silence
-from graphtask.study.state import state_of
+from graphtask.study.status import state_of
 
 
 @pytest.fixture(autouse=True)

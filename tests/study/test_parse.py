@@ -122,7 +122,7 @@ def test_paths_are_relative_to_the_study_file_unless_somebody_says_where(load, t
         ({"data": ""}, "the study has no data; add a table such as [data.cmnist]"),
         ({"priors": ""}, "the study has no priors; add a table such as [priors.full]"),
         ({"data": "[data.cmnits]\n"}, "[data.cmnits] means the data set 'cmnits', which is not in the catalog; did you mean 'cmnist'?"),
-        ({"data": "[data.x]\nsource='a.npz'\ntransform=['colour']\n"}, "[data.x] has no key 'transform'; did you mean 'transforms'?"),
+        ({"data": "[data.x]\nsource='a.npz'\ntransform=['color']\n"}, "[data.x] has no key 'transform'; did you mean 'transforms'?"),
         ({"data": "[data.x]\nsource='a.npz'\ntransforms=['color']\n"}, "[data.x] has transforms that do not work: there is no transform 'color'"),
         ({"data": "[data.cdigits.regime]\nflip = 3\n"}, "[data.cdigits.regime] does not work: flip is 3"),
         ({"data": "[data]\ncdigits = 3\n"}, "[data] has cdigits = 3; it has to be a table"),

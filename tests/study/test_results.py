@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 import graphtask as gt
-from graphtask.study.jobs import Job
+from graphtask.study.job import Job
 from graphtask.study.outcome import known_outcome
-from graphtask.study.state import State, seconds_left, state_of
+from graphtask.study.status import State, seconds_left, state_of
 from graphtask.study.worker import perform
 
 
@@ -22,7 +22,7 @@ def done(scans, tmp_path_factory):
         "threshold": 0.3,
         "channels": 2,
         "device": "cpu",
-        "regime": {"epochs": 3, "batch_size": 16, "resource_price": 0.05},
+        "regime": {"epochs": 3, "batch_size": 16, "edge_l1": 0.05},
         "priors": {"full": {"nodes": 6}},
         "data": {"scans": {"source": str(scans)}},
     }

@@ -137,7 +137,7 @@ def test_a_block_that_returns_several_resolutions_does_not_make_the_stage_fall()
             return self.head(high), _
 
     graph = gt.trace(Net(), torch.zeros(1, 3, 32, 32), granularity="block", blocks=["Pyramid"])
-    gt.check(graph)
+    gt.check_graph(graph)
     assert graph.vs.find("head")["stage"] == 1
 
 

@@ -11,10 +11,10 @@ import torch
 from torch import distributed
 
 import graphtask as gt
-from graphtask.compiler.shared_norm import share_statistics
+from graphtask.compiler.sync_batch_norm import share_statistics
 from graphtask.data.batches import Batches, channel_statistics
+from graphtask.training.distributed import Processes, join
 from graphtask.training.loop import Trainer
-from graphtask.training.parallel import Processes, join
 from graphtask.training.progress import Silence
 
 EVEN = gt.Regime(epochs=2, batch_size=50, learning_rate=0.05, threshold=0.3)
@@ -34,9 +34,7 @@ def images():
 def states(processes: Processes, execution: str, dtype: torch.dtype):
     """The state of the network after every step, and the rows of the metrics table."""
     data = images()
-    net = gt.compile(gt.full_dag(5, stages=2), channels=2, num_classes=4, seed=1, execution=execution).to(
-        dtype
-    )
+    net = gt.compile(gt.full_dag(5, stages=2), channels=2, n_classes=4, seed=1, execution=execution).to(dtype)
     if processes.size > 1:
         share_statistics(net, processes.gather)
     mean, std = channel_statistics(data.x_train)
@@ -45,7 +43,7 @@ def states(processes: Processes, execution: str, dtype: torch.dtype):
         net,
         train=Batches(data.x_train, data.y_train, padding=4, flip=True, **options),
         test=Batches(data.x_test, data.y_test, **options),
-        regime=gt.Regime(epochs=2, batch_size=50, learning_rate=0.05, resource_price=0.01),
+        regime=gt.Regime(epochs=2, batch_size=50, learning_rate=0.05, edge_l1=0.01),
         seed=2,
         processes=processes,
     )

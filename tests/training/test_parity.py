@@ -9,7 +9,7 @@ from graphtask.training.run import data_batches
 @pytest.fixture(scope="module")
 def thinned(digits):
     """A run whose edges end up at very different strengths."""
-    regime = gt.Regime(epochs=8, batch_size=40, resource_price=0.02)
+    regime = gt.Regime(epochs=8, batch_size=40, edge_l1=0.02)
     return gt.train(gt.full_dag(9), data=digits, channels=2, seed=1, regime=regime, progress=False)
 
 
@@ -37,7 +37,7 @@ def test_the_accuracies_are_those_of_an_evaluation(thinned, digits):
     threshold = thresholds(thinned)[-1]
     report = gt.parity(thinned, threshold=threshold)
     _, test = data_batches(digits, regime=gt.Regime(), device=torch.device("cpu"))
-    pruned = gt.transfer(thinned.module(), gt.prune(thinned.graph, threshold=threshold))
+    pruned = gt.extract_subnetwork(thinned.module(), gt.prune(thinned.graph, threshold=threshold))
     assert report.accuracy_trained == evaluate(thinned.module(), test).accuracy
     assert report.accuracy_pruned == evaluate(pruned, test).accuracy
     assert report.edges_after < report.edges_before

@@ -89,7 +89,7 @@ def test_the_summary_has_each_prior_and_network_side_by_side():
             ("full", "full", 0.8), ("full", "retrained", 0.9), ("full", "full", 0.6), ("banded-2", "full", math.nan)
         ]
     ]  # fmt: skip
-    summary = gt.summarise_retrained(pd.DataFrame(rows))
+    summary = gt.summarize_retrained(pd.DataFrame(rows))
     assert summary[["prior", "network", "runs"]].to_numpy().tolist() == [
         ["full", "full", 2], ["full", "retrained", 1], ["banded-2", "full", 0],
     ]  # fmt: skip

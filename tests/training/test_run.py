@@ -84,7 +84,7 @@ def test_the_trained_run_gives_the_same_logits_through_graphml_compile_and_load(
     images, _ = next(iter(test.in_order()))
     gt.write(run.graph, tmp_path / "trained.graphml")
     graph = gt.read(tmp_path / "trained.graphml")
-    again = gt.compile(graph, channels=2, num_classes=digits.n_classes, seed=99)
+    again = gt.compile(graph, channels=2, n_classes=digits.n_classes, seed=99)
     again.load_state_dict(run.weights)
     with torch.no_grad():
         assert torch.equal(run.module()(images), again.eval()(images))
@@ -98,7 +98,7 @@ def test_two_runs_from_one_seed_are_the_same_and_another_seed_is_not(run, digits
 
 
 def test_one_step_is_sgd_on_cross_entropy_plus_the_price(digits):
-    regime = gt.Regime(epochs=1, batch_size=120, learning_rate=0.05, resource_price=0.1, milestones=())
+    regime = gt.Regime(epochs=1, batch_size=120, learning_rate=0.05, edge_l1=0.1, milestones=())
     trained = train(digits, regime)
     net = gt.compile(gt.full_dag(6), channels=2, seed=3)
     before = {name: value.detach().clone() for name, value in net.named_parameters()}
@@ -115,7 +115,7 @@ def test_one_step_is_sgd_on_cross_entropy_plus_the_price(digits):
 
 def test_a_high_price_removes_edges_and_no_price_does_not(digits):
     def live_edges(price):
-        regime = gt.Regime(epochs=6, batch_size=40, resource_price=price, threshold=0.1)
+        regime = gt.Regime(epochs=6, batch_size=40, edge_l1=price, threshold=0.1)
         return train(digits, regime).metrics["live_edges"].iloc[-1]
 
     assert live_edges(0.3) < live_edges(0.0) == 15

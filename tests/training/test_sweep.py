@@ -15,7 +15,7 @@ from graphtask.training.sweep import threshold_grid
 @pytest.fixture(scope="module")
 def thinned(digits):
     """A run whose edges end up at very different strengths."""
-    regime = gt.Regime(epochs=6, batch_size=40, resource_price=0.02)
+    regime = gt.Regime(epochs=6, batch_size=40, edge_l1=0.02)
     return gt.train(gt.full_dag(7), data=digits, channels=2, seed=1, regime=regime, progress=False)
 
 
@@ -121,8 +121,8 @@ def test_thresholds_have_to_be_numbers_from_zero(thinned, thresholds):
 
 
 def test_an_unknown_metric_is_refused_before_the_work(thinned):
-    with pytest.raises(gt.ArgumentError, match="no metric 'colour'"):
-        gt.sweep(dataclasses.replace(thinned, weights={}), metrics="colour", progress=False)
+    with pytest.raises(gt.ArgumentError, match="no metric 'color'"):
+        gt.sweep(dataclasses.replace(thinned, weights={}), metrics="color", progress=False)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from graphtask.wording import counted
+from graphtask.validation import counted
 from graphtask_cli.collection import Collection, from_files, from_table
 from graphtask_cli.options import (
     examples,
@@ -23,11 +23,11 @@ from graphtask_cli.sources import listed
 if TYPE_CHECKING:
     import pandas as pd
 
-    from graphtask.comparison.comparing import Comparison
+    from graphtask.comparison.compare import Comparison
 
 _OF_FEATURES = ("mmd", "energy", "metrics")
 _OF_GRAPHS = ("wl", "classifier")
-_MOST_FOR_NETWORKS = 199  # relabellings of the classifier, each of which trains networks
+_MOST_FOR_NETWORKS = 199  # relabelings of the classifier, each of which trains networks
 _MOST_FOR_GUESSES = 999  # of the accuracies
 _SHOWN = ("a", "b", "method", "n_a", "n_b", "paired", "p_value", "p_holm", "effect", "effect_size")
 _SHOWN_METRICS = (
@@ -108,7 +108,7 @@ def read_names(_ctx: click.Context, _param: click.Parameter, value: str | None) 
     type=click.IntRange(min=1),
     default=9_999,
     show_default=True,
-    help=f"Relabellings behind p-values; at most {_MOST_FOR_GUESSES} for accuracies, {_MOST_FOR_NETWORKS} for classifier.",
+    help=f"Relabelings behind p-values; at most {_MOST_FOR_GUESSES} for accuracies, {_MOST_FOR_NETWORKS} for classifier.",
 )
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of everything random."
@@ -163,7 +163,7 @@ def compare(
 ) -> None:
     """Compare groups of graphs, such as those of different data sets.
 
-    How alike graphs are, by their features (RBF kernel of the standardised features, Fig. 4 of the paper) and by
+    How alike graphs are, by their features (RBF kernel of the standardized features, Fig. 4 of the paper) and by
     their edges (2|A∩B|/(|A|+|B|)), on average within a group and with other groups; where they lie in the plane; and
     how often the group of a graph is guessed right from the other graphs (recall), with the nearest centroid and
     with the three nearest graphs. Chance is the accuracy with labels dealt out anew.
@@ -173,7 +173,7 @@ def compare(
     """
     import graphtask as gt
     from graphtask.comparison.embedding import check_installed
-    from graphtask.comparison.samples import PAPER_FEATURES
+    from graphtask.features.samples import PAPER_FEATURES
 
     if paired_by is not None and not tests:
         raise click.UsageError("--paired-by pairs the graphs of tests; ask for one with --test")
@@ -377,7 +377,7 @@ def _say(compared: "Comparison", tested: "Mapping[str, pd.DataFrame]") -> None:
 
 
 def _sentence(row: Mapping[str, Any]) -> str:
-    how = {"centroid": "nearest centroid", "knn": "nearest neighbours"}[row["method"]]
+    how = {"centroid": "nearest centroid", "knn": "nearest neighbors"}[row["method"]]
     return (
         f"{how}: {row['accuracy']:.0%} of {row['n_graphs']} graphs guessed right "
         f"({row['confidence']:.0%} interval {row['low']:.0%} to {row['high']:.0%}; chance {row['chance']:.0%}; "

@@ -44,7 +44,7 @@ def compile(  # noqa: A001 - the word the field uses
     channels: int | None,
     budget: int | None,
     in_channels: int | None,
-    num_classes: int | None,
+    n_classes: int | None,
     size: int | None,
     out: Path | None,
     form: str,
@@ -61,24 +61,24 @@ def compile(  # noqa: A001 - the word the field uses
         raise click.UsageError("--channels and --budget exclude each other; give one of them")
     graph = read_graph(graph_path(graph_file), **reading)
     known = run_config(graph_file) if is_run(graph_file) else {}
-    trained = bool(known) and channels is budget is in_channels is num_classes is None
+    trained = bool(known) and channels is budget is in_channels is n_classes is None
     n_in = known.get("in_channels", 3) if in_channels is None else in_channels
-    n_out = known.get("num_classes", 10) if num_classes is None else num_classes
+    n_out = known.get("n_classes", 10) if n_classes is None else n_classes
     if budget is not None:
-        channels = gt.fit_channels(graph, budget=budget, in_channels=n_in, num_classes=n_out)
+        channels = gt.fit_channels(graph, budget=budget, in_channels=n_in, n_classes=n_out)
     elif channels is None:
         channels = known.get("channels", _CHANNELS)
     if size is None:
         size = known.get("size", _SIZE)
     with named(graph_file):
-        record = _record(graph, channels=channels, size=size, in_channels=n_in, num_classes=n_out)
+        record = _record(graph, channels=channels, size=size, in_channels=n_in, n_classes=n_out)
     if out is not None:
         from graphtask.compiler.export import export_program
 
         net = (
             gt.open_run(graph_file).module()
             if trained
-            else gt.compile(graph, channels=channels, in_channels=n_in, num_classes=n_out)
+            else gt.compile(graph, channels=channels, in_channels=n_in, n_classes=n_out)
         )
         export_program(net, out, size=size)
         what = "the trained network" if trained else "the network"

@@ -13,7 +13,7 @@ from graphtask_cli.output import note, proposal, show_turned, write_table
 if TYPE_CHECKING:
     import igraph
 
-    from graphtask.study.jobs import Job
+    from graphtask.study.job import Job
     from graphtask.study.spec import Study
 
 DATA = ("cdigits", "cdigits_t8")
@@ -24,7 +24,7 @@ CHANNELS = 5
 THRESHOLD = 0.006
 # The paper's recipe but for its length and its price: 100 epochs of 50,000 images have 160 times as many steps in
 # which to give connections up, so each step asks more for them here.
-REGIME: dict[str, Any] = {"epochs": 16, "batch_size": 32, "resource_price": 0.02}
+REGIME: dict[str, Any] = {"epochs": 16, "batch_size": 32, "edge_l1": 0.02}
 
 _FULL = "full.graphml"
 
@@ -57,7 +57,7 @@ class Outcome(NamedTuple):
 def demo(out: Path, jobs: int | None) -> None:
     """Train, prune, measure and draw four small networks.
 
-    Two data sets that come with scikit-learn (digits in random colours, whole and cut into shuffled tiles), two seeds
+    Two data sets that come with scikit-learn (digits in random colors, whole and cut into shuffled tiles), two seeds
     each: a few minutes on two CPU cores. Stopped half-way, the same command goes on where it was.
     """
     run_demo(out, n_jobs=jobs or min(2, os.cpu_count() or 1))
@@ -87,9 +87,9 @@ def run_demo(out: Path, *, n_jobs: int = 2) -> None:
 
 def _study(out: Path) -> "Study":
     """The networks, each on one thread: small ones leave a second thread mostly waiting for the first."""
-    from graphtask.study.jobs import Data, Job, Prior
+    from graphtask.study.job import Data, Job, Prior
     from graphtask.study.spec import Study
-    from graphtask.training.regime import Regime
+    from graphtask.training.config import Regime
 
     runs = (out / "runs").absolute()
     jobs = tuple(

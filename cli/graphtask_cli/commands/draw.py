@@ -52,7 +52,7 @@ def draw(
     title: str | None,
     **reading: Any,
 ) -> None:
-    """Draw graphs: coloured by stage, edges as wide as their weight.
+    """Draw graphs: colored by stage, edges as wide as their weight.
 
     The layout is Kamada-Kawai's, with the input on the left. A run stands for its trained graph; its edge history
     and its learning curves are drawn too, unless all goes into one picture. Prints the files that it wrote.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from graphtask.wording import counted
+from graphtask.validation import counted
 from graphtask_cli.options import (
     examples,
     format_option,

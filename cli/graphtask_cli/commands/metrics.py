@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from graphtask.wording import counted
+from graphtask.validation import counted
 from graphtask_cli.options import (
     examples,
     format_option,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from graphtask.wording import counted
+from graphtask.validation import counted
 from graphtask_cli.options import examples, out_option, reading_options, stages_option
 from graphtask_cli.sources import read_graph
 
@@ -93,11 +93,11 @@ def erdos_renyi(out: Path, **arguments: Any) -> None:
 
 @new.command(
     "watts-strogatz",
-    epilog=examples("graphtask new watts-strogatz --nodes 60 --neighbours 4 --p 0.3 --order x -o ws.graphml"),
+    epilog=examples("graphtask new watts-strogatz --nodes 60 --neighbors 4 --p 0.3 --order x -o ws.graphml"),
 )
 @nodes_option
 @click.option(
-    "--neighbours", type=int, required=True, help="Neighbours of each node on the ring, an even number."
+    "--neighbors", type=int, required=True, help="Neighbors of each node on the ring, an even number."
 )
 @click.option("--p", type=float, required=True, help="Probability that an edge is rewired.")
 @seed_option
@@ -105,7 +105,7 @@ def erdos_renyi(out: Path, **arguments: Any) -> None:
 @stages_option()
 @file_option
 def watts_strogatz(out: Path, **arguments: Any) -> None:
-    """A ring of neighbours, partly rewired."""
+    """A ring of neighbors, partly rewired."""
     import graphtask as gt
 
     _write(gt.watts_strogatz_dag(arguments.pop("n_nodes"), **arguments), out)

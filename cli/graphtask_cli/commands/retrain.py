@@ -34,7 +34,7 @@ from graphtask_cli.sources import run_folders
 if TYPE_CHECKING:
     import pandas as pd
 
-_REGIME = ("epochs", "batch_size", "learning_rate", "resource_price")
+_REGIME = ("epochs", "batch_size", "learning_rate", "edge_l1")
 _HIDDEN = ["run", "undefined"]
 _SHOWN = {
     "accuracy": "test accuracy",
@@ -77,7 +77,7 @@ _SHOWN = {
 @click.option("--batch-size", type=int, help="Images a step.  [default: as in each run]")
 @click.option("--learning-rate", type=float, help="Step size of SGD at the start.  [default: as in each run]")
 @click.option(
-    "--resource-price", type=float, help="λ, the price of a connection; 0: none.  [default: as in each run]"
+    "--edge-l1", type=float, help="λ, the price of a connection; 0: none.  [default: as in each run]"
 )
 @click.option(
     "--table",
@@ -169,7 +169,7 @@ def _print(table: "pd.DataFrame", *, form: str) -> None:
     elif form == "table":
         show([row for name in _SHOWN for row in _rows(table, name)], form=form)
     else:
-        show(records_of(gt.summarise_retrained(table)), form=form)
+        show(records_of(gt.summarize_retrained(table)), form=form)
 
 
 def _rows(table: "pd.DataFrame", name: str) -> list[dict[str, Any]]:

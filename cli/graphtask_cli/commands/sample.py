@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from graphtask.wording import counted
+from graphtask.validation import counted
 from graphtask_cli.options import examples, format_option, stages_option, threshold_option
 from graphtask_cli.output import check_table_path, note, progress, records_of, show, write_table
 from graphtask_cli.sources import listed
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import igraph
     import pandas as pd
 
-    from graphtask.comparison.distribution import GraphDistribution
+    from graphtask.distribution.model import GraphDistribution
 
 _SHOWN_NOTES = 10
 _CORRESPOND: dict[str, Literal["auto"] | bool] = {"auto": "auto", "yes": True, "no": False}
@@ -261,7 +261,7 @@ def _with_honest_p(
     import pandas as pd
 
     import graphtask as gt
-    from graphtask.comparison.goodness import LOG_PROB
+    from graphtask.distribution.goodness import LOG_PROB
 
     rows = rows.drop(columns="p_value")
     if n_refits == 0:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from graphtask.wording import counted
+from graphtask.validation import counted
 from graphtask_cli.options import examples, format_option, out_option, read_gpus, threshold_option
 from graphtask_cli.output import (
     check_table_path,
@@ -24,8 +24,8 @@ from graphtask_cli.output import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from graphtask.study.engine import Engine
-    from graphtask.study.jobs import Job
+    from graphtask.study.engines.protocol import Engine
+    from graphtask.study.job import Job
     from graphtask.study.spec import Study
 
 _HIDDEN = ("error", "undefined", "run", "threshold")  # said beside the table, or known to whoever reads it
@@ -169,7 +169,7 @@ _OTHER = {
 
 def _engine(plan: "Study", *, engine_name: str, jobs: int | None, **options: Any) -> "Engine":
     """Where the runs are done."""
-    from graphtask.study.ray_engine import RayEngine
+    from graphtask.study.engines.ray import RayEngine
     from graphtask.study.run import local_engine
 
     for name in _OTHER[engine_name]:
@@ -350,7 +350,7 @@ def _cost_for_people(record: dict[str, Any]) -> dict[str, Any]:
 def _show_status(plan: "Study", *, form: str) -> None:
     import graphtask as gt
     from graphtask.study.progress import duration
-    from graphtask.study.state import seconds_left, state_of
+    from graphtask.study.status import seconds_left, state_of
 
     table = gt.study_status(plan)
     records = records_of(table)

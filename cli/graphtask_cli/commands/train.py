@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from graphtask.wording import counted
+from graphtask.validation import counted
 from graphtask_cli.launch import process_rank
 from graphtask_cli.options import (
     channels_option,
@@ -51,7 +51,7 @@ _REGIME_OPTIONS = (
         "--learning-rate-decay", type=float, default=0.1, help="What it is multiplied by at each milestone."
     ),
     _regime_option(
-        "--resource-price", type=float, default=1e-3, help="λ, the price of a connection of full strength."
+        "--edge-l1", type=float, default=1e-3, help="λ, the price of a connection of full strength."
     ),
     _regime_option(
         "--crop-padding",
@@ -102,9 +102,9 @@ def regime_options(function: Callable[..., Any]) -> Callable[..., Any]:
     "transforms",
     multiple=True,
     metavar="NAME[:K]",
-    help="Transform the images: colour, pad:2, tiles:8, scale:2, resize:32, subset:1000. May be repeated; applied in the order given.",
+    help="Transform the images: color, pad:2, tiles:8, scale:2, resize:32, subset:1000. May be repeated; applied in the order given.",
 )
-@click.option("--data-seed", type=int, default=0, help="Of the random colours and tiles.")
+@click.option("--data-seed", type=int, default=0, help="Of the random colors and tiles.")
 @click.option(
     "--data-root", type=click.Path(path_type=Path), metavar="FOLDER", help="Where the named data sets lie."
 )

@@ -1,0 +1,1 @@
+"""P(G): distributions over graphs, fitted and sampled."""

@@ -1,0 +1,104 @@
+"""Full, thresholded and retrained networks beside each other: the paper's Fig. 5 and Table 3 as a picture."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from graphtask.drawing.grouped import Group, groups_of, require_columns, share_legend, tidy
+from graphtask.drawing.style import INK, TEXT, WIDTH
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_NETWORKS = {
+    "full": ("full", "#454b5a"),
+    "thresholded": ("thresholded", "#cdb07c"),
+    "retrained": ("retrained, same C", "#0072b2"),
+    "retrained_fit": ("retrained, fitted C", "#d55e00"),
+}
+_OTHERS = ("#009e73", "#cc79a7", "#56b4e9")
+_LONGEST = 12  # characters of a data set's name that fit under its place
+
+
+def draw_retraining(table: "pd.DataFrame") -> "Figure":
+    """Test accuracy of the full, the thresholded and the retrained networks, and how long their epochs take.
+
+    A dot is a run; a bar is the mean over the runs of a data set and prior, with ± one standard deviation.
+
+    Args:
+        table: What `graphtask.compare_retrained` gave; for several runs, those tables in one (`pandas.concat`).
+
+    Raises:
+        ArgumentError: The table has other columns or no rows.
+
+    Example:
+        >>> import pandas as pd
+        >>> row = dict(run="0", data="digits", prior="full")
+        >>> table = pd.DataFrame(
+        ...     [
+        ...         row | dict(network="full", accuracy=0.9, epoch_time_ratio=1.0),
+        ...         row | dict(network="retrained", accuracy=0.92, epoch_time_ratio=0.4),
+        ...     ]
+        ... )
+        >>> [axes.get_title(loc="left") for axes in draw_retraining(table).axes]
+        ['test accuracy', 'time of an epoch, full = 1']
+    """
+    from matplotlib.figure import Figure
+
+    needed = {"run", "data", "prior", "network", "accuracy", "epoch_time_ratio"}
+    require_columns(table, needed, made_by="graphtask.compare_retrained")
+    figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[1.4, 1])
+    groups = groups_of(table)
+    names = list(dict.fromkeys(table["network"]))
+    _draw_networks(left, groups, names, "accuracy")
+    tidy(left, title="test accuracy")
+    _within_shares(left)
+    timed = table.loc[table["epoch_time_ratio"].notna(), "network"].unique()
+    _draw_networks(right, groups, [name for name in names if name in timed], "epoch_time_ratio")
+    right.axhline(1.0, color=INK, linewidth=0.6, linestyle=(0, (3, 2)))
+    tidy(right, title="time of an epoch, full = 1")
+    right.set_ylim(0, None)
+    for axes in (left, right):
+        axes.set_xticks(range(len(groups)), [_broken(group.label) for group in groups])
+        longest = max(len(line) for group in groups for line in _broken(group.label).split("\n"))
+        if len(groups) > 3 or longest > _LONGEST:
+            axes.tick_params(axis="x", rotation=30, labelsize=TEXT - 1.5)
+        axes.set_xlim(-0.55, len(groups) - 0.45)
+    share_legend(left, columns=4)
+    return figure
+
+
+def _draw_networks(axes: "Axes", groups: list[Group], names: list[str], column: str) -> None:
+    """For each group the networks side by side."""
+    others = iter(_OTHERS * len(names))
+    step = 0.8 / max(len(names), 1)
+    for index, name in enumerate(names):
+        label, color = _NETWORKS.get(name) or (name, next(others))
+        offset = (index - (len(names) - 1) / 2) * step
+        for place, group in enumerate(groups):
+            values = group.rows.loc[group.rows["network"] == name, column].to_numpy(dtype=np.float64)
+            values = values[np.isfinite(values)]
+            if not len(values):
+                continue
+            at = place + offset
+            axes.plot([at - 0.38 * step, at + 0.38 * step], [values.mean()] * 2, color=color, linewidth=2.2)
+            if len(values) > 1:
+                axes.errorbar(
+                    at, values.mean(), yerr=values.std(ddof=1), color=color, elinewidth=1.0, capsize=2
+                )
+            spread = np.linspace(-0.2, 0.2, len(values)) * step if len(values) > 1 else [0.0]
+            axes.scatter(at + np.asarray(spread), values, s=10, color=color, alpha=0.6, linewidths=0)
+        axes.plot([], [], color=color, linewidth=2.2, label=label)
+
+
+def _within_shares(axes: "Axes") -> None:
+    """From a little below the lowest bar to at most 1: differences of a percent shall be seen."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, 0.0), min(high, 1.005))
+
+
+def _broken(label: str) -> str:
+    return label.replace(", ", ",\n")

@@ -1,0 +1,1 @@
+"""Graphs as rows of one standardized matrix."""

@@ -1,0 +1,1 @@
+"""Hypothesis tests on sets of graphs."""

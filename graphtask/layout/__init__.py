@@ -1,0 +1,1 @@
+"""Kamada-Kawai layouts of graphs."""

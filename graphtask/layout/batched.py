@@ -1,0 +1,200 @@
+"""The cost of Kamada & Kawai's springs for many graphs of the same size at once, every pair of nodes once.
+
+It has the bits of `springs`, which computes all ordered pairs, and so everything twice: sums take the pairs in the
+same order (`sums`). Lanes stand side by side in the rows of all arrays; few of them are not worth the calls.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from graphtask.layout.kamada_kawai import PULL, Springs, aligned, few_lanes_for
+from graphtask.layout.pairwise_sum import Order, adder, numpy_order, order_of, row_adder
+from graphtask.types import FloatArray, IntArray
+
+_PAIRS = 24 * 30 * 60  # of nodes, in all lanes; larger arrays are slower to read than they save calls
+_LANES = 32  # beyond which calls on larger arrays gain nothing more
+_FEWEST = 5  # lanes from which this is faster than `springs`
+_NO_BUFFER = 16  # elements; numpy copies what it broadcasts if more than one row fits into its buffer
+
+
+def lanes_for(n_nodes: int, n_graphs: int) -> int:
+    """How many of these graphs are best laid out side by side."""
+    lanes = min(n_graphs, _LANES, 2 * _PAIRS // n_nodes**2)
+    if lanes >= _FEWEST and _has_the_bits_of_springs(n_nodes):
+        return lanes
+    return min(n_graphs, few_lanes_for(n_nodes))
+
+
+def springs_for(n_nodes: int, *, lanes: int) -> "Springs | ManySprings":
+    """The faster of the two for so many graphs of this size."""
+    return (Springs if lanes < _FEWEST else ManySprings)(n_nodes, lanes=lanes)
+
+
+class ManySprings:
+    """½ Σ_ij (|x_i − x_j|/d_ij − 1)² and a pull to the origin, and its gradient; used as `Springs` are.
+
+    Args:
+        n_nodes: Number of nodes of each graph.
+        lanes: Number of graphs.
+
+    Example:
+        >>> springs = ManySprings(2, lanes=6)
+        >>> springs.load(0, np.array([[0.0, 1.0], [1.0, 0.0]]))
+        >>> springs.positions[0] = [-1.0, 0.0, 1.0, 0.0]  # twice as far apart as they should be
+        >>> springs.evaluate(1)
+        [1.0]
+        >>> springs.gradients[0].tolist()
+        [-2.0, 0.0, 2.0, 0.0]
+    """
+
+    def __init__(self, n_nodes: int, *, lanes: int) -> None:
+        n = n_nodes
+        self.inverse = aligned(n // 2, n, lanes)
+        """1/d of each pair, of each graph."""
+        self.inverse[:] = 1
+        self.positions = np.tile(
+            np.arange(2.0 * n), (lanes, 1)
+        )  # apart from each other while a lane is not used
+        """x and y of the nodes in turn, for each graph."""
+        self.gradients = np.zeros((lanes, 2 * n))
+        """What `evaluate` found, in the same order."""
+        self._softening = np.eye(n) * 1e-3
+        self._kernel = _kernel(self)
+
+    def load(self, lane: int, distances: FloatArray) -> None:
+        """Let the springs of a lane have these lengths, of shape (nodes, nodes)."""
+        inverse = 1 / (distances + self._softening)
+        self.inverse[:, :, lane] = inverse.ravel()[_pairs(len(distances)).nodes]
+
+    def move(self, lane: int, *, to: int) -> None:
+        """Copy all that a lane holds to another lane."""
+        self.inverse[:, :, to] = self.inverse[:, :, lane]
+        for array in (self.positions, self.gradients):
+            array[to] = array[lane]
+
+    def evaluate(self, n_lanes: int) -> list[float]:
+        """The costs of the first lanes at their positions; their gradients are in `gradients` then."""
+        return self._kernel()[:n_lanes]
+
+
+class _Pairs(NamedTuple):
+    """Every pair of nodes: row s − 1, column i is that of node i and the one s places further, round a circle.
+
+    For an even number of nodes, the pairs of the last row come twice.
+    """
+
+    nodes: IntArray
+    """i·nodes + j for each pair, of shape (nodes // 2, nodes)."""
+    forces: Order
+    """For each node, its pairs with the others in their order; −1 for those that it comes first in."""
+    costs: list[Order]
+    """All ordered pairs, row by row, as numpy sums them."""
+
+
+@cache
+def _pairs(n_nodes: int) -> _Pairs:
+    n = n_nodes
+    first, second = np.indices((n, n))
+    apart = (second - first) % n
+    is_near = apart <= n // 2
+    place = np.where(is_near, (apart - 1) * n + first, (n - apart - 1) * n + second)
+    np.fill_diagonal(place, -1)
+    others = ~np.eye(n, dtype=np.bool_)
+    forces = order_of(
+        place.T[others].reshape(n, n - 1).tolist(), factors=np.where(is_near, 1.0, -1.0).T[others]
+    )
+    costs = [order_of(level) for level in numpy_order(place.ravel().tolist(), n_rows=n // 2 * n)]
+    node, step = np.arange(n), np.arange(1, n // 2 + 1)[:, None]
+    return _Pairs(node * n + (node + step) % n, forces, costs)
+
+
+@cache
+def _has_the_bits_of_springs(n_nodes: int) -> bool:
+    """Whether numpy and scipy add in the order that is taken for granted here, though neither promises one."""
+    if row_adder() is None:
+        return False
+    both = ManySprings(n_nodes, lanes=2), Springs(n_nodes, lanes=2)
+    costs = []
+    for springs in both:
+        rng = np.random.default_rng(0)
+        for lane in range(2):
+            lengths = rng.integers(1, 4, (n_nodes, n_nodes))
+            springs.load(lane, np.maximum(lengths, lengths.T) * (1.0 - np.eye(n_nodes)))
+            springs.positions[lane] = rng.standard_normal(2 * n_nodes)
+        costs.append(springs.evaluate(2))
+    return costs[0] == costs[1] and bool((both[0].gradients == both[1].gradients).all())
+
+
+def _kernel(springs: ManySprings) -> Callable[[], list[float]]:
+    """What evaluates all lanes, on arrays that are laid out for it once; operations in the order of `springs`."""
+    lanes, n = len(springs.positions), springs.positions.shape[1] // 2
+    n_pairs, pairs = n // 2 * n, _pairs(n)
+    difference, length = aligned(2, n // 2, n, lanes), aligned(n // 2, n, lanes)
+    dx, dy = difference
+    values = aligned(n_pairs + sum(len(order.starts) - 1 for order in pairs.costs), lanes)
+    offset, totals, costs = values[:n_pairs].reshape(length.shape), values[n_pairs:], values[-1]
+    add_squares, row = [], n_pairs
+    for order in pairs.costs:
+        add_squares.append(adder(order, values, values[row : row + len(order.starts) - 1]))
+        row += len(order.starts) - 1
+    forces = np.empty((2, n, lanes))
+    add_forces = [
+        adder(pairs.forces, terms.reshape(n_pairs, lanes), sums)
+        for terms, sums in zip(difference, forces, strict=True)
+    ]
+    circle = np.empty((2, 2 * n, lanes))  # the nodes twice, so that those behind the last are the first again
+    nodes, again = circle[:, :n], circle[:, n:]
+    further = sliding_window_view(circle, n, axis=1)[:, 1 : n // 2 + 1].swapaxes(2, 3)
+    here = nodes[:, None]
+    by_axis, gradients = (
+        array.reshape(lanes, n, 2).transpose(2, 1, 0) for array in (springs.positions, springs.gradients)
+    )
+    centers, pulls = np.empty((2, 1, lanes)), np.empty((2, 1, lanes))
+    x, y = centers[:, 0]
+    inverse, one, pull, minus_two = springs.inverse, np.array(1.0), np.array(PULL), np.array(-2.0)
+    add, subtract, multiply, divide, square, sqrt = (
+        np.add, np.subtract, np.multiply, np.divide, np.square, np.sqrt,
+    )  # fmt: skip
+    total, set_buffer = np.add.reduce, np.setbufsize
+
+    def evaluate() -> list[float]:
+        nodes[...] = by_axis
+        again[...] = nodes
+        usual = set_buffer(_NO_BUFFER)
+        try:
+            subtract(here, further, difference)
+        finally:
+            set_buffer(usual)
+        square(dx, length)
+        square(dy, offset)
+        add(length, offset, length)
+        sqrt(length, length)
+        multiply(length, inverse, offset)
+        subtract(offset, one, offset)
+        divide(one, length, length)
+        multiply(dx, length, dx)
+        multiply(dy, length, dy)
+        multiply(offset, inverse, length)
+        multiply(dx, length, dx)
+        multiply(dy, length, dy)
+        square(offset, offset)
+        totals.fill(0)
+        for add_level in add_squares:
+            add_level()
+        forces.fill(0)
+        for add_axis in add_forces:
+            add_axis()
+        multiply(forces, minus_two, forces)
+        total(nodes, 1, out=centers, keepdims=True)
+        multiply(centers, pull, pulls)
+        add(forces, pulls, gradients)
+        return [
+            0.5 * cost + 0.5 * PULL * (at_x * at_x + at_y * at_y)
+            for cost, at_x, at_y in zip(costs.tolist(), x.tolist(), y.tolist(), strict=True)
+        ]
+
+    return evaluate

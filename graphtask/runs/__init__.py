@@ -1,0 +1,1 @@
+"""The run folder: its format, read and written without PyTorch."""

@@ -1,0 +1,310 @@
+"""An engine on a Ray cluster: every run is a task that takes CPUs, and a share of a GPU, on one of its nodes.
+
+Runs and what they remember are in the folder of the study, which all nodes have to share; Ray carries nothing but the
+jobs and how they ended. Ray itself retries nothing: `graphtask.study.driver` does, from the last checkpoint.
+"""
+
+import contextlib
+import math
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import replace
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Self
+
+from graphtask.errors import ArgumentError, RunError
+from graphtask.study.engines.cluster_watch import ClusterWatch, knock
+from graphtask.study.engines.protocol import Ending
+from graphtask.study.engines.shared_folder import Mark
+from graphtask.study.job import Job
+
+if TYPE_CHECKING:
+    from graphtask.study.spec import Study
+
+_PATIENCE = 120.0  # seconds for a node to answer whether it sees the folder
+_PATIENCE_WITH_HEAD = 40.0  # seconds without a head; after 60 Ray ends this process by itself
+
+
+class RayEngine:
+    """The nodes of a Ray cluster; connects when it is first asked for something.
+
+    Args:
+        study: The study; its folder has to be on storage that all nodes share.
+        address: Of the cluster: ``auto`` (the one that this machine belongs to), ``host:port``, or
+            ``ray://host:10001`` from outside.
+        gpus_per_run: GPUs that a run takes, or the share of one; None is 1 if the cluster has any and the study may use
+            them, else 0, and then runs use the CPU. The CPUs of a run are its threads.
+        jobs: Runs at a time; None is as many as fit on the cluster. A cluster that grows on demand needs a number.
+
+    Raises:
+        ArgumentError: Ray is not installed, or an argument is outside its range.
+
+    Example:
+        >>> import graphtask as gt
+        >>> study = gt.load_study("studies/paper.toml")  # doctest: +SKIP
+        >>> gt.run_study(study, engine=gt.RayEngine(study, gpus_per_run=0.25))  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        study: "Study",
+        *,
+        address: str = "auto",
+        gpus_per_run: float | None = None,
+        jobs: int | None = None,
+    ) -> None:
+        if jobs is not None and jobs < 1:
+            raise ArgumentError(f"jobs is {jobs}; use at least 1")
+        _check_gpus_per_run(gpus_per_run, study)
+        self._ray = _imported_ray()
+        self._study = study
+        self._address = address
+        self._gpus = gpus_per_run
+        self._jobs = jobs
+        self._cpus = max(job.threads for job in study.jobs)
+        self._is_connected = False
+        self._is_own = False
+        self._is_lost = False
+        self._mark: Mark | None = None
+        self._running: dict[Future[Ending], Any] = {}
+        self._refusing: set[str] = set()  # nodes that cannot take part
+        self._is_over = False
+        self._watch: ClusterWatch | None = None
+        self._task: Any = None
+        self._context = contextlib.ExitStack()
+
+    def slots(self) -> int:
+        """How many runs the cluster can do at a time as it is now; at least 1, which waits for a node if need be.
+
+        Raises:
+            RunError: The cluster has gone.
+        """
+        self._connect()
+        if self._watch is not None and self._watch.seconds_since_seen() > _PATIENCE_WITH_HEAD:
+            self._is_lost = True
+            raise RunError(
+                f"the Ray cluster at {self._watch.address} has gone; when there is one again, the same command goes on, "
+                f"every run from its last checkpoint"
+            )
+        if self._jobs is not None:
+            return self._jobs
+        nodes = self._watch.nodes if self._watch else self._nodes()
+        return max(1, sum(self._room(node) for node in nodes if node["NodeID"] not in self._refusing))
+
+    def submit(self, job: Job) -> "Future[Ending]":
+        """Do a job on a node that has room for it."""
+        gpus = self._gpus or 0.0
+        if not gpus and job.device == "auto":
+            job = replace(job, device="cpu")  # the GPUs of a node belong to those who asked Ray for them
+        options: dict[str, Any] = {"num_cpus": job.threads, "num_gpus": gpus, "name": f"graphtask {job.name}"}
+        if self._refusing:
+            options["label_selector"] = {"ray.io/node-id": f"!in({','.join(sorted(self._refusing))})"}
+        assert self._mark is not None
+        future: Future[Ending] = Future()
+        reference = self._task.options(**options).remote(job.to_json(), self._mark)
+        self._running[future] = reference
+        reference.future().add_done_callback(lambda done: self._end(future, done))
+        return future
+
+    def stop(self) -> None:
+        """Ask all runs to save and to end, as Ctrl-C does."""
+        self._is_over = True
+        self._cancel(force=False)
+
+    def __enter__(self) -> Self:
+        self._connect()
+        # Ray prints what happens to nodes on standard output, which is for results.
+        self._context.enter_context(contextlib.redirect_stdout(sys.stderr))
+        try:
+            self._mark = Mark.leave(self._study.out)
+            self._context.callback(self._mark.remove)
+            self._check_nodes(self._mark)
+            self._task = self._ray.remote(max_retries=0, scheduling_strategy="SPREAD")(_perform)
+            self._watch = ClusterWatch(_server(self._ray, self._address), self._nodes)
+            self._context.callback(self._watch.stop)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over = True
+        if not self._is_lost:  # else every call would wait for the cluster
+            self._cancel(force=True)
+        self._context.close()
+        if self._is_own and not self._is_lost:
+            self._ray.shutdown()
+        self._is_connected = self._is_own = False
+        self._watch = None
+
+    def _connect(self) -> None:
+        if self._is_connected:
+            return
+        if not self._ray.is_initialized():
+            with _sigterm_kept():
+                self._is_own = True
+                _connect(self._ray, self._address)
+        self._is_connected = True
+        if self._gpus is None:
+            wanted = any(job.device in {"auto", "cuda"} for job in self._study.jobs)
+            self._gpus = float(wanted and any(node["Resources"].get("GPU") for node in self._nodes()))
+        if self._jobs is None and not any(map(self._room, self._nodes())):
+            raise ArgumentError(
+                f"no node of the cluster has the {self._cpus} CPUs and {self._gpus:g} GPUs that a run takes; use fewer "
+                f"threads or GPUs a run, or say how many runs a growing cluster shall do at a time (jobs)"
+            )
+
+    def _nodes(self) -> list[dict[str, Any]]:
+        return [node for node in self._ray.nodes() if node["Alive"]]
+
+    def _room(self, node: Mapping[str, Any]) -> int:
+        """How many runs fit on a node."""
+        resources = node["Resources"]
+        by_cpu = int(resources.get("CPU", 0) / self._cpus)
+        return min(by_cpu, runs_on_gpus(int(resources.get("GPU", 0)), self._gpus)) if self._gpus else by_cpu
+
+    def _check_nodes(self, mark: Mark) -> None:
+        """Let every node that will do runs look for the folder."""
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        look = self._ray.remote(_problem)
+        asked = {
+            look.options(
+                num_cpus=0,
+                max_retries=2,
+                scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
+            ).remote(mark, version("graphtask")): node["NodeManagerAddress"]
+            for node in self._nodes()
+            if self._room(node)
+        }
+        answered, silent = (
+            self._ray.wait(list(asked), num_returns=len(asked), timeout=_PATIENCE) if asked else ([], [])
+        )
+        problems = {asked[reference]: self._answer(reference) for reference in answered}
+        problems |= {asked[reference]: f"it does not answer within {_PATIENCE:g} s" for reference in silent}
+        for node, problem in problems.items():
+            if problem:
+                raise RunError(
+                    f"node {node} of the cluster cannot take part: {problem}; all nodes need the same graphtask, and the "
+                    f"folder of the study on storage that they share"
+                )
+
+    def _answer(self, reference: Any) -> str:
+        try:
+            return str(self._ray.get(reference))
+        except self._ray.exceptions.RayError as error:
+            return _summary(error)
+
+    def _cancel(self, *, force: bool) -> None:
+        for reference in list(self._running.values()):
+            with contextlib.suppress(Exception):  # it has ended, or the cluster has gone
+                self._ray.cancel(reference, force=force)
+
+    def _end(self, future: "Future[Ending]", done: "Future[tuple[str, str, str]]") -> None:
+        self._running.pop(future, None)
+        future.set_result(self._ending(done))
+
+    def _ending(self, done: "Future[tuple[str, str, str]]") -> Ending:
+        error = done.exception()
+        if error is None:
+            kind, reason, node = done.result()
+            if kind == "refused":
+                self._refusing.add(node)
+            return Ending(kind, reason)  # type: ignore[arg-type]  # it was one on the node
+        if self._is_over or isinstance(error, self._ray.exceptions.TaskCancelledError):
+            return Ending("interrupted", "the task was cancelled")
+        return Ending("died", f"its process on the cluster ended ({_summary(error)})")
+
+
+def runs_on_gpus(n_gpus: int, gpus_per_run: float) -> int:
+    """How many runs fit on the GPUs of a node; a share is always of one GPU.
+
+    Example:
+        >>> runs_on_gpus(2, 0.25), runs_on_gpus(2, 0.4), runs_on_gpus(3, 2)
+        (8, 4, 1)
+    """
+    if gpus_per_run < 1:
+        return n_gpus * math.floor(round(1 / gpus_per_run, 9))
+    return int(n_gpus // gpus_per_run)
+
+
+def _perform(job: str, mark: Mark) -> tuple[str, str, str]:
+    """What a node does: the ending of the job, and which node it was."""
+    import ray
+
+    from graphtask.study.worker import perform
+
+    node = ray.get_runtime_context().get_node_id()
+    problem = mark.problem()
+    if problem:  # a node that came later; another one may do it
+        return "refused", f"node {socket.gethostname()} of the cluster cannot take part: {problem}", node
+    ending = perform(Job.from_json(job))
+    return ending.kind, ending.reason, node
+
+
+def _problem(mark: Mark, wanted: str) -> str:
+    """Why a node cannot take part; empty if it can."""
+    there = version("graphtask")
+    return mark.problem() if there == wanted else f"it has graphtask {there}, not {wanted}"
+
+
+def _check_gpus_per_run(gpus: float | None, study: "Study") -> None:
+    if gpus is not None and not (0 <= gpus < math.inf and (gpus < 1 or gpus == int(gpus))):
+        raise ArgumentError(f"gpus_per_run is {gpus:g}; use a share below 1, or a whole number of at least 0")
+    if gpus == 0 and any(job.device.startswith("cuda") for job in study.jobs):
+        raise ArgumentError(
+            "the study asks for device cuda, so gpus_per_run cannot be 0; use a share, or another device"
+        )
+
+
+def _imported_ray() -> Any:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else Ray warns that it will become so
+    try:
+        import ray
+    except ImportError as error:
+        raise ArgumentError(
+            f"the engine ray needs Ray, which cannot be imported ({error}); install it: pip install 'graphtask[ray]'"
+        ) from error
+    return ray
+
+
+def _connect(ray: Any, address: str) -> None:
+    try:
+        knock(address)
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    except Exception as error:
+        raise ArgumentError(
+            f"no Ray cluster can be reached at {address!r} ({_summary(error)}); start one with `ray start --head`, or "
+            f"give the address of one"
+        ) from error
+
+
+def _server(ray: Any, address: str) -> str:
+    """Where the head of the cluster takes connections."""
+    return address if address.startswith("ray://") else str(ray.get_runtime_context().gcs_address)
+
+
+@contextlib.contextmanager
+def _sigterm_kept() -> Iterator[None]:
+    """Keep the handler of SIGTERM, which Ray takes for itself."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _summary(error: BaseException) -> str:
+    """The kind of an error of Ray, and the beginning of what it says, which may be pages."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = " ".join(lines[:2]).split(". ")[0][:200]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,123 @@
+import copy
+import json
+
+import numpy as np
+import pytest
+from distribution.sets import prunings
+from helpers import assert_same_graph
+
+import graphtask as gt
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    graphs = prunings(5, seed=0)
+    return {
+        "present": gt.GraphDistribution.fit(graphs),
+        "all": gt.GraphDistribution.fit(graphs, nodes="all"),
+        "stages": gt.GraphDistribution.fit(graphs, correspond=False),
+    }
+
+
+@pytest.mark.parametrize("kind", ["present", "all", "stages"])
+def test_a_stored_distribution_is_the_same_to_the_last_bit(fitted, kind, tmp_path):
+    one, path = fitted[kind], tmp_path / "p.json"
+    one.save(path)
+    other = gt.GraphDistribution.load(path)
+    graph = prunings(1, seed=1)[0]
+    assert other.log_prob(graph) == one.log_prob(graph)
+    assert other.entropy() == one.entropy()
+    assert other.edge_probabilities().equals(one.edge_probabilities())
+    assert repr(other) == repr(one)
+    for left, right in zip(one.sample(2, seed=0), other.sample(2, seed=0), strict=True):
+        assert_same_graph(left, right)
+    assert_same_graph(one.mean_graph(), other.mean_graph())
+
+
+DAMAGE = {
+    "a rate above 1": ("edge", lambda values: [1.5, *values[1:]]),
+    "a rate that is missing": ("edge", lambda values: values[1:]),
+    "no rate": ("edge", lambda values: [None, *values[1:]]),
+    "text for rates": ("presence", lambda _: "0.5"),
+    "NaN": ("presence", lambda values: [float("nan"), *values[1:]]),
+    "a name twice": ("names", lambda names: [names[0], *names[:-1]]),
+    "a node that is none": ("target", lambda values: [*values[:-1], 99]),
+    "a negative node": ("source", lambda values: [-1, *values[1:]]),
+    "an edge backwards": ("source", lambda values: [values[-1] + 1, *values[1:]]),
+    "an unknown kind of nodes": ("nodes", lambda _: "some"),
+    "stages that fall": ("stage", lambda values: values[::-1]),
+    "fractions of nodes": ("stage", lambda values: [0.5, *values[1:]]),
+    "nested lists": ("stage", lambda values: [values]),
+    "counts that are missing": ("counts", lambda _: {}),
+    "whole numbers beyond measure": ("stage", lambda values: [*values[:-1], 10**30]),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_damaged_file_is_named_in_one_line(fitted, name, tmp_path):
+    path = tmp_path / "p.json"
+    fitted["present"].save(path)
+    document = json.loads(path.read_text())
+    key, change = DAMAGE[name]
+    document["model"][key] = change(copy.deepcopy(document["model"][key]))
+    path.write_text(json.dumps(document))
+    with pytest.raises(gt.FormatError, match=r"p\.json: holds no whole distribution") as caught:
+        gt.GraphDistribution.load(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("sizes", [{"values": [], "times": [], "least": 1, "q": 0.5, "tilt": 0.0}] * 2),
+        ("sizes", [{"values": [3], "times": [1], "least": 1, "q": 1.5, "tilt": 0.0}] * 2),
+        ("ends", [[0, 7]]),
+        ("ends", [[1, 0]]),
+        ("ends", []),
+        ("times", [0]),
+        ("sizes", [{"values": [3], "times": [1], "least": 5, "q": 0.5, "tilt": 0.0}] * 2),
+        ("rate", [[0.5]]),
+        ("edges", [[[1]]]),
+    ],
+)
+def test_a_damaged_file_of_the_other_kind_is_named_too(fitted, key, value, tmp_path):
+    path = tmp_path / "p.json"
+    fitted["stages"].save(path)
+    document = json.loads(path.read_text())
+    document["model"][key] = value
+    path.write_text(json.dumps(document))
+    with pytest.raises(gt.FormatError, match="holds no whole distribution"):
+        gt.GraphDistribution.load(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "no JSON"),
+        (b"[" * 100_000, "no JSON"),
+        (b"\xff\xfe", "no JSON"),
+        (b"[1]", "holds no distribution"),
+        (b'{"nodes": [], "links": []}', "holds no distribution"),
+        (b'{"format": "graphtask distribution of graphs", "version": 99}', "version 99"),
+        (b'{"format": "graphtask distribution of graphs", "version": 1}', "no whole distribution"),
+    ],
+)
+def test_another_file_is_told_from_a_distribution(content, message, tmp_path):
+    path = tmp_path / "p.json"
+    path.write_bytes(content)
+    with pytest.raises(gt.FormatError, match=message):
+        gt.GraphDistribution.load(path)
+
+
+def test_a_file_that_is_not_there_or_has_another_suffix_is_named(fitted, tmp_path):
+    with pytest.raises(gt.FormatError, match=r"none\.json: cannot be read"):
+        gt.GraphDistribution.load(tmp_path / "none.json")
+    with pytest.raises(gt.ArgumentError, match=r"'\.pickle' file"):
+        fitted["all"].save(tmp_path / "p.pickle")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_distributions_that_were_fitted_to_raw_frequencies_are_stored_too(tmp_path):
+    raw = gt.GraphDistribution.fit([gt.full_dag(4), gt.full_dag(4)], shrinkage=0)
+    raw.save(tmp_path / "p.json")
+    assert np.array_equal(gt.GraphDistribution.load(tmp_path / "p.json").model.edge, np.ones(6))

@@ -1,0 +1,134 @@
+import itertools
+
+import numpy as np
+import pytest
+from distribution.sets import every_graph, known_model, prunings
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import graphtask as gt
+from graphtask.distribution.pair_model import count_pairs, fit_pair_model
+from graphtask.distribution.sampling import sample_graph
+from graphtask.distribution.support import Universe, common_universe
+
+
+def outcomes(model):
+    """Every set of nodes with the input and the output, with every set of possible edges between them."""
+    names, stage = list(model.universe.names), model.universe.stage.tolist()
+    possible = {tuple(pair) for pair in model.universe.pairs.tolist()}
+    inner = range(1, len(names) - 1)
+    fewest = len(inner) if model.nodes == "all" else 0
+    for size in range(fewest, len(inner) + 1):
+        for chosen in itertools.combinations(inner, size):
+            nodes = [0, *chosen, len(names) - 1]
+            pairs = [
+                (i, j)
+                for i, j in itertools.combinations(range(len(nodes)), 2)
+                if (nodes[i], nodes[j]) in possible
+            ]
+            yield from every_graph([names[node] for node in nodes], [stage[node] for node in nodes], pairs)
+
+
+@pytest.mark.parametrize("nodes", ["present", "all"])
+@pytest.mark.parametrize("prior", [gt.full_dag(5, stages=2), gt.banded_dag(5, bandwidth=2)])
+@settings(max_examples=5)
+@given(seed=st.integers(0, 10**6))
+def test_probabilities_of_all_graphs_add_up_to_one_and_give_the_entropy(prior, nodes, seed):
+    graph = prior.copy()
+    graph.es["weight"] = np.random.default_rng(seed).random(graph.ecount()).tolist()
+    graphs = [gt.prune(graph, threshold=gt.critical_threshold(graph) * share) for share in (1.0, 0.7, 0.3)]
+    universe = Universe.of(prior)
+    counts = count_pairs([universe.place(one) for one in graphs], universe, nodes=nodes)
+    model = fit_pair_model(universe, counts, nodes=nodes)
+    values = np.array([model.log_prob(one)[0] for one in outcomes(model)])
+    assert np.exp(values).sum() == pytest.approx(1, abs=1e-10)
+    assert -(np.exp(values) * values).sum() == pytest.approx(model.entropy, abs=1e-10)
+    sizes = np.array([(one.vcount(), one.ecount()) for one in outcomes(model)])
+    np.testing.assert_allclose(np.exp(values) @ sizes, [model.expected_nodes, model.expected_edges])
+
+
+def fitted_to(model, n_graphs, seed, **options):
+    rng = np.random.Generator(np.random.PCG64(seed))
+    drawn = [sample_graph(model.draw, shift=0.0, rng=rng) for _ in range(n_graphs)]
+    assert sum(sample.n_added + sample.n_dropped + sample.n_redrawn for sample in drawn) == 0
+    places = [model.universe.place(sample.graph) for sample in drawn]
+    counts = count_pairs(places, model.universe, nodes="present")
+    return fit_pair_model(model.universe, counts, **options)
+
+
+@pytest.mark.parametrize("certain_nodes", [True, False])
+def test_the_fit_recovers_a_known_model(certain_nodes):
+    truth = known_model(0, certain_nodes=certain_nodes)
+    n = 3000
+    fitted = fitted_to(truth, n, 1)
+    for found, known, trials in (
+        (fitted.edge, truth.edge, fitted.counts.together),
+        (fitted.presence, truth.presence, np.full(9, n)),
+    ):
+        chance = (known > 0) & (known < 1)
+        if not chance.any():
+            continue
+        z = (found - known)[chance] / np.sqrt(known * (1 - known) / trials)[chance]
+        # Of 28 standard normal numbers one lies beyond 4.5 with probability 2e-4; their mean square is 1 ± 0.27.
+        assert np.abs(z).max() < 4.5
+        assert 0.3 < (z**2).mean() < 2.2
+        assert np.abs(found - known)[~chance].max() < 0.01
+
+
+def test_estimates_come_nearer_with_more_graphs():
+    truth = known_model(2)
+    errors = [np.abs(fitted_to(truth, n, 3).edge - truth.edge).mean() for n in (10, 200, 4000)]
+    assert errors[0] > 2.5 * errors[1] > 2.5 * 2.5 * errors[2]
+
+
+def test_shrinkage_predicts_new_graphs_better_than_raw_frequencies_and_than_pooled_rates():
+    truth = known_model(4, nodes=14)
+    fresh = [
+        sample_graph(truth.draw, shift=0.0, rng=np.random.default_rng(seed)).graph for seed in range(200)
+    ]
+
+    def held_out(strength):
+        model = fitted_to(truth, 6, 5, strength=strength)
+        return np.mean([model.log_prob(graph)[0] for graph in fresh])
+
+    assert held_out(0) == -np.inf
+    assert held_out(None) > held_out(0.05) + 5
+    assert held_out(None) > held_out(np.inf) + 1
+
+
+def test_the_posterior_mean_is_that_of_the_beta_prior():
+    graphs = prunings(7, seed=5)
+    universe = common_universe(graphs)
+    counts = count_pairs([universe.place(graph) for graph in graphs], universe, nodes="present")
+    model = fit_pair_model(universe, counts, strength=3.0)
+    expected = (counts.edges + 3 * model.class_rate) / (counts.together + 3)
+    np.testing.assert_allclose(model.edge, expected)
+
+
+def test_counts_are_those_of_counting():
+    graphs = prunings(6, seed=6, keep=0.4)
+    universe = common_universe(graphs)
+    counts = count_pairs([universe.place(graph) for graph in graphs], universe, nodes="present")
+    for row, (source, target) in enumerate(universe.pairs.tolist()):
+        ends = universe.names[source], universe.names[target]
+        both = [graph for graph in graphs if set(ends) <= set(graph.vs["name"])]
+        assert counts.together[row] == len(both)
+        assert counts.edges[row] == sum(graph.are_adjacent(*ends) for graph in both)
+    assert counts.nodes.sum() == sum(graph.vcount() for graph in graphs)
+
+
+def test_what_is_impossible_is_named():
+    chain = gt.chain_dag(4, stages=1)
+    universe = Universe.of(gt.full_dag(4, stages=1))
+    counts = count_pairs([universe.place(chain)], universe, nodes="present")
+    raw = fit_pair_model(universe, counts, strength=0)
+    assert raw.log_prob(chain) == (0.0, "")
+    assert raw.log_prob(gt.full_dag(4, stages=1)) == (
+        -np.inf,
+        "no graph has the edge 'v0' → 'v2', and nothing was shrunk",
+    )
+    short = chain.copy()
+    short.delete_vertices([3])
+    assert raw.log_prob(short)[1] == "node 'v3' is always present"
+    assert fit_pair_model(universe, counts).log_prob(gt.full_dag(4, stages=1))[0] > -np.inf
+    assert raw.log_prob(gt.full_dag(5, stages=1))[0] == -np.inf

@@ -1,0 +1,383 @@
+"""The engine on a cluster: against a puppet of Ray, and (slow) on two nodes of a real one."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import Future
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+from click.testing import CliRunner
+
+import graphtask as gt
+from graphtask.study import cluster_watch, ray_engine
+from graphtask.study.engines.cluster_watch import ClusterWatch
+from graphtask.study.engines.protocol import Ending
+from graphtask.study.engines.ray import RayEngine, runs_on_gpus
+from graphtask.study.engines.shared_folder import Mark
+from graphtask.study.worker import perform
+from graphtask_cli.main import cli
+
+PATIENCE = 900  # seconds; on a machine that is busy a node takes minutes to begin a task
+
+
+class RayError(Exception):
+    pass
+
+
+class TaskCancelledError(RayError):
+    pass
+
+
+class WorkerCrashedError(RayError):
+    pass
+
+
+def node(cpus, gpus=0, *, alive=True):
+    return {"Alive": alive, "Resources": {"CPU": cpus} | ({"GPU": gpus} if gpus else {}), "NodeID": ""}
+
+
+@pytest.fixture
+def puppet(monkeypatch):
+    """Stands for Ray: its nodes and its errors."""
+    ray = SimpleNamespace(
+        is_initialized=lambda: True,
+        nodes=lambda: ray.cluster,
+        cluster=[node(8)],
+        exceptions=SimpleNamespace(RayError=RayError, TaskCancelledError=TaskCancelledError),
+    )
+    monkeypatch.setattr(ray_engine, "_imported_ray", lambda: ray)
+    return ray
+
+
+def loaded(values, **options):
+    return gt.load_study(values | options)
+
+
+def test_without_ray_the_command_says_in_one_line_what_to_install(values, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    (tmp_path / "study.toml").write_text(
+        f"seeds = 1\nout = '{values['out']}'\n[priors.full]\nnodes = 4\n[data.cdigits]\n"
+    )
+    result = CliRunner().invoke(cli, ["study", "run", str(tmp_path / "study.toml"), "--engine", "ray"])
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("graphtask: error: the engine ray needs Ray, which cannot be imported")
+    assert result.stderr.endswith("pip install 'graphtask[ray]'\n")
+    assert result.stderr.count("\n") == 1
+    assert not Path(values["out"]).exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--address", "auto"],
+        ["--gpus-per-run", "1"],
+        ["--engine", "ray", "--gpus", "0"],
+        ["--engine", "ray", "--jobs-per-gpu", "2"],
+    ],
+)
+def test_options_of_the_other_engine_are_refused(tmp_path, options):
+    (tmp_path / "study.toml").write_text("seeds = 1\n[priors.full]\nnodes = 4\n[data.cdigits]\n")
+    result = CliRunner().invoke(cli, ["study", "run", str(tmp_path / "study.toml"), *options])
+    assert result.exit_code == 2
+    assert "does not go with --engine" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"jobs": 0}, "jobs is 0"),
+        ({"gpus_per_run": 1.5}, "a share below 1, or a whole number"),
+        ({"gpus_per_run": -1}, "gpus_per_run is -1"),
+        ({"gpus_per_run": float("nan")}, "gpus_per_run is nan"),
+    ],
+)
+def test_what_cannot_be_is_refused(study, options, message):
+    with pytest.raises(gt.ArgumentError, match=message):
+        RayEngine(study, **options)
+
+
+def test_a_study_for_cuda_needs_a_share_of_a_gpu(values):
+    with pytest.raises(gt.ArgumentError, match="asks for device cuda"):
+        RayEngine(loaded(values, device="cuda"), gpus_per_run=0)
+
+
+@pytest.mark.parametrize(
+    ("n_gpus", "per_run", "runs"),
+    [(1, 0.25, 4), (1, 1 / 3, 3), (2, 0.3, 6), (4, 1, 4), (5, 2, 2), (0, 0.5, 0), (1, 0.7, 1)],
+)
+def test_a_share_is_of_one_gpu(n_gpus, per_run, runs):
+    assert runs_on_gpus(n_gpus, per_run) == runs
+
+
+def test_there_is_room_for_as_many_runs_as_fit_on_the_nodes_that_live(puppet, values):
+    puppet.cluster = [node(5), node(3, 1), node(0), node(64, 8, alive=False)]
+    on_cpu = loaded(values, threads=2)
+    assert RayEngine(on_cpu).slots() == 2 + 1
+    assert RayEngine(on_cpu, jobs=7).slots() == 7
+    any_device = loaded(values, device="auto")
+    assert RayEngine(any_device).slots() == 1  # one GPU a run
+    assert RayEngine(any_device, gpus_per_run=0.25).slots() == 3  # of four by the GPU
+    assert RayEngine(any_device, gpus_per_run=0).slots() == 5 + 3
+    engine = RayEngine(on_cpu)
+    assert engine.slots() == 3
+    puppet.cluster = []
+    assert engine.slots() == 1  # which waits for a node
+
+
+def test_a_cluster_without_room_for_a_single_run_is_an_error_unless_it_grows(puppet, values):
+    puppet.cluster = [node(4)]
+    with pytest.raises(gt.ArgumentError, match="no node of the cluster has the 8 CPUs and 0 GPUs"):
+        RayEngine(loaded(values, threads=8)).slots()
+    with pytest.raises(gt.ArgumentError, match=r"the 1 CPUs and 0\.5 GPUs"):
+        RayEngine(loaded(values, device="cuda"), gpus_per_run=0.5).slots()
+    assert RayEngine(loaded(values, threads=8), jobs=2).slots() == 2
+
+
+@pytest.mark.usefixtures("puppet")
+@pytest.mark.parametrize(
+    ("error", "kind", "reason"),
+    [
+        (WorkerCrashedError("It died. Pages of\nadvice follow."), "died", "(WorkerCrashedError: It died)"),
+        (RayError(), "died", "(RayError)"),
+        (TaskCancelledError("x"), "interrupted", "cancelled"),
+    ],
+)
+def test_whatever_happens_to_a_task_is_an_ending_in_one_line(study, error, kind, reason):
+    done = Future()
+    done.set_exception(error)
+    ending = RayEngine(study)._ending(done)
+    assert ending.kind == kind
+    assert reason in ending.reason
+    assert "\n" not in ending.reason
+
+
+def test_a_node_that_does_not_see_the_folder_trains_nothing(study):
+    mark = Mark.leave(study.out)
+    mark.remove()
+    kind, reason, _ = ray_engine._perform(study.jobs[0].to_json(), mark)
+    assert kind == "refused"
+    assert "cannot take part" in reason
+    assert not study.jobs[0].folder.exists()
+
+
+def test_a_node_that_refused_gets_no_more_runs(puppet, study):
+    puppet.cluster = [node(4) | {"NodeID": "good"}, node(4) | {"NodeID": "bad"}]
+    engine = RayEngine(study)
+    assert engine.slots() == 8
+    done = Future()
+    done.set_result(("refused", "node b cannot take part", "bad"))
+    assert engine._ending(done) == Ending("refused", "node b cannot take part")
+    assert engine.slots() == 4
+    asked = []
+
+    class Task:
+        def options(self, **options):
+            asked.append(options)
+            return self
+
+        def remote(self, *_):
+            return SimpleNamespace(future=Future)
+
+    engine._task = Task()
+    engine._mark = Mark(study.out, "")
+    engine.submit(study.jobs[0])
+    assert asked[0]["label_selector"] == {"ray.io/node-id": "!in(bad)"}
+
+
+def test_a_cluster_that_has_gone_ends_the_study_in_one_line(puppet, study, monkeypatch):
+    monkeypatch.setattr(ray_engine, "_PATIENCE_WITH_HEAD", 0.2)
+    monkeypatch.setattr(cluster_watch, "_PAUSE", 0.01)
+    server = socket.create_server(("127.0.0.1", 0))
+    address = f"127.0.0.1:{server.getsockname()[1]}"
+    engine = RayEngine(study)
+    engine._watch = ClusterWatch(address, lambda: puppet.cluster)
+    engine._is_connected = True
+    time.sleep(0.5)
+    assert engine.slots() == 8, "it is there"
+    puppet.cluster = [node(3)]
+    wait_for(lambda: engine.slots() == 3)
+    server.close()
+    wait_for(lambda: engine._watch.seconds_since_seen() > 0.2)
+    with pytest.raises(
+        gt.RunError, match=f"the Ray cluster at {address} has gone; when there is one again"
+    ) as caught:
+        engine.slots()
+    assert "\n" not in str(caught.value)
+    puppet.cancel = lambda *_, **__: pytest.fail("asks a cluster that has gone")
+    engine._running[Future()] = "a task"
+    engine.__exit__()
+
+
+def wait_for(condition):
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_another_version_on_a_node_is_told(study):
+    mark = Mark.leave(study.out)
+    assert ray_engine._problem(mark, gt.__version__) == ""
+    assert ray_engine._problem(mark, "0.0.1").endswith(", not 0.0.1")
+
+
+def test_a_cluster_that_is_not_there_is_an_error_in_one_line_and_sigterm_stays_ours():
+    before = signal.getsignal(signal.SIGTERM)
+
+    def init(**_):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise ConnectionError(
+            "Could not find any running Ray instance. Please specify the one to connect to."
+        )
+
+    with (
+        ray_engine._sigterm_kept(),
+        pytest.raises(gt.ArgumentError, match="start one with `ray start --head`"),
+    ):
+        ray_engine._connect(SimpleNamespace(init=init), "auto")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])
+def test_an_address_where_nobody_listens_is_told_at_once(address):
+    def init(**_):
+        raise AssertionError("Ray would try for minutes")
+
+    with pytest.raises(gt.ArgumentError, match="no Ray cluster can be reached"):
+        ray_engine._connect(SimpleNamespace(init=init), address)
+
+
+# --- a real cluster
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A cluster of two nodes: its process, which takes commands, and its address."""
+    script = Path(__file__).with_name("ray_cluster.py")
+    with subprocess.Popen(
+        [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        address = process.stdout.readline().strip()
+        assert address, "the cluster did not start"
+        yield SimpleNamespace(process=process, address=address)
+        process.stdin.close()
+        process.wait(PATIENCE)
+
+
+@pytest.fixture
+def study_file(scans, tmp_path):
+    """Write a study file, and give back its path."""
+
+    def write(*, seeds, epochs, more=""):
+        path = tmp_path / "tiny.toml"
+        path.write_text(
+            f"seeds = {seeds}\nchannels = 1\ndevice = 'cpu'\ncheckpoint_seconds = 0\n"
+            f"[regime]\nepochs = {epochs}\nbatch_size = 16\n[priors.full]\nnodes = 4\n"
+            f"[data.scans]\nsource = '{scans}'\n{more}"
+        )
+        return path
+
+    return write
+
+
+def start(path, cluster):
+    command = [sys.executable, "-m", "graphtask_cli", "study", "run", str(path)]
+    return subprocess.Popen(
+        [*command, "--engine", "ray", "--address", cluster.address, "--cpus-per-run", "1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_until(condition, process):
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def workers():
+    """The processes of Ray that do a run at the moment, by its name."""
+    found = {}
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            match = re.search(r"graphtask (\S+/seed-\d+)", " ".join(process.cmdline()[:1]))
+            if match:
+                found[match[1]] = process.pid
+    return found
+
+
+def finished_files(study):
+    """What tells the files of finished runs apart from files that were written again."""
+    paths = {job.name: job.folder / "weights.safetensors" for job in study.jobs}
+    return {name: path.stat().st_mtime_ns for name, path in paths.items() if path.exists()}
+
+
+def results(study):
+    table = gt.study_results(study)
+    return table.drop(columns=["run", *(name for name in table if "seconds" in name)])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_ctrl_c_saves_every_run_and_the_next_call_goes_on_and_lists_what_failed(study_file, cluster):
+    path = study_file(seeds=1, epochs=60, more="[data.lost]\nsource = '/nowhere/lost.npz'\n")
+    study = gt.load_study(path)
+    scans, lost = sorted(study.jobs, key=lambda job: job.data.name == "lost")
+    process = start(path, cluster)
+    wait_until((scans.folder / "metrics.csv").exists, process)
+    process.send_signal(signal.SIGINT)
+    result, said = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130, said
+    assert (result, said.splitlines()[-1].partition(";")[0]) == ("", "graphtask: stopped")
+    assert not (scans.folder / "weights.safetensors").exists()
+    assert not list(study.out.glob("*.mark"))
+    process = start(path, cluster)
+    result, said = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1, said
+    assert re.search(rf"{scans.name}: goes on after epoch \d+", said)
+    assert said.splitlines()[-1].startswith(f"graphtask: error: {lost.name}: ")
+    assert "/nowhere/lost.npz" in said
+    assert result.splitlines()[0] == f"{study.out}: 1 of 2 runs finished"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_a_killed_worker_and_a_lost_node_cost_nothing_but_time(study_file, cluster, tmp_path):
+    path = study_file(seeds=4, epochs=25)
+    study = gt.load_study(path)
+    process = start(path, cluster)
+    wait_until(lambda: any((job.folder / "checkpoint-previous.pt").exists() for job in study.jobs), process)
+    wait_until(workers, process)
+    os.kill(next(iter(workers().values())), signal.SIGKILL)
+    wait_until(lambda: any((job.folder / "weights.safetensors").exists() for job in study.jobs), process)
+    first_seen = finished_files(study)
+    cluster.process.stdin.write("remove\n")
+    cluster.process.stdin.flush()
+    while process.poll() is None:
+        first_seen = finished_files(study) | first_seen
+        time.sleep(0.05)
+    result, said = process.communicate()
+    assert process.returncode == 0, said
+    assert result.splitlines() == [
+        f"{study.out}: 4 of 4 runs finished",
+        f"next: graphtask study results {study.out}",
+    ]
+    assert "its process on the cluster ended (WorkerCrashedError" in said
+    assert finished_files(study) == first_seen, "a finished run was trained again"
+    assert len(first_seen) == 4
+    assert all(said.count(f"{job.name}: finished,") <= 1 for job in study.jobs)
+    undisturbed = gt.load_study(path, out=tmp_path / "undisturbed", threads=1)
+    assert {perform(job) for job in undisturbed.jobs} == {Ending("finished")}
+    assert results(study).equals(results(undisturbed))

@@ -1,0 +1,193 @@
+import json
+import math
+
+import pandas as pd
+import pytest
+from helpers import InlineEngine
+
+import graphtask as gt
+from graphtask.study.worker import perform
+
+TAU = 0.3
+
+
+@pytest.fixture(scope="module")
+def done(scans, tmp_path_factory):
+    """A study of two priors and two seeds, finished."""
+    values = {
+        "name": "done",
+        "out": str(tmp_path_factory.mktemp("runs")),
+        "seeds": 2,
+        "channels": 2,
+        "device": "cpu",
+        "regime": {"epochs": 2, "batch_size": 16, "edge_l1": 0.05},
+        "priors": {"full": {"nodes": 6}, "thin": {"kind": "banded", "nodes": 6, "bandwidth": 3}},
+        "data": {"scans": {"source": str(scans)}},
+    }
+    study = gt.load_study(values)
+    assert {perform(job).kind for job in study.jobs} == {"finished"}
+    return study
+
+
+@pytest.fixture(autouse=True)
+def engines(monkeypatch):
+    """Let jobs be done in this process, and remember them."""
+    begun = []
+
+    class Engine(InlineEngine):
+        def submit(self, job):
+            begun.append(job)
+            return super().submit(job)
+
+    monkeypatch.setattr("graphtask.study.retrain.local_engine", lambda *_, **__: Engine())
+    return begun
+
+
+def retrain(study, out, **options):
+    folders = {job.name: job.folder for job in study.jobs}
+    return gt.retrain_runs(folders, out=out, threshold=TAU, device="cpu", progress=False, **options)
+
+
+def copied(folder, place):
+    place.mkdir()
+    for path in folder.iterdir():
+        (place / path.name).write_bytes(path.read_bytes())
+    return place
+
+
+def test_a_new_run_is_the_one_that_retrain_gives_by_itself(done, tmp_path):
+    found = retrain(done, tmp_path / "new", regime={"epochs": 1}, threads=1, budget=5000)
+    assert found.failed == {}
+    run = gt.open_run(done.jobs[0].folder)
+    regime = gt.Regime(**run.config["regime"] | {"epochs": 1})
+    for options, name in (
+        ({"channels": "same"}, "retrained"),
+        ({"channels": "fit", "budget": 5000}, "retrained_fit"),
+    ):
+        folder = tmp_path / "new" / "scans" / "full" / "seed-0" / name
+        mine = gt.open_run(folder)
+        alone = gt.retrain(
+            run, threshold=TAU, regime=regime, device="cpu", threads=1, progress=False, **options
+        )
+        assert mine.graph.es["w"] == alone.graph.es["w"]
+        assert mine.config["graph_sha256"] == alone.config["graph_sha256"]
+        assert mine.config["channels"] == alone.config["channels"]
+        assert gt.provenance(mine.graph)["retrained"] == gt.provenance(alone.graph)["retrained"]
+        again = gt.retrain(
+            run, out=folder, threshold=TAU, regime=regime, device="cpu", progress=False, **options
+        )
+        assert again.graph.es["w"] == mine.graph.es["w"], "the folder is that of the same run"
+
+
+def test_the_table_has_the_priors_side_by_side_and_finished_runs_are_opened(done, tmp_path, engines):
+    found = retrain(done, tmp_path / "new", budget=5000)
+    assert len(engines) == 8
+    assert {job.threads for job in engines} == {1}  # as the runs had
+    assert retrain(done, tmp_path / "new", budget=5000).table.equals(found.table)
+    assert len(engines) == 8
+    assert found.table["run"].tolist()[::4] == [job.name for job in done.jobs]
+    side_by_side = gt.retraining_table(found.table)
+    assert side_by_side[["data", "prior"]].to_numpy().tolist() == [["scans", "full"], ["scans", "banded-3"]]
+    for _, row in side_by_side.iterrows():
+        of_prior = found.table[found.table["prior"] == row["prior"]]
+        for network in ("full", "thresholded", "retrained", "retrained_fit"):
+            values = of_prior.loc[of_prior["network"] == network, "accuracy"]
+            assert row[f"{network}_n"] == 2
+            assert row[f"{network}_mean"] == pytest.approx(sum(values) / 2)
+            assert row[f"{network}_std"] == pytest.approx(abs(values.iloc[0] - values.iloc[1]) / math.sqrt(2))
+    seconds = gt.retraining_table(found.table, "seconds_per_epoch")
+    assert seconds["thresholded_n"].tolist() == [0, 0]
+    assert seconds["thresholded_mean"].isna().all()
+
+
+def test_a_network_that_is_the_same_with_fitted_channels_is_not_trained_twice(done, tmp_path, engines):
+    retrain(done, tmp_path / "new", budget=1, regime={"epochs": 1})  # fitted: a single channel
+    assert len(engines) == 8
+    engines.clear()
+    pruned = gt.prune(gt.open_run(done.jobs[0].folder).graph, threshold=TAU)
+    budget = gt.count_parameters(pruned, channels=2, in_channels=3, n_classes=2)
+    found = gt.retrain_runs(
+        [done.jobs[0].folder], out=tmp_path / "other", threshold=TAU, budget=budget, progress=False
+    )
+    (job,) = engines
+    assert job.name == "scans/full/seed-0/retrained"
+    rows = found.table.set_index("network")
+    assert rows.loc["retrained_fit", "channels"] == rows.loc["retrained", "channels"] == 2
+    assert rows.loc["retrained_fit", "accuracy"] == rows.loc["retrained", "accuracy"]
+
+
+def test_another_threshold_in_the_same_folder_is_refused_and_leaves_what_is_there(done, tmp_path):
+    before = retrain(done, tmp_path / "new", channels=["same"])
+    folders = [job.folder for job in done.jobs]
+    other = gt.retrain_runs(folders, out=tmp_path / "new", channels=["same"], threshold=0.0, progress=False)
+    assert len(other.failed) == 4
+    assert all("holds a run of another graph" in reason for reason in other.failed.values())
+    assert retrain(done, tmp_path / "new", channels=["same"]).table.equals(before.table)
+
+
+def test_what_cannot_be_opened_costs_only_itself(done, tmp_path):
+    folders = {"no": tmp_path / "no", "yes": done.jobs[0].folder}
+    found = gt.retrain_runs(folders, out=tmp_path / "new", threshold=TAU, channels=["same"], progress=False)
+    assert list(found.failed) == ["no"]
+    assert set(found.table["run"]) == {"yes"}
+    with pytest.raises(gt.RunError, match="not a run folder"):
+        gt.retrain_runs([tmp_path / "no"], out=tmp_path / "other", progress=False)
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("what", ["run", "new network"])
+def test_what_is_damaged_while_others_are_trained_costs_only_itself(done, tmp_path, monkeypatch, what):
+    stored = copied(done.jobs[0].folder, tmp_path / "run")
+
+    class Damaging(InlineEngine):
+        def submit(self, job):
+            ending = super().submit(job)
+            if job.seed == 1000:
+                ((stored if what == "run" else job.folder) / "metrics.csv").write_text("")
+            return ending
+
+    monkeypatch.setattr("graphtask.study.retrain.local_engine", lambda *_, **__: Damaging())
+    runs = {"spoilt": stored, "whole": done.jobs[2].folder}
+    options = {"threshold": TAU, "channels": ["same"], "device": "cpu", "progress": False}
+    table, failed = gt.retrain_runs(runs, out=tmp_path / "new", **options)
+    ((name, reason),) = failed.items()
+    assert "the run is damaged" in reason
+    accuracies = table.set_index(["run", "network"])["accuracy"]
+    assert accuracies["whole"].notna().all()
+    if what == "run":
+        assert name == "spoilt"
+        assert set(table["run"]) == {"whole"}
+        with pytest.raises(gt.RunError, match="the run is damaged"):
+            gt.retrain_runs([stored], out=tmp_path / "new", **options)
+    else:
+        assert name == "scans/full/seed-0/retrained"
+        assert accuracies["spoilt"].isna().tolist() == [False, False, True]
+        assert table["undefined"][2] == reason
+
+
+def test_data_that_have_changed_are_noticed_before_anything_is_trained(done, tmp_path, engines):
+    stored = copied(done.jobs[0].folder, tmp_path / "run")
+    config = json.loads((stored / "config.json").read_text())
+    (stored / "config.json").write_text(json.dumps(config | {"data_fingerprint": "of others"}))
+    with pytest.raises(gt.RunError, match="is not the data that this run was trained on"):
+        gt.retrain_runs([stored], out=tmp_path / "new", threshold=TAU, progress=False)
+    assert engines == []
+
+
+@pytest.mark.parametrize("channels", [[], ["other"], ["same", 3]])
+def test_channels_that_cannot_be_are_refused(done, tmp_path, channels):
+    with pytest.raises(gt.ArgumentError, match="use same, fit, or both"):
+        retrain(done, tmp_path / "new", channels=channels)
+
+
+def test_a_budget_without_channels_that_are_fitted_to_it_is_refused(done, tmp_path):
+    with pytest.raises(gt.ArgumentError, match='a budget needs "fit"'):
+        retrain(done, tmp_path / "new", channels=["same"], budget=5000)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_table_of_one_run_has_no_deviation():
+    row = {"data": "a", "prior": "full", "network": "full", "accuracy": 0.5}
+    table = gt.retraining_table(pd.DataFrame([row]))
+    assert table["full_n"].tolist() == [1]
+    assert table["full_std"].isna().all()
