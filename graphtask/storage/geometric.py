@@ -39,6 +39,7 @@ from graphtask.storage.geometric_parts import (
 )
 from graphtask.storage.values import plain, provenance_text
 from graphtask.types import FloatArray
+from graphtask.validation import install_hint
 
 if TYPE_CHECKING:
     import torch
@@ -108,7 +109,7 @@ def data_class() -> Any:
             from torch_geometric.data import Data
     except ImportError as error:
         raise GraphtaskError(
-            f"torch-geometric cannot be imported ({error}); install it with: pip install torch-geometric"
+            f"torch-geometric cannot be imported ({error}); install it with: {install_hint('geometric')}"
         ) from error
     return Data
 

@@ -17,6 +17,7 @@ from graphtask.errors import RunError, RunInUseError
 from graphtask.runs.status import DIVERGED, forget_divergence
 from graphtask.storage.atomic import remove_leftovers, write_atomically
 from graphtask.storage.graphml import write
+from graphtask.types import DISTRIBUTION
 
 CONFIG = "config.json"
 PROVENANCE = "provenance.json"
@@ -187,7 +188,7 @@ def _write_json(path: Path, value: dict[str, Any]) -> None:
 def _environment(config: dict[str, Any], n_processes: int) -> dict[str, Any]:
     import torch
 
-    packages = ("graphtask", "torch", "torchvision", "numpy", "igraph", "scipy", "pandas")
+    packages = (DISTRIBUTION, "torch", "numpy", "igraph", "scipy", "pandas")
     device = torch.device(config["device"])
     return {
         "time": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),

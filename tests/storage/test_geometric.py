@@ -125,7 +125,7 @@ def test_provenance_that_json_cannot_hold_is_named():
 def test_without_torch_geometric_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch_geometric.data", None)
 
-    with pytest.raises(gt.GraphtaskError, match=r"pip install torch-geometric") as caught:
+    with pytest.raises(gt.GraphtaskError, match=r"pip install 'graphtask-nn\[geometric\]'") as caught:
         gt.to_geometric(gt.full_dag(3, stages=1))
     assert "\n" not in str(caught.value)
 
