@@ -26,7 +26,7 @@ import numpy as np
 
 from graphtask.errors import GraphError
 from graphtask.types import BoolArray, IntArray
-from graphtask.validation import abbreviated, counted, invalid
+from graphtask.validation import abbreviated, integer, invalid
 
 NAME = "name"
 STAGE = "stage"
@@ -137,9 +137,7 @@ def stage_sizes(n_nodes: int, stages: int | Sequence[int]) -> list[int]:
         ([20, 20, 20], [3, 3, 2], [5, 2, 1])
     """
     if isinstance(stages, Integral):
-        n_stages, most = int(stages), min(n_nodes, MAX_STAGE + 1)
-        if stages is True or not 1 <= n_stages <= most:
-            raise invalid("stages", f"in [1, {most}] for {counted(n_nodes, 'node')}", stages)
+        n_stages = integer(stages, name="stages", most=min(n_nodes, MAX_STAGE + 1))
         return [n_nodes // n_stages + (stage < n_nodes % n_stages) for stage in range(n_stages)]
     if not _are_whole_numbers(stages):
         raise invalid("stages", "a number of stages (3) or their sizes ([20, 20, 20])", stages)

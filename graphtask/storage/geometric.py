@@ -140,7 +140,8 @@ def _column(values: list[Any]) -> "torch.Tensor | list[Any]":
 
 def _one_hot_stage(graph: igraph.Graph) -> FloatArray:
     stage = stages(graph)
-    return np.eye(int(stage.max()) + 1)[stage]
+    one_hot: FloatArray = np.eye(int(stage.max()) + 1)[stage]
+    return one_hot
 
 
 def _position(graph: igraph.Graph) -> FloatArray:
@@ -148,8 +149,8 @@ def _position(graph: igraph.Graph) -> FloatArray:
 
 
 def _stage_step(graph: igraph.Graph) -> FloatArray:
-    ends = stages(graph)[edge_array(graph)].astype(np.float64)
-    return np.asarray(ends[:, 1] - ends[:, 0])
+    ends: FloatArray = stages(graph)[edge_array(graph)].astype(np.float64)
+    return np.subtract(ends[:, 1], ends[:, 0])
 
 
 _Feature = Callable[[igraph.Graph], Any]

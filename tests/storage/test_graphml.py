@@ -217,7 +217,7 @@ def test_a_file_without_stages_says_what_to_do_and_takes_a_number_of_stages(name
     assert gt.read(file, stages=2).vs["stage"] == [0, 0, 1, 1]
     assert gt.read(file, stages=[1, 2, 1]).vs["stage"] == [0, 1, 1, 2]
     with pytest.raises(
-        gt.ArgumentError, match=rf"{name}\.graphml: stages must be in \[1, 4\] for 4 nodes, got 9"
+        gt.ArgumentError, match=rf"{name}\.graphml: stages must be an integer in \[1, 4\], got 9"
     ):
         gt.read(file, stages=9)
 
