@@ -145,7 +145,7 @@ def _one_hot_stage(graph: igraph.Graph) -> FloatArray:
 
 
 def _position(graph: igraph.Graph) -> FloatArray:
-    return np.arange(graph.vcount()) / (graph.vcount() - 1)
+    return np.linspace(0.0, 1.0, graph.vcount())
 
 
 def _stage_step(graph: igraph.Graph) -> FloatArray:
