@@ -90,7 +90,7 @@ def study() -> None:
     type=Choice(["local", "ray"]),
     default="local",
     section="Runtime",
-    help="Run in processes on this machine, or on a Ray cluster (requires the package ray).",
+    help="Run in processes on this machine, or on a Ray cluster (pip install 'graphtask-nn[ray]').",
 )
 @jobs_option()
 @option(
