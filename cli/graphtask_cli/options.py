@@ -5,7 +5,6 @@ from typing import Any
 
 import click
 
-from graphtask.types import PAPER_THRESHOLD
 from graphtask_cli.command import OPTIONS, Command, Group, Option
 from graphtask_cli.param_types import (
     FOLDER,
@@ -34,8 +33,13 @@ def group(name: str | None = None, **attributes: Any) -> Callable[[Callable[...,
 
 def option(*names: str, **attributes: Any) -> Decorator:
     """Return the decorator of an option; see `graphtask_cli.command.Option`."""
+    if attributes.get("default", ...) is None:  # click takes None for a default
+        del attributes["default"]
     return click.option(*names, cls=Option, **attributes)
 
+
+PAPER_THRESHOLD = 0.006
+"""`graphtask.types.PAPER_THRESHOLD`, whose module imports NumPy; a test compares the two."""
 
 ORDERS = ("ids", "x", "radius", "bifocal")
 

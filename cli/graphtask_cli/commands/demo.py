@@ -5,9 +5,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from graphtask.types import PAPER_THRESHOLD
 from graphtask_cli.messages import is_quiet, note, proposal, say
-from graphtask_cli.options import command, examples, jobs_option, out_option
+from graphtask_cli.options import PAPER_THRESHOLD, command, examples, jobs_option, out_option
 from graphtask_cli.render import show_turned
 from graphtask_cli.tables import write_table
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from graphtask.types import PAPER_THRESHOLD
 from graphtask_cli.messages import progress, say
 from graphtask_cli.options import (
+    PAPER_THRESHOLD,
     command,
     examples,
     option,

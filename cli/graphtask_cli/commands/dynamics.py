@@ -8,6 +8,7 @@ from graphtask.validation import counted
 from graphtask_cli.figures import check_figure_path, save_plot
 from graphtask_cli.messages import note, progress, warn
 from graphtask_cli.options import (
+    PAPER_THRESHOLD,
     command,
     examples,
     format_option,
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
     )
 )
 @runs_argument
-@threshold_option(default=0.006, text="Threshold; the edges of the graph pruned at it are the retained ones.")
+@threshold_option(
+    default=PAPER_THRESHOLD, text="Threshold; the edges of the graph pruned at it are the retained ones."
+)
 @out_option(text="Write one row per run to a .csv, .json or .parquet file.")
 @plot_option
 @option(

@@ -192,10 +192,6 @@ def _summary(graph: "igraph.Graph") -> str:
     sizes = size_by_stage(graph)["nodes_per_stage"]
     per_stage = f" ({'/'.join(map(str, sizes))})" if len(sizes) > 1 else ""
     repaired = (gt.provenance(graph).get("prior") or {}).get("repaired_edges", 0)
-    added = (
-        f"; nodes without predecessor or successor repaired with {counted(repaired, 'edge')}"
-        if repaired
-        else ""
-    )
+    added = f" ({repaired:,} added by repair)" if repaired else ""
     stages = f"{counted(len(sizes), 'stage')}{per_stage}"
-    return f"{counted(graph.vcount(), 'node')}, {counted(graph.ecount(), 'edge')}, {stages}{added}"
+    return f"{counted(graph.vcount(), 'node')}, {counted(graph.ecount(), 'edge')}{added}, {stages}"

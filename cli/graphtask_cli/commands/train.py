@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from graphtask.types import PAPER_THRESHOLD
 from graphtask.validation import counted
 from graphtask_cli.launch import process_rank
 from graphtask_cli.messages import is_quiet, note, proposal, say
 from graphtask_cli.options import (
+    PAPER_THRESHOLD,
     channels_option,
     command,
     cuda_graph_option,
