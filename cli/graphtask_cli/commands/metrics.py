@@ -24,7 +24,7 @@ from graphtask_cli.options import (
     reading_options,
     threshold_option,
 )
-from graphtask_cli.param_types import PATH, Integer
+from graphtask_cli.param_types import PATH, Choice, Integer
 from graphtask_cli.render import show, show_rows
 from graphtask_cli.sources import labels, listed
 from graphtask_cli.spool import Spool
@@ -71,6 +71,12 @@ _MOST_REASONS = 1_000
     default=1,
     help="Starting positions of the layout for pca_elongation; the best result counts.",
 )
+@option(
+    "--layout-order",
+    type=Choice(["topological", "canonical"]),
+    default="topological",
+    help="Initial node order of the layout: as numbered (published values), or independent of the numbering.",
+)
 @threshold_option(text="Prune the graphs at this threshold first.")
 @reading_options
 @jobs_option(default="the CPU cores for many graphs, else 1", text="Processes in parallel.")
@@ -97,6 +103,7 @@ def metrics(
     modules: tuple[str, ...],
     channels: int | None,
     layout_starts: int,
+    layout_order: Any,
     threshold: float | None,
     n_jobs: int | None,
     cache: Path | None,
@@ -134,7 +141,7 @@ def metrics(
 
     settings = Settings(
         metrics=metrics,
-        options=Options(channels=channels, layout_starts=layout_starts),
+        options=Options(channels=channels, layout_starts=layout_starts, layout_order=layout_order),
         reading=ReadOptions(**reading),
         threshold=threshold,
     )
