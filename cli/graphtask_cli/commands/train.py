@@ -162,7 +162,7 @@ def train(
     torchrun --nproc-per-node 2 -m graphtask train …
     """
     import graphtask as gt
-    from graphtask.corpus.entries import TRAINED
+    from graphtask.runs.layout import TRAINED
 
     reading = {name: options.pop(name) for name in ("stages", "join", "merge", "order")}
     graph = read_graph(graph_path(graph_file), **reading)
