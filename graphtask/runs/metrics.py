@@ -1,6 +1,6 @@
 """Metrics table of a run, one row per epoch: ``metrics.csv``."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def write_metrics(folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+def write_metrics(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write the metrics table of the epochs so far."""
     import pandas as pd
 

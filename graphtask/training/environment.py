@@ -7,7 +7,9 @@ from typing import Any
 
 import torch
 
-_PACKAGES = ("graphtask", "torch", "torchvision", "numpy", "igraph", "scipy", "pandas")
+from graphtask.types import DISTRIBUTION
+
+_PACKAGES = (DISTRIBUTION, "torch", "numpy", "igraph", "scipy", "pandas")
 
 
 def current_environment(config: dict[str, Any], *, n_processes: int) -> dict[str, Any]:
