@@ -44,7 +44,14 @@ def test_a_prior_goes_before_a_data_set_and_that_before_the_study(load):
         "[priors.wide.optimization]\nepochs = 12\n",
         data="[data.cdigits]\n[data.cdigits_t8]\nchannels = 3\nseeds = 2\n[data.cdigits_t8.optimization]\nepochs = 11\n",
     )
-    said = {job.name: (job.config.model.channels, job.config.optimization.epochs, job.config.optimization.batch_size) for job in study.jobs}
+    said = {
+        job.name: (
+            job.config.model.channels,
+            job.config.optimization.epochs,
+            job.config.optimization.batch_size,
+        )
+        for job in study.jobs
+    }
     assert said == {
         "cdigits/full/seed-0": (2, 10, 20),
         "cdigits/wide/seed-0": (4, 12, 20),

@@ -59,23 +59,18 @@ def test_a_new_run_is_the_one_that_retrain_gives_by_itself(done, tmp_path):
     found = retrain(done, tmp_path / "new", epochs=1, threads=1, budget=5000)
     assert found.failed == {}
     run = gt.Run.open(done.jobs[0].folder)
-    config = run.config.replace(epochs=1)
     for options, name in (
         ({"channels": "same"}, "retrained"),
         ({"channels": "fit", "budget": 5000}, "retrained_fit"),
     ):
         folder = tmp_path / "new" / "scans" / "full" / "seed-0" / name
         mine = gt.Run.open(folder)
-        alone = gt.retrain(
-            run, threshold=TAU, epochs=1, device="cpu", threads=1, progress=False, **options
-        )
+        alone = gt.retrain(run, threshold=TAU, epochs=1, device="cpu", threads=1, progress=False, **options)
         assert mine.graph.es["w"] == alone.graph.es["w"]
         assert mine.record["graph_sha256"] == alone.record["graph_sha256"]
         assert mine.config.model.channels == alone.config.model.channels
         assert gt.provenance(mine.graph)["retrained"] == gt.provenance(alone.graph)["retrained"]
-        again = gt.retrain(
-            run, out=folder, threshold=TAU, epochs=1, device="cpu", progress=False, **options
-        )
+        again = gt.retrain(run, out=folder, threshold=TAU, epochs=1, device="cpu", progress=False, **options)
         assert again.graph.es["w"] == mine.graph.es["w"], "the folder is that of the same run"
 
 

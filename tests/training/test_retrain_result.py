@@ -19,7 +19,9 @@ def again(run, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def table(run, again):
-    return gt.compare_retrained(run, {"retrained": again}, threshold=TAU, device="cpu").table.set_index("network")
+    return gt.compare_retrained(run, {"retrained": again}, threshold=TAU, device="cpu").table.set_index(
+        "network"
+    )
 
 
 def test_each_network_has_its_row(run, table):

@@ -15,9 +15,9 @@ from torch.nn import functional
 
 import graphtask as gt
 from graphtask.storage.atomic import remove_leftovers
+from graphtask.training.batches import split_batches
 from graphtask.training.checkpointing import Checkpointer
 from graphtask.training.loop import Trainer, evaluate
-from graphtask.training.batches import split_batches
 
 
 def train(digits, config, out=None, *, graph=None, **options):
@@ -37,14 +37,20 @@ def assert_same_run(one, other):
 
 def test_a_run_records_every_epoch_and_every_edge(run, quick):
     assert run.metrics["epoch"].tolist() == [1, 2]
-    assert run.metrics["learning_rate"].tolist() == [quick.optimization.learning_rate_at(0), quick.optimization.learning_rate_at(1)]
+    assert run.metrics["learning_rate"].tolist() == [
+        quick.optimization.learning_rate_at(0),
+        quick.optimization.learning_rate_at(1),
+    ]
     assert run.history.w.shape == (3, 15)
     assert run.history.magnitudes[0] == pytest.approx(0.5)
     assert run.history.edges[0] == ("v0", "v1")
     assert run.graph.es["w"] == run.history.w[-1].tolist()
     assert run.graph.es["weight"] == pytest.approx(run.history.magnitudes[-1], rel=1e-6)
     assert run.metrics["resource_loss"].iloc[-1] == pytest.approx(run.history.magnitudes[-1].sum(), rel=1e-6)
-    assert run.metrics["live_edges"].iloc[-1] == (run.history.magnitudes[-1] >= quick.optimization.threshold).sum()
+    assert (
+        run.metrics["live_edges"].iloc[-1]
+        == (run.history.magnitudes[-1] >= quick.optimization.threshold).sum()
+    )
 
 
 def test_the_trained_graph_knows_where_it_comes_from(run, digits):

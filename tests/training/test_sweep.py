@@ -62,7 +62,9 @@ def test_more_falls_as_the_threshold_rises(table):
 def test_the_graph_falls_apart_right_above_the_critical_threshold(thinned):
     critical = gt.critical_threshold(thinned.graph)
     above = float(np.nextafter(critical, 1))
-    table = gt.sweep(thinned, thresholds=[above, critical, 2.0, 0.0], metrics=["log_paths"], progress=False).table
+    table = gt.sweep(
+        thinned, thresholds=[above, critical, 2.0, 0.0], metrics=["log_paths"], progress=False
+    ).table
     assert table["threshold"].tolist() == [0.0, critical, above, 2.0]
     assert table["status"].tolist() == ["connected", "connected", "disconnected", "disconnected"]
     assert table["reason"].tolist() == [
@@ -90,7 +92,9 @@ def test_each_graph_is_tested_once(thinned, monkeypatch):
     monkeypatch.setattr(gt.Run, "data", lambda run: loaded.append(run) or data(run))
     weights = {("v0", "v6"): 0.3, ("v0", "v1"): 0.2, ("v1", "v6"): 0.2}
     run = with_weights(thinned, [weights.get(pair, 0.1) for pair in edge_names(thinned.graph)])
-    table = gt.sweep(run, thresholds=[0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3], metrics="edges", progress=False).table
+    table = gt.sweep(
+        run, thresholds=[0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3], metrics="edges", progress=False
+    ).table
     assert table["edges"].tolist() == [21, 21, 21, 3, 3, 1, 1]
     assert (len(tested), len(loaded)) == (3, 1)
 

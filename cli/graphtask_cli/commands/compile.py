@@ -76,7 +76,7 @@ def compile(  # noqa: A001 - the word the field uses
         from graphtask.compiler.export import export_program
 
         net = (
-            gt.open_run(graph_file).module()
+            gt.Run.open(graph_file).module()
             if trained
             else gt.compile(graph, channels=channels, in_channels=n_in, n_classes=n_out)
         )

@@ -24,7 +24,7 @@ CHANNELS = 5
 THRESHOLD = 0.006
 # The paper's recipe but for its length and its price: 100 epochs of 50,000 images have 160 times as many steps in
 # which to give connections up, so each step asks more for them here.
-REGIME: dict[str, Any] = {"epochs": 16, "batch_size": 32, "edge_l1": 0.02}
+OPTIONS: dict[str, Any] = {"epochs": 16, "batch_size": 32, "edge_l1": 0.02}
 
 _FULL = "full.graphml"
 
@@ -74,7 +74,7 @@ def run_demo(out: Path, *, n_jobs: int = 2) -> None:
     study = _study(out)
     note(
         f"{len(study.jobs)} networks from the full DAG with {graph.vcount()} nodes and {graph.ecount()} edges, "
-        f"{REGIME['epochs']} epochs each, {n_jobs} at a time; everything goes to {out}/"
+        f"{OPTIONS['epochs']} epochs each, {n_jobs} at a time; everything goes to {out}/"
     )
     report = gt.run_study(study, jobs=n_jobs)
     for name, reason in report.failed.items():
@@ -87,20 +87,25 @@ def run_demo(out: Path, *, n_jobs: int = 2) -> None:
 
 def _study(out: Path) -> "Study":
     """The networks, each on one thread: small ones leave a second thread mostly waiting for the first."""
-    from graphtask.study.job import Data, Job, Prior
+    from graphtask.study.job import Job, Prior
     from graphtask.study.spec import Study
-    from graphtask.training.config import Regime
+    from graphtask.training.config import TrainConfig
 
     runs = (out / "runs").absolute()
     jobs = tuple(
         Job(
             out=runs,
-            data=Data(name=data, source=data),
             prior=Prior(name="full", kind="full", arguments={"n_nodes": NODES, "stages": STAGES}),
-            seed=seed,
-            channels=CHANNELS,
-            regime=Regime(**REGIME, threshold=THRESHOLD),
-            device="cpu",
+            config=TrainConfig(
+                data=data,
+                data_name=data,
+                seed=seed,
+                channels=CHANNELS,
+                device="cpu",
+                threads=1,
+                threshold=THRESHOLD,
+                **OPTIONS,
+            ),
             threshold=THRESHOLD,
             label=f"{data}-{seed}",
         )
@@ -114,7 +119,7 @@ def _outcome(job: "Job", out: Path) -> Outcome:
     import graphtask as gt
     from graphtask.training.device import limited_threads
 
-    run = gt.open_run(job.folder)
+    run = gt.Run.open(job.folder)
     pruned = gt.prune(run.graph, threshold=THRESHOLD)
     gt.write(pruned, out / "pruned" / f"{job.name}.graphml")
     with limited_threads(1):

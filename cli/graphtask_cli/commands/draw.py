@@ -99,7 +99,7 @@ def _target(source: Source, out: Path | None, suffix: str) -> Path:
 def _draw_training(folder: Path, beside: Path, threshold: float) -> None:
     import graphtask as gt
 
-    run = gt.open_run(folder)
+    run = gt.Run.open(folder)
     figures = {
         "history": gt.draw_history(run.history, threshold=threshold),
         "curves": gt.draw_curves(run.metrics),

@@ -34,7 +34,7 @@ from graphtask_cli.sources import run_folders
 if TYPE_CHECKING:
     import pandas as pd
 
-_REGIME = ("epochs", "batch_size", "learning_rate", "edge_l1")
+_OPTIONS = ("seed", "epochs", "batch_size", "learning_rate", "edge_l1", "threads")  # None is that of the run
 _HIDDEN = ["run", "undefined"]
 _SHOWN = {
     "accuracy": "test accuracy",
@@ -129,11 +129,10 @@ def retrain(
     channels = ["same"] * same_channels + ["fit"] * (fit_channels or options["budget"] is not None)
     if not channels:
         raise click.UsageError("nothing to train: --no-same-channels needs --fit-channels or --budget")
-    regime = {name: value for name in _REGIME if (value := options.pop(name)) is not None}
+    options = {name: value for name, value in options.items() if value is not None or name not in _OPTIONS}
     folders = run_folders(paths)
-    table, failed = gt.retrain_runs(
-        folders, out=folder, channels=channels, regime=regime, progress=not quiet, **options
-    )
+    result = gt.retrain_runs(folders, out=folder, channels=channels, progress=not quiet, **options)
+    table, failed = result.table, result.failed
     for name, reason in failed.items():
         note(f"error: {reason if name in reason else f'{name}: {reason}'}")
     if out is not None:
@@ -169,7 +168,7 @@ def _print(table: "pd.DataFrame", *, form: str) -> None:
     elif form == "table":
         show([row for name in _SHOWN for row in _rows(table, name)], form=form)
     else:
-        show(records_of(gt.summarize_retrained(table)), form=form)
+        show(records_of(gt.RetrainResult(table).summary()), form=form)
 
 
 def _rows(table: "pd.DataFrame", name: str) -> list[dict[str, Any]]:
@@ -178,7 +177,7 @@ def _rows(table: "pd.DataFrame", name: str) -> list[dict[str, Any]]:
 
     networks = list(dict.fromkeys(table["network"]))
     rows = []
-    for _, row in gt.retraining_table(table, name).iterrows():
+    for _, row in gt.RetrainResult(table).side_by_side(name).iterrows():
         cells = {
             network: mean_and_spread(row[f"{network}_mean"], row[f"{network}_std"]) for network in networks
         }

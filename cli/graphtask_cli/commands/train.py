@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from graphtask.validation import counted
 from graphtask_cli.launch import process_rank
@@ -67,7 +68,7 @@ _REGIME_OPTIONS = (
 
 
 def regime_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """One option for each field of `graphtask.Regime`, with its default."""
+    """Add the options of `graphtask.OptimizationConfig`, with their defaults."""
     for option in reversed(_REGIME_OPTIONS):
         function = option(function)
     return function
@@ -81,8 +82,14 @@ def regime_options(function: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.argument("graph_file", type=click.Path(path_type=Path), metavar="GRAPH")
 @click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Read options from a TOML file; those given here have priority.",
+)
+@click.option(
     "--data",
-    required=True,
     help="cdigits, cdigits_t8 (no download), cmnist, ckmnist, cfashionmnist, cifar10, cifar10_t8, a .npz file, or a "
     "folder of images.",
 )
@@ -129,16 +136,19 @@ def regime_options(function: Callable[..., Any]) -> Callable[..., Any]:
     "--checkpoint-seconds", type=float, default=300.0, help="Time between checkpoints within an epoch."
 )
 @click.option(
-    "--fresh",
+    "--reset-weights",
     is_flag=True,
     help="Start a trained graph anew, as from its prior; otherwise its edges start from their weights.",
 )
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @reading_options
 @regime_options
+@click.pass_context
 def train(
+    ctx: click.Context,
     graph_file: Path,
     *,
+    config_file: Path | None,
     out: Path,
     quiet: bool,
     **options: Any,
@@ -146,18 +156,21 @@ def train(
     """Train the network of a graph under a price on every connection.
 
     Stopped at any moment, by Ctrl-C or otherwise, the same command goes on where it was. The defaults are the
-    regime of the paper, which takes hours on a CPU; for a first try use fewer epochs and channels.
+    training configuration of the paper, which takes hours on a CPU; for a first try use fewer epochs and channels.
 
     Several GPUs train one run together, with the result of one: torchrun --nproc-per-node 2 -m graphtask_cli train …
     """
     import graphtask as gt
+    from graphtask.training.config import read_config_file
 
     reading = {name: options.pop(name) for name in ("stages", "join", "merge", "order")}
     graph = read_graph(graph_path(graph_file), **reading)
-    regime = gt.Regime(**{name: options.pop(name) for name in gt.Regime.__dataclass_fields__})
-    run = gt.train(graph, out=out, regime=regime, progress=not quiet, **options)
+    config = gt.TrainConfig() if config_file is None else gt.TrainConfig(**read_config_file(config_file))
+    given = {name for name in options if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
+    config = config.replace(**{name: options[name] for name in given})
+    run = gt.train(graph, config, out=out, progress=not quiet)
     if process_rank() == 0:
-        click.echo(_report(run, out, regime.threshold))
+        click.echo(_report(run, out, config.optimization.threshold))
 
 
 def _report(run: "Run", folder: Path, threshold: float) -> str:
