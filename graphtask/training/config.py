@@ -127,13 +127,15 @@ class DataConfig(_Checked):
     """Mirror half of the training images left to right at random."""
 
     def __post_init__(self) -> None:
-        source = self.source
+        source: Any = self.source
         if isinstance(source, os.PathLike):
             source = os.fspath(source)
         elif source is not None and not isinstance(source, str | ImageData):
             source = as_image_data(source)
         name = None if self.name is None else _text(self.name, name="data_name")
-        root = None if self.root is None else _text(os.fspath(self.root), name="data_root")
+        root: Any = self.root
+        root = os.fspath(root) if isinstance(root, os.PathLike) else root
+        root = None if root is None else _text(root, name="data_root")
         self._put(
             source=source,
             name=name,
@@ -371,7 +373,7 @@ class TrainConfig:
         if not _is_section(data, DataConfig):
             options, data = {"data": data, **options}, None
         given = {"model": model, "data": data, "optimization": optimization, "runtime": runtime}
-        bases = {name: _section(self.sections[name], value, name) for name, value in given.items()}
+        bases: dict[str, Any] = {name: _section(self.sections[name], value, name) for name, value in given.items()}
         for name, section in _updated(bases, options).items():
             object.__setattr__(self, name, section)
 

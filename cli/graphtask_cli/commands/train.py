@@ -146,6 +146,7 @@ def regime_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.pass_context
 def train(
     ctx: click.Context,
+    /,
     graph_file: Path,
     *,
     config_file: Path | None,
