@@ -63,12 +63,12 @@ def study_cost(
 
     Example:
         >>> import graphtask as gt
-        >>> regime = {"epochs": 2, "batch_size": 719}
         >>> study = {
         ...     "priors": {"full": {"nodes": 3}},
         ...     "data": {"cdigits": {}},
         ...     "channels": 1,
-        ...     "regime": regime,
+        ...     "epochs": 2,
+        ...     "batch_size": 719,
         ... }
         >>> cost = gt.study_cost(study)
         >>> cost[["data", "prior", "runs", "left", "epochs", "images"]].values.tolist()

@@ -373,7 +373,9 @@ class TrainConfig:
         if not _is_section(data, DataConfig):
             options, data = {"data": data, **options}, None
         given = {"model": model, "data": data, "optimization": optimization, "runtime": runtime}
-        bases: dict[str, Any] = {name: _section(self.sections[name], value, name) for name, value in given.items()}
+        bases: dict[str, Any] = {
+            name: _section(self.sections[name], value, name) for name, value in given.items()
+        }
         for name, section in _updated(bases, options).items():
             object.__setattr__(self, name, section)
 
@@ -454,7 +456,7 @@ def read_config_file(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         if not path.is_file():
             raise FileNotFoundError(2, "no such file")
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = _with_paths(tomllib.loads(path.read_text(encoding="utf-8")), path.absolute().parent)
         TrainConfig(**values)
     except OSError as error:
         raise ArgumentError(f"{path}: the configuration cannot be read ({error.strerror})") from error
@@ -462,6 +464,21 @@ def read_config_file(path: str | os.PathLike[str]) -> dict[str, Any]:
         kind = "" if isinstance(error, ArgumentError) else "not valid TOML: "
         raise ArgumentError(f"{path}: {kind}{error}") from error
     return values
+
+
+def _with_paths(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the options of a file with paths relative to its folder made absolute, if they exist there."""
+
+    def absolute(value: object) -> object:
+        return str(folder / value) if isinstance(value, str) and (folder / value).exists() else value
+
+    found = {key: absolute(value) if key in {"data", "data_root"} else value for key, value in values.items()}
+    if isinstance(found.get("data"), dict):
+        found["data"] = {
+            key: absolute(value) if key in {"source", "root"} else value
+            for key, value in found["data"].items()
+        }
+    return found
 
 
 def _is_section(value: object, section: type) -> bool:
