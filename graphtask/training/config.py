@@ -472,12 +472,11 @@ def _with_paths(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     def absolute(value: object) -> object:
         return str(folder / value) if isinstance(value, str) and (folder / value).exists() else value
 
-    found = {key: absolute(value) if key in {"data", "data_root"} else value for key, value in values.items()}
-    if isinstance(found.get("data"), dict):
-        found["data"] = {
-            key: absolute(value) if key in {"source", "root"} else value
-            for key, value in found["data"].items()
-        }
+    found: dict[str, Any] = dict(values)
+    found |= {key: absolute(value) for key, value in values.items() if key in {"data", "data_root"}}
+    if isinstance(values.get("data"), dict):
+        inside: dict[str, Any] = values["data"]
+        found["data"] = inside | {key: absolute(inside[key]) for key in ("source", "root") if key in inside}
     return found
 
 
