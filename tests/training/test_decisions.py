@@ -91,6 +91,7 @@ class Recorder(gt.Callback):
         self.calls.append(("step", trainer.step))
 
     def epoch(self, trainer, row):
+        assert trainer.rows[-1] is row
         self.calls.append(("epoch", row["epoch"]))
 
     def end(self, trainer):
