@@ -245,7 +245,7 @@ def test_pruning_happens_first(call, tmp_path):
         (["nothing.graphml"], 1, "no graph can be used; the first of 1: "),
         (["graphs", "--threshold", "0.1"], 1, "no graph can be used; the first of 10: "),
         (["--table", "nothing.csv"], 1, "nothing.csv: cannot be read"),
-        (["--table", "graphs/thin/0.graphml"], 1, "is no table"),
+        (["--table", "graphs/thin/0.graphml"], 1, "is not a table"),
         ([], 2, "name graph files"),
         (["graphs", "--table", "features.csv"], 2, "not both"),
         (["--table", "features.csv", "--threshold", "0.1"], 2, "no use with --table"),

@@ -142,7 +142,7 @@ def metrics(
     if not entries:
         raise ArgumentError("standard input names no graph; give it paths, one a line")
     with Spool() as spool:
-        rows = measure_entries(entries, settings, jobs=jobs, cache=cache, notify=note)
+        rows = measure_entries(entries, settings, n_jobs=jobs, cache=cache, notify=note)
         n_errors = _collect(rows, spool, n_rows=len(entries))
         all_failed = n_errors == len(entries)
         # A table of errors alone replaces no file: it may be what was measured before.
@@ -158,7 +158,7 @@ def metrics(
 
 
 def _prepare(modules: Iterable[str]) -> None:
-    from graphtask.corpus.startup import prepare
+    from graphtask.workers import prepare
 
     if (
         "numpy" not in sys.modules
@@ -169,12 +169,14 @@ def _prepare(modules: Iterable[str]) -> None:
 
 
 def _import(module: str) -> None:
-    """Import a module from the current folder or from where Python finds others; so will other processes."""
+    """Import an installed module, or one in the current folder; other processes do the same."""
     from graphtask.errors import ArgumentError
 
     here = str(Path.cwd())
     if here not in sys.path:
-        sys.path.insert(0, here)
+        sys.path.append(
+            here
+        )  # at the end: a file such as json.py next to the module must not replace a library
     try:
         importlib.import_module(module.removesuffix(".py"))
     except Exception as error:
