@@ -77,6 +77,7 @@ def _parsed(content: bytes, suffix: str) -> "pd.DataFrame":
 
 def _from_parquet(content: bytes) -> "pd.DataFrame":
     """Return the table of a Parquet file whose size was checked before its rows are decoded."""
+    import pandas as pd
     import pyarrow.parquet as pq
     from pyarrow import types
 
@@ -95,7 +96,8 @@ def _from_parquet(content: bytes) -> "pd.DataFrame":
     for name in texts:
         values = table[name].array
         choices = np.array([*values.categories, None], dtype=object)
-        table[name] = choices[values.codes]  # the code of a missing value is -1
+        # The code of a missing value is -1; with another type, pandas would copy the texts.
+        table[name] = pd.Series(choices[values.codes], index=table.index, dtype=object)
     return table  # type: ignore[no-any-return]
 
 
