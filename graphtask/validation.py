@@ -135,6 +135,18 @@ def stage_selection(value: bool | Collection[int], *, name: str, stages: Collect
     return tuple(sorted(set(value)))
 
 
+def install_hint(extra: str) -> str:
+    """Return the command that installs an optional dependency.
+
+    Example:
+        >>> install_hint("umap")
+        "pip install 'graphtask-nn[umap]'"
+    """
+    from graphtask.types import DISTRIBUTION  # with NumPy, which must not slow `graphtask --help`
+
+    return f"pip install '{DISTRIBUTION}[{extra}]'"
+
+
 def counted(count: int, noun: str) -> str:
     """Return a count with its noun, for messages.
 

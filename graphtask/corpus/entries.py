@@ -8,12 +8,9 @@ from typing import NamedTuple
 
 from graphtask.corpus.archives import SUFFIXES, is_archive, members
 from graphtask.errors import FormatError
+from graphtask.runs.layout import CONFIG, INITIAL, TRAINED, is_run
 from graphtask.runs.status import GO_ON, unfinished
 from graphtask.storage.formats import PARSERS, suffix
-
-CONFIG = "config.json"  # in every run folder
-INITIAL = "initial.graphml"  # in every run folder
-TRAINED = "trained.graphml"  # in the folder of a finished run
 
 STUDY = "study.json"  # in the folder of a study; not a graph
 
@@ -36,11 +33,6 @@ class Entry(NamedTuple):
     def file(self) -> str:
         """Name of the graph: the path of the file, followed by that inside the archive."""
         return f"{self.path}/{self.member}" if self.member else self.path
-
-
-def is_run(path: str | os.PathLike[str]) -> bool:
-    """Return True if the path is the folder of a training run, finished or not."""
-    return _holds(path, CONFIG) and (_holds(path, INITIAL) or _holds(path, TRAINED))
 
 
 def find(
@@ -105,10 +97,10 @@ def _in_folder(folder: str, excluded: set[str]) -> Iterator[Entry]:
     waiting = [folder]  # not by recursion: folders may be nested deeper than Python calls
     while waiting:
         here = waiting.pop()
-        if is_run(here):
-            yield _run(here)
-            continue
         try:
+            if is_run(here):
+                yield _run(here)
+                continue
             files, folders = _listing(here)
         except OSError as error:
             yield Entry(here, problem=f"the folder cannot be read: {error.strerror or error}")
@@ -134,13 +126,8 @@ def _listing(folder: str) -> tuple[list[str], list[str]]:
 
 
 def _run(folder: str) -> Entry:
-    problem = "" if _holds(folder, TRAINED) else unfinished(Path(folder))
-    return Entry(str(Path(folder) / TRAINED), run=folder, problem=problem)
-
-
-def _holds(folder: str | os.PathLike[str], name: str) -> bool:
-    # Unlike the method of Path, False for a folder that may not be entered.
-    return os.path.isfile(os.path.join(folder, name))  # noqa: PTH113, PTH118
+    path = Path(folder) / TRAINED
+    return Entry(str(path), run=folder, problem="" if path.is_file() else unfinished(Path(folder)))
 
 
 def _in_file(path: str) -> Iterator[Entry]:

@@ -4,7 +4,8 @@ import zipfile
 from pathlib import Path
 
 import graphtask as gt
-from graphtask.corpus.entries import find, is_run
+from graphtask.corpus.entries import find
+from graphtask.runs.layout import is_run
 
 
 def touch(folder, *names):

@@ -82,13 +82,10 @@ def test_a_table_with_too_many_cells_is_refused_before_it_is_decoded(tmp_path, m
             gt.read_table(tmp_path / name)
 
 
-def test_a_long_text_in_every_row_takes_no_memory(tmp_path):
-    text = pa.DictionaryArray.from_arrays(pa.array([0] * 20_000, pa.int32()), pa.array(["x" * 20_000]))
-    pq.write_table(
-        pa.table({"dataset": text.cast(pa.dictionary(pa.int32(), pa.string()))}), tmp_path / "t.parquet"
-    )
+def test_a_long_text_in_every_row_is_kept_once(tmp_path):
+    texts = pa.array(["x" * 20_000] * 2_000)
+    pq.write_table(pa.table({"dataset": texts, "m": np.arange(2_000)}), tmp_path / "t.parquet")
     table = gt.read_table(tmp_path / "t.parquet")
-    assert len(table) == 20_000
     assert len({id(value) for value in table["dataset"]}) == 1
 
 
