@@ -1,6 +1,7 @@
 """Writers of other formats; ``docs/formats.md`` lists what each of them loses."""
 
 import io
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -10,11 +11,14 @@ from xml.sax.saxutils import escape, quoteattr
 import igraph
 import numpy as np
 
-from graphtask.errors import GraphError
+from graphtask.errors import ArgumentError, FormatError, GraphError
 from graphtask.graph import NAME, PROVENANCE, STAGE, WEIGHT, check_graph, edge_array
+from graphtask.storage.atomic import write_atomically
 from graphtask.storage.foreign import MARKER, MARKER_VALUE
+from graphtask.storage.formats import suffix as suffix_of
 from graphtask.storage.gexf import CREATOR
 from graphtask.storage.graphml import dumps as graphml_bytes
+from graphtask.storage.objects import GraphLike, as_igraph
 from graphtask.storage.values import plain, provenance_text, to_json
 from graphtask.types import FloatArray
 
@@ -171,7 +175,7 @@ def node_link(graph: igraph.Graph) -> bytes:
 def cytoscape(graph: igraph.Graph) -> bytes:
     """Return the graph as Cytoscape JSON."""
     nodes = [
-        {"data": {"id": name, **record}}
+        {"data": {"id": name, "value": name, "name": name, **record}}  # as networkx reads them
         for name, record in zip(
             graph.vs[NAME], _json_records(graph.vs, without={NAME, "id", "value"}), strict=True
         )
@@ -284,8 +288,6 @@ def to_bytes(graph: igraph.Graph, *, suffix: str) -> bytes:
     """
     import gzip
 
-    from graphtask.errors import FormatError
-
     base = suffix.removesuffix(".gz")
     writer = WRITERS.get(base)
     if writer is None:
@@ -296,6 +298,47 @@ def to_bytes(graph: igraph.Graph, *, suffix: str) -> bytes:
     except UnicodeEncodeError:
         raise GraphError("a text of the graph has a lone surrogate, which no file can hold") from None
     return gzip.compress(content, mtime=0) if suffix.endswith(".gz") else content
+
+
+def write(graph: GraphLike, path: str | os.PathLike[str]) -> None:
+    """Write the graph to a file, complete or not at all; the suffix of its name selects the format.
+
+    GraphML keeps every attribute without loss; equal graphs give equal bytes. ``docs/formats.md`` lists the other formats
+    and what they lose. Attribute values may be booleans, ints, floats, strings, ``None`` (an absent value), and lists,
+    tuples and dicts of them; numpy scalars are written as Python values.
+
+    Args:
+        graph: A valid architecture graph.
+        path: The file; an existing one is replaced.
+
+    Raises:
+        ArgumentError: No format has the suffix.
+        GraphError: The graph breaks a rule, or the format cannot store it.
+        GraphtaskError: The file cannot be written.
+
+    Example:
+        >>> import pathlib, tempfile, graphtask as gt
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "full.graphml"
+        >>> gt.write(gt.full_dag(4, stages=2), path)
+        >>> gt.read(path).vs["stage"]
+        [0, 0, 1, 1]
+    """
+    ending = suffix_of(os.fspath(path))
+    if ending.removesuffix(".gz") not in WRITERS:
+        raise ArgumentError(
+            f"path must end in one of {', '.join(WRITERS)}, got {os.fspath(path)!r}", argument="path"
+        )
+    write_bytes(to_bytes(as_igraph(graph), suffix=ending), path)
+
+
+def write_bytes(content: bytes, path: str | os.PathLike[str]) -> None:
+    """Write a file, complete or not at all.
+
+    Raises:
+        GraphtaskError: It cannot be written.
+    """
+    with write_atomically(path) as file:
+        file.write(content)
 
 
 # Values -------------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 import gzip
 import io
 import json
+from pathlib import Path
 
 import igraph
 import networkx as nx
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 import graphtask as gt
 from graphtask.graph import edge_names
 from graphtask.reading import ReadOptions, from_bytes
+from graphtask.storage.formats import PARSERS
 from graphtask.storage.writers import WRITERS, to_bytes
 
 COMPLETE = (
@@ -124,7 +126,7 @@ def test_networkx_reads_what_we_write(graph):
             ),
             dict(labeled.nodes(data="label")),
         ),
-        ".cyjs": nx.cytoscape_graph({"multigraph": False, **json.loads(content(".cyjs"))}, name="id"),
+        ".cyjs": nx.cytoscape_graph({"multigraph": False, **json.loads(content(".cyjs"))}),
     }
     for suffix, other in found.items():
         weights = {(source, target): float(data["weight"]) for source, target, data in other.edges(data=True)}
@@ -209,3 +211,9 @@ def test_gzip_is_bounded_and_whole(tmp_path):
     path.write_bytes(gzip.compress(b'{"nodes": [], "links": []}')[:-4])
     with pytest.raises(gt.FormatError, match="not a complete gzip file"):
         gt.read(path)
+
+
+def test_the_page_on_formats_names_every_suffix():
+    page = Path("docs/formats.md").read_text()
+
+    assert [suffix for suffix in {*PARSERS, *WRITERS} if f"`{suffix}`" not in page] == []
