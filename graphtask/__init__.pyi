@@ -39,8 +39,8 @@ from .drawing.graphs import draw_grid as draw_grid
 from .drawing.retrain import draw_retraining as draw_retraining
 from .drawing.style import save_figure as save_figure
 from .drawing.sweeps import draw_sweep as draw_sweep
-from .dynamics.fates import EdgeDynamics as EdgeDynamics
-from .dynamics.fates import edge_dynamics as edge_dynamics
+from .dynamics.categories import EdgeDynamics as EdgeDynamics
+from .dynamics.categories import edge_dynamics as edge_dynamics
 from .dynamics.ranking import TopK as TopK
 from .dynamics.ranking import edge_overlap as edge_overlap
 from .dynamics.ranking import top_k_graph as top_k_graph
@@ -86,6 +86,7 @@ from .priors.random import watts_strogatz_dag as watts_strogatz_dag
 from .pruning import critical_threshold as critical_threshold
 from .pruning import prune as prune
 from .reading import read as read
+from .runs.check import check_runs as check_runs
 from .runs.history import EdgeHistory as EdgeHistory
 from .storage.geometric import from_geometric as from_geometric
 from .storage.geometric import to_geometric as to_geometric

@@ -28,6 +28,7 @@ COMMANDS = (
     "retrain",
     "compare",
     "dynamics",
+    "check",
     "draw",
     "sample",
     "study",

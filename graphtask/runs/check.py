@@ -65,8 +65,8 @@ def check_runs(
         >>> import tempfile, graphtask as gt
         >>> folder = Path(tempfile.mkdtemp()) / "run"
         >>> digits = gt.load_data("cdigits").subset(n_train=100, n_test=50, seed=0)
-        >>> quick = gt.Regime(epochs=1, batch_size=64)
-        >>> run = gt.train(gt.full_dag(4), data=digits, out=folder, channels=2, regime=quick, progress=False)
+        >>> options = {"data": digits, "channels": 2, "epochs": 1, "batch_size": 64, "progress": False}
+        >>> run = gt.train(gt.full_dag(4), out=folder, **options)
         >>> gt.check_runs(folder)["status"].tolist()
         ['intact']
         >>> _ = (folder / "metrics.csv").write_text("epoch")
@@ -136,7 +136,9 @@ def check_consistent(
 
 def not_one_run(folder: Path) -> str:
     """Return the message for files that do not belong to each other."""
-    return f"{folder}: its files are not of one run; restore them from a copy, or train again in another folder"
+    return (
+        f"{folder}: its files are not of one run; restore them from a copy, or train again in another folder"
+    )
 
 
 def _unfinished(folder: Path) -> RunCheck:

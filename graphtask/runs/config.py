@@ -35,7 +35,7 @@ def _is_integer(least: int) -> _Check:
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= 4096 and value.isprintable()
+    return isinstance(value, str) and 0 < len(value) <= 4096
 
 
 def _is_digest(value: Any) -> bool:

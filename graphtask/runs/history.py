@@ -18,7 +18,15 @@ from graphtask.storage.npz import parse_array
 
 _GATES = {"tanh": np.tanh, "sigmoid": scipy.special.expit, "none": np.positive}
 _ARRAYS = ("w", "source", "target", "gate")
-_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, NotImplementedError)
+_ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    ValueError,
+    RuntimeError,
+    NotImplementedError,
+)
 
 
 @dataclass(frozen=True)
@@ -96,8 +104,8 @@ def _history(
     edges = tuple(zip(map(str, source.ravel()), map(str, target.ravel()), strict=True))
     if w.ndim != 2 or w.dtype.kind != "f" or len(w) == 0 or w.shape[1] != len(edges):
         raise FormatError(f"array 'w' must be floats of shape (epochs + 1, {len(edges)})")
-    if not np.isfinite(w).all():
-        raise FormatError("array 'w' has values that are not finite")
+    if np.isnan(w).any():
+        raise FormatError("array 'w' has values that are not numbers")
     if source.dtype.kind != "U" or target.dtype.kind != "U" or len(set(edges)) < len(edges):
         raise FormatError("the edges must be different pairs of names")
     if gate.shape != () or str(gate) not in _GATES:

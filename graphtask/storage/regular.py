@@ -33,10 +33,7 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     # Opening a pipe waits for its other end, unless it is told not to.
     descriptor = os.open(path, _FLAGS)
     try:
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
-            kind = _KINDS.get(stat.S_IFMT(mode), "not a regular file")
-            raise OSError(errno.EINVAL, f"it is {kind}; a regular file is required", os.fspath(path))
+        _check_regular(descriptor, path)
         return os.fdopen(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
@@ -54,7 +51,15 @@ def read_regular(path: str | os.PathLike[str], *, limit: int) -> bytes:
         OSError: The file cannot be read, is not a regular file, or is larger; ``strerror`` has the reason.
     """
     with open_regular(path) as file:
-        content = file.read(limit + 1)
-    if len(content) > limit:
+        n_bytes = os.fstat(file.fileno()).st_size
+        content = file.read() if n_bytes <= limit else b""
+    if max(n_bytes, len(content)) > limit:
         raise OSError(errno.EFBIG, f"it is larger than {limit:,} bytes", os.fspath(path))
     return content
+
+
+def _check_regular(descriptor: int, path: str | os.PathLike[str]) -> None:
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        kind = _KINDS.get(stat.S_IFMT(mode), "not a file")
+        raise OSError(errno.EINVAL, f"it is {kind}; a regular file is required", os.fspath(path))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphtask.errors import ArgumentError, DisconnectedError, GraphtaskError
-from graphtask.runs.labels import origin
+from graphtask.runs.labels import provenance_labels
 from graphtask.runs.provenance import read_environments
 from graphtask.storage.graphml import dumps
 from graphtask.study.job import Data, Job, Prior
@@ -193,7 +193,7 @@ def _planned(
 
 def _place(run: "Run", out: Path) -> Path:
     """The folder of the new runs of a run; the same however many runs are asked for."""
-    known = origin(run.graph)
+    known = provenance_labels(run.graph)
     parts = [str(part).replace("/", "-") or "unknown" for part in (known.data, known.prior)]
     return out.joinpath(*parts, f"seed-{known.seed}")
 
@@ -238,7 +238,9 @@ def _job(
             transforms=tuple(source["transforms"]),
             seed=source["seed"],
         ),
-        prior=Prior(name=f"{origin(run.graph).prior}-{name}", kind="file", arguments={"path": str(graph)}),
+        prior=Prior(
+            name=f"{provenance_labels(run.graph).prior}-{name}", kind="file", arguments={"path": str(graph)}
+        ),
         seed=another_seed(run) if options.seed is None else options.seed,
         channels=channels,
         regime=replace(Regime(**run.config["regime"]), **options.regime),

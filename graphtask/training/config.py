@@ -22,9 +22,6 @@ PRECISIONS = ("fp32", "bf16")
 EXECUTIONS = ("auto", "fast", "plain")
 EDGE_UPDATES = ("gradient", "proximal")
 
-VERSION = 2
-"""Version of the stored form; 1 had no sections."""
-
 _Section = TypeVar("_Section")
 
 

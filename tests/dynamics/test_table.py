@@ -34,7 +34,7 @@ def runs():
 def test_there_is_one_row_for_each_run(runs):
     table = gt.dynamics_table(runs)
     assert table["run"].tolist() == list(runs)
-    assert table["data"].tolist() == ["a", "a", "b", "b"]
+    assert table["dataset"].tolist() == ["a", "a", "b", "b"]
     assert table["prior"].tolist() == ["full", "full", "full", "banded-2"]
     assert table["edges"].tolist() == [3, 5, 3, 5]
     for name, run in runs.items():
@@ -82,7 +82,7 @@ def test_the_summary_has_means_and_deviations_by_data_set_and_prior(runs):
     assert summary[["dataset", "prior", "runs"]].values.tolist() == [
         ["a", "full", 2], ["b", "full", 1], ["b", "banded-2", 1],
     ]  # fmt: skip
-    first = table[table["data"] == "a"]
+    first = table[table["dataset"] == "a"]
     for name in ("b_epochs", "edges", "dsc_top_k"):
         assert summary[f"{name}_mean"][0] == pytest.approx(statistics.mean(first[name]))
         assert summary[f"{name}_std"][0] == pytest.approx(statistics.stdev(first[name]))
