@@ -33,11 +33,11 @@ def seeded(seed: int) -> Iterator[torch.Generator]:
         yield generator
 
 
-class _DrawFrom(TorchDispatchMode):
+class _DrawFrom(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Pass a generator to every random operation on the CPU that was called without one."""
 
     def __init__(self, generator: torch.Generator) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._generator = generator
 
     def __torch_dispatch__(

@@ -40,7 +40,7 @@ class State(NamedTuple):
     @property
     def epochs_left(self) -> int:
         """Epochs that are still to come; none if it is finished or has failed."""
-        return self.job.regime.epochs - self.epoch if self.word in {"waiting", "running"} else 0
+        return self.job.config.optimization.epochs - self.epoch if self.word in {"waiting", "running"} else 0
 
 
 def state_of(job: Job) -> State:

@@ -20,8 +20,9 @@ import filelock
 
 from graphtask.errors import GraphtaskError, RunInterruptedError, RunInUseError
 from graphtask.study.engines.protocol import Ending
-from graphtask.study.job import Data, Job
+from graphtask.study.job import Job
 from graphtask.study.outcome import record_outcome
+from graphtask.training.config import DataConfig
 
 
 def perform(job: Job) -> Ending:
@@ -51,7 +52,7 @@ def serve() -> None:
     threading.Thread(target=_listen, args=(sys.stdin.buffer, requests), daemon=True).start()
     with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
         while line := requests.get():
-            ending = perform(Job.from_json(line))
+            ending = perform(Job.from_dict(json.loads(line)))
             answers.write(json.dumps(ending._asdict()).encode() + b"\n")
             answers.flush()
 
@@ -65,38 +66,18 @@ def _listen(stream: IO[bytes], requests: "SimpleQueue[bytes]") -> None:
 
 
 def _performed(job: Job) -> Ending:
-    from graphtask.training.run import train
+    from graphtask.training.train import train
 
     if job.data.download:
         _download(job.data)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", RuntimeWarning)
-        run = train(
-            job.graph(),
-            data=job.data.source,
-            data_name=job.data.name,
-            data_root=job.data.root,
-            transforms=job.data.transforms,
-            data_seed=job.data.seed,
-            out=job.folder,
-            channels=job.channels,
-            seed=job.seed,
-            regime=job.regime,
-            device=job.device,
-            precision=job.precision,
-            execution=job.execution,  # type: ignore[arg-type]  # checked when the study was read
-            gate=job.gate,  # type: ignore[arg-type]
-            fresh=job.fresh,
-            threads=job.threads,
-            cuda_graph=job.cuda_graph,
-            progress=False,
-            checkpoint_seconds=job.checkpoint_seconds,
-        )
+        run = train(job.graph(), job.config, out=job.folder, progress=False)
     record_outcome(run, job)
     return Ending("finished", "; ".join(_warnings(caught)))
 
 
-def _download(data: Data) -> None:
+def _download(data: DataConfig) -> None:
     """Make sure that the data are there; one process at a time, because all of them want the same files."""
     from graphtask.data.catalog import load_data
     from graphtask.data.sources import data_root

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -22,6 +23,7 @@ PRECISIONS = ("fp32", "bf16")
 EXECUTIONS = ("auto", "fast", "plain")
 EDGE_UPDATES = ("gradient", "proximal")
 
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,3})?")
 _Section = TypeVar("_Section")
 
 
@@ -297,7 +299,7 @@ class RuntimeConfig(_Checked):
     """Seconds between checkpoints within an epoch, at least 0; there is one after every epoch in any case."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.device, str):
+        if not isinstance(self.device, str) or not _DEVICE.fullmatch(self.device):
             raise invalid("device", "auto, cpu, cuda, cuda:1 or mps", self.device)
         choice(self.precision, name="precision", choices=PRECISIONS)
         choice(self.execution, name="execution", choices=EXECUTIONS)

@@ -25,7 +25,7 @@ def test_a_run_says_what_it_wrote_and_what_to_do_next(call, run_folder):
     )  # fmt: skip
     assert again.exit_code == 0, again.output
     lines = again.stdout.splitlines()
-    run = gt.open_run(run_folder)
+    run = gt.Run.open(run_folder)
     assert lines[0].startswith(
         f"{run_folder}: test accuracy {run.metrics['test_accuracy'].iloc[-1]:.2%} after 1 epoch,"
     )

@@ -3,21 +3,21 @@ import math
 import pytest
 
 from graphtask.errors import ArgumentError
-from graphtask.training.config import Regime
+from graphtask.training.config import TrainConfig
 
 
 def test_the_default_is_appendix_a_of_the_paper():
-    regime = Regime()
-    assert (regime.epochs, regime.batch_size, regime.momentum) == (100, 128, 0.9)
-    assert (regime.weight_decay, regime.edge_l1, regime.threshold) == (1e-4, 1e-3, 0.006)
-    rates = [regime.learning_rate_at(epoch) for epoch in range(100)]
+    config = TrainConfig()
+    assert (config.epochs, config.batch_size, config.momentum) == (100, 128, 0.9)
+    assert (config.weight_decay, config.edge_l1, config.threshold) == (1e-4, 1e-3, 0.006)
+    rates = [config.learning_rate_at(epoch) for epoch in range(100)]
     assert rates == pytest.approx([0.1] * 80 + [0.01] * 10 + [0.001] * 10)
 
 
 def test_a_milestone_within_an_epoch_counts_from_the_next_one():
-    regime = Regime(epochs=5)
-    assert [regime.learning_rate_at(epoch) for epoch in range(5)] == pytest.approx([0.1] * 4 + [0.01])
-    tight = Regime(epochs=100, milestones=(0.07,))
+    config = TrainConfig(epochs=5)
+    assert [config.learning_rate_at(epoch) for epoch in range(5)] == pytest.approx([0.1] * 4 + [0.01])
+    tight = TrainConfig(epochs=100, milestones=(0.07,))
     assert tight.learning_rate_at(7) == pytest.approx(0.01)
 
 
@@ -39,7 +39,7 @@ def test_a_milestone_within_an_epoch_counts_from_the_next_one():
 )
 def test_a_value_out_of_range_is_named_with_its_range(name, value):
     with pytest.raises(ArgumentError, match=rf"{name} is .*; it has to be "):
-        Regime(**{name: value})
+        TrainConfig(**{name: value})
 
 
 @pytest.mark.parametrize(
@@ -58,4 +58,4 @@ def test_a_value_out_of_range_is_named_with_its_range(name, value):
 )
 def test_a_value_of_another_kind_is_an_error_that_names_its_field(field, value):
     with pytest.raises(ArgumentError, match=f"{field} is .* it has to be"):
-        Regime(**{field: value})
+        TrainConfig(**{field: value})

@@ -144,7 +144,7 @@ class _Worker:
                 self._process = self._started(job.out)
             process = self._process
             try:
-                process.stdin.write(job.to_json().encode() + b"\n")  # type: ignore[union-attr]
+                process.stdin.write(json.dumps(job.to_dict()).encode() + b"\n")  # type: ignore[union-attr]
                 process.stdin.flush()  # type: ignore[union-attr]
             except (OSError, ValueError):
                 return b""
