@@ -73,7 +73,7 @@ def read_manifest(folder: Path) -> dict[str, Sum]:
         raise RunError(
             f"{folder / MANIFEST}: has format {content['format']}, so a newer version of graphtask wrote it; use that version"
         )
-    files = content.get("files")
+    files: Any = content.get("files")
     # The text must be exactly the one that is written: a flipped bit in it is not taken for one elsewhere.
     if not _are_sums(files) or read_file(folder, MANIFEST) != _text(files):
         raise RunError(
@@ -110,6 +110,21 @@ def check_files(folder: Path, names: Iterable[str] | None = None) -> None:
     """
     if find_damage(folder, names):
         raise RunError(describe_damage(folder, find_damage(folder)))
+
+
+def check_sizes(folder: Path) -> None:
+    """Raise if a file of a finished run is missing or has another size than in its manifest; nothing else is read.
+
+    Raises:
+        RunError: There is such a file, or the manifest is damaged.
+    """
+    for name, expected in read_manifest(folder).items():
+        try:
+            n_bytes = (folder / name).stat().st_size
+        except OSError:
+            n_bytes = -1
+        if n_bytes != expected.size:
+            check_files(folder)
 
 
 def describe_damage(folder: Path, found: Mapping[str, str]) -> str:
@@ -149,7 +164,7 @@ def _sum_of(folder: Path, name: str) -> Sum:
             known = _verified.get(key)
             if known is not None and known[0] == identity:
                 return Sum(found.st_size, known[1])
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # it has readinto
     except OSError as error:
         raise damaged(folder, name, f"cannot be read: {error.strerror}") from error
     if abs(time.time() - max(found.st_mtime, found.st_ctime)) > _SETTLED:

@@ -37,8 +37,7 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         'done'
     """
     try:
-        target = Path(path)
-        check_target(target)
+        target = _checked(path)
         temporary = target.parent / f"{_temporary_prefix(target)}{secrets.token_hex(8)}.tmp"
         handle = temporary.open("xb")
     except (OSError, ValueError, TypeError) as error:
@@ -113,6 +112,16 @@ def check_folder(folder: Path) -> None:
         raise GraphtaskError(
             f"cannot write into {folder}: you may not write into {there}; choose another one"
         )
+
+
+def _checked(path: str | os.PathLike[str]) -> Path:
+    target = Path(path)
+    if (
+        "\0" in target.name
+    ):  # the temporary file has another name, so the system would complain only at the end
+        raise ValueError("embedded null character")
+    check_target(target)
+    return target
 
 
 def _temporary_prefix(target: Path) -> str:

@@ -289,7 +289,7 @@ def _check_code(run: Run, options: Mapping[str, Any]) -> None:
         named = next((getattr(section, keyword) for section in sections if hasattr(section, keyword)), None)
         if named is not None and ":" in named and keyword not in options:
             raise ArgumentError(
-                f"the run was trained with {keyword} {named}, which is not imported by itself; pass {keyword}={named!r}",
+                f"the run was trained with {keyword} {named!r}, which is not imported by itself; pass {keyword}={named!r}",
                 argument=keyword,
             )
 
