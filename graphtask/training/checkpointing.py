@@ -158,12 +158,36 @@ def restore_state(trainer: Trainer, state: dict[str, Any], folder: Path) -> None
         RunError: The state is that of another network, optimizer or version of graphtask.
     """
     try:
+        _check_state(trainer, state)
         trainer.load_state_dict(state)
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise RunError(
             f"{folder}: the checkpoint does not match the run ({type(error).__name__}); delete the folder to train from "
             f"the start"
         ) from error
+
+
+def _check_state(trainer: Trainer, state: dict[str, Any]) -> None:
+    """Raise unless the counters, rows and history of a state fit each other and the network.
+
+    Raises:
+        ValueError: They do not.
+        LookupError: One is missing.
+    """
+    epoch, step, rows, history = (state[key] for key in ("epoch", "step", "rows", "history"))
+    n_edges = len(trainer.module.edge_weight)
+    fits = (
+        type(epoch) is int
+        and 0 <= epoch <= trainer.config.optimization.epochs
+        and type(step) is int
+        and 0 <= step <= len(trainer.train)
+        and isinstance(state["seconds"], float)
+        and isinstance(rows, list)
+        and [row["epoch"] for row in rows] == list(range(1, epoch + 1))
+        and history.shape == (epoch + 1, n_edges)
+    )
+    if not fits:
+        raise ValueError("the parts of the state do not fit each other")
 
 
 def _state(folder: Path, name: str) -> dict[str, Any]:

@@ -358,14 +358,17 @@ class KilledError(BaseException):
     """Stands for a kill: nothing between here and the caller may handle it."""
 
 
+@pytest.mark.parametrize(
+    ("first", "step"), [(3, 5), pytest.param(1, 1, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])]
+)
 def test_killed_before_any_file_the_run_resumes_to_the_same_bytes_or_is_finished(
-    original, tmp_path, monkeypatch
+    original, tmp_path, monkeypatch, first, step
 ):
     from pathlib import Path
 
     replace = Path.replace
     sums = {name: (original / name).read_bytes() for name in (TRAINED, WEIGHTS, HISTORY)}
-    for moment in range(1, 60):
+    for moment in range(first, 60, step):
         folder, calls = tmp_path / str(moment), 0
 
         def counted(self, target):
@@ -390,5 +393,5 @@ def test_killed_before_any_file_the_run_resumes_to_the_same_bytes_or_is_finished
         for name, content in sums.items():
             assert (folder / name).read_bytes() == content, (moment, name)
         shutil.rmtree(folder)
-    print(f"\nkills survived: {moment - 1}")  # noqa: T201 - likewise
+    print(f"\nkills survived: {len(range(first, moment, step))}")  # noqa: T201 - likewise
     assert 10 < moment < 60
