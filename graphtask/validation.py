@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterable, Sequence
 from numbers import Real
 
 from graphtask.errors import ArgumentError
-from graphtask.types import DISTRIBUTION
 
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = 80
@@ -147,6 +146,8 @@ def install_hint(extra: str) -> str:
         >>> install_hint("umap")
         "pip install 'graphtask-nn[umap]'"
     """
+    from graphtask.types import DISTRIBUTION  # with NumPy, which must not slow `graphtask --help`
+
     return f"pip install '{DISTRIBUTION}[{extra}]'"
 
 

@@ -328,6 +328,8 @@ def _factor(arrays: Mapping[str, AnyArray], *, where: str) -> float:
             raise DataError(f"{where}: {split} images must be numbers, got {abbreviated(array)}")
         if array.size == 0:
             raise DataError(f"{where}: there are no {split} images (shape {array.shape})")
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise DataError(f"{where}: {split} images must be finite, got NaN or infinite values")
         least, most = min(least, float(array.min())), max(most, float(array.max()))
         whole = whole and (array.dtype.kind != "f" or bool((array == np.rint(array)).all()))
     kinds = {array.dtype.kind for array in arrays.values()}

@@ -291,7 +291,8 @@ def _apply_to_images(
         return function(getattr(data, f"x_{split}"), **arguments, **({"split": split} if by_split else {}))
 
     try:
-        return replace(data, **{f"x_{split}": transformed(split) for split in data.splits})
+        changes: dict[str, Any] = {f"x_{split}": transformed(split) for split in data.splits}
+        return replace(data, **changes)
     except DataError as error:
         raise DataError(f"{data.name}: {error}") from error
 

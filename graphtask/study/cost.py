@@ -63,12 +63,12 @@ def study_cost(
 
     Example:
         >>> import graphtask as gt
-        >>> regime = {"epochs": 2, "batch_size": 719}
         >>> study = {
         ...     "priors": {"full": {"nodes": 3}},
         ...     "data": {"cdigits": {}},
         ...     "channels": 1,
-        ...     "regime": regime,
+        ...     "epochs": 2,
+        ...     "batch_size": 719,
         ... }
         >>> cost = gt.study_cost(study)
         >>> cost[["data", "prior", "runs", "left", "epochs", "images"]].values.tolist()
@@ -80,7 +80,7 @@ def study_cost(
         study = load_study(study)
     groups: dict[tuple[str, str], list[State]] = {}
     for job in study.jobs:
-        groups.setdefault((job.data.name, job.prior.name), []).append(state_of(job))
+        groups.setdefault((job.data_name, job.prior.name), []).append(state_of(job))
     tried: dict[str, _Length] = {}
     return pd.DataFrame([_row(states, tried) for states in watch(list(groups.values()))])
 
@@ -107,7 +107,7 @@ def _row(states: Sequence[State], tried: dict[str, _Length]) -> dict[str, Any]:
     test = _TEST_SHARE * extent.n_test / extent.n_train if extent else 0.0
     hours = length.seconds * (1 + test) / 3600
     return {
-        "data": job.data.name,
+        "data": job.data_name,
         "prior": job.prior.name,
         "runs": len(states),
         "left": len(ahead),
@@ -126,7 +126,7 @@ def _row(states: Sequence[State], tried: dict[str, _Length]) -> dict[str, Any]:
 
 def _extent(job: Job) -> tuple[Extent | None, str]:
     try:
-        return extent_of(job.data.source, transforms=job.data.transforms), ""
+        return extent_of(job.data_source, transforms=job.data.transforms), ""
     except GraphtaskError as error:
         return None, str(error)
 

@@ -92,6 +92,16 @@ class Job:
         return self.config.data
 
     @property
+    def data_name(self) -> str:
+        """Name of the data set in the study."""
+        return str(self.data.name)
+
+    @property
+    def data_source(self) -> str:
+        """Name, path or folder of the data set."""
+        return str(self.data.source)
+
+    @property
     def seed(self) -> int:
         """Seed of the run."""
         return self.config.optimization.seed
@@ -109,7 +119,7 @@ class Job:
     @property
     def name(self) -> str:
         """Name of the run in messages and tables, such as ``cmnist/full/seed-0``."""
-        return self.label or f"{self.data.name}/{self.prior.name}/seed-{self.seed}"
+        return self.label or f"{self.data_name}/{self.prior.name}/seed-{self.seed}"
 
     @property
     def folder(self) -> Path:

@@ -126,14 +126,14 @@ def _status(state: State, states: Sequence[State]) -> Row:
 
 def _by_name(jobs: Sequence[Job]) -> list[Job]:
     """All seeds of a prior on a data set together; data sets and priors in the order of the study."""
-    data = list(dict.fromkeys(job.data.name for job in jobs))
+    data = list(dict.fromkeys(job.data_name for job in jobs))
     priors = list(dict.fromkeys(job.prior.name for job in jobs))
-    return sorted(jobs, key=lambda job: (data.index(job.data.name), priors.index(job.prior.name), job.seed))
+    return sorted(jobs, key=lambda job: (data.index(job.data_name), priors.index(job.prior.name), job.seed))
 
 
 def _row(job: Job, images: Callable[[DataConfig], "ImageData"]) -> Row:
     state = state_of(job)
-    row: Row = {"data": job.data.name, "prior": job.prior.name, "seed": job.seed, "status": state.word}
+    row: Row = {"data": job.data_name, "prior": job.prior.name, "seed": job.seed, "status": state.word}
     row |= {"error": state.reason, "threshold": job.threshold}
     if state.word == "finished":
         try:
@@ -154,7 +154,7 @@ def _outcome(job: Job, images: Callable[[DataConfig], "ImageData"]) -> Row:
     run = Run.open(job.folder)
     found = images(job.data)
     if found.fingerprint != run.record["data_fingerprint"]:
-        raise DataError(f"{job.folder}: was trained on other data than {job.data.source} holds now")
+        raise DataError(f"{job.folder}: was trained on other data than {job.data_source} holds now")
     return record_outcome(run, job, images=found)
 
 

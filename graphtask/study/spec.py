@@ -41,7 +41,7 @@ class Study:
 
     def __repr__(self) -> str:
         n_data, n_priors = (
-            len({job.data.name for job in self.jobs}),
+            len({job.data_name for job in self.jobs}),
             len({job.prior.name for job in self.jobs}),
         )
         return (

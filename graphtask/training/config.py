@@ -124,13 +124,15 @@ class DataConfig(_Checked):
     """Mirror half of the training images left to right at random."""
 
     def __post_init__(self) -> None:
-        source = self.source
+        source: Any = self.source
         if isinstance(source, os.PathLike):
             source = os.fspath(source)
         elif source is not None and not isinstance(source, str | ImageData):
             source = as_image_data(source)
         name = None if self.name is None else _text(self.name, name="data_name")
-        root = None if self.root is None else _text(os.fspath(self.root), name="data_root")
+        root: Any = self.root
+        root = os.fspath(root) if isinstance(root, os.PathLike) else root
+        root = None if root is None else _text(root, name="data_root")
         self._put(
             source=source,
             name=name,
@@ -368,7 +370,9 @@ class TrainConfig:
         if not _is_section(data, DataConfig):
             options, data = {"data": data, **options}, None
         given = {"model": model, "data": data, "optimization": optimization, "runtime": runtime}
-        bases = {name: _section(self.sections[name], value, name) for name, value in given.items()}
+        bases: dict[str, Any] = {
+            name: _section(self.sections[name], value, name) for name, value in given.items()
+        }
         for name, section in _updated(bases, options).items():
             object.__setattr__(self, name, section)
 
@@ -449,7 +453,7 @@ def read_config_file(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         if not path.is_file():
             raise FileNotFoundError(2, "no such file")
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = _with_paths(tomllib.loads(path.read_text(encoding="utf-8")), path.absolute().parent)
         TrainConfig(**values)
     except OSError as error:
         raise ArgumentError(f"{path}: the configuration cannot be read ({error.strerror})") from error
@@ -457,6 +461,20 @@ def read_config_file(path: str | os.PathLike[str]) -> dict[str, Any]:
         kind = "" if isinstance(error, ArgumentError) else "not valid TOML: "
         raise ArgumentError(f"{path}: {kind}{error}") from error
     return values
+
+
+def _with_paths(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the options of a file with paths relative to its folder made absolute, if they exist there."""
+
+    def absolute(value: object) -> object:
+        return str(folder / value) if isinstance(value, str) and (folder / value).exists() else value
+
+    found: dict[str, Any] = dict(values)
+    found |= {key: absolute(value) for key, value in values.items() if key in {"data", "data_root"}}
+    if isinstance(values.get("data"), dict):
+        inside: dict[str, Any] = values["data"]
+        found["data"] = inside | {key: absolute(inside[key]) for key in ("source", "root") if key in inside}
+    return found
 
 
 def _is_section(value: object, section: type) -> bool:

@@ -132,7 +132,7 @@ def proximal_step(edge_weight: Tensor, *, gate: str, step: float | Tensor) -> No
     edge_weight.copy_(shrunk.atanh().clamp_(-9, 9) if gate == "tanh" else shrunk)
 
 
-def _groups(module: GraphModule, config: OptimizationConfig) -> list[dict[str, Any]] | list[Tensor]:
+def _groups(module: GraphModule, config: OptimizationConfig) -> list[Any]:
     own = {"lr": config.edge_learning_rate, "weight_decay": config.edge_weight_decay}
     own = {key: value for key, value in own.items() if value is not None}
     if not own:

@@ -94,7 +94,7 @@ class Run:
         return self.config.optimization.seed
 
     @property
-    def ends(self) -> dict[str, int]:
+    def ends(self) -> dict[str, Any]:
         """``in_channels`` and ``n_classes`` of the network, as arguments of `graphtask.compile`."""
         return {name: int(self.record[name]) for name in ("in_channels", "n_classes")}
 
@@ -180,4 +180,4 @@ def load_block(block: BlockFactory | str | None) -> BlockFactory:
         raise ArgumentError(
             f"block must be a class or function of (in_channels, out_channels, stride), got {found!r}"
         )
-    return found  # type: ignore[no-any-return]
+    return found

@@ -24,6 +24,8 @@ import graphtask as gt
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # as pytest does: tests are no package
 
+from graphtask.training.progress import Silence
+
 from benchmarks.baseline import run_published
 from benchmarks.floors import (
     captured_launch_seconds,
@@ -41,7 +43,6 @@ from graphtask.compiler.planner import plan_stages
 from graphtask.data.batches import Batches
 from graphtask.training.cuda_graph import WARM_UP, CudaRecorder, Recorder
 from graphtask.training.loop import Trainer
-from graphtask.training.progress import Silence
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 

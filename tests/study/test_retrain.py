@@ -59,7 +59,6 @@ def test_a_new_run_is_the_one_that_retrain_gives_by_itself(done, tmp_path):
     found = retrain(done, tmp_path / "new", epochs=1, threads=1, budget=5000)
     assert found.failed == {}
     run = gt.Run.open(done.jobs[0].folder)
-    config = run.config.replace(epochs=1)
     for options, name in (
         ({"channels": "same"}, "retrained"),
         ({"channels": "fit", "budget": 5000}, "retrained_fit"),

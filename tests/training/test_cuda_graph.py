@@ -13,10 +13,10 @@ from training.tape import Tape
 
 import graphtask as gt
 from graphtask.training import run as run_module
+from graphtask.training.batches import split_batches
 from graphtask.training.checkpointing import Checkpointer
 from graphtask.training.cuda_graph import WARM_UP, CapturedStep, always_does_the_same, cuda_recorder
 from graphtask.training.loop import Trainer
-from graphtask.training.batches import split_batches
 
 # Five epochs of four full batches and a short one: the short one is recorded in the fourth, and the learning rate
 # falls in the third and the fifth.

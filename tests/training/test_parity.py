@@ -2,8 +2,8 @@ import pytest
 import torch
 
 import graphtask as gt
-from graphtask.training.loop import evaluate
 from graphtask.training.batches import split_batches
+from graphtask.training.loop import evaluate
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,9 @@ from torch.nn import functional
 
 import graphtask as gt
 from graphtask.storage.atomic import remove_leftovers
+from graphtask.training.batches import split_batches
 from graphtask.training.checkpointing import Checkpointer
 from graphtask.training.loop import Trainer, evaluate
-from graphtask.training.batches import split_batches
 
 
 def train(digits, config, out=None, *, graph=None, **options):

@@ -101,7 +101,9 @@ class RayEngine:
         """Do a job on a node that has room for it."""
         gpus = self._gpus or 0.0
         if not gpus and job.device == "auto":
-            job = replace(job, device="cpu")  # the GPUs of a node belong to those who asked Ray for them
+            job = replace(
+                job, config=job.config.replace(device="cpu")
+            )  # the GPUs of a node belong to those who asked Ray for them
         options: dict[str, Any] = {"num_cpus": job.threads, "num_gpus": gpus, "name": f"graphtask {job.name}"}
         if self._refusing:
             options["label_selector"] = {"ray.io/node-id": f"!in({','.join(sorted(self._refusing))})"}
@@ -234,7 +236,7 @@ def runs_on_gpus(n_gpus: int, gpus_per_run: float) -> int:
     return int(n_gpus // gpus_per_run)
 
 
-def _perform(job: str, mark: Mark) -> tuple[str, str, str]:
+def _perform(job: dict[str, Any], mark: Mark) -> tuple[str, str, str]:
     """What a node does: the ending of the job, and which node it was."""
     import ray
 
