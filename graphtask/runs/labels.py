@@ -6,9 +6,7 @@ from typing import Any, NamedTuple
 import igraph
 
 from graphtask.graph import provenance
-
-# What differs from run to run without making another prior.
-_INCIDENTAL = frozenset({"n_nodes", "stages", "seed"})
+from graphtask.priors.registry import INCIDENTAL
 
 
 class ProvenanceLabels(NamedTuple):
@@ -37,8 +35,8 @@ def prior_label(prior: Any) -> str:
     """Return the name of a prior with the numbers that define it, such as ``full`` or ``banded-10``.
 
     Example:
-        >>> prior_label({"name": "erdos_renyi", "arguments": {"n_nodes": 60, "p": 0.2, "seed": 3}})
-        'erdos_renyi-0.2'
+        >>> prior_label({"name": "erdos-renyi", "arguments": {"n_nodes": 60, "p": 0.2, "seed": 3}})
+        'erdos-renyi-0.2'
     """
     if not isinstance(prior, Mapping):
         return _text(prior)
@@ -46,7 +44,7 @@ def prior_label(prior: Any) -> str:
     values = [
         f"{float(value):g}"
         for name, value in (arguments.items() if isinstance(arguments, Mapping) else ())
-        if name not in _INCIDENTAL and _is_number(value)
+        if name not in INCIDENTAL and _is_number(value)
     ]
     return "-".join([_text(prior.get("name")), *values])
 
