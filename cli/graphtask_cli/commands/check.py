@@ -5,11 +5,13 @@ from pathlib import Path
 import click
 
 from graphtask.validation import counted
-from graphtask_cli.options import examples, format_option, runs_argument
-from graphtask_cli.output import note, records_of, show
+from graphtask_cli.messages import problem, warn
+from graphtask_cli.options import command, examples, format_option, option, runs_argument
+from graphtask_cli.render import show
+from graphtask_cli.tables import records_of
 
 
-@click.command(
+@command(
     epilog=examples(
         "graphtask check runs",
         "graphtask check runs --format json",
@@ -17,7 +19,7 @@ from graphtask_cli.output import note, records_of, show
     )
 )
 @runs_argument
-@click.option(
+@option(
     "--write",
     is_flag=True,
     help="Write the manifest of finished runs that have none (of earlier versions), after reading all of their files.",
@@ -37,9 +39,9 @@ def check(paths: tuple[Path, ...], *, write: bool, form: str) -> None:
     table = gt.check_runs(paths, write=write)
     for message in table["message"]:
         if message:
-            note(message)
+            warn(message)
     show(records_of(table.drop(columns="message") if form == "table" else table), form=form)
     n_bad = int(table["status"].isin(["damaged", "unverified", "unreadable"]).sum())
     if n_bad:
-        note(f"error: {counted(n_bad, 'run')} of {len(table)} cannot be used as they are")
+        problem(f"{counted(n_bad, 'run')} of {len(table)} not intact")
         raise click.exceptions.Exit(1)
