@@ -390,9 +390,10 @@ class TrainConfig:
             if value is None or (name == "data" and not _is_section(value, DataConfig)):
                 continue
             options.pop(name)
-            changes = value if isinstance(value, Mapping) else _values(value)
-            _check_names(changes, (item.name for item in fields(sections[name])), where=f"[{name}] ")
-            sections[name] = dataclasses.replace(sections[name], **changes)
+            if not isinstance(value, Mapping):
+                value = _values(_section(self.sections[name], value, name))
+            _check_names(value, (item.name for item in fields(sections[name])), where=f"[{name}] ")
+            sections[name] = dataclasses.replace(sections[name], **value)
         return TrainConfig(**_updated(sections, options))
 
     def to_json(self) -> dict[str, Any]:

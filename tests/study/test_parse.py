@@ -124,7 +124,7 @@ def test_paths_are_relative_to_the_study_file_unless_somebody_says_where(load, t
         ({"priors": ""}, "the study has no priors; add a table such as [priors.full]"),
         ({"data": "[data.cmnits]\n"}, "[data.cmnits] means the data set 'cmnits', which is not in the catalog; did you mean 'cmnist'?"),
         ({"data": "[data.x]\nsource='a.npz'\ntransform=['color']\n"}, "[data.x] has no key 'transform'; did you mean 'transforms'?"),
-        ({"data": "[data.x]\nsource='a.npz'\ntransforms=['color']\n"}, "[data.x] has transforms that do not work: there is no transform 'color'"),
+        ({"data": "[data.x]\nsource='a.npz'\ntransforms=['colour']\n"}, "[data.x] has transforms that do not work: unknown transform 'colour'"),
         ({"data": "[data.cdigits]\nflip = 3\n"}, "[data.cdigits] flip must be True or False, got 3"),
         ({"data": "[data]\ncdigits = 3\n"}, "[data] has cdigits = 3; it has to be a table"),
         ({"data": "[data.'a/b']\nsource='a.npz'\n"}, "[data] has a table 'a/b'"),

@@ -12,7 +12,7 @@ from torch import nn
 from training.tape import Tape
 
 import graphtask as gt
-from graphtask.training import run as run_module
+from graphtask.training import train as train_module
 from graphtask.training.batches import split_batches
 from graphtask.training.checkpointing import Checkpointer
 from graphtask.training.cuda_graph import WARM_UP, CapturedStep, always_does_the_same, cuda_recorder
@@ -132,8 +132,8 @@ def test_a_trainer_goes_with_its_last_reference_and_its_memory_with_it(digits, m
             super().__init__(*args, **options)
             trainers.append(weakref.ref(self))
 
-    monkeypatch.setattr(run_module, "Trainer", Seen)
-    monkeypatch.setattr(run_module, "cuda_recorder", lambda _module: Tape())
+    monkeypatch.setattr(train_module, "Trainer", Seen)
+    monkeypatch.setattr(train_module, "cuda_recorder", lambda _module: Tape())
     gc.disable()
     try:
         config = gt.TrainConfig(epochs=1, batch_size=20)
@@ -237,7 +237,7 @@ def test_a_run_that_was_captured_resumes_without_and_the_other_way_round(digits,
         tapes.append(Tape())
         return tapes[-1]
 
-    monkeypatch.setattr(run_module, "cuda_recorder", recorder)
+    monkeypatch.setattr(train_module, "cuda_recorder", recorder)
 
     def train(out=None, **options):
         return gt.train(
