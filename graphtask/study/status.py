@@ -41,6 +41,8 @@ class State(NamedTuple):
     """After the last of them."""
     seconds_per_epoch: float | None = None
     """Median."""
+    edge_change: float | None = None
+    """Relative change of the edges in the last of them."""
 
     @property
     def epochs_left(self) -> int:
@@ -159,7 +161,8 @@ def _progress(folder: Path) -> dict[str, Any]:
         last = rows[-1]
         return {
             "epoch": int(last["epoch"]),
-            "test_accuracy": float(last["test_accuracy"]),
+            "test_accuracy": float(last["test_accuracy"]) if last["test_accuracy"] else None,
+            "edge_change": float(last["edge_change"]),
             "live_edges": int(last["live_edges"]),
             "seconds_per_epoch": statistics.median(float(row["seconds"]) for row in rows),
         }

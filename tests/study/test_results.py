@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import graphtask as gt
+from graphtask.runs.config import check_same_run
 from graphtask.study.job import Job
 from graphtask.study.outcome import known_outcome
 from graphtask.study.status import State, seconds_left, state_of
@@ -34,9 +35,10 @@ def done(scans, tmp_path_factory):
 
 def test_a_job_survives_its_journey_and_describes_the_run_that_it_trains(done):
     job = done.jobs[0]
-    assert Job.from_dict(json.loads(json.dumps(job.to_dict()))) == job
-    config = json.loads((job.folder / "config.json").read_text())
-    assert job.identity() == {key: config[key] for key in job.identity()}
+    assert Job.from_dict(job.to_dict()) == job
+    check_same_run(job.folder, job.identity())
+    with pytest.raises(gt.RunError, match="epochs 3, got 4"):
+        check_same_run(job.folder, dataclasses.replace(job, config=job.config.replace(epochs=4)).identity())
     assert gt.provenance(gt.Run.open(job.folder).graph)["data"] == "scans"
 
 
@@ -115,7 +117,7 @@ def test_a_changed_study_says_for_each_run_what_is_there(done):
     study = gt.Study(name="done", out=done.out, threshold=0.3, jobs=tuple(jobs))
     table = gt.study_status(study)
     assert table["state"].tolist() == ["failed", "failed", "waiting"]
-    assert "holds a run with epochs 3, and 4 is asked for" in table["reason"][0]
+    assert "holds a run with epochs 3, got 4" in table["reason"][0]
     ending = perform(jobs[0])
     assert (ending.kind, ending.reason) == ("failed", table["reason"][0])
 

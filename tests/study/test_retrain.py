@@ -147,7 +147,8 @@ def test_what_is_damaged_while_others_are_trained_costs_only_itself(done, tmp_pa
     monkeypatch.setattr("graphtask.study.retrain.local_engine", lambda *_, **__: Damaging())
     runs = {"spoilt": stored, "whole": done.jobs[2].folder}
     options = {"threshold": TAU, "channels": ["same"], "device": "cpu", "progress": False}
-    table, failed = gt.retrain_runs(runs, out=tmp_path / "new", **options)
+    result = gt.retrain_runs(runs, out=tmp_path / "new", **options)
+    table, failed = result.table, result.failed
     ((name, reason),) = failed.items()
     assert "the run is damaged" in reason
     accuracies = table.set_index(["run", "network"])["accuracy"]
