@@ -21,6 +21,8 @@ COMMANDS = (
     "compare",
     "dynamics",
     "draw",
+    "view",
+    "report",
     "sample",
     "study",
     "demo",
