@@ -28,6 +28,7 @@ COMMANDS = (
 
 
 @click.group(
+    "graphtask",
     cls=LazyGroup,
     names=COMMANDS,
     epilog=examples(

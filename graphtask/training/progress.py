@@ -15,6 +15,8 @@ from rich.progress import (
     track,
 )
 
+from graphtask.terminal import shown
+
 T = TypeVar("T")
 
 
@@ -65,7 +67,7 @@ class ProgressBar:
         self._network = self._describe(*connections)
         self._console = Console(stderr=True)
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TextColumn("{task.fields[state]}"),
@@ -75,7 +77,7 @@ class ProgressBar:
             console=self._console,
             disable=not self._console.is_terminal,
         )
-        self._task = self._bar.add_task(title, total=n_epochs * n_steps, completed=n_done, state="")
+        self._task = self._bar.add_task(shown(title), total=n_epochs * n_steps, completed=n_done, state="")
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -113,7 +115,7 @@ def tracked(items: Sequence[T], *, title: str, visible: bool = True) -> Iterator
     console = Console(stderr=True)
     yield from track(
         items,
-        description=title,
+        description=shown(title),
         console=console,
         transient=True,
         disable=not (visible and console.is_terminal),
