@@ -12,21 +12,14 @@ from typing import Any
 import igraph
 
 from graphtask.graph import untrained, with_initial_size
-from graphtask.priors.dense import banded_dag, chain_dag, full_dag
-from graphtask.priors.random import barabasi_albert_dag, erdos_renyi_dag, random_dag, watts_strogatz_dag
+from graphtask.priors.registry import PRIORS
 from graphtask.reading import read
 from graphtask.storage.graphml import dumps
 from graphtask.training.config import Regime
 
 KINDS: Mapping[str, Callable[..., igraph.Graph]] = MappingProxyType(
     {
-        "full": full_dag,
-        "banded": banded_dag,
-        "chain": chain_dag,
-        "erdos-renyi": erdos_renyi_dag,
-        "watts-strogatz": watts_strogatz_dag,
-        "barabasi-albert": barabasi_albert_dag,
-        "random-dag": random_dag,
+        **{name: prior.function for name, prior in PRIORS.items()},
         "file": read,
     }
 )
