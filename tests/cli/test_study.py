@@ -160,7 +160,10 @@ def test_on_a_terminal_there_is_a_bar_for_all_and_a_line_for_each_running_run(st
     [
         (("run", "no.toml"), "no.toml: the study cannot be read (No such file or directory)"),
         (("status", "."), "no study.json here, so this is not the folder of a study"),
-        (("results", "tiny.toml", "-o", "table.xlsx"), "cannot write a '.xlsx' table"),
+        (
+            ("results", "tiny.toml", "-o", "table.xlsx"),
+            "the suffix of a table must be .csv, .json or .parquet",
+        ),
         (("run", "tiny.toml", "--jobs", 1, "--gpus", "0"), "give jobs, or gpus"),
     ],
 )
