@@ -245,7 +245,7 @@ def test_pruning_happens_first(call, tmp_path):
         (["nothing.graphml"], 1, "no graph can be used; the first of 1: "),
         (["graphs", "--threshold", "0.1"], 1, "no graph can be used; the first of 10: "),
         (["--from-table", "nothing.csv"], 1, "nothing.csv: cannot be read"),
-        (["--from-table", "graphs/thin/0.graphml"], 1, "is no table"),
+        (["--from-table", "graphs/thin/0.graphml"], 1, "is not a table"),
         ([], 2, "pass either graph files"),
         (["graphs", "--from-table", "features.csv"], 2, "pass either"),
         (["--from-table", "features.csv", "--threshold", "0.1"], 2, "--from-table excludes --threshold"),
