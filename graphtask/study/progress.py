@@ -24,7 +24,7 @@ _UNFINISHED: Mapping[str, Callable[[State, Ending], str]] = {
     "busy": lambda *_: "another process is training it; waiting for that",
     "refused": lambda _, ending: f"{ending.reason}; waiting for another machine",
     "interrupted": lambda state, _: (
-        f"saved after {state.epoch} of {counted(state.job.regime.epochs, 'epoch')}"
+        f"saved after {state.epoch} of {counted(state.job.config.optimization.epochs, 'epoch')}"
     ),
     "died": lambda _, ending: f"{ending.reason}; it will resume from its last checkpoint",
 }
@@ -202,7 +202,7 @@ def _bar(done: float, total: int, *, width: int) -> ProgressBar:
 
 
 def _n_epochs(state: State) -> int:
-    return state.job.regime.epochs
+    return state.job.config.optimization.epochs
 
 
 def _line(state: State) -> str:

@@ -163,7 +163,7 @@ def test_whatever_happens_to_a_task_is_an_ending_in_one_line(study, error, kind,
 def test_a_node_that_does_not_see_the_folder_trains_nothing(study):
     mark = Mark.leave(study.out)
     mark.remove()
-    kind, reason, _ = ray_engine._perform(study.jobs[0].to_json(), mark)
+    kind, reason, _ = ray_engine._perform(study.jobs[0].to_dict(), mark)
     assert kind == "refused"
     assert "cannot take part" in reason
     assert not study.jobs[0].folder.exists()
@@ -281,7 +281,7 @@ def study_file(scans, tmp_path):
         path = tmp_path / "tiny.toml"
         path.write_text(
             f"seeds = {seeds}\nchannels = 1\ndevice = 'cpu'\ncheckpoint_seconds = 0\n"
-            f"[regime]\nepochs = {epochs}\nbatch_size = 16\n[priors.full]\nnodes = 4\n"
+            f"[optimization]\nepochs = {epochs}\nbatch_size = 16\n[priors.full]\nnodes = 4\n"
             f"[data.scans]\nsource = '{scans}'\n{more}"
         )
         return path
