@@ -30,6 +30,7 @@ COMMANDS = (
 
 
 @click.group(
+    "graphtask",
     cls=LazyGroup,
     names=COMMANDS,
     epilog=examples(

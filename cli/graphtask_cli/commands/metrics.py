@@ -150,17 +150,18 @@ def metrics(
     if not entries:
         raise ArgumentError("no paths on standard input; pass one path per line")
     with Spool() as spool:
-        rows = measure_entries(entries, settings, jobs=n_jobs, cache=cache, notify=note)
+        rows = measure_entries(entries, settings, n_jobs=n_jobs, cache=cache, notify=note)
         n_errors = _collect(rows, spool, n_rows=len(entries))
         all_failed = n_errors == len(entries)
         # A table of errors alone must not replace a file with measurements.
         has_reasons = form != "table" if out is None else not all_failed
-        if has_reasons or not all_failed:
+        is_written = has_reasons or not all_failed
+        if is_written:
             _publish(spool, entries, settings, out=out, form=form)
-        elif out is not None:
-            problem(f"{out} is not written")
         if n_errors > 1:
             _report_errors(n_errors, n_rows=len(entries), has_reasons=has_reasons)
+        if out is not None and not is_written:
+            problem(f"{out} is not written")
     if n_errors and (strict or all_failed):
         raise click.exceptions.Exit(1)
 
@@ -178,7 +179,7 @@ def _check_paths(paths: Sequence[str]) -> None:
 
 
 def _prepare(modules: Iterable[str]) -> None:
-    from graphtask.corpus.startup import prepare
+    from graphtask.workers import prepare
 
     if "numpy" not in sys.modules:  # else a Python program calls the command, and it is too late
         prepare()
@@ -187,12 +188,14 @@ def _prepare(modules: Iterable[str]) -> None:
 
 
 def _import(module: str) -> None:
-    """Import a module from the current folder or from Python's search path; worker processes do the same."""
+    """Import an installed module, or one in the current folder; other processes do the same."""
     from graphtask.errors import ArgumentError
 
     here = str(Path.cwd())
     if here not in sys.path:
-        sys.path.insert(0, here)
+        sys.path.append(
+            here
+        )  # at the end: a file such as json.py next to the module must not replace a library
     try:
         importlib.import_module(module.removesuffix(".py"))
     except Exception as error:
