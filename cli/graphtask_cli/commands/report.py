@@ -50,4 +50,4 @@ def _sweeps(paths: tuple[str, ...]) -> "dict[str, pd.DataFrame]":
     folders = run_folders([Path(path) for path in paths])
     with progress(visible=True) as bar:
         tracked = bar.track(folders, total=len(folders), description="sweeping")
-        return {str(folder): gt.sweep(gt.open_run(folder), progress=False) for folder in tracked}
+        return {str(folder): gt.sweep(gt.Run.open(folder), progress=False).table for folder in tracked}
