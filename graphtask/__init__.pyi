@@ -89,6 +89,8 @@ from .reading import from_adjacency as from_adjacency
 from .reading import from_geometric as from_geometric
 from .reading import from_networkx as from_networkx
 from .reading import read as read
+from .reporting.report import report as report
+from .reporting.report import view as view
 from .runs.check import check_runs as check_runs
 from .runs.history import EdgeHistory as EdgeHistory
 from .storage.geometric import to_geometric as to_geometric

@@ -22,6 +22,8 @@ COMMANDS = (
     "dynamics",
     "check",
     "draw",
+    "view",
+    "report",
     "sample",
     "study",
     "demo",
@@ -29,6 +31,7 @@ COMMANDS = (
 
 
 @click.group(
+    "graphtask",
     cls=LazyGroup,
     names=COMMANDS,
     epilog=examples(
