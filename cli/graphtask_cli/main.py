@@ -21,7 +21,10 @@ COMMANDS = (
     "retrain",
     "compare",
     "dynamics",
+    "check",
     "draw",
+    "view",
+    "report",
     "sample",
     "study",
     "demo",
@@ -29,6 +32,7 @@ COMMANDS = (
 
 
 @click.group(
+    "graphtask",
     cls=LazyGroup,
     names=COMMANDS,
     epilog=examples(

@@ -81,7 +81,7 @@ def parse_npy(content: bytes) -> Parts:
         >>> parse_npy(buffer.getvalue()).edges
         [(0, 1), (1, 2)]
     """
-    return dense_parts(_array(content, "adjacency"))
+    return dense_parts(parse_array(content, "adjacency"))
 
 
 def _with_names_and_stages(parts: Parts, arrays: dict[str, _Array]) -> Parts:
@@ -117,12 +117,16 @@ def _arrays(archive: zipfile.ZipFile) -> dict[str, _Array]:
         if name in arrays:
             raise FormatError(f"has two arrays named {name!r}")
         with archive.open(member) as file:
-            arrays[name] = _array(file.read(member.file_size + 1), name)
+            arrays[name] = parse_array(file.read(member.file_size + 1), name)
     return arrays
 
 
-def _array(content: bytes, name: str) -> _Array:
-    """Return the array in the bytes of a ``.npy`` file, if their number fits the header."""
+def parse_array(content: bytes, name: str) -> _Array:
+    """Return the array in the bytes of a ``.npy`` file, without loading pickles or reserving memory that it claims.
+
+    Raises:
+        FormatError: The bytes are damaged, or hold neither numbers nor text.
+    """
     stream = io.BytesIO(content)
     try:
         version = np.lib.format.read_magic(stream)

@@ -90,7 +90,7 @@ def test_progress_goes_to_stderr(call, run_folder):
         *["--threads", "1", "--out", "new"],
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    assert result.stderr.startswith("epoch 1/1: loss ")
+    assert result.stderr.startswith("epoch 1/1 · ")
     assert "epoch 1/1" not in result.stdout
 
 
