@@ -191,7 +191,7 @@ def test_graphs_in_several_parts_have_no_elongation():
 
 
 def test_a_layout_that_nobody_asked_for_gives_up_after_a_fixed_amount_of_work(monkeypatch):
-    monkeypatch.setattr(layout, "_IMPATIENT_WORK", 20 * 30**2)
+    monkeypatch.setattr(layout, "_MAX_WORK", 20 * 30**2)
     graph = gt.chain_dag(30)
     assert "takes long to settle" in gt.measure(graph)["undefined"]
     assert gt.measure(graph, metrics=["pca_elongation"])["pca_elongation"] > 0.99
@@ -212,7 +212,7 @@ def test_graphs_laid_out_together_have_the_bits_that_each_has_alone():
 def test_a_layout_that_gives_up_does_not_disturb_those_beside_it(monkeypatch):
     graphs = [gt.chain_dag(30), gt.full_dag(30), gt.chain_dag(30), wide(30, 0.8, 1)]
     expected = [gt.measure(graph)["pca_elongation"] for graph in graphs]
-    monkeypatch.setattr(layout, "_IMPATIENT_WORK", 100 * 30**2)
+    monkeypatch.setattr(layout, "_MAX_WORK", 100 * 30**2)
     table = gt.measure_all(graphs)
     assert [math.isnan(value) for value in table["pca_elongation"]] == [True, False, True, False]
     assert table["pca_elongation"][1] == expected[1]
