@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from graphtask.errors import GraphError
+
 _MAX_INT_BITS = 4_000 * 10 // 3  # Python by itself reads no decimal number of more than 4,300 digits
 _NAMED_FLOATS = {"NaN": math.nan, "INF": math.inf, "-INF": -math.inf}
 
@@ -45,6 +47,21 @@ def to_json(value: Any) -> str:
         return json.dumps(_tagged(value), allow_nan=False)
     except RecursionError:
         raise ValueError("a value that is nested too deeply or contains itself") from None
+
+
+def provenance_text(value: Any) -> str:
+    """Return provenance as JSON text, for formats and libraries without nested values.
+
+    Raises:
+        GraphError: It holds values that JSON cannot.
+    """
+    try:
+        return to_json(value)
+    except ValueError as error:
+        raise GraphError(
+            f"the graph attribute 'provenance' cannot be converted: it holds {error}; use numbers, strings, booleans, "
+            f"None, and lists, tuples and dicts of them"
+        ) from None
 
 
 def from_json(text: str) -> Any:

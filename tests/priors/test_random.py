@@ -120,7 +120,7 @@ def test_every_barabasi_albert_graph_is_valid_and_has_its_number_of_edges(n_node
 @given(
     st.integers(2, 25),
     st.sampled_from(["constant", "uniform", "poisson", "geometric"]),
-    st.choice(st.integers(1, 40), st.floats(1, 1e300)),
+    st.one_of(st.integers(1, 40), st.floats(1, 1e300)),
     st.sampled_from(["none", "exponential", "power"]),
     st.floats(0, 1000),
     st.integers(1, 30),
