@@ -115,7 +115,12 @@ def check_figure_path(path: Path) -> None:
 
 def records_of(frame: "pd.DataFrame") -> list[dict[str, Any]]:
     """The rows of a table of the library."""
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+    import pandas as pd
+
+    return [
+        {str(name): math.nan if value is pd.NA else value for name, value in row.items()}
+        for row in frame.to_dict("records")
+    ]
 
 
 def save_plot(figure: "Figure", path: Path, data: "pd.DataFrame") -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from graphtask.metrics.distances import undirected
 from graphtask.metrics.metric import AUTHORS, ROUNDING, Metric
-from graphtask.metrics.simple import CONNECTED, degrees, require_connected, require_budget, symmetric
+from graphtask.metrics.simple import CONNECTED, degrees, require_budget, require_connected, symmetric
 from graphtask.metrics.view import SMALL, GraphView, UndefinedMetricError
 from graphtask.metrics.walks import log_factorials
 from graphtask.types import FloatArray, IntArray

@@ -6,7 +6,7 @@ L is the Laplacian D − A − Aᵀ, and L⁺ = (L + J/n)⁻¹ − J/n its pseud
 import numpy as np
 
 from graphtask.metrics.metric import AUTHORS, LARGE, ROUNDING, Metric
-from graphtask.metrics.simple import CONNECTED, degrees, require_connected, require_budget, symmetric
+from graphtask.metrics.simple import CONNECTED, degrees, require_budget, require_connected, symmetric
 from graphtask.metrics.view import GraphView
 from graphtask.types import FloatArray
 

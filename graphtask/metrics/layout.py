@@ -1,4 +1,4 @@
-"""Elongation of a graph in its Kamada–Kawai layout.
+"""Elongation of a graph in its Kamada-Kawai layout.
 
 The cost function, its start and its optimizer are those of networkx's ``kamada_kawai_layout`` (BSD-3-Clause), and the
 operations come in its order (`graphtask.layout`), so that the layout is the same to the last bit: a local minimum
@@ -49,7 +49,7 @@ def pca_elongation(view: GraphView) -> float:
 def pca_elongation_spread(view: GraphView) -> float:
     """Standard deviation (of the sample) of `pca_elongation` over ``layout_starts`` starts."""
     if view.options.layout_starts == 1:
-        raise UndefinedMetricError("one start has no spread; pass layout_starts=10 (--layout-starts 10)")
+        raise UndefinedMetricError("one start has no spread (pass layout_starts=10, or --layout-starts 10)")
     return view.cached(_elongation).spread
 
 
@@ -76,7 +76,7 @@ def _layouts(view: GraphView) -> list[Minimum]:
     for minimum in view.cached(_minima):
         if minimum is None:
             raise UndefinedMetricError(
-                "the layout needs many steps to converge; select it by name to compute it"
+                "the layout needs many steps to converge (select it by name to compute it)"
             )
         positions = np.empty((view.n_nodes, 2))
         positions[_start_order(view)] = minimum.position.reshape(-1, 2)

@@ -376,7 +376,7 @@ def _hint(name: str, asked: Sequence[str]) -> str:
 def evaluate(metric: Metric, view: GraphView, *stages: int) -> tuple[Value, str]:
     """Return the value of a metric (at its stages) and the reason if it is undefined; an exception in it is a reason too."""
     if metric.max_nodes is not None and view.n_nodes > metric.max_nodes and not view.allow_slow:
-        return math.nan, f"skipped beyond {metric.max_nodes} nodes; select it by name to compute it"
+        return math.nan, f"skipped beyond {metric.max_nodes} nodes (select it by name to compute it)"
     try:
         value = metric.compute(view, *stages)
     except UndefinedMetricError as error:

@@ -61,7 +61,7 @@ def require_edge(view: GraphView) -> None:
 def require_budget(view: GraphView, steps: float) -> None:
     """Raise if a metric that was not selected by name would need more steps than the limit."""
     if steps > _MOST_STEPS and not view.allow_slow:
-        raise UndefinedMetricError(f"skipped, it needs {steps:.0e} steps; select it by name to compute it")
+        raise UndefinedMetricError(f"skipped, it needs {steps:.0e} steps (select it by name to compute it)")
 
 
 def _check_simple(view: GraphView) -> None:

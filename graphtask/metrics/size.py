@@ -60,7 +60,7 @@ def parameters(view: GraphView) -> int:
     """Trainable parameters of the compiled network; see `graphtask.parameters`."""
     channels = _setting(view, "channels")
     if channels is None:
-        raise UndefinedMetricError("unknown channel count; pass channels=11 (--channels 11)")
+        raise UndefinedMetricError("unknown channel count (pass channels=11, or --channels 11)")
     in_channels, n_classes = _setting(view, "in_channels"), _setting(view, "n_classes")
     view.cached(_require_stages)
     polynomial = polynomial_of(

@@ -145,7 +145,7 @@ def with_reasons(table: "pd.DataFrame") -> "pd.DataFrame":
     Example:
         >>> import graphtask as gt
         >>> with_reasons(gt.measure_all([gt.chain_dag(5, stages=1)], metrics=["parameters"]))["undefined"][0]
-        'parameters: unknown channel count; pass channels=11 (--channels 11)'
+        'parameters: unknown channel count (pass channels=11, or --channels 11)'
     """
     reasons: Mapping[Any, Mapping[str, str]] = table.attrs.get(UNDEFINED, {})
     return table.assign(**{UNDEFINED: [_joined(reasons.get(label, {})) for label in table.index]})

@@ -8,8 +8,8 @@ from graphtask.metrics.metric import AUTHORS, ROUNDING, Metric
 from graphtask.metrics.simple import (
     SIMPLE,
     degrees,
-    require_edge,
     require_budget,
+    require_edge,
     require_simple,
     symmetric,
 )

@@ -4,7 +4,7 @@ import igraph
 
 from graphtask.metrics.distances import undirected
 from graphtask.metrics.metric import AUTHORS, LARGE, ROUNDING, Metric
-from graphtask.metrics.simple import CONNECTED, require_connected, require_budget
+from graphtask.metrics.simple import CONNECTED, require_budget, require_connected
 from graphtask.metrics.view import GraphView
 
 

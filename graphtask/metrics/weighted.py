@@ -88,7 +88,7 @@ def _weighted_edges(view: GraphView) -> WeightedEdges:
     if WEIGHT not in view.graph.es.attributes():
         if f"file_{WEIGHT}" in view.graph.es.attributes():
             raise UndefinedMetricError(
-                "the weights of the file are not all in 0 … 1, so they are kept as `file_weight` (scale them)"
+                "the edge weights of the file must all be in [0, 1], and were renamed to `file_weight` (scale them)"
             )
         raise UndefinedMetricError("no edge has a weight (the graph is not trained)")
     values = view.graph.es[WEIGHT]

@@ -72,4 +72,4 @@ def test_the_history_of_a_run_counts_as_pruning_does(call, run_folder, monkeypat
 def test_a_graph_without_weights_is_named(call, target):
     result = call("draw", "full.graphml", "--threshold", 0.1, *target)
     assert result.exit_code == 1
-    assert result.stderr.startswith("graphtask: error: full.graphml: the edges have no `weight`")
+    assert result.stderr.startswith("graphtask: error: full.graphml: every edge must have a `weight`")

@@ -100,7 +100,7 @@ def test_the_table_for_people_says_beside_it_what_is_undefined(call):
     result = call("metrics", "b.graphml", "a.graphml")
     assert "undefined" not in result.stdout
     (line,) = result.stderr.splitlines()
-    assert line.startswith("graphtask: parameters: the channels are not known")
+    assert line.startswith("graphtask: parameters: unknown channel count")
     assert "--channels" in line
     assert line.endswith("(2 graphs)")
 
