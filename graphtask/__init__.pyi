@@ -1,3 +1,4 @@
+from . import plot as plot
 from .comparison.compare import Comparison as Comparison
 from .comparison.compare import compare as compare
 from .comparison.embedding import Embedding as Embedding
@@ -36,8 +37,8 @@ from .drawing.distributions import draw_observed_sampled as draw_observed_sample
 from .drawing.dynamics import draw_dynamics as draw_dynamics
 from .drawing.graphs import draw as draw
 from .drawing.graphs import draw_grid as draw_grid
+from .drawing.picture import save_figure as save_figure
 from .drawing.retrain import draw_retraining as draw_retraining
-from .drawing.style import save_figure as save_figure
 from .drawing.sweeps import draw_sweep as draw_sweep
 from .dynamics.fates import EdgeDynamics as EdgeDynamics
 from .dynamics.fates import edge_dynamics as edge_dynamics

@@ -104,7 +104,7 @@ def check_figure_path(path: Path) -> None:
         ArgumentError: `graphtask.save_figure` does not know the suffix.
         GraphtaskError: There is no such folder.
     """
-    from graphtask.drawing.style import SUFFIXES
+    from graphtask.drawing.picture import SUFFIXES
     from graphtask.errors import ArgumentError
     from graphtask.storage.atomic import check_target
 

@@ -188,7 +188,7 @@ def sample(
 
 def _check_targets(*, table: Path | None, plot: Path | None, mean: Path | None, save: Path | None) -> None:
     """Raise now rather than after the work is done."""
-    from graphtask.drawing.style import SUFFIXES
+    from graphtask.drawing.picture import SUFFIXES
     from graphtask.errors import ArgumentError
     from graphtask.storage.atomic import check_target
 
