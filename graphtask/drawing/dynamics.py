@@ -32,7 +32,7 @@ def draw_dynamics(
     Args:
         table: What `graphtask.dynamics_table` gave.
         overlap: What `graphtask.dynamics.table.overlap_table` gave for the same runs.
-        history: The history of one run, for the two panels above; see `graphtask.draw_history`.
+        history: The history of one run, for the two panels above; see `graphtask.plot.draw_history`.
         threshold: Where pruning cuts.
         kept: Which edges of that run are kept, shape (edges,).
         title: What that run is called.

@@ -153,7 +153,7 @@ def test_a_graph_that_a_threshold_breaks_has_only_dead_nodes():
 def test_graphs_of_every_size_are_drawn_and_written(graph, tmp_path):
     figure = gt.draw(graph, title="a title")
     assert len(lines(figure.axes[0], WITHIN)) + len(lines(figure.axes[0], ACROSS)) == graph.ecount()
-    assert gt.save_figure(figure, tmp_path / "graph.png").stat().st_size > 1000
+    assert gt.plot.save(figure, tmp_path / "graph.png").stat().st_size > 1000
 
 
 @pytest.mark.parametrize("layout", [*LAYOUTS, None])
@@ -162,7 +162,7 @@ def test_nothing_that_is_drawn_lies_outside_the_figure(graph, layout, tmp_path):
     graph = trained(graph, share=0.6)
     graph.vs["x"], graph.vs["y"] = range(graph.vcount()), [node % 5 for node in range(graph.vcount())]
     figure = gt.draw(graph, threshold=0.012, title="everything in one picture", layout=layout)
-    gt.save_figure(figure, tmp_path / "graph.png")
+    gt.plot.save(figure, tmp_path / "graph.png")
     width, height = figure.get_size_inches() * figure.dpi
     box = figure.get_tightbbox().padded(0).transformed(figure.dpi_scale_trans)
     assert box.x0 >= 0

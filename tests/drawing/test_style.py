@@ -18,9 +18,9 @@ SUFFIXES = ["svg", "pdf", "png"]
 def test_the_same_graph_gives_the_same_bytes_in_another_process(tmp_path, suffix):
     code = (
         "import sys, graphtask as gt\n"
-        "gt.save_figure(gt.draw(gt.banded_dag(20, bandwidth=3), title='banded'), sys.argv[1])"
+        "gt.plot.save(gt.draw(gt.banded_dag(20, bandwidth=3), title='banded'), sys.argv[1])"
     )
-    here = gt.save_figure(gt.draw(gt.banded_dag(20, bandwidth=3), title="banded"), tmp_path / f"a.{suffix}")
+    here = gt.plot.save(gt.draw(gt.banded_dag(20, bandwidth=3), title="banded"), tmp_path / f"a.{suffix}")
     subprocess.run([sys.executable, "-c", code, str(tmp_path / f"b.{suffix}")], check=True)
     assert here.read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
     assert b"<dc:date>" not in here.read_bytes()
@@ -30,9 +30,9 @@ def test_other_kinds_of_files_are_refused_before_anything_is_written(tmp_path):
     figure = gt.draw(gt.full_dag(3))
     for name in ("graph.bmp", "graph", "graph.svg.gz"):
         with pytest.raises(gt.ArgumentError, match=r"^path must be a \.svg, \.pdf or \.png file, got "):
-            gt.save_figure(figure, tmp_path / name)
+            gt.plot.save(figure, tmp_path / name)
     with pytest.raises(gt.GraphtaskError, match="no folder"):
-        gt.save_figure(figure, tmp_path / "missing" / "graph.svg")
+        gt.plot.save(figure, tmp_path / "missing" / "graph.svg")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -40,13 +40,13 @@ def test_drawing_leaves_the_settings_and_figures_of_the_caller_alone(tmp_path):
     import matplotlib.pyplot as plt
 
     before = dict(mpl.rcParams)
-    gt.save_figure(gt.draw(gt.full_dag(5)), tmp_path / "graph.svg")
+    gt.plot.save(gt.draw(gt.full_dag(5)), tmp_path / "graph.svg")
     assert dict(mpl.rcParams) == before
     assert plt.get_fignums() == []
 
 
 def test_figures_can_be_drawn_in_another_thread(tmp_path):
-    thread = threading.Thread(target=lambda: gt.save_figure(gt.draw(gt.full_dag(5)), tmp_path / "graph.png"))
+    thread = threading.Thread(target=lambda: gt.plot.save(gt.draw(gt.full_dag(5)), tmp_path / "graph.png"))
     thread.start()
     thread.join()
     assert (tmp_path / "graph.png").exists()
