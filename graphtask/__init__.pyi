@@ -29,8 +29,8 @@ from .distribution.likelihood import most_likely as most_likely
 from .distribution.model import GraphDistribution as GraphDistribution
 from .distribution.observed_sampled import compare_metrics as compare_metrics
 from .drawing.graphs import draw as draw
-from .dynamics.fates import EdgeDynamics as EdgeDynamics
-from .dynamics.fates import edge_dynamics as edge_dynamics
+from .dynamics.categories import EdgeDynamics as EdgeDynamics
+from .dynamics.categories import edge_dynamics as edge_dynamics
 from .dynamics.ranking import TopK as TopK
 from .dynamics.ranking import edge_overlap as edge_overlap
 from .dynamics.ranking import top_k_graph as top_k_graph
@@ -79,6 +79,9 @@ from .reading import from_adjacency as from_adjacency
 from .reading import from_geometric as from_geometric
 from .reading import from_networkx as from_networkx
 from .reading import read as read
+from .reporting.report import report as report
+from .reporting.report import view as view
+from .runs.check import check_runs as check_runs
 from .runs.history import EdgeHistory as EdgeHistory
 from .storage.geometric import to_geometric as to_geometric
 from .storage.graphml import write as write

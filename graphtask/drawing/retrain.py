@@ -36,7 +36,7 @@ def draw_retraining(table: "pd.DataFrame") -> "Figure":
 
     Example:
         >>> import pandas as pd
-        >>> row = dict(run="0", data="digits", prior="full")
+        >>> row = dict(run="0", dataset="digits", prior="full")
         >>> table = pd.DataFrame(
         ...     [
         ...         row | dict(network="full", accuracy=0.9, epoch_time_ratio=1.0),
@@ -46,7 +46,7 @@ def draw_retraining(table: "pd.DataFrame") -> "Figure":
         >>> [axes.get_title(loc="left") for axes in draw_retraining(table).axes]
         ['test accuracy', 'time of an epoch, full = 1']
     """
-    needed = {"run", "data", "prior", "network", "accuracy", "epoch_time_ratio"}
+    needed = {"run", "dataset", "prior", "network", "accuracy", "epoch_time_ratio"}
     require_columns(table, needed, made_by="graphtask.compare_retrained")
     figure = new_figure(figsize=(WIDTH, 3.0), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[1.4, 1])
