@@ -1,3 +1,4 @@
+from . import plot as plot
 from .comparison.compare import Comparison as Comparison
 from .comparison.compare import compare as compare
 from .comparison.embedding import Embedding as Embedding
@@ -27,18 +28,7 @@ from .distribution.likelihood import loo_most_likely as loo_most_likely
 from .distribution.likelihood import most_likely as most_likely
 from .distribution.model import GraphDistribution as GraphDistribution
 from .distribution.observed_sampled import compare_metrics as compare_metrics
-from .drawing.comparison import draw_embedding as draw_embedding
-from .drawing.comparison import draw_similarity as draw_similarity
-from .drawing.curves import draw_curves as draw_curves
-from .drawing.curves import draw_history as draw_history
-from .drawing.distributions import draw_distribution as draw_distribution
-from .drawing.distributions import draw_observed_sampled as draw_observed_sampled
-from .drawing.dynamics import draw_dynamics as draw_dynamics
 from .drawing.graphs import draw as draw
-from .drawing.graphs import draw_grid as draw_grid
-from .drawing.retrain import draw_retraining as draw_retraining
-from .drawing.style import save_figure as save_figure
-from .drawing.sweeps import draw_sweep as draw_sweep
 from .dynamics.categories import EdgeDynamics as EdgeDynamics
 from .dynamics.categories import edge_dynamics as edge_dynamics
 from .dynamics.ranking import TopK as TopK
