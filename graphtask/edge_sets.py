@@ -1,4 +1,4 @@
-"""Edges as a set of pairs of names: what two graphs on the same nodes have in common."""
+"""Edges as sets of pairs of names, and their overlap."""
 
 import math
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ Edges: TypeAlias = igraph.Graph | Iterable[tuple[str, str]]
 
 
 def edge_set(edges: Edges) -> EdgeSet:
-    """The edges of a graph, or any pairs of (source name, target name), as a set.
+    """Return the edges of a graph, or any pairs of (source name, target name), as a set.
 
     Example:
         >>> import graphtask as gt
@@ -26,7 +26,7 @@ def edge_set(edges: Edges) -> EdgeSet:
 
 
 def dsc(edges_a: Edges, edges_b: Edges) -> float:
-    """The Sørensen-Dice coefficient of two edge sets: 2·|A ∩ B| / (|A| + |B|).
+    """Return the Sørensen-Dice coefficient of two edge sets: 2·|A ∩ B| / (|A| + |B|).
 
     It is 0 if they share nothing and 1 if they are the same; of two empty sets it is NaN. Edges are the same if the
     names of both their ends are, so the graphs have to come from the same initial graph to be comparable.
