@@ -27,21 +27,21 @@ _PRIORS: dict[str, Callable[..., igraph.Graph]] = {
 }
 
 
-class Place(NamedTuple):
-    """Where a graph lies in a universe."""
+class Membership(NamedTuple):
+    """Where a graph lies in a support."""
 
     present: BoolArray
-    """Which nodes of the universe it has, shape (nodes,)."""
+    """Which nodes of the support it has, shape (nodes,)."""
     edges: IntArray
-    """Which pairs of the universe are its edges, increasing, shape (edges,)."""
+    """Which pairs of the support are its edges, increasing, shape (edges,)."""
 
 
-class OutsideError(GraphError):
-    """The graph has a node or an edge that its universe does not have."""
+class OutsideSupportError(GraphError):
+    """The graph has a node or an edge that its support does not have."""
 
 
 @dataclass(frozen=True, eq=False)
-class Universe:
+class Support:
     """The nodes, and the pairs of nodes that may have an edge.
 
     Args:
@@ -51,8 +51,8 @@ class Universe:
 
     Example:
         >>> import graphtask as gt
-        >>> universe = Universe.of(gt.full_dag(4, stages=2))
-        >>> universe.names, len(universe.pairs)
+        >>> support = Support.of(gt.full_dag(4, stages=2))
+        >>> support.names, len(support.pairs)
         (('v0', 'v1', 'v2', 'v3'), 6)
     """
 
@@ -61,7 +61,7 @@ class Universe:
     pairs: IntArray
 
     @classmethod
-    def of(cls, graph: igraph.Graph) -> "Universe":
+    def of(cls, graph: igraph.Graph) -> "Support":
         """The nodes and edges of an initial graph.
 
         Raises:
@@ -93,11 +93,11 @@ class Universe:
     def _keys(self) -> IntArray:
         return np.asarray(self.pairs[:, 0] * len(self.names) + self.pairs[:, 1])
 
-    def place(self, graph: igraph.Graph) -> Place:
+    def membership(self, graph: igraph.Graph) -> Membership:
         """Which of the nodes and pairs the graph has; it need not be valid, but its vertices have names and stages.
 
         Raises:
-            OutsideError: It has something else, too; the message says what.
+            OutsideSupportError: It has something else, too; the message says what.
             GraphError: The vertices have no names or stages.
         """
         if NAME not in graph.vs.attributes() or STAGE not in graph.vs.attributes():
@@ -107,19 +107,19 @@ class Universe:
         names = graph.vs[NAME]
         strangers = [name for name in names if name not in self.position]
         if strangers:
-            raise OutsideError(
+            raise OutsideSupportError(
                 f"node {strangers[0]!r} is none of the {len(self.names)} nodes that are possible"
             )
         nodes = np.asarray([self.position[name] for name in names], dtype=np.int64)
         moved = np.flatnonzero(self.stage[nodes] != stages(graph))
         if len(moved):
             node = int(moved[0])
-            raise OutsideError(
+            raise OutsideSupportError(
                 f"node {names[node]!r} is in stage {graph.vs[node][STAGE]}, and not in {self.stage[nodes[node]]}"
             )
         present = np.zeros(len(self.names), dtype=np.bool_)
         present[nodes] = True
-        return Place(present, self._rows(nodes[edge_array(graph)]))
+        return Membership(present, self._rows(nodes[edge_array(graph)]))
 
     def _rows(self, edges: IntArray) -> IntArray:
         keys = np.sort(edges[:, 0] * len(self.names) + edges[:, 1])
@@ -127,11 +127,11 @@ class Universe:
         known = self._keys[np.minimum(rows, len(self._keys) - 1)] == keys
         if not known.all():
             source, target = divmod(int(keys[~known][0]), len(self.names))
-            raise OutsideError(
+            raise OutsideSupportError(
                 f"the edge {self.names[source]!r} → {self.names[target]!r} is none of the {len(self._keys):,} that are possible"
             )
         if (np.diff(rows) == 0).any():
-            raise OutsideError("the graph has multi-edges")
+            raise OutsideSupportError("the graph has multi-edges")
         return rows
 
 
@@ -152,8 +152,8 @@ def have_one_origin(graphs: Sequence[igraph.Graph]) -> bool:
     return all(fact.get(key) == first.get(key) for fact in facts for key in ("prior", "initial"))
 
 
-def common_universe(graphs: Sequence[igraph.Graph], *, initial: igraph.Graph | None = None) -> Universe:
-    """The universe of graphs whose nodes correspond by name.
+def common_support(graphs: Sequence[igraph.Graph], *, initial: igraph.Graph | None = None) -> Support:
+    """The support of graphs whose nodes correspond by name.
 
     The initial graph, if it is given or if provenance tells how it was made, has all nodes and edges that are
     possible. Otherwise these are the nodes that occur, in a topological order of all edges together (free nodes in
@@ -170,26 +170,26 @@ def common_universe(graphs: Sequence[igraph.Graph], *, initial: igraph.Graph | N
         >>> import graphtask as gt
         >>> graph = gt.full_dag(5)
         >>> graph.es["weight"] = [0.5] * 9 + [0.0]
-        >>> common_universe([gt.prune(graph)]).names
+        >>> common_support([gt.prune(graph)]).names
         ('v0', 'v1', 'v2', 'v3', 'v4')
     """
     origin = initial if initial is not None else _rebuilt(graphs)
-    universe = Universe.of(origin) if origin is not None else _union(graphs)
-    ends = {universe.names[0], universe.names[-1]}
+    support = Support.of(origin) if origin is not None else _union(graphs)
+    ends = {support.names[0], support.names[-1]}
     for number, graph in enumerate(graphs):
         try:
-            place = universe.place(graph)
-        except OutsideError as error:
+            membership = support.membership(graph)
+        except OutsideSupportError as error:
             raise GraphError(
                 f"number {number} of the graphs does not correspond to the others: {error}"
             ) from None
-        if not (place.present[0] and place.present[-1]):
+        if not (membership.present[0] and membership.present[-1]):
             missing = min(ends - set(graph.vs[NAME]))
             raise GraphError(
                 f"number {number} of the graphs does not correspond to the others: it has no node {missing!r}, "
                 f"their input or output"
             )
-    return universe
+    return support
 
 
 def _rebuilt(graphs: Sequence[igraph.Graph]) -> igraph.Graph | None:
@@ -209,7 +209,7 @@ def _rebuilt(graphs: Sequence[igraph.Graph]) -> igraph.Graph | None:
     return made if all(names.issuperset(graph.vs[NAME]) for graph in graphs) else None
 
 
-def _union(graphs: Sequence[igraph.Graph]) -> Universe:
+def _union(graphs: Sequence[igraph.Graph]) -> Support:
     stage: dict[str, int] = {}
     for graph in graphs:
         for name, own in zip(graph.vs[NAME], graph.vs[STAGE], strict=True):
@@ -233,7 +233,7 @@ def _union(graphs: Sequence[igraph.Graph]) -> Universe:
             f"the nodes do not correspond, for all edges together break a rule: {error}"
         ) from None
     order = node_order(union)
-    return Universe(
+    return Support(
         tuple(names[node] for node in order),
         np.asarray([stage[names[node]] for node in order], dtype=np.int64),
         np.argwhere(np.triu(np.ones((len(names), len(names)), dtype=np.bool_), 1)),
