@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from numbers import Real
 
 from graphtask.errors import ArgumentError
+from graphtask.types import DISTRIBUTION
 
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = 80
@@ -133,6 +134,16 @@ def stage_selection(value: bool | Collection[int], *, name: str, stages: Collect
     if not isinstance(value, Collection) or not all(stage in every for stage in value):
         raise invalid(name, f"True, False, or stages among {', '.join(map(str, every))}", value)
     return tuple(sorted(set(value)))
+
+
+def install_hint(extra: str) -> str:
+    """Return the command that installs an optional dependency.
+
+    Example:
+        >>> install_hint("umap")
+        "pip install 'graphtask-nn[umap]'"
+    """
+    return f"pip install '{DISTRIBUTION}[{extra}]'"
 
 
 def counted(count: int, noun: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+import graphtask
 from graphtask_cli.launch import process_rank
 from graphtask_cli.options import examples
 
@@ -69,7 +70,7 @@ class LazyGroup(click.Group):
         "graphtask draw pruned.graphml -o pruned.svg",
     ),
 )
-@click.version_option(package_name="graphtask", message="%(package)s %(version)s")
+@click.version_option(graphtask.__version__, message="graphtask %(version)s")
 def cli() -> None:
     """Which wiring does a neural network want?
 

@@ -31,7 +31,7 @@ class Source(NamedTuple):
 
 def is_run(path: Path) -> bool:
     """Whether the path is the folder of a training run, finished or not."""
-    from graphtask.corpus.entries import is_run as is_run_folder
+    from graphtask.runs.layout import is_run as is_run_folder
 
     return is_run_folder(path)
 
@@ -43,8 +43,8 @@ def graph_path(path: Path) -> Path:
         RunError: The run is not finished.
         FormatError: It is a folder, but not that of a run.
     """
-    from graphtask.corpus.entries import TRAINED
     from graphtask.errors import FormatError, RunError
+    from graphtask.runs.layout import TRAINED
     from graphtask.runs.status import unfinished
 
     if not path.is_dir():
@@ -62,8 +62,8 @@ def run_config(folder: Path) -> dict[str, int]:
     Raises:
         RunError: The file is damaged.
     """
-    from graphtask.corpus.entries import CONFIG
     from graphtask.errors import RunError
+    from graphtask.runs.layout import CONFIG
 
     path = folder / CONFIG
     try:

@@ -15,6 +15,7 @@ from graphtask.compiler.explanation import Explanation, explain_stages
 from graphtask.compiler.fast_step import step_dtype
 from graphtask.compiler.plan import NodePlan, make_plan, node_key, reduce_key
 from graphtask.compiler.planner import plan_stages
+from graphtask.compiler.randomness import seeded
 from graphtask.errors import ArgumentError
 from graphtask.graph import RAW_WEIGHT, check_graph, edge_names, provenance
 from graphtask.validation import choice, counted, image_size, integer, stage_selection
@@ -70,7 +71,8 @@ def compile(
             stages, or in those of these numbers. `GraphModule.explain` shows what each stage keeps.
         block: Makes a node's block from its input channels, output channels and stride; the result has to have
             ``ceil(size / stride)`` pixels a side.
-        seed: Seed of the initial parameters, from 0. No global random generator is read or changed.
+        seed: Seed of the initial parameters, >= 0. They are drawn from a generator of this call: the global generator is
+            neither read nor changed, and calls in several threads do not affect each other.
 
     Returns:
         The module; it maps images (batch, in_channels, height, width) to logits (batch, n_classes).
@@ -87,9 +89,7 @@ def compile(
         >>> net(torch.zeros(2, 3, 32, 32)).shape
         torch.Size([2, 10])
     """
-    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
-        # Not torch.manual_seed: it would seed the accelerators too, whose generators are not forked.
-        torch.default_generator.manual_seed(integer(seed, name="seed", least=0) % 2**64)
+    with seeded(integer(seed, name="seed", least=0)):
         return GraphModule(
             graph,
             channels=channels,

@@ -22,11 +22,37 @@ from graphtask.graph import (
     with_initial_size,
     with_provenance,
 )
+from graphtask.validation import invalid
 
 _SHOWN = 5  # how many offenders an error message names
 
 
-def write_back(module: GraphModule, graph: igraph.Graph) -> igraph.Graph:
+def unwrapped(module: nn.Module) -> GraphModule:
+    """Return the `GraphModule` inside the usual wrappers of PyTorch.
+
+    Args:
+        module: A `GraphModule`, or one in ``DataParallel``, ``DistributedDataParallel``, ``AveragedModel`` or
+            ``torch.compile``, in any nesting.
+
+    Raises:
+        ArgumentError: There is no `GraphModule` inside.
+
+    Example:
+        >>> import graphtask as gt
+        >>> net = gt.compile(gt.full_dag(3), channels=2)
+        >>> unwrapped(nn.DataParallel(net)) is net
+        True
+    """
+    inner: object = module
+    while not isinstance(inner, GraphModule):
+        following = getattr(inner, "_orig_mod", None) or getattr(inner, "module", None)
+        if not isinstance(inner, nn.Module) or not isinstance(following, nn.Module):
+            raise invalid("module", "a GraphModule, or a wrapper whose module is one", type(module).__name__)
+        inner = following
+    return inner
+
+
+def write_back(module: nn.Module, graph: igraph.Graph) -> igraph.Graph:
     """A copy of the graph that carries the module's edge weights: ``w`` as it is, and ``weight``.
 
     ``weight`` is the magnitude ``|gate(w)|``. The edges are matched by the names of their ends. What is needed to
@@ -35,11 +61,13 @@ def write_back(module: GraphModule, graph: igraph.Graph) -> igraph.Graph:
     have not been pruned. Without a gate a magnitude above 1 is written as ``weight`` = 1; ``w`` keeps it.
 
     Args:
-        module: The (trained) network of the graph.
+        module: The (trained) network of the graph, or a wrapper of it such as ``DistributedDataParallel`` or
+            ``AveragedModel``; see `unwrapped`.
         graph: The graph that the module was compiled from; the order of vertices and edges is free, but only with
             the same order of edges is the module's ``edge_weight`` also that of the recompiled graph.
 
     Raises:
+        ArgumentError: The module neither is nor wraps a `GraphModule`.
         GraphError: The graph is not valid, has other nodes, stages or edges than the module, or a weight is NaN.
 
     Example:
@@ -51,6 +79,7 @@ def write_back(module: GraphModule, graph: igraph.Graph) -> igraph.Graph:
         >>> gt.provenance(trained)["gate"]
         'tanh'
     """
+    module = unwrapped(module)
     check_graph(graph)
     _check_subgraph(module, graph)
     pairs = edge_names(graph)
@@ -77,16 +106,17 @@ def write_back(module: GraphModule, graph: igraph.Graph) -> igraph.Graph:
     return result
 
 
-def extract_subnetwork(module: GraphModule, graph: igraph.Graph) -> GraphModule:
+def extract_subnetwork(module: nn.Module, graph: igraph.Graph) -> GraphModule:
     """The smaller module of a pruned graph, with the parameters and buffers of the module that survive.
 
     Everything is copied as it is: values, dtype, device, training mode; a ``w`` of the graph plays no part.
 
     Args:
-        module: The network that the graph was pruned from.
+        module: The network that the graph was pruned from, or a wrapper of it as in `write_back`.
         graph: A valid graph with the module's input and output, and some of its nodes and edges.
 
     Raises:
+        ArgumentError: The module neither is nor wraps a `GraphModule`.
         GraphError: The graph is not valid, or has a node, stage, edge, input or output that the module has not.
 
     Example:
@@ -99,6 +129,7 @@ def extract_subnetwork(module: GraphModule, graph: igraph.Graph) -> GraphModule:
         >>> torch.equal(small.node("v1").conv3x3.weight, net.node("v1").conv3x3.weight)
         True
     """
+    module = unwrapped(module)
     check_graph(graph)
     _check_subgraph(module, graph)
     _check_same_ends(module, graph)

@@ -8,12 +8,9 @@ from typing import NamedTuple
 
 from graphtask.corpus.archives import SUFFIXES, is_archive, members
 from graphtask.errors import FormatError
+from graphtask.runs.layout import CONFIG, INITIAL, TRAINED, is_run
 from graphtask.runs.status import GO_ON, unfinished
 from graphtask.storage.formats import PARSERS, suffix
-
-CONFIG = "config.json"  # in every run folder
-INITIAL = "initial.graphml"  # likewise
-TRAINED = "trained.graphml"  # in a run folder, written when training is done
 
 STUDY = "study.json"  # beside the runs of a study; not a graph
 
@@ -36,12 +33,6 @@ class Entry(NamedTuple):
     def file(self) -> str:
         """The name of the graph: its path, with that inside of the archive."""
         return f"{self.path}/{self.member}" if self.member else self.path
-
-
-def is_run(path: str | os.PathLike[str]) -> bool:
-    """Whether the path is the folder of a training run, finished or not."""
-    folder = Path(path)
-    return (folder / CONFIG).is_file() and ((folder / INITIAL).is_file() or (folder / TRAINED).is_file())
 
 
 def find(

@@ -15,7 +15,7 @@ from graphtask.corpus.pool import Pool
 from graphtask.corpus.rows import ERROR, FILE, KEPT_STAGES, SHA256, Row, Settings, sha256
 from graphtask.corpus.worker import answer
 from graphtask.errors import ArgumentError
-from graphtask.metrics.view import Options
+from graphtask.metrics.view import LayoutOrder, Options
 from graphtask.priors.orient import Order
 from graphtask.reading import ReadOptions
 from graphtask.storage.content import about
@@ -34,6 +34,7 @@ def measure_files(
     n_classes: int | None = None,
     layout_starts: int = 1,
     layout_seed: int = 0,
+    layout_order: LayoutOrder = "topological",
     threshold: float | None = None,
     stages: int | Sequence[int] | None = None,
     join: bool = False,
@@ -50,12 +51,13 @@ def measure_files(
 
     Args:
         paths: Graph files, folders, runs, archives and patterns, as `graphtask.corpus.entries.find` takes them.
-        metrics: A set of metrics, or names; see `measure`, also for the next five.
+        metrics: A set of metrics, or names; see `measure`, also for the next six.
         channels: Channels of stage 0.
         in_channels: Channels of the images.
         n_classes: Outputs of the head.
         layout_starts: Starts of the layout behind ``pca_elongation``.
         layout_seed: Seed of the starts after the first.
+        layout_order: ``"topological"`` or ``"canonical"``; see `measure`.
         threshold: Prune the graphs with this threshold first.
         stages: For graphs without stages, others keep theirs (a warning says how many); see `read`, also for the
             next three.
@@ -88,6 +90,7 @@ def measure_files(
             n_classes=n_classes,
             layout_starts=layout_starts,
             layout_seed=layout_seed,
+            layout_order=layout_order,
         ),
         reading=ReadOptions(stages=stages, join=join, merge=merge, order=order),
         threshold=threshold,

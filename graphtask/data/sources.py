@@ -15,6 +15,7 @@ from graphtask.data.dataset import ImageData, Images, Labels
 from graphtask.data.reading import UNREADABLE, SourceSize, reason_of
 from graphtask.data.stream import Part, permutation
 from graphtask.errors import DataError
+from graphtask.validation import install_hint
 
 ROOT_VARIABLE = "GRAPHTASK_DATA"
 DEFAULT_ROOT = Path("~/.cache/graphtask")
@@ -169,7 +170,7 @@ def _torchvision_datasets() -> ModuleType:
         import torchvision.datasets
     except (ImportError, RuntimeError) as error:  # torchvision refuses a torch of another release
         raise DataError(
-            f"torchvision cannot be imported ({reason_of(error)}); install the release that fits your torch"
+            f"torchvision cannot be imported ({reason_of(error)}); install the release that fits torch: {install_hint('vision')}"
         ) from error
     return torchvision.datasets  # type: ignore[no-any-return]
 

@@ -27,7 +27,7 @@ from graphtask.errors import GraphError, GraphtaskError
 from graphtask.graph import NAME, PROVENANCE, RAW_WEIGHT, STAGE, WEIGHT, check_graph, edge_array
 from graphtask.storage.assembly import Parts, assemble, with_names
 from graphtask.storage.values import from_json, plain, to_json
-from graphtask.validation import counted
+from graphtask.validation import counted, install_hint
 
 if TYPE_CHECKING:
     import torch
@@ -137,7 +137,7 @@ def _data_class() -> Any:
             from torch_geometric.data import Data
     except ImportError as error:
         raise GraphtaskError(
-            f"torch-geometric cannot be imported ({error}); install it with: pip install 'graphtask[geometric]'"
+            f"torch-geometric cannot be imported ({error}); install it with: {install_hint('geometric')}"
         ) from error
     return Data
 

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from graphtask.errors import DisconnectedError, GraphtaskError
 from graphtask.metrics.table import UNDEFINED, measure
 from graphtask.pruning import critical_threshold, prune
+from graphtask.runs.layout import OUTCOME, TRAINED
+from graphtask.runs.lock import lock_run
 from graphtask.storage.atomic import write_atomically
 from graphtask.study.job import Job
-from graphtask.training.folder import OUTCOME, TRAINED, locked
 
 if TYPE_CHECKING:
     import igraph
@@ -51,7 +52,7 @@ def record_outcome(run: "Run", job: Job, *, images: "ImageData | None" = None) -
     # On a full disk, or in a folder that is in use, the row is still known now.
     with (
         contextlib.suppress(GraphtaskError),
-        locked(job.folder),
+        lock_run(job.folder),
         write_atomically(job.folder / OUTCOME) as file,
     ):
         file.write((json.dumps(content, indent=2) + "\n").encode())

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphtask.errors import ArgumentError, DisconnectedError, GraphtaskError
 from graphtask.runs.labels import origin
+from graphtask.runs.provenance import read_environments
 from graphtask.storage.graphml import dumps
 from graphtask.study.job import Data, Job, Prior
 from graphtask.study.run import local_engine, run_study
 from graphtask.study.spec import Study
 from graphtask.training.config import Regime
-from graphtask.training.folder import environments
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from graphtask.training.originals import Originals
     from graphtask.training.run import Run
+    from graphtask.training.run_data import RunDataCache
 
 NAME = "retrained"
 
@@ -90,8 +90,8 @@ def retrain_runs(
         >>> gt.retraining_table(found.table)  # doctest: +SKIP
     """
     from graphtask.training.device import choose_device
-    from graphtask.training.originals import Originals
     from graphtask.training.retrain import FIT
+    from graphtask.training.run_data import RunDataCache
 
     named = dict(runs) if isinstance(runs, Mapping) else {str(path): path for path in runs}
     unknown = [word for word in channels if word not in VARIANTS]
@@ -114,7 +114,7 @@ def retrain_runs(
         threads=threads,
         cuda_graph=cuda_graph,
     )
-    originals = Originals(data_root)
+    originals = RunDataCache(data_root)
     plan = _planned(named, Path(out).absolute(), options, originals)
     failed = dict(plan.failed)
     if plan.jobs:
@@ -162,7 +162,9 @@ class _Plan:
         return list(named.values())
 
 
-def _planned(runs: Mapping[str, str | Path], out: Path, options: _Options, originals: "Originals") -> _Plan:
+def _planned(
+    runs: Mapping[str, str | Path], out: Path, options: _Options, originals: "RunDataCache"
+) -> _Plan:
     from graphtask.training.run import open_run
 
     plan = _Plan()
@@ -197,12 +199,12 @@ def _place(run: "Run", out: Path) -> Path:
 
 
 def _entry(label: str, run: "Run", place: Path, options: _Options, data_root: str | Path | None) -> _Entry:
-    from graphtask.training.originals import moved
     from graphtask.training.retrain import channels_of, pruned_again
+    from graphtask.training.run_data import with_data_root
 
     assert run.folder is not None
     names = [VARIANTS[word] for word in options.channels]
-    source = moved(run, data_root).config["data"]
+    source = with_data_root(run, data_root).config["data"]
     if source["source"] is None:
         raise ArgumentError(f"{run.folder}: was trained on arrays in memory; use retrain with data")
     try:
@@ -269,12 +271,12 @@ def _write_once(path: Path, content: bytes) -> None:
 def _threads_of(run: "Run") -> int:
     """As many threads as the run had when it ended."""
     assert run.folder is not None
-    places = environments(run.folder)
+    places = read_environments(run.folder)
     return int(places[-1].get("threads", 1)) if places else 1
 
 
 def _compared(
-    plan: _Plan, failed: Mapping[str, str], options: _Options, originals: "Originals"
+    plan: _Plan, failed: Mapping[str, str], options: _Options, originals: "RunDataCache"
 ) -> tuple["pd.DataFrame", dict[str, str]]:
     """The table of all networks, and which of them, run or new network, are damaged by now, and why."""
     import pandas as pd
@@ -298,7 +300,7 @@ def _table(
     failed: Mapping[str, str],
     damaged: dict[str, str],
     options: _Options,
-    originals: "Originals",
+    originals: "RunDataCache",
 ) -> "pd.DataFrame":
     """The rows of one run; new networks that cannot be opened any more are added to ``damaged``."""
     from graphtask.training.retrained import compare_retrained

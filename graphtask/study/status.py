@@ -8,17 +8,12 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from graphtask.errors import GraphtaskError, RunError
+from graphtask.runs.config import check_same_run, read_config
+from graphtask.runs.layout import CHECKPOINT, CONFIG, METRICS, WEIGHTS
+from graphtask.runs.lock import is_locked
+from graphtask.runs.status import is_finished
 from graphtask.storage.atomic import write_atomically
 from graphtask.study.job import Job
-from graphtask.training.folder import (
-    CHECKPOINT,
-    CONFIG,
-    METRICS,
-    WEIGHTS,
-    check_same_run,
-    is_claimed,
-    read_config,
-)
 
 Word = Literal["waiting", "running", "finished", "failed"]
 
@@ -60,9 +55,9 @@ def state_of(job: Job) -> State:
             raise RunError(f"{folder}: is no folder, so the run has no place; delete it")
         if (folder / CONFIG).exists():
             check_same_run(folder, job.identity())
-        if (folder / WEIGHTS).exists():
+        if is_finished(folder):
             return state._replace(word="finished")
-        if is_claimed(folder):
+        if is_locked(folder):
             return state._replace(word="running")
         reason = _note(job).read_text(encoding="utf-8").strip() if _note(job).is_file() else ""
         return state._replace(word="failed", reason=reason) if reason else state

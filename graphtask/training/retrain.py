@@ -11,8 +11,8 @@ from graphtask.errors import ArgumentError
 from graphtask.graph import with_provenance
 from graphtask.pruning import prune
 from graphtask.training.config import Regime
-from graphtask.training.originals import moved
 from graphtask.training.run import Run, train
+from graphtask.training.run_data import with_data_root
 
 SAME = "same"
 FIT = "fit"
@@ -98,7 +98,7 @@ def retrain(
         cuda_graph=cuda_graph,
         progress=progress,
         checkpoint_seconds=checkpoint_seconds,
-        **_data_options(moved(run, data_root), data),
+        **_data_options(with_data_root(run, data_root), data),
     )
 
 

@@ -13,8 +13,8 @@ from graphtask.data.dataset import ImageData
 from graphtask.errors import DisconnectedError
 from graphtask.pruning import prune
 from graphtask.runs.labels import origin
+from graphtask.runs.provenance import read_environments
 from graphtask.training.config import Regime
-from graphtask.training.folder import environments
 from graphtask.training.loop import evaluate
 from graphtask.training.run import Run, data_batches
 from graphtask.validation import counted
@@ -191,7 +191,7 @@ def _hardware(run: Run) -> str:
     if run.folder is None:
         return f"{run.config['device']} with {counted(torch.get_num_threads(), 'thread')}"
     try:
-        places = [_place(place) for place in environments(run.folder)]
+        places = [_place(place) for place in read_environments(run.folder)]
     except LookupError:
         places = []
     return ", ".join(dict.fromkeys(places)) or "unknown hardware"

@@ -11,8 +11,6 @@ from typing import Any
 
 import igraph
 import pandas as pd
-import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -25,30 +23,26 @@ from graphtask.data.batches import Batches, channel_statistics
 from graphtask.data.catalog import load_data
 from graphtask.data.dataset import ImageData
 from graphtask.errors import ArgumentError, DivergedError, RunError
-from graphtask.graph import RAW_WEIGHT, check_graph, untrained, with_initial_size, with_provenance
-from graphtask.runs.history import EdgeHistory, load_history
-from graphtask.runs.status import note_divergence, unfinished
-from graphtask.storage.atomic import write_atomically
-from graphtask.storage.csv_table import read_csv
-from graphtask.storage.graphml import dumps, read, write
-from graphtask.training.checkpoint import load_checkpoint
+from graphtask.graph import check_graph, untrained, with_initial_size, with_provenance
+from graphtask.runs.acquire import acquire_run
+from graphtask.runs.history import EdgeHistory
+from graphtask.runs.status import is_finished, note_divergence
+from graphtask.storage.graphml import dumps
+from graphtask.training.checkpointing import (
+    Checkpointer,
+    edge_history,
+    load_checkpoint,
+    stop_requests,
+    write_records,
+)
 from graphtask.training.config import Regime
 from graphtask.training.cuda_graph import cuda_recorder
 from graphtask.training.device import choose_device, limited_threads
 from graphtask.training.distributed import check_batch_size, join
-from graphtask.training.folder import (
-    HISTORY,
-    INITIAL,
-    METRICS,
-    PREVIOUS_CHECKPOINT,
-    TRAINED,
-    WEIGHTS,
-    claimed,
-    read_config,
-)
-from graphtask.training.keeper import Keeper, edge_history, stop_requests, write_records
+from graphtask.training.environment import current_environment
 from graphtask.training.loop import Trainer
 from graphtask.training.progress import ProgressBar, Reporter, Silence
+from graphtask.training.stored import read_run, store_run
 from graphtask.validation import counted, image_size
 
 PRECISIONS = ("fp32", "bf16")
@@ -263,7 +257,12 @@ def train(
             recorder=cuda_recorder(module) if cuda_graph and processes.size == 1 else None,
         )
         # Only now, so that a wrong argument does not leave a folder behind that refuses the right one.
-        with claimed(folder if processes.leads else None, config, initial, n_processes=processes.size):
+        with acquire_run(
+            folder if processes.leads else None,
+            config,
+            initial,
+            environment=lambda: current_environment(config, n_processes=processes.size),
+        ):
             run = processes.same(lambda: _opened_if_finished(folder))
             if run is None:
                 _fit(
@@ -284,28 +283,7 @@ def open_run(folder: str | Path) -> Run:
         RunError: The folder holds no run, or one that is not finished, or that is damaged.
     """
     folder = Path(folder)
-    config = read_config(folder)
-    if not (folder / WEIGHTS).exists():
-        raise RunError(f"{folder}: {unfinished(folder)}")
-    try:
-        weights = safetensors.torch.load_file(folder / WEIGHTS)
-        metrics = read_csv(folder / METRICS)
-    except (OSError, ValueError, safetensors.SafetensorError) as error:
-        raise RunError(
-            f"{folder}: the run is damaged ({error}); delete the folder and train again"
-        ) from error
-    graph = read(folder / TRAINED)
-    if "test_accuracy" not in metrics or weights["edge_weight"].tolist() != graph.es[RAW_WEIGHT]:
-        raise RunError(f"{folder}: its files are not of one run; delete the folder and train again")
-    return Run(
-        config=config,
-        initial_graph=read(folder / INITIAL),
-        graph=graph,
-        metrics=metrics,
-        history=load_history(folder / HISTORY),
-        weights=weights,
-        folder=folder,
-    )
+    return Run(**read_run(folder)._asdict(), folder=folder)
 
 
 def data_batches(images: ImageData, *, regime: Regime, device: torch.device) -> tuple[Batches, Batches]:
@@ -335,7 +313,7 @@ def _lasting(data: str | Path | ImageData) -> str | None:
 
 
 def _opened_if_finished(folder: Path | None) -> Run | None:
-    return open_run(folder) if folder is not None and (folder / WEIGHTS).exists() else None
+    return open_run(folder) if folder is not None and is_finished(folder) else None
 
 
 def _fit(
@@ -345,10 +323,10 @@ def _fit(
         state = trainer.processes.same(lambda: _newest_state(folder))
         if state is not None:
             trainer.load_state_dict(state)
-    keeper = Keeper(trainer, folder, checkpoint_seconds)
-    with _reporter(trainer, progress=progress, name=name) as reporter, stop_requests(keeper):
+    checkpointer = Checkpointer(trainer, folder, checkpoint_seconds)
+    with _reporter(trainer, progress=progress, name=name) as reporter, stop_requests(checkpointer):
         try:
-            trainer.fit(reporter=reporter, on_step=keeper.after_step, on_epoch=keeper.after_epoch)
+            trainer.fit(reporter=reporter, on_step=checkpointer.after_step, on_epoch=checkpointer.after_epoch)
         except DivergedError as error:
             if folder is not None and trainer.processes.leads:
                 note_divergence(folder, str(error))
@@ -400,14 +378,6 @@ def _finished(trainer: Trainer, config: dict[str, Any], initial: igraph.Graph, f
     )
     if folder is None:
         return run
-    _store(run, trainer, folder)
-    return open_run(folder)
-
-
-def _store(run: Run, trainer: Trainer, folder: Path) -> None:
     write_records(trainer, folder)
-    write(run.graph, folder / TRAINED)
-    # The weights come last: where they are, the run is finished.
-    with write_atomically(folder / WEIGHTS) as file:
-        file.write(safetensors.torch.save(run.weights))
-    (folder / PREVIOUS_CHECKPOINT).unlink(missing_ok=True)
+    store_run(folder, graph=run.graph, weights=run.weights)
+    return open_run(folder)

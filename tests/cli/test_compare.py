@@ -273,7 +273,7 @@ def test_without_umap_nothing_is_measured(call, monkeypatch):
     monkeypatch.delitem(__import__("sys").modules, "umap", raising=False)
     result = call("compare", "graphs", "--embedding", "umap")
     assert result.exit_code == 1
-    assert "pip install 'graphtask[umap]'" in result.stderr
+    assert "pip install 'graphtask-nn[umap]'" in result.stderr
 
 
 def test_a_table_without_features_is_named(call, tmp_path):

@@ -2,7 +2,8 @@ import os
 import zipfile
 from pathlib import Path
 
-from graphtask.corpus.entries import find, is_run
+from graphtask.corpus.entries import find
+from graphtask.runs.layout import is_run
 
 
 def touch(folder, *names):

@@ -130,6 +130,6 @@ def test_without_torch_geometric_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch_geometric.data", None)
 
     for call in (gt.to_geometric, gt.from_geometric):
-        with pytest.raises(gt.GraphtaskError, match=r"pip install 'graphtask\[geometric\]'") as caught:
+        with pytest.raises(gt.GraphtaskError, match=r"pip install 'graphtask-nn\[geometric\]'") as caught:
             call(gt.full_dag(3, stages=1))
         assert "\n" not in str(caught.value)

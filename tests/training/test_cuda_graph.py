@@ -13,8 +13,8 @@ from training.tape import Tape
 
 import graphtask as gt
 from graphtask.training import run as run_module
+from graphtask.training.checkpointing import Checkpointer
 from graphtask.training.cuda_graph import WARM_UP, CapturedStep, always_does_the_same, cuda_recorder
-from graphtask.training.keeper import Keeper
 from graphtask.training.loop import Trainer
 from graphtask.training.progress import Silence
 from graphtask.training.run import data_batches
@@ -218,7 +218,7 @@ class Killed(BaseException):
 
 def killer(moment):
     """Saves, and kills after that many steps."""
-    after_step = Keeper.after_step
+    after_step = Checkpointer.after_step
     steps = itertools.count(1)
 
     def saved_and_killed(self):
@@ -249,7 +249,7 @@ def test_a_run_that_was_captured_resumes_without_and_the_other_way_round(digits,
     for first in (True, False):
         out = tmp_path / str(first)
         with monkeypatch.context() as patch:
-            patch.setattr(Keeper, "after_step", killer(7))
+            patch.setattr(Checkpointer, "after_step", killer(7))
             with pytest.raises(Killed):
                 train(out, cuda_graph=first, checkpoint_seconds=0.0)
         run = train(out, cuda_graph=not first)

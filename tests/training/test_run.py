@@ -15,7 +15,7 @@ from torch.nn import functional
 
 import graphtask as gt
 from graphtask.storage.atomic import remove_leftovers
-from graphtask.training.keeper import Keeper
+from graphtask.training.checkpointing import Checkpointer
 from graphtask.training.loop import Trainer, evaluate
 from graphtask.training.run import data_batches
 
@@ -131,7 +131,7 @@ def test_killed_after_any_step_the_run_resumes_to_the_same_bits(
     run, digits, quick, tmp_path, monkeypatch, moment, every_step
 ):
     steps = 0
-    after_step = Keeper.after_step
+    after_step = Checkpointer.after_step
 
     def killer(self):
         nonlocal steps
@@ -142,7 +142,7 @@ def test_killed_after_any_step_the_run_resumes_to_the_same_bits(
 
     seconds = 0.0 if every_step else 1e9
     with monkeypatch.context() as patch:
-        patch.setattr(Keeper, "after_step", killer)
+        patch.setattr(Checkpointer, "after_step", killer)
         with pytest.raises(Killed):
             train(digits, quick, tmp_path, checkpoint_seconds=seconds)
     assert_same_run(run, train(digits, quick, tmp_path, checkpoint_seconds=seconds))
@@ -424,13 +424,13 @@ def test_a_second_process_cannot_train_the_same_run(digits, quick, tmp_path):
 
 def test_metrics_can_be_read_while_the_run_goes_on(digits, quick, tmp_path, monkeypatch):
     seen = []
-    after_epoch = Keeper.after_epoch
+    after_epoch = Checkpointer.after_epoch
 
     def look(self):
         after_epoch(self)
         seen.append(len((tmp_path / "metrics.csv").read_text().splitlines()))
 
-    monkeypatch.setattr(Keeper, "after_epoch", look)
+    monkeypatch.setattr(Checkpointer, "after_epoch", look)
     train(digits, quick, tmp_path)
     assert seen == [2, 3]
 

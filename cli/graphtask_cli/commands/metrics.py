@@ -72,6 +72,13 @@ _MANY_REASONS = 1_000
     show_default=True,
     help="Starts of the layout behind pca_elongation.",
 )
+@click.option(
+    "--layout-order",
+    type=click.Choice(["topological", "canonical"]),
+    default="topological",
+    show_default=True,
+    help="Order of the nodes at the start of the layout: as numbered (published values), or independent of the numbering.",
+)
 @threshold_option(default=None, text="Prune the graphs with this threshold first.")
 @reading_options
 @click.option(
@@ -98,6 +105,7 @@ def metrics(
     modules: tuple[str, ...],
     channels: int | None,
     layout_starts: int,
+    layout_order: Any,
     threshold: float | None,
     jobs: int | None,
     cache: Path | None,
@@ -133,7 +141,7 @@ def metrics(
 
     settings = Settings(
         metrics=[name.strip() for name in names.split(",") if name.strip()] if "," in names else names,
-        options=Options(channels=channels, layout_starts=layout_starts),
+        options=Options(channels=channels, layout_starts=layout_starts, layout_order=layout_order),
         reading=ReadOptions(**reading),
         threshold=threshold,
     )

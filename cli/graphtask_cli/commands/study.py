@@ -81,7 +81,7 @@ def study() -> None:
     type=click.Choice(["local", "ray"]),
     default="local",
     show_default=True,
-    help="Processes on this machine, or a Ray cluster (pip install 'graphtask[ray]').",
+    help="Processes on this machine, or a Ray cluster (pip install 'graphtask-nn[ray]').",
 )
 @click.option(
     "--jobs",

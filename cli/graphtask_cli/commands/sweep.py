@@ -139,9 +139,9 @@ def _swept(
     import pandas as pd
 
     import graphtask as gt
-    from graphtask.training.originals import Originals
+    from graphtask.training.run_data import RunDataCache
 
-    originals = Originals(data_root)
+    originals = RunDataCache(data_root)
 
     def swept(folder: Path) -> pd.DataFrame:
         run = gt.open_run(folder)

@@ -22,6 +22,7 @@ from graphtask.study.engines.cluster_watch import ClusterWatch, knock
 from graphtask.study.engines.protocol import Ending
 from graphtask.study.engines.shared_folder import Mark
 from graphtask.study.job import Job
+from graphtask.validation import install_hint
 
 if TYPE_CHECKING:
     from graphtask.study.spec import Study
@@ -269,7 +270,7 @@ def _imported_ray() -> Any:
         import ray
     except ImportError as error:
         raise ArgumentError(
-            f"the engine ray needs Ray, which cannot be imported ({error}); install it: pip install 'graphtask[ray]'"
+            f"the engine ray needs Ray, which cannot be imported ({error}); install it: {install_hint('ray')}"
         ) from error
     return ray
 

@@ -70,7 +70,7 @@ def test_without_ray_the_command_says_in_one_line_what_to_install(values, tmp_pa
     assert result.exit_code == 1
     assert result.stdout == ""
     assert result.stderr.startswith("graphtask: error: the engine ray needs Ray, which cannot be imported")
-    assert result.stderr.endswith("pip install 'graphtask[ray]'\n")
+    assert result.stderr.endswith("pip install 'graphtask-nn[ray]'\n")
     assert result.stderr.count("\n") == 1
     assert not Path(values["out"]).exists()
 
