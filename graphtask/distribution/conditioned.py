@@ -91,8 +91,12 @@ class Chains:
         needs_in = self.present & (self.n_successors == old_in) & ~self._is_last & (self._places < node)
         needs_out = self.present & (self.n_predecessors == old_out) & (self._places > node)
         starts, ends = np.asarray(node == 0), self._is_last[:, node]
-        new_in, weight_in = node_edges(p_in, needs_in, starts, uniforms.edges, uniforms.first_in, target.penalty)
-        new_out, weight_out = node_edges(p_out, needs_out, ends, uniforms.edges, uniforms.first_out, target.penalty)
+        new_in, weight_in = node_edges(
+            p_in, needs_in, starts, uniforms.edges, uniforms.first_in, target.penalty
+        )
+        new_out, weight_out = node_edges(
+            p_out, needs_out, ends, uniforms.edges, uniforms.first_out, target.penalty
+        )
         here = self.present[:, node].copy()
         odds = None if target.odds is None else float(target.odds[node])
         if odds is not None and not np.isinf(odds):
@@ -158,7 +162,9 @@ def random_generators(n: int, *, seed: Sequence[int], first: int = 0) -> list[np
     return [np.random.Generator(np.random.PCG64([*seed, number])) for number in range(first, first + n)]
 
 
-def mixing_time(low: Sampler, high: Sampler, *, most: int, window: int = 8, limit: float = 1.1) -> tuple[int, float]:
+def mixing_time(
+    low: Sampler, high: Sampler, *, most: int, window: int = 8, limit: float = 1.1
+) -> tuple[int, float]:
     """Measure after how many sweeps chains from opposite starting points agree.
 
     The mean numbers of nodes and edges over ``window`` sweeps and all chains of either sampler are compared with the

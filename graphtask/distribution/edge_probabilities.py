@@ -39,7 +39,7 @@ def shifted(probability: FloatArray, shift: float) -> FloatArray:
         [0.0, 0.75, 1.0]
     """
     odds = probability * np.exp(shift)
-    return np.asarray(odds / (odds + 1 - probability))
+    return np.asarray(odds / (odds + (1 - probability)))
 
 
 def logs(probability: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -22,6 +22,7 @@ from graphtask.distribution.orders import canonical
 from graphtask.distribution.pair_model import Nodes, PairModel, count_pairs, fit_pair_model
 from graphtask.distribution.repair import calibrated_shift, repaired_graph
 from graphtask.distribution.sampling import (
+    NO_TILT,
     Model,
     SamplingPlan,
     Tilt,
@@ -83,7 +84,7 @@ class GraphDistribution:
     mean_nodes: float
     mean_edges: float
     facts: Mapping[str, Any] = field(default_factory=dict)
-    tilt: Tilt = Tilt()
+    tilt: Tilt = NO_TILT
 
     @classmethod
     def fit(
@@ -93,7 +94,7 @@ class GraphDistribution:
         correspond: Correspond = "auto",
         nodes: Nodes = "present",
         shrinkage: Shrinkage = "auto",
-        initial: Graph | None = None,
+        initial: "Graph | None" = None,
     ) -> "GraphDistribution":
         """Fit the distribution to graphs.
 
@@ -135,7 +136,7 @@ class GraphDistribution:
 
     @cached_property
     def log_normalizer(self) -> LogNormalizer:
-        """ln Z, the logarithm of the probability of a valid graph, with its standard error (0 if exact).
+        """Logarithm of Z, the probability of a valid graph, with its standard error (0 if exact).
 
         Example:
             >>> import graphtask as gt
@@ -196,10 +197,13 @@ class GraphDistribution:
 
     def _log_prob(self, graph: igraph.Graph) -> tuple[float, str]:
         unconditioned, reason = self.log_prob_before_conditioning(graph)
-        return (-np.inf, reason) if reason else (unconditioned - self.log_normalizer.value, "")
+        if reason:
+            return -np.inf, reason
+        # The error of ln Z must not make a probability larger than 1.
+        return min(0.0, unconditioned - self.log_normalizer.value), ""
 
     def log_prob_before_conditioning(self, graph: igraph.Graph) -> tuple[float, str]:
-        """Return ln P(G) + ln of nothing else: without −ln Z; and if the graph is impossible, the reason."""
+        """Return ln P(G), without − ln Z; and if the graph is impossible, the reason."""
         try:
             check_graph(graph)
         except GraphError as error:
@@ -306,7 +310,7 @@ class GraphDistribution:
         correspond: Correspond = "auto",
         nodes: Nodes = "present",
         shrinkage: Shrinkage = "auto",
-        initial: Graph | None = None,
+        initial: "Graph | None" = None,
     ) -> FloatArray:
         """Return `log_prob` of every graph under the distribution fitted to all others; the sum compares models.
 
@@ -339,7 +343,11 @@ class GraphDistribution:
     @overload
     @classmethod
     def most_likely(
-        cls, graphs: Graph, groups: Mapping[str, "GraphDistribution"], *, leave_one_out: Literal[False] = False
+        cls,
+        graphs: Graph,
+        groups: Mapping[str, "GraphDistribution"],
+        *,
+        leave_one_out: Literal[False] = False,
     ) -> "MostLikely": ...
 
     @overload
@@ -374,7 +382,10 @@ class GraphDistribution:
             >>> import graphtask as gt
             >>> thin = [gt.erdos_renyi_dag(8, p=0.2, seed=seed) for seed in range(4)]
             >>> thick = [gt.erdos_renyi_dag(8, p=0.9, seed=seed) for seed in range(4)]
-            >>> fitted = {"thin": gt.GraphDistribution.fit(thin[1:]), "thick": gt.GraphDistribution.fit(thick)}
+            >>> fitted = {
+            ...     "thin": gt.GraphDistribution.fit(thin[1:]),
+            ...     "thick": gt.GraphDistribution.fit(thick),
+            ... }
             >>> gt.GraphDistribution.most_likely(thin[0], fitted).name
             'thin'
         """
@@ -517,14 +528,14 @@ def strength_of(shrinkage: Shrinkage) -> float | None:
     if shrinkage == "auto":
         return None
     given: object = shrinkage
-    strength = float(given) if isinstance(given, Real) and not isinstance(given, bool) else math.nan
+    strength = float(given) if isinstance(given, Real) else math.nan
     if not strength >= 0:
         raise invalid("shrinkage", '"auto" or a number >= 0', shrinkage)
     return strength
 
 
 def support_of(
-    graphs: Sequence[igraph.Graph], *, correspond: Correspond, initial: Graph | None
+    graphs: Sequence[igraph.Graph], *, correspond: Correspond, initial: "Graph | None"
 ) -> Support | None:
     """Return the support of the graphs; None if their nodes do not correspond.
 

@@ -53,7 +53,9 @@ def exact_probability(presence: FloatArray, edge: FloatArray, *, edges_decide: b
     for node in range(1, n):
         lonely, entered = states, np.zeros_like(states)
         for source in range(node):
-            lonely, entered = _with_source(lonely, entered, source, edge[source, node], edges_decide=edges_decide)
+            lonely, entered = _with_source(
+                lonely, entered, source, edge[source, node], edges_decide=edges_decide
+            )
         last = node == n - 1
         absent = lonely if edges_decide else states * (1 - presence[node])
         if last:

@@ -193,7 +193,9 @@ def place(
     return Placed(total, orders)
 
 
-def sampled_orders(graph: Ordered, n: int, *, log_odds: FloatArray | None = None, seed: int = _SEED) -> IntArray:
+def sampled_orders(
+    graph: Ordered, n: int, *, log_odds: FloatArray | None = None, seed: int = _SEED
+) -> IntArray:
     """Return topological orders in proportion to the odds of their edges, shape (n, nodes).
 
     Args:
@@ -266,4 +268,3 @@ def _depths(order: IntArray, before: list[list[int]]) -> IntArray:
     for node in order.tolist():
         depth[node] = 1 + max((int(depth[other]) for other in before[node]), default=-1)
     return depth
-

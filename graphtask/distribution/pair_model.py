@@ -227,9 +227,13 @@ class PairModel:
         graph = igraph.Graph(n=n_nodes, edges=np.argwhere(possible).tolist(), directed=True)
         graph.delete_edges([(s, t) for s, t in graph.get_edgelist() if not self.presence[[s, t]].all()])
         present = live_nodes(graph, [0], [n_nodes - 1])
-        needed = self.presence == 1 if self.nodes == "present" else np.arange(n_nodes) % (n_nodes - 1) == 0
+        needed = np.arange(n_nodes) % (n_nodes - 1) == 0
+        if self.nodes == "present":
+            needed |= self.presence == 1
         if not present[needed].all():
-            raise DisconnectedError("no valid graph has a positive probability; fit with more shrinkage, or to more graphs")
+            raise DisconnectedError(
+                "no valid graph has a positive probability; fit with more shrinkage, or to more graphs"
+            )
         n = len(generators)
         edges = possible & present & present[:, None]
         chains = Chains(
@@ -275,8 +279,9 @@ class PairSampler:
     chains: Chains
     generators: Sequence[np.random.Generator]
 
-    def retune(self, model: PairModel) -> None:
-        """Continue with other probabilities."""
+    def retune(self, model: object) -> None:
+        """Continue with other probabilities, of a model of the same kind."""
+        assert isinstance(model, PairModel)
         self.model = model
 
     def sweep(self, penalty: float = 0.0, *, edges_decide: float | None = None) -> None:

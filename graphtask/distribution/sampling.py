@@ -15,8 +15,8 @@ import igraph
 import numpy as np
 
 from graphtask.distribution.conditioned import mixing_time, random_generators
-from graphtask.distribution.normalizer import N_CHAINS, LogNormalizer, by_ladder
 from graphtask.distribution.edge_probabilities import logs
+from graphtask.distribution.normalizer import N_CHAINS, LogNormalizer, by_ladder
 from graphtask.distribution.pair_model import PairModel, PairSampler
 from graphtask.distribution.stage_chains import StageSampler
 from graphtask.distribution.stage_model import StageModel
@@ -37,6 +37,7 @@ _AVERAGED = 8  # sweeps that the means of one step are taken over
 _CLOSE = 0.03  # distance from the wanted means, in standard deviations of one graph, that is close enough
 _LARGEST_CHANGE = 0.5  # of a step
 _LARGEST_TILT = 4.0
+_CONSTANT = 1e-3  # variance of a count below which a shift has no effect on it
 _PATH = 16  # steps of the path between two models
 _ENDS = 2  # separate streams of random numbers: calibration, mixing, …
 
@@ -46,6 +47,9 @@ class Tilt(NamedTuple):
 
     nodes: float = 0.0
     edges: float = 0.0
+
+
+NO_TILT = Tilt()
 
 
 class SamplingPlan(NamedTuple):
@@ -124,11 +128,14 @@ def calibrated_tilt(
         sampler.retune(model.shifted(*tilt))
         counts = _advanced(sampler, burn=2 * _AVERAGED if number == 0 else _AVERAGED // 2)
         mean = counts.mean(axis=(0, 1))
-        covariance = np.cov(counts.reshape(-1, 2).T) + 1e-3 * np.eye(2)
-        gap = target - mean
-        if np.abs(gap / np.sqrt(np.diag(covariance))).max() < _CLOSE:
+        covariance = np.cov(counts.reshape(-1, 2).T)
+        covariance += 1e-3 * np.diag(np.diag(covariance))  # nodes and edges may depend on each other exactly
+        varies = np.diag(covariance) > _CONSTANT
+        gap = np.where(varies, target - mean, 0.0)
+        if np.abs(gap / np.sqrt(np.maximum(np.diag(covariance), _CONSTANT))).max() < _CLOSE:
             break
-        change = np.linalg.solve(covariance, gap)
+        change = np.zeros(2)
+        change[varies] = np.linalg.solve(covariance[np.ix_(varies, varies)], gap[varies])
         change *= min(1.0, _LARGEST_CHANGE / np.abs(change).max())
         tilt = np.clip(tilt + change, -_LARGEST_TILT, _LARGEST_TILT)
     return Tilt(float(tilt[0]), float(tilt[1]))

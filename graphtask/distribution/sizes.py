@@ -89,7 +89,7 @@ class SizeDistribution:
 
     @cached_property
     def log_probabilities(self) -> list[float]:
-        """ln P(least), ln P(least + 1) …, as far as `probability` goes."""
+        """Ln P(least), ln P(least + 1) …, as far as `probability` goes."""
         return [float(value) for value in self._log_shares - self._log_total]
 
     def log_probability(self, count: int) -> float:

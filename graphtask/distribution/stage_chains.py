@@ -1,7 +1,7 @@
 """Parallel Markov chains over ordered graphs of all sizes, for the model without corresponding nodes.
 
 A sweep proposes to add a node to every graph or to remove one from it, redraws the edges of every node, and, if input
-and output may be in several stages, proposes other ones (Metropolis–Hastings). The edges of a node that is added come
+and output may be in several stages, proposes other ones (Metropolis-Hastings). The edges of a node that is added come
 from their conditional distribution, so the acceptance depends on the sizes and on the distances that change.
 """
 
@@ -74,8 +74,11 @@ class StageSampler:
     def __post_init__(self) -> None:
         self.retune(self.model)
 
-    def retune(self, model: "StageModel") -> None:
-        """Continue with other probabilities."""
+    def retune(self, model: object) -> None:
+        """Continue with other probabilities, of a model of the same kind."""
+        from graphtask.distribution.stage_model import StageModel
+
+        assert isinstance(model, StageModel)
         self.model = model
         n_roles, _, n_classes = model.rates.rate.shape
         # One more role and class, of probability 0, for what is no pair of nodes.
@@ -106,9 +109,7 @@ class StageSampler:
     def graphs(self) -> list[igraph.Graph]:
         """Return the states as graphs."""
         stage, edges, sizes = self.states
-        return [
-            as_graph(stage[chain, :n], edges[chain, :n, :n]) for chain, n in enumerate(sizes.tolist())
-        ]
+        return [as_graph(stage[chain, :n], edges[chain, :n, :n]) for chain, n in enumerate(sizes.tolist())]
 
     def probabilities(self, states: States) -> FloatArray:
         """Return θ of every pair of places, shape (chains, places, places)."""
@@ -152,7 +153,9 @@ class StageSampler:
             accepted = np.log(numbers[:, 3]) < np.where(proposal.adds, weight, -weight)
         accepted &= proposal.possible
         larger = large._replace(edges=drawn)
-        self.states = larger.where(accepted & proposal.adds, small.where(accepted & ~proposal.adds, self.states))
+        self.states = larger.where(
+            accepted & proposal.adds, small.where(accepted & ~proposal.adds, self.states)
+        )
 
     def _proposal(self, numbers: FloatArray) -> _Proposal:
         stage, present, n = self.states.stage, self.states.present, self.states.n_nodes
@@ -226,7 +229,7 @@ class StageSampler:
 
 
 def as_graph(stage: IntArray, edges: BoolArray) -> igraph.Graph:
-    """Return an ordered graph as an igraph graph with nodes v0, v1 …"""
+    """Return an ordered graph as an igraph graph with nodes v0, v1 and so on."""
     graph = igraph.Graph(n=len(stage), edges=np.argwhere(edges).tolist(), directed=True)
     graph.vs[NAME] = [f"v{node}" for node in range(len(stage))]
     graph.vs[STAGE] = stage.tolist()

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 N_ROUNDS = 3  # of stochastic expectation-maximization
 N_ORDERS = 16  # sampled for each graph
+_TRIES = 5_000  # draws until a model counts as one without valid graphs
 _LARGE_SHARE = 0.99  # quantile of the stage sizes at which chains start
 
 
@@ -106,7 +107,10 @@ class StageModel:
             return nothing, f"no graph has its input in stage {first} and its output in stage {last}"
         found = log_sum_over_orders(graph, self.probabilities(graph.stage))
         if not np.isfinite(found.value) or found.value < -1e5:
-            return nothing, "every order has an edge with probability 0 or lacks one with probability 1, and nothing was shrunk"
+            return (
+                nothing,
+                "every order has an edge with probability 0 or lacks one with probability 1, and nothing was shrunk",
+            )
         return LogSum(in_sizes + found.value, found.error), ""
 
     def log_prob_of_sizes(self, stage: IntArray) -> float:
@@ -120,7 +124,9 @@ class StageModel:
         if outside:
             return -np.inf
         within = zip(self.sizes[first : last + 1], counts[first : last + 1].tolist(), strict=True)
-        return float(np.log(self._shares[kind[0]])) + sum(sizes.log_probability(count) for sizes, count in within)
+        return float(np.log(self._shares[kind[0]])) + sum(
+            sizes.log_probability(count) for sizes, count in within
+        )
 
     def probabilities(self, stage: IntArray) -> FloatArray:
         """Return θ of every pair of nodes in these stages, 0 on and below the diagonal, shape (nodes, nodes)."""
@@ -242,22 +248,29 @@ class StageModel:
         """Return chains that start at large graphs with all possible edges.
 
         Raises:
-            DisconnectedError: Such a graph is not valid.
+            DisconnectedError: No valid graph is found.
         """
         first, last = self.ends[int(np.argmax(self.times))].tolist()
         counts = [sizes.quantile(_LARGE_SHARE) for sizes in self.sizes[first : last + 1]]
         stage = _stages(first, last, counts)
         edges = self.probabilities(stage) > 0
         if not is_valid(np.ones((1, len(stage)), dtype=np.bool_), edges[None])[0]:
-            raise DisconnectedError(
-                "the graph with all possible edges is not valid; fit with more shrinkage, or to more graphs"
-            )
+            stage, edges = self._some_valid()
         n = len(generators)
         states = States(
             np.repeat(stage[None], n, axis=0), np.repeat(edges[None], n, axis=0), np.full(n, len(stage))
         )
         return StageSampler(self, states, generators)
 
+    def _some_valid(self) -> tuple[IntArray, BoolArray]:
+        rng = np.random.Generator(np.random.PCG64(0))
+        for _ in range(_TRIES):
+            stage, edges = self._draw_ordered(rng)
+            if is_valid(np.ones((1, len(stage)), dtype=np.bool_), edges[None])[0]:
+                return stage, edges
+        raise DisconnectedError(
+            f"none of {_TRIES:,} graphs drawn from the distribution was valid; fit with more shrinkage, or to more graphs"
+        )
 
     def independent_sampler(self, generators: Sequence[np.random.Generator]) -> StageSampler:
         """Return chains that start at independent draws, valid or not."""
@@ -281,7 +294,9 @@ def fit_stage_model(
         strength: Weight of the rate of two roles for each class of distance, in pairs; None estimates it.
         support: Further graphs whose stages, and whose stages of input and output, are possible as well.
     """
-    model = _fit(count_stages(graphs, [sampled_orders(graph, N_ORDERS) for graph in graphs], support=support), strength)
+    model = _fit(
+        count_stages(graphs, [sampled_orders(graph, N_ORDERS) for graph in graphs], support=support), strength
+    )
     for number in range(1, N_ROUNDS):
         orders = []
         for graph in graphs:

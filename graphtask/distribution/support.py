@@ -1,4 +1,4 @@
-"""Nodes that correspond: which nodes and edges the graphs of a set could have, when they come from one initial graph."""
+"""Possible nodes and edges of graphs whose nodes correspond because they come from one initial graph."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from graphtask.priors.dense import banded_dag, chain_dag, full_dag
 from graphtask.priors.random import barabasi_albert_dag, erdos_renyi_dag, random_dag, watts_strogatz_dag
 from graphtask.types import BoolArray, IntArray
 
-# Priors that their name and arguments in the provenance bring back.
+# Priors that can be rebuilt from their name and arguments in the provenance.
 _PRIORS: dict[str, Callable[..., igraph.Graph]] = {
     "full": full_dag,
     "banded": banded_dag,
@@ -28,12 +28,12 @@ _PRIORS: dict[str, Callable[..., igraph.Graph]] = {
 
 
 class Membership(NamedTuple):
-    """Where a graph lies in a support."""
+    """Nodes and edges of a graph among those of a support."""
 
     present: BoolArray
-    """Which nodes of the support it has, shape (nodes,)."""
+    """True for nodes of the support that the graph has, shape (nodes,)."""
     edges: IntArray
-    """Which pairs of the support are its edges, increasing, shape (edges,)."""
+    """Indices of the pairs of the support that are its edges, increasing, shape (edges,)."""
 
 
 class OutsideSupportError(GraphError):
@@ -42,7 +42,7 @@ class OutsideSupportError(GraphError):
 
 @dataclass(frozen=True, eq=False)
 class Support:
-    """The nodes, and the pairs of nodes that may have an edge.
+    """Possible nodes, and pairs of nodes that may have an edge.
 
     Args:
         names: Of the nodes, in the reference order; the first is the input, the last the output.
@@ -62,7 +62,7 @@ class Support:
 
     @classmethod
     def of(cls, graph: igraph.Graph) -> "Support":
-        """The nodes and edges of an initial graph.
+        """Return the nodes and edges of an initial graph.
 
         Raises:
             GraphError: The graph is not valid.
@@ -81,12 +81,12 @@ class Support:
 
     @cached_property
     def position(self) -> dict[str, int]:
-        """The position of every name."""
+        """Position of every name."""
         return {name: index for index, name in enumerate(self.names)}
 
     @cached_property
     def distance(self) -> IntArray:
-        """How far the pairs lead in the reference order, at least 1, shape (pairs,)."""
+        """Distance of the pairs in the reference order, at least 1, shape (pairs,)."""
         return np.asarray(self.pairs[:, 1] - self.pairs[:, 0])
 
     @cached_property
@@ -94,21 +94,21 @@ class Support:
         return np.asarray(self.pairs[:, 0] * len(self.names) + self.pairs[:, 1])
 
     def membership(self, graph: igraph.Graph) -> Membership:
-        """Which of the nodes and pairs the graph has; it need not be valid, but its vertices have names and stages.
+        """Return the nodes and pairs of the graph; it need not be valid, but its vertices have names and stages.
 
         Raises:
-            OutsideSupportError: It has something else, too; the message says what.
+            OutsideSupportError: It has another node or edge; the message names it.
             GraphError: The vertices have no names or stages.
         """
         if NAME not in graph.vs.attributes() or STAGE not in graph.vs.attributes():
             raise GraphError(
-                "the vertices need a `name` and a `stage`; make the graph valid with graphtask.architecture"
+                "the vertices need a `name` and a `stage`; make the graph valid with graphtask.as_architecture(graph, stages=3)"
             )
         names = graph.vs[NAME]
-        strangers = [name for name in names if name not in self.position]
-        if strangers:
+        unknown = [name for name in names if name not in self.position]
+        if unknown:
             raise OutsideSupportError(
-                f"node {strangers[0]!r} is none of the {len(self.names)} nodes that are possible"
+                f"node {unknown[0]!r} is none of the {len(self.names)} nodes that are possible"
             )
         nodes = np.asarray([self.position[name] for name in names], dtype=np.int64)
         moved = np.flatnonzero(self.stage[nodes] != stages(graph))
@@ -136,7 +136,7 @@ class Support:
 
 
 def have_one_origin(graphs: Sequence[igraph.Graph]) -> bool:
-    """Whether provenance says that all graphs come from one initial graph: the same prior, of the same size.
+    """Return True if provenance names one initial graph for all: the same prior or the same hash, of the same size.
 
     Example:
         >>> import graphtask as gt
@@ -146,17 +146,16 @@ def have_one_origin(graphs: Sequence[igraph.Graph]) -> bool:
         False
     """
     facts = [provenance(graph) for graph in graphs]
-    first = facts[0]
-    if not first.get("initial"):
+    first, initial = facts[0], facts[0].get("initial")
+    if not isinstance(initial, dict) or not (first.get("prior") or initial.get("hash")):
         return False
     return all(fact.get(key) == first.get(key) for fact in facts for key in ("prior", "initial"))
 
 
 def common_support(graphs: Sequence[igraph.Graph], *, initial: igraph.Graph | None = None) -> Support:
-    """The support of graphs whose nodes correspond by name.
+    """Return the support of graphs whose nodes correspond by name.
 
-    The initial graph, if it is given or if provenance tells how it was made, has all nodes and edges that are
-    possible. Otherwise these are the nodes that occur, in a topological order of all edges together (free nodes in
+    The initial graph, if it is given or can be rebuilt from provenance, has all possible nodes and edges. Otherwise these are the nodes that occur, in a topological order of all edges together (free nodes in
     the order of the numbers in their names), and all pairs i < j.
 
     Args:
@@ -176,24 +175,22 @@ def common_support(graphs: Sequence[igraph.Graph], *, initial: igraph.Graph | No
     origin = initial if initial is not None else _rebuilt(graphs)
     support = Support.of(origin) if origin is not None else _union(graphs)
     ends = {support.names[0], support.names[-1]}
-    for number, graph in enumerate(graphs):
+    for index, graph in enumerate(graphs):
         try:
             membership = support.membership(graph)
         except OutsideSupportError as error:
-            raise GraphError(
-                f"number {number} of the graphs does not correspond to the others: {error}"
-            ) from None
+            raise GraphError(f"graphs[{index}] does not correspond to the others: {error}") from None
         if not (membership.present[0] and membership.present[-1]):
             missing = min(ends - set(graph.vs[NAME]))
             raise GraphError(
-                f"number {number} of the graphs does not correspond to the others: it has no node {missing!r}, "
-                f"their input or output"
+                f"graphs[{index}] does not correspond to the others: it has no node {missing!r}, "
+                f"the input or output of the others"
             )
     return support
 
 
 def _rebuilt(graphs: Sequence[igraph.Graph]) -> igraph.Graph | None:
-    """The initial graph that provenance tells how to make, if it is the same for all and has all their nodes."""
+    """Rebuild the initial graph from provenance, if it is the same for all and has all their nodes."""
     priors = [provenance(graph).get("prior") for graph in graphs]
     prior = priors[0]
     if not isinstance(prior, dict) or any(other != prior for other in priors):
@@ -203,7 +200,7 @@ def _rebuilt(graphs: Sequence[igraph.Graph]) -> igraph.Graph | None:
         return None
     try:
         made = make(**arguments)
-    except (TypeError, ValueError):  # a file may claim anything
+    except (TypeError, ValueError):  # a file may contain any arguments
         return None
     names = set(made.vs[NAME])
     return made if all(names.issuperset(graph.vs[NAME]) for graph in graphs) else None
@@ -229,9 +226,7 @@ def _union(graphs: Sequence[igraph.Graph]) -> Support:
     try:
         check_graph(union)
     except GraphError as error:
-        raise GraphError(
-            f"the nodes do not correspond, for all edges together break a rule: {error}"
-        ) from None
+        raise GraphError(f"the nodes do not correspond, all edges together break a rule: {error}") from None
     order = node_order(union)
     return Support(
         tuple(names[node] for node in order),
@@ -241,5 +236,5 @@ def _union(graphs: Sequence[igraph.Graph]) -> Support:
 
 
 def _natural(name: str) -> list[Any]:
-    """A key that puts v2 before v10."""
+    """Return a key that sorts v2 before v10."""
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name)]

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.cluster.hierarchy import DisjointSet
 
 from graphtask.dynamics.fates import epoch_ends, retained_edges
-from graphtask.edge_sets import Edges, EdgeSet, dsc
+from graphtask.edge_sets import Edges, EdgeSet, dice_similarity
 from graphtask.errors import ArgumentError
 from graphtask.graph import (
     RAW_WEIGHT,
@@ -85,7 +85,7 @@ def edge_overlap(
 ) -> "pd.DataFrame":
     """How much the k largest edges of every epoch have in common with those of the first, and with the final ones.
 
-    k is the number of retained edges. The values are Dice coefficients (`graphtask.dsc`).
+    k is the number of retained edges. The values are Dice coefficients (`graphtask.dice_similarity`).
 
     Args:
         history: The edge weights at the start and at the end of every epoch.
@@ -122,9 +122,9 @@ def edge_overlap(
     return pd.DataFrame(
         {
             "epoch": range(1, n_epochs + 1),
-            "dsc_first": [dsc(edges, chosen[0]) for edges in chosen],
-            "dsc_final": [dsc(edges, chosen[-1]) for edges in chosen],
-            "dsc_retained": [dsc(edges, kept) for edges in chosen],
+            "dsc_first": [dice_similarity(edges, chosen[0]) for edges in chosen],
+            "dsc_final": [dice_similarity(edges, chosen[-1]) for edges in chosen],
+            "dsc_retained": [dice_similarity(edges, kept) for edges in chosen],
         }
     )
 

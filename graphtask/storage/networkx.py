@@ -9,6 +9,7 @@ import networkx as nx
 from graphtask.errors import GraphError
 from graphtask.graph import NAME, check_graph
 from graphtask.storage.assembly import Parts, assemble, with_names
+from graphtask.validation import invalid
 
 
 def to_networkx(graph: igraph.Graph) -> "nx.DiGraph[str]":
@@ -78,6 +79,50 @@ def from_networkx(
         edge_columns=_columns([attributes for _, _, attributes in edges]),
     )
     return assemble(parts, stages=stages, join=join)
+
+
+def as_igraph(graph: "igraph.Graph | nx.Graph[Any]", *, name: str = "graph") -> igraph.Graph:
+    """Return an igraph graph as it is, and a networkx graph as an igraph graph with all its attributes.
+
+    Unlike `from_networkx` it asks for no stages and checks no rule.
+
+    Args:
+        graph: Graph of either library.
+        name: Name of the argument, for the error.
+
+    Raises:
+        ArgumentError: It is neither.
+
+    Example:
+        >>> import networkx as nx
+        >>> as_igraph(nx.DiGraph([("a", "b")])).vs["name"]
+        ['a', 'b']
+    """
+    if isinstance(graph, igraph.Graph):
+        return graph
+    if not isinstance(graph, nx.Graph):
+        raise invalid(
+            name,
+            "an igraph or networkx graph",
+            graph,
+            remedy="convert it with graphtask.from_networkx or graphtask.from_geometric, or read a file",
+        )
+    nodes = list(graph.nodes)
+    position = {node: index for index, node in enumerate(nodes)}
+    edges = list(graph.edges(data=True))
+    result = igraph.Graph(
+        n=len(nodes),
+        edges=[(position[source], position[target]) for source, target, _ in edges],
+        directed=graph.is_directed(),
+    )
+    for key, value in graph.graph.items():
+        result[str(key)] = value
+    columns = with_names(_columns([graph.nodes[node] for node in nodes]), nodes)
+    for key, values in columns.items():
+        result.vs[str(key)] = values
+    for key, values in _columns([attributes for _, _, attributes in edges]).items():
+        result.es[str(key)] = values
+    return result
 
 
 def _check_directed(graph: object) -> None:

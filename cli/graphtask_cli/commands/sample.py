@@ -1,6 +1,5 @@
 """``graphtask sample``: new graphs from the distribution of a set of graphs."""
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -72,6 +71,11 @@ _CORRESPOND: dict[str, Literal["auto"] | bool] = {"auto": "auto", "yes": True, "
     help="How many graphs pooled rates are worth against a node's or an edge's own.  [default: the likeliest]",
 )
 @click.option(
+    "--repair",
+    is_flag=True,
+    help="Draw once and connect the nodes that lack a neighbor, instead of drawing from P(G | valid).",
+)
+@click.option(
     "--refits",
     type=click.IntRange(min=0),
     default=99,
@@ -124,6 +128,7 @@ def sample(
     correspond: str,
     nodes: Literal["present", "all"],
     shrinkage: float | None,
+    repair: bool,
     refits: int,
     stages: int | Sequence[int] | None,
     out: Path | None,
@@ -135,9 +140,9 @@ def sample(
 ) -> None:
     """Fit a distribution to graphs, and sample new ones from it.
 
-    The sampled graphs are valid: nodes that chance left without a predecessor or successor get one, and edges are
-    made a little less likely beforehand, so that there are as many as in the observed graphs. How often that was
-    necessary is printed, and noted in the provenance of every graph. ln P is the probability of a graph before repair.
+    The sampled graphs are valid, and drawn with the probability that ln P reports: ln P is the logarithm of the
+    probability among valid graphs. --repair is faster, with other probabilities: it draws nodes and edges once, and
+    connects the nodes that lack a neighbor.
 
     Trained graphs still have all their edges; prune them with --threshold.
 
@@ -161,7 +166,7 @@ def sample(
     if distribution is None:
         distribution = gt.GraphDistribution.fit(observed, **options)
     with progress(visible=number > 50) as bar:
-        drawn = distribution.samples(number, seed=seed)
+        drawn = distribution.samples(number, seed=seed, repair=repair)
         sampled = list(bar.track(drawn, total=number, description="sampling"))
     if save is not None:
         distribution.save(save)
@@ -176,7 +181,7 @@ def sample(
             _measured(sampled, "measuring samples"),
         )
         if table is not None:
-            rows = gt.compare_metrics(ours, theirs)
+            rows = gt.GraphDistribution.compare_metrics(ours, theirs)
             if model is None:
                 rows = _with_honest_p(rows, observed, seed=seed, n_refits=refits, **options)
             write_table(records_of(rows), table)
@@ -268,7 +273,7 @@ def _with_honest_p(
         return rows
     with progress() as bar:
         bar.add_task("checking the fit", total=None)
-        check = gt.goodness_of_fit(observed, n_refits=n_refits, **options)
+        check = gt.GraphDistribution.goodness_of_fit(observed, n_refits=n_refits, **options)
     found = rows.merge(check[["metric", "p_value", "p_westfall_young", "n_refits"]], on="metric", how="left")
     return pd.concat([found, check[check["metric"] == LOG_PROB]], ignore_index=True)
 
@@ -288,7 +293,8 @@ def _record(
     record: dict[str, Any] = {
         "graphs": distribution.n_graphs,
         "nodes_correspond": distribution.corresponds,
-        "entropy": distribution.entropy(),
+        "log_normalizer": distribution.log_normalizer.value,
+        "log_normalizer_error": distribution.log_normalizer.error,
     }
     if observed:
         values = [distribution.log_prob(graph) for graph in observed]
@@ -298,17 +304,17 @@ def _record(
         }
     record |= {"observed_edges": distribution.mean_edges, "samples": len(sampled)}
     if sampled:
-        repairs: Counter[str] = Counter()
-        for graph in sampled:
-            told = gt.provenance(graph)["sampled"]
-            repairs.update({name: told[name] for name in ("added_edges", "dropped_nodes", "redrawn")})
-            repairs["repaired"] += bool(told["added_edges"] or told["dropped_nodes"])
         record |= {
             "sampled_nodes": sum(graph.vcount() for graph in sampled) / len(sampled),
             "sampled_edges": sum(graph.ecount() for graph in sampled) / len(sampled),
-            "repaired_graphs": repairs["repaired"],
-            "added_edges_per_graph": repairs["added_edges"] / len(sampled),
-            "dropped_nodes": repairs["dropped_nodes"],
-            "redrawn": repairs["redrawn"],
         }
+        histories = [gt.provenance(graph)["sampled"] for graph in sampled]
+        record["method"] = histories[0]["method"]
+        if record["method"] == "mcmc":
+            record["sweeps"] = distribution.sampling_plan.sweeps
+            record["r_hat"] = distribution.sampling_plan.r_hat
+        if record["method"] == "repair":
+            changed = [own for own in histories if own["added_edges"] or own["dropped_nodes"]]
+            record["repaired_graphs"] = len(changed)
+            record["added_edges_per_graph"] = sum(own["added_edges"] for own in histories) / len(sampled)
     return record
