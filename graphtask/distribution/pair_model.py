@@ -138,6 +138,8 @@ class PairModel:
         pairs = len(self.edge)
         return 2 + nodes, pairs * (float(self.counts.edges.sum()) + 0.5) / (n * pairs + 1)
 
+    largest_tilt = np.inf  # of the log-odds of nodes
+
     def shifted(self, nodes: float, edges: float) -> "PairModel":
         """Return the model with shifts added to the log-odds of nodes and of edges."""
         presence = shifted(self.presence, nodes)

@@ -39,7 +39,6 @@ _LARGEST_CHANGE = 0.5  # of a step
 _LARGEST_TILT = 4.0
 _CONSTANT = 1e-3  # variance of a count below which a shift has no effect on it
 _PATH = 16  # steps of the path between two models
-_ENDS = 2  # separate streams of random numbers: calibration, mixing, …
 
 
 class Tilt(NamedTuple):
@@ -77,13 +76,21 @@ def sampling_plan(model: Model) -> SamplingPlan:
         share, least = model.share_valid(_generator(1), n=_TRIALS), LEAST_SHARE
     if share >= least:
         return SamplingPlan("rejection", share)
-    low, high = (model.sampler(random_generators(_BATCH // 2, seed=[0, 2, end])) for end in range(_ENDS))
-    low.retune(model.shifted(_SMALL, _SMALL))
-    for _ in range(_LEAST_SWEEPS // 4):
-        low.sweep()
-    low.retune(model)
+    low, high = _opposite_samplers(model, seed=2)
     sweeps, r_hat = mixing_time(low, high, most=_MOST_SWEEPS // _SAFETY)
     return SamplingPlan("mcmc", share, max(_LEAST_SWEEPS, _SAFETY * sweeps), r_hat)
+
+
+def _opposite_samplers(
+    model: Model, *, seed: int
+) -> tuple[PairSampler | StageSampler, PairSampler | StageSampler]:
+    """Return chains at small and chains at large graphs."""
+    low, high = (model.sampler(random_generators(_BATCH // 2, seed=[0, seed, end])) for end in range(2))
+    low.retune(model.shifted(_SMALL, _SMALL))
+    for _ in range(_LEAST_SWEEPS // 3):
+        low.sweep()
+    low.retune(model)
+    return low, high
 
 
 def draw_graphs(model: Model, plan: SamplingPlan, n: int, *, seed: int) -> Iterator[igraph.Graph]:
@@ -121,23 +128,30 @@ def calibrated_tilt(
     Raises:
         DisconnectedError: No valid graph is possible.
     """
-    sampler = model.sampler(random_generators(_BATCH, seed=[0, 3]))
+    samplers = _opposite_samplers(model.shifted(*(start or NO_TILT)), seed=3)
+    mixing_time(*samplers, most=_MOST_SWEEPS // _SAFETY)
     target = np.array([nodes, edges])
+    highest = np.array([min(model.largest_tilt, _LARGEST_TILT), _LARGEST_TILT])
     tilt = np.array(start or Tilt(), dtype=np.float64)
-    for number in range(n_steps):
-        sampler.retune(model.shifted(*tilt))
-        counts = _advanced(sampler, burn=2 * _AVERAGED if number == 0 else _AVERAGED // 2)
+    for _ in range(n_steps):
+        parts = []
+        for sampler in samplers:
+            sampler.retune(model.shifted(*tilt))
+            parts.append(_advanced(sampler, burn=_AVERAGED))
+        counts = np.concatenate(parts, axis=1)
         mean = counts.mean(axis=(0, 1))
         covariance = np.cov(counts.reshape(-1, 2).T)
         covariance += 1e-3 * np.diag(np.diag(covariance))  # nodes and edges may depend on each other exactly
         varies = np.diag(covariance) > _CONSTANT
+        # A shift at its bound stays there if the means ask for more of it.
+        varies &= ~((tilt >= highest) & (target > mean)) & ~((tilt <= -_LARGEST_TILT) & (target < mean))
         gap = np.where(varies, target - mean, 0.0)
         if np.abs(gap / np.sqrt(np.maximum(np.diag(covariance), _CONSTANT))).max() < _CLOSE:
             break
         change = np.zeros(2)
         change[varies] = np.linalg.solve(covariance[np.ix_(varies, varies)], gap[varies])
         change *= min(1.0, _LARGEST_CHANGE / np.abs(change).max())
-        tilt = np.clip(tilt + change, -_LARGEST_TILT, _LARGEST_TILT)
+        tilt = np.clip(tilt + change, -_LARGEST_TILT, highest)
     return Tilt(float(tilt[0]), float(tilt[1]))
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from graphtask.types import FloatArray, IntArray
 
-_WIDEST = 0.9
+_WIDEST = 0.6  # leaves room for the tilt that conditioning on valid graphs needs
 _GRID = 64
 _NEGLIGIBLE = 1e-18
 _STEEPEST = 50.0
@@ -36,7 +36,7 @@ class SizeDistribution:
         values: Counts that occurred, increasing, shape (values,).
         times: How often each did, shape (values,).
         least: Smallest possible count.
-        q: Decay of the kernel, in (0, 0.9].
+        q: Decay of the kernel, in (0, 0.6].
         tilt: t, so that e^t·q < 1.
 
     Example:
@@ -65,7 +65,12 @@ class SizeDistribution:
 
     def tilted(self, further: float) -> "SizeDistribution":
         """Return the distribution with e^(further·n) as a further factor, as far as the tail decays."""
-        return replace(self, tilt=min(self.tilt + further, float(np.log(_LARGEST_DECAY / self.q))))
+        return replace(self, tilt=self.tilt + min(further, self.largest_tilt))
+
+    @property
+    def largest_tilt(self) -> float:
+        """Largest further tilt at which the tail decays."""
+        return float(np.log(_LARGEST_DECAY / self.q)) - self.tilt
 
     @cached_property
     def probability(self) -> FloatArray:

@@ -1,6 +1,6 @@
 """Parallel Markov chains over ordered graphs of all sizes, for the model without corresponding nodes.
 
-A sweep proposes to add a node to every graph or to remove one from it, redraws the edges of every node, and, if input
+A sweep proposes to add nodes to every graph or to remove nodes from it, one by one, redraws the edges of every node, and, if input
 and output may be in several stages, proposes other ones (Metropolis-Hastings). The edges of a node that is added come
 from their conditional distribution, so the acceptance depends on the sizes and on the distances that change.
 """
@@ -18,6 +18,8 @@ from graphtask.types import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     from graphtask.distribution.stage_model import StageModel
+
+N_RESIZES = 4  # proposals to add or to remove a node in one sweep
 
 _NO_STAGE = -1
 
@@ -91,7 +93,8 @@ class StageSampler:
 
     def sweep(self, penalty: float = 0.0) -> None:
         """Advance every chain by one sweep; ``penalty`` is λ of `graphtask.distribution.conditioned`."""
-        self._resize(penalty)
+        for _ in range(N_RESIZES):
+            self._resize(penalty)
         if len(self.model.ends) > 1:
             self._move_ends()
         self._redraw_edges(penalty)

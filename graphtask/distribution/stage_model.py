@@ -175,6 +175,11 @@ class StageModel:
         inner = [_Segment(stage, self.sizes[stage].probability) for stage in range(first, last + 1)]
         return [_Segment(n_stages, one), *inner, _Segment(n_stages + 1, one)]
 
+    @property
+    def largest_tilt(self) -> float:
+        """Largest shift of the sizes at which all of them still have a distribution."""
+        return min(own.largest_tilt for own in self.sizes)
+
     def shifted(self, nodes: float, edges: float) -> "StageModel":
         """Return the model with e^(nodes·n) as a further factor of all sizes, and a shift of the log-odds of edges."""
         sizes = tuple(own.tilted(nodes) for own in self.sizes) if nodes else self.sizes

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _OF_FEATURES = ("mmd", "energy", "metrics")
 _OF_GRAPHS = ("wl", "classifier")
-_MOST_FOR_NETWORKS = 199  # relabelings of the classifier, each of which trains networks
+_MOST_FOR_NETWORKS = 199  # permutations of the classifier, each of which trains networks
 _MOST_FOR_GUESSES = 999  # of the accuracies
 _SHOWN = ("a", "b", "method", "n_a", "n_b", "paired", "p_value", "p_holm", "effect", "effect_size")
 _SHOWN_METRICS = (
@@ -108,7 +108,7 @@ def read_names(_ctx: click.Context, _param: click.Parameter, value: str | None) 
     type=click.IntRange(min=1),
     default=9_999,
     show_default=True,
-    help=f"Relabelings behind p-values; at most {_MOST_FOR_GUESSES} for accuracies, {_MOST_FOR_NETWORKS} for classifier.",
+    help=f"Permutations behind p-values; at most {_MOST_FOR_GUESSES} for accuracies, {_MOST_FOR_NETWORKS} for classifier.",
 )
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of everything random."
