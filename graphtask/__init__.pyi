@@ -71,13 +71,15 @@ from .priors.random import random_dag as random_dag
 from .priors.random import watts_strogatz_dag as watts_strogatz_dag
 from .pruning import critical_threshold as critical_threshold
 from .pruning import prune as prune
+from .reading import from_adjacency as from_adjacency
+from .reading import from_geometric as from_geometric
+from .reading import from_networkx as from_networkx
 from .reading import read as read
 from .runs.history import EdgeHistory as EdgeHistory
-from .storage.geometric import from_geometric as from_geometric
 from .storage.geometric import to_geometric as to_geometric
 from .storage.graphml import write as write
-from .storage.networkx import from_networkx as from_networkx
 from .storage.networkx import to_networkx as to_networkx
+from .storage.objects import as_igraph as as_igraph
 from .study.cost import study_cost as study_cost
 from .study.engines.ray import RayEngine as RayEngine
 from .study.results import study_results as study_results

@@ -11,7 +11,6 @@ from collections.abc import Collection, Sequence
 from numbers import Real
 
 from graphtask.errors import ArgumentError
-from graphtask.types import DISTRIBUTION
 
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = 80
@@ -143,6 +142,8 @@ def install_hint(extra: str) -> str:
         >>> install_hint("umap")
         "pip install 'graphtask-nn[umap]'"
     """
+    from graphtask.types import DISTRIBUTION  # with NumPy, which must not slow `graphtask --help`
+
     return f"pip install '{DISTRIBUTION}[{extra}]'"
 
 

@@ -12,21 +12,14 @@ from typing import Any
 import igraph
 
 from graphtask.graph import untrained, with_initial_size
-from graphtask.priors.dense import banded_dag, chain_dag, full_dag
-from graphtask.priors.random import barabasi_albert_dag, erdos_renyi_dag, random_dag, watts_strogatz_dag
+from graphtask.priors.registry import PRIORS
 from graphtask.reading import read
 from graphtask.storage.graphml import dumps
 from graphtask.training.config import Regime
 
 KINDS: Mapping[str, Callable[..., igraph.Graph]] = MappingProxyType(
     {
-        "full": full_dag,
-        "banded": banded_dag,
-        "chain": chain_dag,
-        "erdos-renyi": erdos_renyi_dag,
-        "watts-strogatz": watts_strogatz_dag,
-        "barabasi-albert": barabasi_albert_dag,
-        "random-dag": random_dag,
+        **{name: prior.function for name, prior in PRIORS.items()},
         "file": read,
     }
 )
@@ -134,14 +127,13 @@ class Job:
             "regime": json.loads(json.dumps(asdict(self.regime))),
         }
 
-    def to_json(self) -> str:
-        """The job as text, from which `from_json` makes an equal one."""
-        return json.dumps(asdict(self) | {"out": str(self.out)})
+    def to_dict(self) -> dict[str, Any]:
+        """Return the job as values that JSON can hold; `from_dict` returns an equal job."""
+        return asdict(self) | {"out": str(self.out)}
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> "Job":
-        """The job that `to_json` wrote."""
-        values = json.loads(text)
+    def from_dict(cls, values: Mapping[str, Any]) -> "Job":
+        """Return the job from the result of `to_dict`."""
         data = values["data"]
         parts = {
             "out": Path(values["out"]),
@@ -149,7 +141,7 @@ class Job:
             "prior": Prior(**values["prior"]),
             "regime": Regime(**values["regime"] | {"milestones": tuple(values["regime"]["milestones"])}),
         }
-        return cls(**values | parts)
+        return cls(**{**values, **parts})
 
 
 @lru_cache(maxsize=4096)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from graphtask.data.catalog import CATALOG
 from graphtask.data.transforms import parse_transform
 from graphtask.errors import ArgumentError, GraphtaskError
+from graphtask.priors.registry import PRIORS
 from graphtask.study.job import KINDS, RUN_SEED, Data, Job, Prior
 from graphtask.study.tables import (
     COUNT,
@@ -67,26 +68,22 @@ _PRIOR: Mapping[str, Kind] = {"kind": choice(*KINDS), "data": TEXTS, **_OPTIONS}
 
 # What each kind of prior takes besides; the functions check the ranges.
 _ARGUMENTS: Mapping[str, Kind] = {
-    "n_nodes": WHOLE,
+    **{
+        argument.name: {int: WHOLE, float: NUMBER, str: TEXT}[argument.type]
+        for prior in PRIORS.values()
+        for argument in prior.arguments
+    },
     "stages": STAGES,
     "seed": Kind(
         lambda value: WHOLE.holds(value) or value == RUN_SEED,
         f'a whole number for one graph in all runs, or "{RUN_SEED}" for a graph of its own in every run',
     ),
-    "bandwidth": WHOLE,
-    "neighbors": WHOLE,
-    "attachments": WHOLE,
-    "block": WHOLE,
-    "p": NUMBER,
-    "out_degree": NUMBER,
-    "rate": NUMBER,
-    "attraction": NUMBER,
+    "path": TEXT,
     "join": FLAG,
     "merge": FLAG,
-    "path": TEXT,
-    "law": TEXT,
-    "decay": TEXT,
     "order": TEXT,
+    "drop_isolated": FLAG,
+    "reading": TEXT,
 }
 _SHORT = {"n_nodes": "nodes", "path": "file"}
 _NAME = re.compile(r"[^\W_][\w.+-]*")

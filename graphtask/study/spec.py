@@ -71,7 +71,7 @@ class Study:
             raise RunError(
                 f"{self.out}: the folder of the study cannot be made ({error.strerror}); choose another out"
             ) from error
-        jobs = [json.loads(job.to_json()) for job in self.jobs]
+        jobs = [job.to_dict() for job in self.jobs]
         for job in jobs:
             del job["out"]  # the folder may be moved
         content = {"format": _FORMAT, "name": self.name, "threshold": self.threshold, "jobs": jobs}
@@ -158,7 +158,7 @@ def _read_snapshot(folder: Path) -> Study:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != _FORMAT:
             raise RunError(f"{path}: was written by another version of graphtask; run the study file again")
-        jobs = tuple(Job.from_json(json.dumps(job | {"out": str(folder)})) for job in content["jobs"])
+        jobs = tuple(Job.from_dict(job | {"out": str(folder)}) for job in content["jobs"])
         return Study(name=str(content["name"]), out=folder, threshold=float(content["threshold"]), jobs=jobs)
     except FileNotFoundError as error:
         raise RunError(

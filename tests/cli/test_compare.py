@@ -108,7 +108,7 @@ def test_each_argument_can_be_a_group(call):
 @pytest.mark.usefixtures("table")
 def test_a_table_of_features_gives_the_same_numbers(call):
     by_graphs = json.loads(call("compare", "graphs/thin", "graphs/thick", "--format", "json").stdout)
-    result = call("compare", "--table", "features.csv", "--format", "json", "-o", "out")
+    result = call("compare", "--from-table", "features.csv", "--format", "json", "-o", "out")
     by_table = json.loads(result.stdout)
     for ours, theirs in zip(by_table["groups"], by_graphs["groups"], strict=True):
         assert "dsc_within" not in ours
@@ -121,7 +121,7 @@ def test_any_column_of_a_table_can_be_the_group_and_the_features(call):
     result = call(
         *(
             "compare",
-            "--table",
+            "--from-table",
             "features.csv",
             "--by",
             "seed",
@@ -144,7 +144,7 @@ def test_rows_without_features_are_named_and_left_out(call, tmp_path):
     rows = rows.astype(dict.fromkeys(measured, object))
     rows.loc[4, measured] = None
     rows.to_csv(tmp_path / "features.csv", index=False)
-    result = call("compare", "--table", "features.csv", "--format", "json")
+    result = call("compare", "--from-table", "features.csv", "--format", "json")
     assert json.loads(result.stdout)["groups"][0]["graphs"] == 3
     assert "left out, without features: thin/3" in result.stderr
     assert "left out, without features: thin/4" in result.stderr
@@ -249,12 +249,12 @@ def test_pruning_happens_first(call, tmp_path):
         (["graphs", "--features", "sparsity_stage_9"], 1, "there is no metric"),
         (["nothing.graphml"], 1, "no graph can be used; the first of 1: "),
         (["graphs", "--threshold", "0.1"], 1, "no graph can be used; the first of 10: "),
-        (["--table", "nothing.csv"], 1, "nothing.csv: cannot be read"),
-        (["--table", "graphs/thin/0.graphml"], 1, "is no table"),
+        (["--from-table", "nothing.csv"], 1, "nothing.csv: cannot be read"),
+        (["--from-table", "graphs/thin/0.graphml"], 1, "is not a table"),
         ([], 2, "name graph files"),
-        (["graphs", "--table", "features.csv"], 2, "not both"),
-        (["--table", "features.csv", "--threshold", "0.1"], 2, "no use with --table"),
-        (["--table", "features.csv", "--test", "wl"], 2, "needs graphs"),
+        (["graphs", "--from-table", "features.csv"], 2, "pass either"),
+        (["--from-table", "features.csv", "--threshold", "0.1"], 2, "--from-table excludes --threshold"),
+        (["--from-table", "features.csv", "--test", "wl"], 2, "requires graphs"),
     ],
 )
 def test_what_cannot_be_compared_is_one_line_and_writes_nothing(call, tmp_path, arguments, status, message):
@@ -269,7 +269,7 @@ def test_what_cannot_be_compared_is_one_line_and_writes_nothing(call, tmp_path, 
 
 @pytest.mark.usefixtures("table")
 def test_a_column_that_is_not_there_is_named(call):
-    result = call("compare", "--table", "features.csv", "--by", "color")
+    result = call("compare", "--from-table", "features.csv", "--by", "color")
     assert "there is no column 'color'" in result.stderr
 
 
@@ -283,6 +283,6 @@ def test_without_umap_nothing_is_measured(call, monkeypatch):
 
 def test_a_table_without_features_is_named(call, tmp_path):
     (tmp_path / "names.csv").write_text("graph,group\na,one\nb,two\n")
-    result = call("compare", "--table", "names.csv", "--by", "group")
+    result = call("compare", "--from-table", "names.csv", "--by", "group")
     assert result.exit_code == 1
     assert result.stderr.startswith("graphtask: error: names.csv: the table has none of the paper's features")

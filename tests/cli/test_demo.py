@@ -23,7 +23,7 @@ def tiny(monkeypatch):
 
 @pytest.mark.usefixtures("tiny")
 def test_the_demo_leaves_every_step_of_the_job(call, tmp_path):
-    result = call("demo", "--out", "out", "--jobs", 1)
+    result = call("demo", "-o", "out", "--jobs", 1)
     assert result.exit_code == 0, result.output
     out = tmp_path / "out"
     table = pd.read_csv(out / "metrics.csv")
@@ -47,7 +47,7 @@ def test_the_demo_leaves_every_step_of_the_job(call, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stopped_demo_saves_and_leaves_no_process(tmp_path, number):
     program = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from graphtask_cli.main import cli; cli()"
-    command = [sys.executable, "-c", program, "demo", "--out", "out", "--jobs", "1"]
+    command = [sys.executable, "-c", program, "demo", "-o", "out", "--jobs", "1"]
     with subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -68,7 +68,7 @@ def test_a_stopped_demo_saves_and_leaves_no_process(tmp_path, number):
 
 @pytest.mark.slow
 def test_the_demo_learns_and_really_loses_connections(call, tmp_path):
-    assert call("demo", "--out", "out").exit_code == 0
+    assert call("demo", "-o", "out").exit_code == 0
     table = pd.read_csv(tmp_path / "out" / "metrics.csv")
     assert len(table) == 4
     assert (table.loc[table["graph"].str.fullmatch(r"cdigits-\d"), "accuracy_pruned"] >= 0.9).all()

@@ -79,7 +79,7 @@ def test_a_run_that_cannot_be_read_costs_only_itself(call, two):
         (["--threshold", "0"], "above 0"),
         (["-o", "out.xls"], "out.xls"),
         (["--plot", "out.bmp"], "out.bmp"),
-        (["trained.graphml"], "is a file"),
+        (["trained.graphml"], "not a folder"),
     ],
 )
 def test_wrong_calls_get_one_line(call, run_folder, arguments, message, tmp_path):

@@ -73,7 +73,7 @@ def test_a_folder_without_graphs_costs_only_its_row(call, files, tmp_path):
     result = call("metrics", *arguments)
     assert result.exit_code == 0, result.output
     assert [row["edges"] for row in json.loads(result.stdout)] == [None, files["b"].ecount(), None]
-    assert result.stderr.startswith("graphtask: error: none: no graph file (")
+    assert result.stderr.startswith("graphtask: error: none: the folder has no graph file (")
     assert "graphtask: error: missing*.gml: no file matches this pattern\n" in result.stderr
     assert call("metrics", *arguments, "--strict").exit_code == 1
     assert call("metrics", "none").exit_code == 1
@@ -91,7 +91,7 @@ def test_a_threshold_measures_what_is_left_and_records_what_breaks(call, trained
 def test_a_run_is_one_row_with_its_origin(call, run_folder):
     for path in (run_folder, run_folder.parent):
         (row,) = json.loads(call("metrics", path, "--format", "json").stdout)
-        assert (row["graph"], row["data"], row["seed"]) == ("digits-0", "cdigits", 0)
+        assert (row["graph"], row["dataset"], row["seed"]) == ("digits-0", "cdigits", 0)
         assert row["parameters"] == gt.count_parameters(gt.open_run(run_folder).graph, channels=2)
 
 
@@ -244,7 +244,7 @@ def test_every_row_says_where_it_comes_from(call, corpus):
     import hashlib
 
     (row, *_) = rows(call("metrics", "corpus", "--metrics", "edges", "--format", "csv"))
-    assert (row["data"], row["seed"], row["threshold"]) == ("cmnist", "0", "")
+    assert (row["dataset"], row["seed"], row["threshold"]) == ("cmnist", "0", "")
     assert row["file"] == "corpus/g00.graphml"
     assert row["sha256"] == hashlib.sha256((corpus / "g00.graphml").read_bytes()).hexdigest()
     assert list(row)[-3:] == ["error", "file", "sha256"]
@@ -408,7 +408,7 @@ def test_parquet_keeps_whole_numbers_flags_and_what_is_missing(call, corpus, tmp
     types = {name: str(kind) for name, kind in zip(table.schema.names, table.schema.types, strict=True)}
     assert (types["edges"], types["nodes_stage_2"], types["seed"]) == ("int64", "int64", "int64")
     assert (types["q1d"], types["log_paths"], types["parameters"]) == ("bool", "double", "double")
-    assert (types["threshold"], types["data"], types["undefined"]) == ("double", "string", "string")
+    assert (types["threshold"], types["dataset"], types["undefined"]) == ("double", "string", "string")
     assert table.column("edges").to_pylist()[0] is None  # broken.gml
     assert table.column("nodes_stage_2").to_pylist()[1] is None  # the graph has one stage
 

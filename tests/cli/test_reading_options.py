@@ -14,7 +14,7 @@ READING = {
     "new from": "new from {} -o out.graphml",
     "train": "train {} --data cdigits --channels 2 --epochs 1 --quiet --out run",
 }
-KEEPS = "it has; "
+KEEPS = "--stages is ignored, because the graph has stages"
 
 
 @pytest.fixture(params=READING)

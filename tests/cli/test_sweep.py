@@ -5,7 +5,7 @@ import click
 import pytest
 
 import graphtask as gt
-from graphtask_cli.commands.sweep import read_thresholds
+from graphtask_cli.param_types import THRESHOLDS
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_data_that_is_somewhere_else_is_said(call, two):
     ],
 )
 def test_thresholds_are_read(text, thresholds):
-    assert read_thresholds(None, None, text) == thresholds
+    assert THRESHOLDS.convert(text, None, None) == thresholds
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_thresholds_are_read(text, thresholds):
 )
 def test_what_is_no_threshold_is_refused(text):
     with pytest.raises(click.BadParameter, match="START:STOP:COUNT"):
-        read_thresholds(None, None, text)
+        THRESHOLDS.convert(text, None, None)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_wrong_calls_get_one_line(call, run_folder, arguments, message, tmp_path
 
 @pytest.mark.parametrize(
     ("other", "message"),
-    [("nowhere", "nowhere: there is no such folder"), ("graphs", "graphs: no run in this folder")],
+    [("nowhere", "nowhere: folder not found"), ("graphs", "graphs: no run in this folder")],
 )
 def test_no_path_beside_a_run_is_passed_over(call, run_folder, tmp_path, other, message):
     (tmp_path / "graphs").mkdir()

@@ -15,10 +15,11 @@ def options():
 def test_every_part_of_the_regime_is_an_option_with_the_same_default(field):
     context = train.make_context("train", ["graph.graphml", "--data", "cdigits", "--out", "run"])
     assert context.params[field.name] == field.default
-    assert options()[field.name].show_default
+    assert context.show_default
 
 
-def test_a_run_says_what_it_wrote_and_what_to_do_next(call, run_folder):
+def test_a_run_reports_its_files_and_the_next_command(call, run_folder, monkeypatch):
+    monkeypatch.setattr("graphtask_cli.messages._program", lambda: ["graphtask"])
     again = call(
         "train", _graph(run_folder), *["--data", "cdigits", "--channels", "2", "--epochs", "1", "--batch-size", "256"],
         *["--threads", "1", "--edge-l1", "0.02", "--quiet", "--out"], run_folder,
@@ -31,6 +32,7 @@ def test_a_run_says_what_it_wrote_and_what_to_do_next(call, run_folder):
     )
     for line in lines[1:-1]:
         assert (run_folder / line.split()[0]).is_file()
+    assert "already finished" not in again.stderr  # -q hides it
     assert lines[-1] == f"next: graphtask prune {run_folder} --threshold 0.006 --parity -o pruned.graphml"
 
 

@@ -33,7 +33,7 @@ def done(scans, tmp_path_factory):
 
 def test_a_job_survives_its_journey_and_describes_the_run_that_it_trains(done):
     job = done.jobs[0]
-    assert Job.from_json(job.to_json()) == job
+    assert Job.from_dict(job.to_dict()) == job
     config = json.loads((job.folder / "config.json").read_text())
     assert job.identity() == {key: config[key] for key in job.identity()}
     assert gt.provenance(gt.open_run(job.folder).graph)["data"] == "scans"
@@ -99,7 +99,7 @@ def test_data_that_have_changed_are_an_error_of_their_rows_only(done, scans, tmp
     arrays["x_test"] = arrays["x_test"] // 2
     np.savez(tmp_path / "other.npz", **arrays)
     jobs = [
-        Job.from_json(job.to_json().replace(str(scans), str(tmp_path / "other.npz"))) for job in done.jobs
+        Job.from_json(job.to_dict().replace(str(scans), str(tmp_path / "other.npz"))) for job in done.jobs
     ]
     (jobs[0].folder / "outcome.json").unlink()
     table = gt.study_results(gt.Study(name="x", out=done.out, threshold=0.3, jobs=tuple(jobs)))
@@ -109,7 +109,7 @@ def test_data_that_have_changed_are_an_error_of_their_rows_only(done, scans, tmp
 
 
 def test_a_changed_study_says_for_each_run_what_is_there(done):
-    jobs = [Job.from_json(job.to_json().replace('"epochs": 3', '"epochs": 4')) for job in done.jobs]
+    jobs = [Job.from_json(job.to_dict().replace('"epochs": 3', '"epochs": 4')) for job in done.jobs]
     study = gt.Study(name="done", out=done.out, threshold=0.3, jobs=tuple(jobs))
     table = gt.study_status(study)
     assert table["state"].tolist() == ["failed", "failed", "waiting"]
