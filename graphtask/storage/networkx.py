@@ -7,8 +7,8 @@ import igraph
 import networkx as nx
 
 from graphtask.graph import NAME, PROVENANCE, check_graph
-from graphtask.storage.assembly import Parts, with_names
-from graphtask.storage.foreign import MARKER, MARKER_VALUE
+from graphtask.storage.assembly import Parts, igraph_of, with_names
+from graphtask.storage.foreign import MARKER, MARKER_VALUE, usable
 from graphtask.storage.values import provenance_text
 from graphtask.validation import invalid
 
@@ -97,22 +97,7 @@ def as_igraph(graph: "igraph.Graph | nx.Graph[Any]", *, name: str = "graph") -> 
             graph,
             remedy="convert it with graphtask.from_networkx or graphtask.from_geometric, or read a file",
         )
-    nodes = list(graph.nodes)
-    position = {node: index for index, node in enumerate(nodes)}
-    edges = list(graph.edges(data=True))
-    result = igraph.Graph(
-        n=len(nodes),
-        edges=[(position[source], position[target]) for source, target, _ in edges],
-        directed=graph.is_directed(),
-    )
-    for key, value in graph.graph.items():
-        result[str(key)] = value
-    columns = with_names(_columns([graph.nodes[node] for node in nodes]), nodes)
-    for key, values in columns.items():
-        result.vs[str(key)] = values
-    for key, values in _columns([attributes for _, _, attributes in edges]).items():
-        result.es[str(key)] = values
-    return result
+    return igraph_of(usable(networkx_parts(graph)))
 
 
 def _records(items: Any, attributes: list[str]) -> Iterable[dict[str, Any]]:
