@@ -192,10 +192,10 @@ class PairModel:
     def draw_states(self, rng: np.random.Generator, n: int) -> tuple[BoolArray, BoolArray]:
         """Return independent draws, not conditioned: present nodes (n, nodes), edges (n, nodes, nodes)."""
         n_nodes = len(self.presence)
-        present = rng.random((n, n_nodes)) < self.presence
+        present: BoolArray = np.asarray(rng.random((n, n_nodes)) < self.presence)
         edges = rng.random((n, n_nodes, n_nodes)) < self.edge_matrix
         if self.nodes == "all":
-            present = edges.any(axis=1) | edges.any(axis=2)
+            present = np.asarray(edges.any(axis=1) | edges.any(axis=2))
             present[:, [0, -1]] = True
         edges &= present[:, :, None] & present[:, None, :]
         return np.asarray(present), np.asarray(edges)
@@ -229,10 +229,8 @@ class PairModel:
         graph = igraph.Graph(n=n_nodes, edges=np.argwhere(possible).tolist(), directed=True)
         graph.delete_edges([(s, t) for s, t in graph.get_edgelist() if not self.presence[[s, t]].all()])
         present = live_nodes(graph, [0], [n_nodes - 1])
-        needed = np.arange(n_nodes) % (n_nodes - 1) == 0
-        if self.nodes == "present":
-            needed |= self.presence == 1
-        if not present[needed].all():
+        always = self.presence == 1 if self.nodes == "present" else np.zeros(n_nodes, dtype=np.bool_)
+        if not (present[0] and present[-1] and present[always].all()):
             raise DisconnectedError(
                 "no valid graph has a positive probability; fit with more shrinkage, or to more graphs"
             )

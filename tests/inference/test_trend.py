@@ -168,7 +168,7 @@ def test_graphs_of_the_paper_are_tested_by_its_features():
         ({"block": "day"}, "there is no column 'day'"),
         ({"block": "data"}, "data 'low' has 'low' 3 times; a block holds each label once"),
         ({"direction": "up"}, "direction='up' is unknown; use one of any, rise, fall"),
-        ({"direction": {"x": "sideways"}}, "direction='sideways' is unknown"),
+        ({"direction": {"x": "sideways"}}, "direction must be"),
         ({"features": ["data"]}, "the column 'data' holds"),
     ],
 )
