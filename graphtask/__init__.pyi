@@ -1,3 +1,4 @@
+from . import plot as plot
 from .comparison.compare import Comparison as Comparison
 from .comparison.compare import compare as compare
 from .comparison.embedding import Embedding as Embedding
@@ -27,18 +28,7 @@ from .distribution.likelihood import loo_most_likely as loo_most_likely
 from .distribution.likelihood import most_likely as most_likely
 from .distribution.model import GraphDistribution as GraphDistribution
 from .distribution.observed_sampled import compare_metrics as compare_metrics
-from .drawing.comparison import draw_embedding as draw_embedding
-from .drawing.comparison import draw_similarity as draw_similarity
-from .drawing.curves import draw_curves as draw_curves
-from .drawing.curves import draw_history as draw_history
-from .drawing.distributions import draw_distribution as draw_distribution
-from .drawing.distributions import draw_observed_sampled as draw_observed_sampled
-from .drawing.dynamics import draw_dynamics as draw_dynamics
 from .drawing.graphs import draw as draw
-from .drawing.graphs import draw_grid as draw_grid
-from .drawing.retrain import draw_retraining as draw_retraining
-from .drawing.style import save_figure as save_figure
-from .drawing.sweeps import draw_sweep as draw_sweep
 from .dynamics.categories import EdgeDynamics as EdgeDynamics
 from .dynamics.categories import edge_dynamics as edge_dynamics
 from .dynamics.ranking import TopK as TopK
@@ -94,9 +84,9 @@ from .reporting.report import view as view
 from .runs.check import check_runs as check_runs
 from .runs.history import EdgeHistory as EdgeHistory
 from .storage.geometric import to_geometric as to_geometric
-from .storage.graphml import write as write
 from .storage.networkx import to_networkx as to_networkx
 from .storage.objects import as_igraph as as_igraph
+from .storage.writers import write as write
 from .study.cost import study_cost as study_cost
 from .study.engines.ray import RayEngine as RayEngine
 from .study.results import study_results as study_results
