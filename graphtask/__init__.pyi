@@ -84,9 +84,9 @@ from .reporting.report import view as view
 from .runs.check import check_runs as check_runs
 from .runs.history import EdgeHistory as EdgeHistory
 from .storage.geometric import to_geometric as to_geometric
-from .storage.graphml import write as write
 from .storage.networkx import to_networkx as to_networkx
 from .storage.objects import as_igraph as as_igraph
+from .storage.writers import write as write
 from .study.cost import study_cost as study_cost
 from .study.engines.ray import RayEngine as RayEngine
 from .study.results import study_results as study_results

@@ -11,6 +11,7 @@ from graphtask_cli.options import examples
 
 COMMANDS = (
     "new",
+    "convert",
     "trace",
     "compile",
     "train",
