@@ -4,10 +4,11 @@ Template: ``<name> must be <requirement>, got <value>; <remedy>``. The command l
 by the name of its option (see `graphtask.errors.ArgumentError.argument`).
 """
 
+import difflib
 import math
 import operator
 import reprlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from numbers import Real
 
 from graphtask.errors import ArgumentError
@@ -79,7 +80,10 @@ def number(value: object, *, name: str, least: float = -math.inf, most: float = 
         1.0
     """
     is_number = isinstance(value, Real) and not isinstance(value, bool)
-    found = float(value) if is_number else math.nan  # type: ignore[arg-type]
+    try:
+        found = float(value) if is_number else math.nan  # type: ignore[arg-type]
+    except OverflowError:  # an int of more than 308 digits
+        found = math.inf
     if not least <= found <= most or math.isinf(found):
         raise invalid(name, f"a number {_bounds(least, most)}".rstrip(), value)
     return found
@@ -161,3 +165,15 @@ def _bounds(least: float, most: float | None) -> str:
     if most is not None and not math.isinf(most):
         return f"in [{least:g}, {most:g}]"
     return "" if math.isinf(least) else f">= {least:g}"
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Return a remedy for an unknown word: the nearest known one, or all of them.
+
+    Example:
+        >>> suggestion("sead", ["seed", "root"])
+        "did you mean 'seed'?"
+    """
+    names = list(known)
+    near = difflib.get_close_matches(word, names, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names)}"

@@ -11,6 +11,7 @@ from graphtask_cli.options import examples
 
 COMMANDS = (
     "new",
+    "convert",
     "trace",
     "compile",
     "train",
@@ -20,7 +21,10 @@ COMMANDS = (
     "retrain",
     "compare",
     "dynamics",
+    "check",
     "draw",
+    "view",
+    "report",
     "sample",
     "study",
     "demo",
@@ -28,6 +32,7 @@ COMMANDS = (
 
 
 @click.group(
+    "graphtask",
     cls=LazyGroup,
     names=COMMANDS,
     epilog=examples(

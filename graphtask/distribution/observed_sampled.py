@@ -8,7 +8,7 @@ import numpy as np
 
 from graphtask.features.precision import is_constant, numerical_errors
 from graphtask.features.samples import Graph, as_graphs
-from graphtask.metrics.table import UNDEFINED, measure_all
+from graphtask.metrics.table import measure_all
 from graphtask.types import FloatArray
 from graphtask.validation import invalid
 
@@ -60,7 +60,7 @@ def compare_metrics(
     ours, theirs = (
         _table(graphs, metrics, name) for graphs, name in ((observed, "observed"), (sampled, "sampled"))
     )
-    columns = [column for column in ours.columns if column in theirs.columns and column != UNDEFINED]
+    columns = [column for column in ours.columns if column in theirs.columns]
     numeric = [column for column in columns if _is_numeric(ours[column]) and _is_numeric(theirs[column])]
     errors = numerical_errors(numeric).tolist()
     rows = zip(numeric, errors, strict=True)

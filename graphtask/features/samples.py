@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from graphtask.errors import ArgumentError
 from graphtask.features.precision import numerical_errors
-from graphtask.metrics.table import UNDEFINED, measure_all
+from graphtask.metrics.table import measure_all
 from graphtask.types import FloatArray
 from graphtask.validation import abbreviated, invalid
 
@@ -83,8 +83,7 @@ def pool(a: Sample, b: Sample, *, features: Sequence[str] | None = None) -> Pool
         return _of_tables(a, b, features)
     if are_graphs(a) and are_graphs(b):
         both = chain(as_graphs(a, name="a"), as_graphs(b, name="b"))
-        measured = measure_all(both, metrics=PAPER_FEATURES if features is None else features)
-        table = measured.drop(columns=UNDEFINED, errors="ignore")
+        table = measure_all(both, metrics=PAPER_FEATURES if features is None else features)
         return _of_tables(table.iloc[: len(a)], table.iloc[len(a) :], list(table.columns))
     if any(is_frame(sample) or are_graphs(sample) for sample in (a, b)):
         raise ArgumentError(f"a and b must be of the same kind, got {kind(a)} and {kind(b)}")

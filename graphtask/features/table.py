@@ -17,7 +17,7 @@ from graphtask.features.samples import (
     is_frame,
     numeric_columns,
 )
-from graphtask.metrics.table import UNDEFINED, measure_all
+from graphtask.metrics.table import measure_all
 from graphtask.types import FloatArray, IntArray
 from graphtask.validation import counted, invalid, number
 
@@ -239,7 +239,7 @@ def _matrix(sample: Sample, features: Sequence[str] | None) -> tuple[FloatArray,
     if are_graphs(sample):
         graphs = as_graphs(sample, name="sample")
         table = measure_all(graphs, metrics=PAPER_FEATURES if features is None else features)
-        return _matrix(table, [name for name in table.columns if name != UNDEFINED])
+        return _matrix(table, list(table.columns))
     if is_frame(sample):
         names = numeric_columns(sample, features)
         if len(sample) == 0:

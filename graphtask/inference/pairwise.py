@@ -10,7 +10,7 @@ from graphtask.errors import ArgumentError
 from graphtask.features.samples import PAPER_FEATURES, Sample, are_graphs, as_graphs
 from graphtask.inference.multiple import holm
 from graphtask.inference.two_sample import TwoSampleResult, two_sample_test
-from graphtask.metrics.table import UNDEFINED, measure_all
+from graphtask.metrics.table import measure_all
 from graphtask.validation import invalid
 
 if TYPE_CHECKING:
@@ -98,7 +98,6 @@ def _measured(
     features = options.get("features")
     metrics = PAPER_FEATURES if features is None else features
     table = measure_all(as_graphs(chain(*sets.values()), name="groups"), metrics=metrics)
-    table = table.drop(columns=UNDEFINED, errors="ignore")
     ends = accumulate(len(graphs) for graphs in sets.values())
     tables: dict[str, Sample] = {
         name: table.iloc[end - len(graphs) : end]

@@ -169,7 +169,7 @@ def test_a_group_of_one_is_said_to_be_hopeless():
     for method in ("centroid", "knn"):
         found = gt.comparison.classify_leave_one_out(values, labels, method=method, n_permutations=9)
         assert found.recall["alone"] == 0
-        assert found.notes == ("alone: one graph only, which cannot be predicted correctly",)
+        assert found.notes[0] == "alone: one graph only, which cannot be predicted correctly"
 
 
 def test_more_neighbors_than_graphs_are_all_of_them():

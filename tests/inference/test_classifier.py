@@ -43,7 +43,9 @@ def test_paired_sets_use_all_swaps_where_there_are_few():
     result = gt.inference.classifier_test(chains(6, 7, 8, 9), full(6, 7, 8, 9), paired=True, **QUICK)
 
     assert (result.exact, result.n_permutations, result.paired) == (True, 16, True)
-    assert result.notes == ("no p-value can be below 0.125 with so few graphs: a large one is no evidence of equal sets",)
+    assert result.notes == (
+        "no p-value can be below 0.125 with so few graphs: a large one is no evidence of equal sets",
+    )
 
 
 def test_equal_graphs_have_a_p_value_of_one():

@@ -34,7 +34,7 @@ from graphtask_cli.tables import check_table_path, records_of, write_table
 if TYPE_CHECKING:
     import pandas as pd
 
-_REGIME = ("epochs", "batch_size", "learning_rate", "edge_l1")
+_OPTIONS = ("seed", "epochs", "batch_size", "learning_rate", "edge_l1", "threads")  # None: as in the run
 _HIDDEN = ["run", "undefined"]
 _SHOWN = {
     "accuracy": "test accuracy",
@@ -149,25 +149,25 @@ def retrain(
     channels = ["same"] * same_channels + ["fit"] * (fit_channels or options["budget"] is not None)
     if not channels:
         raise click.UsageError("--no-same-channels requires --fit-channels or --budget")
-    regime = {name: value for name in _REGIME if (value := options.pop(name)) is not None}
+    options = {name: value for name, value in options.items() if value is not None or name not in _OPTIONS}
     folders = run_folders(paths)
-    found, failed = gt.retrain_runs(
+    result = gt.retrain_runs(
         folders,
         out=out,
         channels=channels,
-        regime=regime,
         progress=not is_quiet(),
         jobs=n_jobs,
         jobs_per_gpu=jobs_per_gpu or 1,
         **options,
     )
+    found, failed = result.table, result.failed
     for name, reason in failed.items():
         problem(reason if name in reason else f"{name}: {reason}")
     if table is not None:
         write_table(records_of(found), table)
         note(f"wrote {table}")
     if plot is not None:
-        save_plot(gt.draw_retraining(found), plot, found)
+        save_plot(gt.plot.draw_retraining(found), plot, found)
     for line in _remarks(found[~found["undefined"].isin(failed.values())], folders):
         warn(line)
     _print(found, form=form)
@@ -191,12 +191,12 @@ def _print(table: "pd.DataFrame", *, form: str) -> None:
 
     if len(table["run"].unique()) == 1:
         if form == "table":
-            table = table.drop(columns=[*_HIDDEN, "data", "prior", "seed", "threshold"])
+            table = table.drop(columns=[*_HIDDEN, "dataset", "prior", "seed", "threshold"])
         show(records_of(table), form=form)
     elif form == "table":
         show([row for name in _SHOWN for row in _rows(table, name)], form=form)
     else:
-        show(records_of(gt.summarize_retrained(table)), form=form)
+        show(records_of(gt.RetrainResult(table).summary()), form=form)
 
 
 def _rows(table: "pd.DataFrame", name: str) -> list[dict[str, Any]]:
@@ -205,11 +205,13 @@ def _rows(table: "pd.DataFrame", name: str) -> list[dict[str, Any]]:
 
     networks = list(dict.fromkeys(table["network"]))
     rows = []
-    for _, row in gt.retraining_table(table, name).iterrows():
+    for _, row in gt.RetrainResult(table).side_by_side(name).iterrows():
         cells = {
             network: mean_and_spread(row[f"{network}_mean"], row[f"{network}_std"]) for network in networks
         }
         counts = {int(row[f"{network}_n"]) for network in networks} - {0}
         runs = " to ".join(map(str, sorted({min(counts), max(counts)}))) if counts else "0"
-        rows.append({"": _SHOWN[name], "data": row["data"], "prior": row["prior"], **cells, "runs": runs})
+        rows.append(
+            {"": _SHOWN[name], "dataset": row["dataset"], "prior": row["prior"], **cells, "runs": runs}
+        )
     return rows
