@@ -13,8 +13,11 @@ from graphtask.validation import invalid
 if TYPE_CHECKING:
     import networkx as nx
 
+    Edges: TypeAlias = igraph.Graph | nx.Graph[Any] | Iterable[tuple[str, str]]
+else:  # networkx is not loaded for a type
+    Edges = igraph.Graph | Iterable[tuple[str, str]]
+
 EdgeSet = frozenset[tuple[str, str]]
-Edges: TypeAlias = "igraph.Graph | nx.Graph[Any] | Iterable[tuple[str, str]]"
 
 
 def edge_set(edges: Edges) -> EdgeSet:

@@ -36,7 +36,7 @@ from graphtask.distribution.support import Support, common_support, have_one_ori
 from graphtask.errors import ArgumentError, DisconnectedError, GraphError
 from graphtask.features.samples import Graph, as_graphs
 from graphtask.graph import NAME, PROVENANCE, STAGE, WEIGHT, check_graph, live_nodes, provenance
-from graphtask.storage.networkx import as_igraph
+from graphtask.storage.objects import as_igraph
 from graphtask.types import FloatArray
 from graphtask.validation import choice, counted, integer, invalid, number
 

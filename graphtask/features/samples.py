@@ -120,7 +120,7 @@ def as_graphs(graphs: Iterable[Graph], *, name: str) -> list[igraph.Graph]:
     Raises:
         ArgumentError: It is one graph, or not an iterable, or something in it is not a graph.
     """
-    from graphtask.storage.networkx import as_igraph
+    from graphtask.storage.objects import as_igraph
 
     if is_graph(graphs) or isinstance(graphs, str) or not isinstance(graphs, Iterable):
         raise invalid(name, "a list of graphs", graphs)

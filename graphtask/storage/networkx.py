@@ -7,10 +7,9 @@ import igraph
 import networkx as nx
 
 from graphtask.graph import NAME, PROVENANCE, check_graph
-from graphtask.storage.assembly import Parts, igraph_of, with_names
-from graphtask.storage.foreign import MARKER, MARKER_VALUE, usable
+from graphtask.storage.assembly import Parts, with_names
+from graphtask.storage.foreign import MARKER, MARKER_VALUE
 from graphtask.storage.values import provenance_text
-from graphtask.validation import invalid
 
 _READER_KEYS = frozenset({"node_default", "edge_default"})  # left in .graph by networkx.read_graphml
 
@@ -69,35 +68,6 @@ def networkx_parts(graph: "nx.Graph[Any]") -> Parts:
         directed=graph.is_directed(),
         is_ours=is_ours,
     )
-
-
-def as_igraph(graph: "igraph.Graph | nx.Graph[Any]", *, name: str = "graph") -> igraph.Graph:
-    """Return an igraph graph as it is, and a networkx graph as an igraph graph with all its attributes.
-
-    Unlike `from_networkx` it asks for no stages and checks no rule.
-
-    Args:
-        graph: Graph of either library.
-        name: Name of the argument, for the error.
-
-    Raises:
-        ArgumentError: It is neither.
-
-    Example:
-        >>> import networkx as nx
-        >>> as_igraph(nx.DiGraph([("a", "b")])).vs["name"]
-        ['a', 'b']
-    """
-    if isinstance(graph, igraph.Graph):
-        return graph
-    if not isinstance(graph, nx.Graph):
-        raise invalid(
-            name,
-            "an igraph or networkx graph",
-            graph,
-            remedy="convert it with graphtask.from_networkx or graphtask.from_geometric, or read a file",
-        )
-    return igraph_of(usable(networkx_parts(graph)))
 
 
 def _records(items: Any, attributes: list[str]) -> Iterable[dict[str, Any]]:

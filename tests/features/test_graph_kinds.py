@@ -67,7 +67,7 @@ def test_networkx_graphs_give_what_igraph_graphs_give(call):
     ],
 )
 def test_anything_else_is_refused_in_one_line(call, wrong):
-    with pytest.raises(gt.ArgumentError, match=r"must be") as error:
+    with pytest.raises(gt.GraphtaskError, match=r"must be") as error:
         call(wrong)
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 300
