@@ -37,7 +37,7 @@ def as_networkx(graph):
 BROKEN = {
     "not igraph": (
         nx.DiGraph([(0, 1)]),
-        "an igraph.Graph is needed, not DiGraph; convert it with graphtask.from_",
+        "graph must be an igraph.Graph, got .*; convert it with graphtask.as_igraph",
     ),
     "undirected": (igraph.Graph([(0, 1)]), "undirected; give its edges a direction with graphtask.orient"),
     "empty": (igraph.Graph(directed=True), "no edges; an architecture needs a path"),
@@ -50,13 +50,13 @@ BROKEN = {
     "no names": (igraph.Graph([(0, 1)], directed=True), "no vertex has a `name`; build the graph with"),
     "name None": (
         directed([(0, 1)], name=["a", None]),
-        "the `name` of vertex 1 is None; every vertex needs a string",
+        "the `name` of vertex 1 must be a string, got None",
     ),
     "name int": (directed([(0, 1)], name=[7, "a"]), "the `name` of vertex 0 is 7"),
     "name twice": (directed([(0, 1), (1, 2)], name=["a", "b", "a"]), "two vertices are named 'a'"),
     "cycle": (
         directed([(0, 1), (1, 2), (2, 3), (3, 1), (3, 4)]),
-        r"cycle, 'v1' → 'v2' → 'v3' → 'v1'; remove or turn one",
+        r"cycle, 'v1' → 'v2' → 'v3' → 'v1'; remove or reverse one",
     ),
     "long cycle": (directed([(i, (i + 1) % 9) for i in range(9)]), r"'v0' → .* → … \(9 edges\)"),
     "two inputs": (
@@ -261,7 +261,7 @@ def test_joining_a_weighted_graph_says_what_to_do_about_the_new_edges():
 
 @given(st.integers(1, 300), st.data())
 def test_stage_sizes_are_equal_parts_in_falling_order(n_nodes, data):
-    stages = data.draw(st.integers(1, n_nodes))
+    stages = data.draw(st.integers(1, min(n_nodes, 31)))
     sizes = g.stage_sizes(n_nodes, stages)
     assert (len(sizes), sum(sizes)) == (stages, n_nodes)
     assert sizes == sorted(sizes, reverse=True)
@@ -340,3 +340,14 @@ def test_the_initial_size_is_recorded_once():
     del smaller["provenance"]
     assert gt.provenance(g.with_initial_size(smaller))["initial"]["edges"] == 14
     assert gt.provenance(graph)["initial"] == g.size_by_stage(graph)
+
+
+@pytest.mark.parametrize("stage", [31, 1_000_000, 10**30])
+def test_stages_beyond_any_image_are_a_mistake(stage):
+    graph = directed([(0, 1)], stage=[0, stage])
+    with pytest.raises(GraphError, match=rf"`stage` of vertex 'v1' must be an int in \[0, 30\], got {stage}"):
+        g.check_graph(graph)
+    with pytest.raises(ArgumentError, match=r"stages must be in \[1, 31\] for 40 nodes, got 40"):
+        g.stage_sizes(40, 40)
+    with pytest.raises(ArgumentError, match="stages must be at most 31 sizes"):
+        g.stage_sizes(40, [1] * 40)

@@ -96,7 +96,7 @@ def extract_subnetwork(module: GraphModule, graph: igraph.Graph) -> GraphModule:
         >>> small = extract_subnetwork(net, graph.subgraph_edges([0, 3, 5], delete_vertices=False))
         >>> small
         GraphModule(4 nodes, 3 edges, 1 stage, 245 parameters, channels=2, in_channels=3, n_classes=10, gate='tanh', execution='auto')
-        >>> torch.equal(small.node("v1").conv3x3.weight, net.node("v1").conv3x3.weight)
+        >>> torch.equal(small.node("v1").weight3x3, net.node("v1").weight3x3)
         True
     """
     check_graph(graph)
@@ -109,7 +109,7 @@ def extract_subnetwork(module: GraphModule, graph: igraph.Graph) -> GraphModule:
         n_classes=module.n_classes,
         gate=module.gate,
         execution=module.execution,
-        checkpoint=set(module.checkpoint) & set(stages(graph).tolist()),
+        recompute=set(module.recompute) & set(stages(graph).tolist()),
         block=module.block,
     )
     for key in small.nodes:

@@ -24,6 +24,7 @@ from graphtask.storage.content import about, load
 from graphtask.storage.foreign import usable
 from graphtask.storage.graphml_keys import FORMAT_VERSION, GRAPHML, GRAPHTASK
 from graphtask.storage.graphml_parser import MAX_VALUE, parse
+from graphtask.storage.objects import GraphLike, as_igraph
 from graphtask.storage.values import is_usual_float, plain, to_json
 
 _NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -33,7 +34,7 @@ _BOOLEANS = {False: "false", True: "true"}
 _FLOATS = {"nan": "NaN", "inf": "INF", "-inf": "-INF"}  # as XML Schema spells them
 
 
-def write(graph: igraph.Graph, path: str | os.PathLike[str]) -> None:
+def write(graph: GraphLike, path: str | os.PathLike[str]) -> None:
     """Write the graph with all its attributes to a GraphML file, whole or not at all.
 
     Equal graphs give equal bytes. Attribute values may be booleans, ints, floats, strings, ``None`` (written as an
@@ -59,7 +60,7 @@ def write(graph: igraph.Graph, path: str | os.PathLike[str]) -> None:
         raise ArgumentError(
             f"{os.fspath(path)}: graphs are written as GraphML; give a name that ends in .graphml"
         )
-    content = dumps(graph)
+    content = dumps(as_igraph(graph))
     with write_atomically(path) as file:
         file.write(content)
 

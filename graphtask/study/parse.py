@@ -37,7 +37,7 @@ _OPTIONS: Mapping[str, Kind] = {
     "channels": COUNT,
     "gate": choice("tanh", "sigmoid", "none"),
     "precision": choice("fp32", "bf16"),
-    "execution": choice("auto", "fast", "plain"),
+    "execution": choice("auto", "fused", "plain"),
     "cuda_graph": FLAG,
     "device": DEVICE,
     "fresh": FLAG,

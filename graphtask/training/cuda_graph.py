@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from graphtask.compiler.module import GraphModule
-from graphtask.compiler.standard import is_altered, standard_parts
+from graphtask.compiler.blocks import has_hooks, is_standard
 
 Work: TypeAlias = Callable[[], None]
 
@@ -173,6 +173,4 @@ def always_does_the_same(module: GraphModule) -> bool:
     """
     blocks: list[nn.Module] = [*module.nodes.values(), *module.reduces.values()]
     others = (module, module.nodes, module.reduces, *module.head.modules())
-    return all(standard_parts(block) is not None for block in blocks) and not any(
-        is_altered(part) for part in others
-    )
+    return all(map(is_standard, blocks)) and not any(map(has_hooks, others))

@@ -19,7 +19,7 @@ from torch import Tensor
 from graphtask.compiler.execution import Execution
 from graphtask.compiler.module import Gate, GraphModule
 from graphtask.compiler.module import compile as compile_graph
-from graphtask.compiler.sync_batch_norm import share_statistics
+from graphtask.compiler.blocks import share_statistics
 from graphtask.compiler.writeback import write_back
 from graphtask.data.batches import Batches, channel_statistics
 from graphtask.data.catalog import load_data
@@ -173,7 +173,7 @@ def train(
         regime: How to train; None is `Regime`, Appendix A of the paper.
         device: ``auto`` (CUDA, else MPS, else CPU), ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         precision: ``fp32`` or ``bf16``.
-        execution: How the network is executed: ``auto``, ``fast`` or ``plain``.
+        execution: How the network is executed: ``auto``, ``fused`` or ``plain``.
         gate: Of the edge weights: ``tanh``, ``sigmoid`` or ``none``.
         fresh: Whether a trained graph starts anew, as from its prior, instead of from its edge weights.
         data_root: Where data sets of the catalog lie.

@@ -2,32 +2,36 @@
 
 import copy
 import dataclasses
+import functools
 
 import pytest
 import torch
 
-from graphtask.compiler.fast import FastExecution
+from graphtask.compiler.fused.staged import Program, run_fused
 
 TOLERANCE = 1e-10
-WAYS = ["planned", "product", "gather"]
+STRATEGIES = ["planned", "dense", "sparse"]
 ORDERS = pytest.mark.parametrize("channels_last", [True, False], ids=["channels last", "channels first"])
 
 
-def fast_execution(module, *, way="planned", width=None, checkpoint=False, channels_last=None):
-    """The fast execution of a module, with its sums computed in a way of our choice."""
-    if isinstance(checkpoint, bool):
-        checkpoint = {node.stage for node in module.plan.nodes} if checkpoint else ()
-    execution = FastExecution(module.plan, checkpoint=checkpoint, channels_last=channels_last)
-    execution.stages = tuple(
+def fused_execution(module, *, strategy="planned", width=None, recompute=False, channels_last=None):
+    """The fused execution of a module, with a strategy of our choice for its sums; `program` is what it runs."""
+    if isinstance(recompute, bool):
+        recompute = {node.stage for node in module.plan.nodes} if recompute else ()
+    program = Program(module.plan, recompute=recompute, channels_last=channels_last)
+    program.stages = tuple(
         dataclasses.replace(
             stage,
-            across=stage.across if "none" in (stage.across, way) or way == "planned" else way,
-            inside=stage.inside if "none" in (stage.inside, way) or way == "planned" else way,
+            strategy=stage.strategy if strategy == "planned" else strategy,
             width=width or stage.width,
         )
-        for stage in execution.stages
+        for stage in program.stages
     )
-    return execution
+    program.stages = tuple(
+        dataclasses.replace(stage, width=1) if stage.strategy == "sparse" else stage
+        for stage in program.stages
+    )
+    return functools.partial(run_fused, program=program)
 
 
 def images_for(graph, *, batch=3, extra=(0, 0), seed=0):

@@ -236,7 +236,7 @@ def test_what_does_not_fit_is_named(edges, stage, names, message):
         gt.extract_subnetwork(module, staged(edges, stage, names))
 
 
-@pytest.mark.parametrize("function", [gt.write_back, gt.transfer])
+@pytest.mark.parametrize("function", [gt.write_back, gt.extract_subnetwork])
 def test_an_invalid_graph_is_refused(function):
     graph = gt.full_dag(4, stages=2)
     module = gt.compile(graph, channels=1)

@@ -105,7 +105,7 @@ def test_an_attribute_name_that_xml_forbids_is_refused(path, name):
 def test_what_is_no_architecture_graph_is_not_written(path):
     with pytest.raises(gt.GraphError, match="no vertex has a `name`"):
         gt.write(igraph.Graph(directed=True, edges=[(0, 1)]), path)
-    with pytest.raises(gt.GraphError, match=r"igraph\.Graph is needed"):
+    with pytest.raises(gt.GraphError, match=r"graph must be a graph .*, got 'graph'"):
         gt.write("graph", path)
 
 
@@ -216,7 +216,7 @@ def test_a_file_without_stages_says_what_to_do_and_takes_a_number_of_stages(name
         gt.read(file)
     assert gt.read(file, stages=2).vs["stage"] == [0, 0, 1, 1]
     assert gt.read(file, stages=[1, 2, 1]).vs["stage"] == [0, 1, 1, 2]
-    with pytest.raises(gt.ArgumentError, match=rf"{name}\.graphml: 4 nodes cannot be cut into 9 stages"):
+    with pytest.raises(gt.ArgumentError, match=rf"{name}\.graphml: stages must be in \[1, 4\] for 4 nodes, got 9"):
         gt.read(file, stages=9)
 
 
@@ -261,7 +261,7 @@ def test_a_weight_out_of_range_in_our_own_file_is_an_error(path):
     graph.es["weight"] = [0.5, 0.25, 1.0]
     path.write_bytes(dumps(graph).replace(b"0.25", b"1.25"))
 
-    with pytest.raises(gt.GraphError, match=r"graph\.graphml: the `weight` of edge 'v0' → 'v2' is 1\.25"):
+    with pytest.raises(gt.GraphError, match=r"graph\.graphml: the `weight` of edge 'v0' → 'v2' must be .* got 1\.25"):
         gt.read(path)
 
 
@@ -308,7 +308,7 @@ def test_an_edge_says_its_own_direction(path):
     assert gt.read(directed, stages=1).ecount() == 1
 
     undirected = small(path, edge='<edge source="a" target="b" directed="false"/>')
-    with pytest.raises(gt.GraphError, match=r"undirected.*graphtask\.orient"):
+    with pytest.raises(gt.GraphError, match=r"undirected.*order='ids'"):
         gt.read(undirected, stages=1)
 
 

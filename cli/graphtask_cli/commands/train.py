@@ -116,7 +116,7 @@ def regime_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", help="Of the forward pass.")
 @click.option(
     "--execution",
-    type=click.Choice(["auto", "fast", "plain"]),
+    type=click.Choice(["auto", "fused", "plain"]),
     default="auto",
     help="How the network is executed; all compute the same.",
 )

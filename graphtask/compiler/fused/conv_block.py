@@ -1,0 +1,342 @@
+"""Blocks of a fused step: forward into given buffers, and backward from the little that was kept.
+
+Legend: a is the argument of a block, u = Conv3×3(ReLU(a)), v = Conv1×1(a), x = BN(u) + BN(v); dx, du, dv and da are
+gradients. Statistics have the shape (2, channels): row 0 is for u, row 1 for v. `workspace` has the lifetimes.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from graphtask.compiler.blocks import ConvBlock, is_standard
+from graphtask.compiler.fused.workspace import Activation, Layout
+from graphtask.compiler.sync_batch_norm import Moments, combined
+from graphtask.errors import ArgumentError, GraphtaskError
+
+_LOW_PRECISION = {torch.bfloat16, torch.float16}  # statistics of many values need more
+
+
+class Buffers(NamedTuple):
+    """Activations that a block reads and writes."""
+
+    source: Layout
+    target: Layout
+    a: Activation
+    x: Activation
+    u: Activation
+    v: Activation
+    du: Activation
+    dv: Activation
+    positive: Activation
+    """ReLU(a)."""
+    recompute: bool = False
+    """u and v are lost after the forward."""
+    dx: Activation | None = None
+    da: Activation | None = None
+    """Place of the gradient of a, if it is wanted; may be ``a`` itself."""
+    add: bool = False
+    """The gradient is added to the contents of ``da``."""
+
+
+class Statistics(NamedTuple):
+    """Batch statistics of a block in training mode, for its running statistics."""
+
+    block: ConvBlock
+    mean: Tensor
+    unbiased_variance: Tensor
+
+
+class _Norm(NamedTuple):
+    """Normalization of u and v in a step: y ↦ scale·y + shift."""
+
+    mean: Tensor
+    rstd: Tensor
+    scale: Tensor
+    n_values: int | Tensor
+
+
+class ConvStep:
+    """A `ConvBlock` in one step.
+
+    Args:
+        block: The block.
+        buffers: Its activations.
+        dtype: Their dtype.
+    """
+
+    def __init__(self, block: ConvBlock, buffers: Buffers, dtype: torch.dtype) -> None:
+        self.block, self.buffers = block, buffers
+        self.parameters = [block.weight3x3, block.weight1x1, block.scales, block.shifts]
+        self.needs: Sequence[bool] = ()
+        self.gradients: list[Tensor | None] = []
+        self._weight3x3, self._weight1x1 = (p.detach().to(dtype) for p in self.parameters[:2])
+
+    @property
+    def read_again(self) -> list[Tensor]:
+        """Parameters that the backward reads."""
+        return self.parameters[:3]
+
+    @property
+    def reads_argument(self) -> bool:
+        """Whether the backward reads the argument."""
+        return self.buffers.da is not None or any(weight.requires_grad for weight in self.parameters[:2])
+
+    def infer(self, statistics: list[Statistics]) -> None:
+        """Write x; u and v are lost."""
+        block, b = self.block, self.buffers
+        if block.training:
+            self.forward(statistics)
+            return
+        scale = block.scales * torch.rsqrt(block.running_vars + block.eps)
+        shift = (block.shifts - block.running_means * scale).sum(dim=0)
+        scale3x3, scale1x1 = scale.to(b.x.wide.dtype).view(2, -1, 1, 1, 1)
+        # Copied, so that the results of the two convolutions never exist together.
+        b.u.image.copy_(self._short(self._weight1x1 * scale1x1))
+        u = self._long(self._weight3x3 * scale3x3, shift.to(b.x.wide.dtype))
+        torch.add(u, b.u.image, out=b.x.image)
+
+    def forward(self, statistics: list[Statistics]) -> None:
+        """Write x, and u and v."""
+        block, b = self.block, self.buffers
+        self._convolve()
+        moments = Moments(block.running_means, block.running_vars, b.target.pixels)
+        if block.training:
+            moments = self._moments()
+            if block.gather is not None:
+                moments = combined(moments, block.gather)
+            statistics.append(Statistics(block, moments.mean, moments.unbiased()))
+        mean, variance, n_values = moments
+        rstd = torch.rsqrt(variance + block.eps)
+        scale = block.scales * rstd
+        shift = torch.addcmul(block.shifts, mean, scale, value=-1).sum(dim=0, keepdim=True)
+        scale3x3, scale1x1, shift = b.target.tile(scale, shift)
+        torch.addcmul(shift, b.u.wide, scale3x3, out=b.x.wide).addcmul_(b.v.wide, scale1x1)
+        self._norm = _Norm(mean, rstd, scale, n_values)
+
+    def backward(self, *, keep: bool) -> None:  # noqa: ARG002  # see `GenericStep`
+        """Compute the gradients of the parameters, and write or add da."""
+        block, b, needs = self.block, self.buffers, self.needs
+        if b.recompute:
+            self._convolve()
+        total, products = self._sums()
+        self._norm_backward(total, products)
+        inner = b.da is not None
+        d_read, d_weight1x1, _ = torch.ops.aten.convolution_backward(
+            b.dv.image, self._read(b.a).contiguous(memory_format=b.source.memory_format), self._weight1x1, None,
+            [1, 1], [0, 0], [1, 1], False, [0, 0], 1, [inner, needs[1], False],
+        )  # fmt: skip
+        d_positive, d_weight3x3, _ = torch.ops.aten.convolution_backward(
+            b.du.image, self._positive(), self._weight3x3, None,
+            [block.stride] * 2, [1, 1], [1, 1], False, [0, 0], 1, [inner, needs[0], False],
+        )  # fmt: skip
+        if b.da is not None:
+            through = d_positive if b.add else b.da.image
+            torch.ops.aten.threshold_backward.grad_input(d_positive, b.a.image, 0, grad_input=through)
+            if b.add:
+                b.da.image.add_(through)
+            self._read(b.da).add_(d_read)
+        if needs[0] and self.parameters[0].is_contiguous():  # an order that fused optimizers take for granted
+            d_weight3x3 = d_weight3x3.contiguous()
+        found = [d_weight3x3, d_weight1x1, products, torch.cat((total, total))]
+        self.gradients = [
+            gradient.to(parameter.dtype) if need else None
+            for gradient, parameter, need in zip(found, self.parameters, needs, strict=True)
+        ]
+
+    def _moments(self) -> Moments:
+        """Return mean and (biased) variance of each channel of u and v."""
+        b, repeats = self.buffers, self.buffers.target.repeats
+        low = b.u.columns.dtype in _LOW_PRECISION
+        found = [
+            torch.batch_norm_update_stats(y.columns.float() if low else y.columns, None, None, 0.0)
+            for y in (b.u, b.v)
+        ]
+        means, within = torch.cat([*found[0], *found[1]]).view(2, 2, repeats, -1).unbind(dim=1)
+        mean = means.mean(dim=1, keepdim=True)
+        variance = (means - mean).square_().add_(within).mean(dim=1)
+        return Moments(mean.squeeze(1), variance, b.target.pixels)
+
+    def _sums(self) -> tuple[Tensor, Tensor]:
+        """Return Σdx, and Σ dx·ŷ for u and v with ŷ = (y − mean)·rstd: the gradients of shifts and scales."""
+        b, (mean, rstd, *_) = self.buffers, self._norm
+        assert b.dx is not None
+        if not b.target.pixels:  # of which PyTorch makes a division by zero
+            return torch.zeros_like(mean[:1]), torch.zeros_like(mean)
+        tiled = [vector.flatten() for vector in b.target.tile(mean, rstd)]
+        found = [
+            torch.ops.aten.native_batch_norm_backward(  # both sums in one pass
+                b.dx.columns,
+                y.columns,
+                None,
+                None,
+                None,
+                tiled[row],
+                tiled[row + 2],
+                True,
+                0.0,
+                [False, True, True],
+            )
+            for row, y in enumerate((b.u, b.v))
+        ]
+        sums = torch.cat([found[0][2], found[0][1], found[1][1]]).view(3, b.target.repeats, -1).sum(dim=1)
+        return sums[:1], sums[1:]
+
+    def _norm_backward(self, total: Tensor, products: Tensor) -> None:
+        """Write du and dv.
+
+        With s = scale of `_Norm`: if the statistics are those of the batch, dy = s·(dx − Σdx/m − ŷ·Σ(dx·ŷ)/m), which is
+        s·dx + slope·y + shift; else dy = s·dx. Where processes share a batch, these sums are over all its values.
+        """
+        b, (mean, rstd, scale, n_values) = self.buffers, self._norm
+        assert b.dx is not None
+        if not self.block.training:
+            for factor, dy in zip(b.target.tile(scale), (b.du, b.dv), strict=True):
+                torch.mul(b.dx.wide, factor, out=dy.wide)
+            return
+        if self.block.gather is not None:
+            everywhere = self.block.gather(torch.cat((total, products))).sum(dim=0)
+            total, products = everywhere[:1], everywhere[1:]
+        per_value = scale / (-max(n_values, 1) if isinstance(n_values, int) else -n_values)
+        slope = per_value * rstd * products
+        shift = torch.addcmul(per_value * total, slope, mean, value=-1)
+        tiled = b.target.tile(slope, shift, scale)
+        for row, (y, dy) in enumerate(((b.u, b.du), (b.v, b.dv))):
+            torch.addcmul(tiled[row + 2], y.wide, tiled[row], out=dy.wide).addcmul_(b.dx.wide, tiled[row + 4])
+
+    def _convolve(self) -> None:
+        """Write u and v, one result at a time."""
+        self.buffers.u.image.copy_(self._long(self._weight3x3))
+        self.buffers.v.image.copy_(self._short(self._weight1x1))
+
+    def _long(self, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        return torch.conv2d(self._positive(), weight, bias, stride=self.block.stride, padding=1)
+
+    def _short(self, weight: Tensor) -> Tensor:
+        return torch.conv2d(self.buffers.a.image, weight, stride=self.block.stride)
+
+    def _positive(self) -> Tensor:
+        return torch.clamp_min(self.buffers.a.image, 0, out=self.buffers.positive.image)
+
+    def _read(self, a: Activation) -> Tensor:
+        """Return the pixels of a that the 1×1 convolution reads."""
+        stride = self.block.stride
+        return a.image if stride == 1 else a.image[:, :, ::stride, ::stride]
+
+
+class GenericStep:
+    """Any other block in one step: called with its hooks, under an autograd graph of its own.
+
+    Args:
+        block: The block.
+        buffers: Its activations.
+    """
+
+    def __init__(self, block: nn.Module, buffers: Buffers) -> None:
+        self.block, self.buffers = block, buffers
+        self.parameters: list[Tensor] = list(block.parameters())
+        self.needs: Sequence[bool] = ()
+        self.gradients: list[Tensor | None] = []
+        self.read_again: list[Tensor] = []
+        self.reads_argument = buffers.da is not None
+        self._graph: tuple[Tensor, Tensor] | None = None
+
+    def infer(self, statistics: list[Statistics]) -> None:  # noqa: ARG002  # see `ConvStep`
+        """Write x."""
+        self.buffers.x.image.copy_(self._checked(self.block(_own(self.buffers.a.image))))
+
+    def forward(self, statistics: list[Statistics]) -> None:  # noqa: ARG002  # see `ConvStep`
+        """Write x."""
+        with torch.enable_grad():
+            argument = self.buffers.a.image.detach().requires_grad_()
+            value = self._checked(self.block(_own(argument)))
+        name = type(self.block).__name__
+        if _reads_another(value, [argument, *self.parameters]):
+            raise GraphtaskError(
+                f"a {name} reads a tensor with gradients that is neither its argument nor its parameter; compile the "
+                f"graph with execution='plain'"
+            )
+        if any(parameter._backward_hooks for parameter in self.parameters):  # noqa: SLF001  # no public way
+            raise GraphtaskError(
+                f"a parameter of a {name} has a gradient hook, which would run twice; compile the graph with "
+                f"execution='plain'"
+            )
+        self.buffers.x.image.copy_(value.detach())
+        self._graph = (argument, value)
+
+    def backward(self, *, keep: bool) -> None:
+        """Compute the gradients of the parameters, and write or add da."""
+        assert self._graph is not None
+        b, (argument, value) = self.buffers, self._graph
+        assert b.dx is not None
+        self._graph = self._graph if keep else None
+        wanted = [i for i, need in enumerate(self.needs) if need and self.parameters[i].requires_grad]
+        inputs = [argument, *(self.parameters[index] for index in wanted)]
+        found: Sequence[Tensor | None] = [None] * len(inputs)
+        if value.requires_grad:
+            gradient = b.dx.image.clone().to(value.dtype)  # autograd may return the tensor itself
+            found = torch.autograd.grad(value, inputs, gradient, retain_graph=keep, allow_unused=True)
+        if b.da is not None:
+            inner = torch.zeros_like(argument) if found[0] is None else found[0]
+            if b.add:
+                b.da.image.add_(inner)
+            else:
+                b.da.image.copy_(inner)
+        gradients = dict(zip(wanted, found[1:], strict=True))
+        self.gradients = [gradients.get(index) for index in range(len(self.needs))]
+
+    def _checked(self, value: Tensor) -> Tensor:
+        batch, channels, height, width, _ = self.buffers.target
+        if tuple(value.shape) != (batch, channels, height, width):
+            raise ArgumentError(
+                f"a block must return its output channels and ceil(size / stride) pixels per side, "
+                f"{(batch, channels, height, width)}, got {tuple(value.shape)} from a {type(self.block).__name__}"
+            )
+        return value
+
+
+BlockStep: TypeAlias = ConvStep | GenericStep
+
+
+def block_step(
+    block: nn.Module, buffers: Buffers, stride: int, *, weights: torch.dtype, dtype: torch.dtype
+) -> BlockStep:
+    """Return the step of a block; a `ConvBlock` that does not fit its place is called as any other block.
+
+    Args:
+        block: The block.
+        buffers: Its activations.
+        stride: Stride of its place.
+        weights: Dtype of the module's parameters.
+        dtype: Dtype of the activations.
+    """
+    if is_standard(block):
+        assert isinstance(block, ConvBlock)
+        widths = (buffers.target.channels, buffers.source.channels)
+        weight = block.weight3x3
+        if (weight.shape[:2], block.stride, weight.dtype) == (widths, stride, weights):
+            return ConvStep(block, buffers, dtype)
+    return GenericStep(block, buffers)
+
+
+def _own(image: Tensor) -> Tensor:
+    """Return a copy in PyTorch's usual order: a block may overwrite it, and a hook may keep it."""
+    return image.clone(memory_format=torch.contiguous_format)
+
+
+def _reads_another(value: Tensor, known: Sequence[Tensor]) -> bool:
+    """Return True if a value has gradients that do not end at the known tensors."""
+    seen = {tensor.grad_fn for tensor in known}
+    leaves = {id(tensor) for tensor in known}
+    ahead = [value.grad_fn]
+    while ahead:
+        node = ahead.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        leaf = getattr(node, "variable", None) if node.name() == "torch::autograd::AccumulateGrad" else None
+        if leaf is not None and id(leaf) not in leaves:
+            return True
+        ahead += [before for before, _ in node.next_functions]
+    return False
