@@ -19,8 +19,8 @@ class ConvBlock(nn.Module):
     """Block of every node: ``BN(Conv3×3(ReLU(a))) + BN(Conv1×1(a))``, convolutions without bias.
 
     Both convolutions have the same stride and return ``ceil(size / stride)`` pixels for any size, odd ones too. The
-    block owns all its parameters. Row 0 of ``scales``, ``shifts``, ``running_means`` and ``running_vars`` belongs to
-    the normalization after the 3×3 convolution, row 1 to the other one; their shape is (2, out_channels).
+    block owns all its parameters: a weight, a scale and a shift for each convolution. Row 0 of ``running_means`` and
+    ``running_vars``, (2, out_channels), belongs to the normalization after the 3×3 convolution, row 1 to the other one.
 
     Args:
         in_channels: Channels of the argument.
@@ -44,8 +44,10 @@ class ConvBlock(nn.Module):
         """Collects batch statistics of all processes; see `share_statistics`."""
         self.weight3x3 = nn.Parameter(torch.empty(out_channels, in_channels, 3, 3))
         self.weight1x1 = nn.Parameter(torch.empty(out_channels, in_channels, 1, 1))
-        self.scales = nn.Parameter(torch.ones(2, out_channels))
-        self.shifts = nn.Parameter(torch.zeros(2, out_channels))
+        self.scale3x3 = nn.Parameter(torch.ones(out_channels))
+        self.scale1x1 = nn.Parameter(torch.ones(out_channels))
+        self.shift3x3 = nn.Parameter(torch.zeros(out_channels))
+        self.shift1x1 = nn.Parameter(torch.zeros(out_channels))
         self.running_means: Tensor
         self.running_vars: Tensor
         self.register_buffer("running_means", torch.zeros(2, out_channels))
@@ -57,11 +59,10 @@ class ConvBlock(nn.Module):
         """Return the block's value, (batch, out_channels, out_height, out_width)."""
         long = functional.conv2d(functional.relu(a), self.weight3x3, stride=self.stride, padding=1)
         short = functional.conv2d(a, self.weight1x1, stride=self.stride)
-        scales, shifts = self.scales.unbind(), self.shifts.unbind()
-        means, variances = self.running_means.unbind(), self.running_vars.unbind()
-        return self._normalized(long, means[0], variances[0], scales[0], shifts[0]) + self._normalized(
-            short, means[1], variances[1], scales[1], shifts[1]
-        )
+        mean3x3, mean1x1 = self.running_means.unbind()
+        var3x3, var1x1 = self.running_vars.unbind()
+        x = self._normalized(long, mean3x3, var3x3, self.scale3x3, self.shift3x3)
+        return x + self._normalized(short, mean1x1, var1x1, self.scale1x1, self.shift1x1)
 
     def extra_repr(self) -> str:
         """Return the sizes of the block, on one line."""
@@ -126,16 +127,7 @@ def share_statistics(module: nn.Module, gather: Gather) -> None:
             part.gather = gather
 
 
-def is_standard(block: nn.Module) -> bool:
-    """Return True for a `ConvBlock` without hooks, whose computation is known without calling it."""
-    return type(block) is ConvBlock and not has_hooks(block)
-
-
 def has_hooks(module: nn.Module) -> bool:
     """Return True if calling a module runs forward or backward hooks."""
-    return bool(
-        module._forward_hooks
-        or module._forward_pre_hooks
-        or module._backward_hooks
-        or module._backward_pre_hooks
-    )
+    names = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return any(getattr(module, name) for name in names)

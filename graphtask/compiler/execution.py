@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch.nn.modules.module import _has_any_global_hook
 from torch.overrides import _get_current_function_mode_stack
 from torch.utils._device import DeviceContext
 
-from graphtask.compiler.blocks import is_standard
+from graphtask.compiler.blocks import ConvBlock, has_hooks
+from graphtask.compiler.fused.staged import run_fused
 from graphtask.compiler.fused.stages import StagePlan
-from graphtask.compiler.fused.staged import is_transformed, run_fused
 from graphtask.compiler.plan import node_name
 
 if TYPE_CHECKING:
@@ -37,34 +38,51 @@ def run_plain(module: "GraphModule", images: Tensor) -> Tensor:
     return logits
 
 
+def run_supported(module: "GraphModule", images: Tensor) -> Tensor:
+    """Return the logits, (batch, n_classes), by the fused execution where it is supported."""
+    return (run_fused if why_unsupported(module, images) is None else run_plain)(module, images)
+
+
 def run_auto(module: "GraphModule", images: Tensor) -> Tensor:
-    """Return the logits, (batch, n_classes), by the fused execution where it is faster and supported."""
-    return (run_fused if why_plain(module, images) is None else run_plain)(module, images)
+    """Return the logits, (batch, n_classes), by the fused execution where it is supported and faster."""
+    fused = why_unsupported(module, images) is None and not is_small(module, images)
+    return (run_fused if fused else run_plain)(module, images)
 
 
-EXECUTORS: dict[str, Executor] = {"auto": run_auto, "plain": run_plain, "fused": run_fused}
+EXECUTORS: dict[str, Executor] = {"auto": run_auto, "plain": run_plain, "fused": run_supported}
 
 
 def why_plain(module: "GraphModule", images: Tensor) -> str | None:
-    """Return the reason why ``"auto"`` takes the plain execution for these images; None if it does not."""
+    """Return the reason why the plain execution is taken for these images; None if it is not."""
+    if module.execution == "plain":
+        return "execution='plain'"
+    small = module.execution == "auto" and is_small(module, images)
+    return why_unsupported(module, images) or ("the work is so small that it is faster" if small else None)
+
+
+def why_unsupported(module: "GraphModule", images: Tensor) -> str | None:
+    """Return the reason why the fused execution cannot compute what the plain one would; None if it can."""
     if is_traced():
         return "PyTorch traces, transforms or hooks the operations"
     if type(images) not in {Tensor, nn.Parameter}:
         return f"the images are a {type(images).__name__}"
     if images.device.type not in {"cpu", "cuda"}:
         return f"the network is on {images.device}"
-    for kind, blocks in (("block of node", module.nodes), ("reduction of node", module.reduces)):
+    for kind, blocks in (("block", module.nodes), ("reduction", module.reduces)):
         for key, block in blocks.items():
-            if not is_standard(block):
-                return f"the {kind} {node_name(key)!r} is not the standard one, or has hooks"
+            if type(block) is not ConvBlock or has_hooks(block):
+                return f"the {kind} of node {node_name(key)!r} is not a ConvBlock, or has hooks"
+    return None
+
+
+def is_small(module: "GraphModule", images: Tensor) -> bool:
+    """Return True on the CPU if the work is so small that the plain execution is faster."""
     shares = getattr(
         module.nodes[module.plan.input.key], "gather", None
     )  # then all processes must take the same
-    if images.device.type == "cpu" and not module.recompute and shares is None:
-        gain = expected_gain(module.program.stages, tuple(images.shape), channels=module.channels)
-        if gain < 0:
-            return "the work is so small that it is faster"
-    return None
+    if images.device.type != "cpu" or module.recompute or shares is not None:
+        return False
+    return expected_gain(module.program.stages, tuple(images.shape), channels=module.channels) < 0
 
 
 def is_traced() -> bool:
@@ -73,10 +91,11 @@ def is_traced() -> bool:
         torch.compiler.is_compiling()
         or torch.is_anomaly_enabled()
         or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-        or is_transformed()
-        or torch._C._len_torch_dispatch_stack() > 0  # noqa: SLF001  # no public way
+        or forward_ad._current_level >= 0  # noqa: SLF001  # no public way; so are the others
+        or torch._C._are_functorch_transforms_active()  # noqa: SLF001
+        or torch._C._len_torch_dispatch_stack() > 0  # noqa: SLF001
         or any(type(mode) is not DeviceContext for mode in _get_current_function_mode_stack())  # type: ignore[no-untyped-call]
-        or torch._C._autograd._top_saved_tensors_default_hooks(False) is not None  # noqa: SLF001  # likewise
+        or torch._C._autograd._top_saved_tensors_default_hooks(False) is not None  # noqa: SLF001
         or bool(_has_any_global_hook())  # type: ignore[no-untyped-call]
     )
 

@@ -8,9 +8,8 @@ import torch
 
 from graphtask.compiler.execution import run_plain
 from graphtask.compiler.module import GraphModule
-from graphtask.errors import ArgumentError
 from graphtask.storage.atomic import write_atomically
-from graphtask.validation import image_size
+from graphtask.validation import image_size, invalid
 
 
 def export_program(
@@ -18,13 +17,13 @@ def export_program(
 ) -> Path:
     """Write the network as a ``torch.export`` program, which needs only PyTorch to run.
 
-    The program is the plain execution in evaluation mode, on the CPU, for any number of images of one size;
-    ``torch.export.load(path).module()(images)`` runs it. The module is left as it is.
+    The program is the plain execution in evaluation mode, on the CPU, for any number of images of one size. Run it by
+    ``torch.export.load(path).module()(images)``. The module is not changed.
 
     Args:
         module: The network.
-        path: The file, which has to end in ``.pt2``; it appears whole or not at all.
-        size: Height and width of the images, in pixels; one number is both.
+        path: The file, which must end in ``.pt2``; it is written atomically.
+        size: Height and width of the images, in pixels; one number stands for both.
 
     Returns:
         The path.
@@ -43,9 +42,7 @@ def export_program(
     """
     target = Path(path)
     if target.suffix != ".pt2":
-        raise ArgumentError(
-            f"the file {str(target)!r} has to end in .pt2, the ending of torch.export programs"
-        )
+        raise invalid("path", "a file name that ends in .pt2", str(target))
     program = _program(module, *image_size(size, last_stage=module.plan.output.stage))
     with write_atomically(target) as file:
         torch.export.save(program, file)
@@ -59,5 +56,5 @@ def _program(module: GraphModule, height: int, width: int) -> torch.export.Expor
     dynamic_shapes = ({0: torch.export.Dim("batch")},)
     program = torch.export.export(plain, (images,), dynamic_shapes=dynamic_shapes, strict=False)
     for node in program.graph.nodes:
-        node.meta.pop("stack_trace", None)  # it would put paths of this machine into the file
+        node.meta.pop("stack_trace", None)  # which would write paths of this machine into the file
     return program

@@ -149,7 +149,7 @@ class GraphModule(nn.Module):
         self.recompute = stage_selection(
             recompute, name="recompute", stages={node.stage for node in self.plan.nodes}
         )
-        self.program = Program(self.plan, recompute=self.recompute)
+        self.program = Program(self.plan, self.recompute)
         self.execution = execution
 
     def forward(self, images: Tensor) -> Tensor:
@@ -212,7 +212,7 @@ class GraphModule(nn.Module):
             channels=self.channels,
             itemsize=step_dtype(images).itemsize,
             execution=self.execution,
-            why_plain=self._why_plain(images),
+            why_plain=why_plain(self, images),
             recompute=self.recompute,
         )
 
@@ -291,20 +291,16 @@ class GraphModule(nn.Module):
                 f"number the stages of the graph 0, 1, 2 …, or take fewer channels"
             )
 
-    def _why_plain(self, images: Tensor) -> str | None:
-        if self.execution == "plain":
-            return "execution='plain'"
-        return why_plain(self, images) if self.execution == "auto" else None
-
     def _check_images(self, images: Tensor) -> None:
         if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[1] != self.in_channels:
+            is_image = isinstance(images, Tensor) and images.ndim == 4
             raise invalid(
                 "images",
                 f"a tensor of shape (batch, {self.in_channels}, height, width)",
                 images,
-                remedy="for another number of channels compile the graph with in_channels=…",
+                remedy=f"compile the graph with in_channels={images.shape[1]}" if is_image else "",
             )
-        height, width = image_size(tuple(images.shape[2:]), last_stage=self.plan.output.stage, name="images")
+        image_size(tuple(images.shape[2:]), last_stage=self.plan.output.stage, name="images")
         if images.device != self.edge_weight.device:
             raise invalid("images", f"on the network's device, {self.edge_weight.device}", images.device)
         if images.dtype != self.edge_weight.dtype and not self._casts(images):

@@ -1,4 +1,4 @@
-"""From a trained module back to graphs: its weights on the edges, and its parameters in a smaller module."""
+"""From a trained module back to graphs: edge weights on the graph, and parameters in a smaller module."""
 
 import copy
 from collections.abc import Collection
@@ -27,17 +27,17 @@ _SHOWN = 5  # how many offenders an error message names
 
 
 def write_back(module: GraphModule, graph: igraph.Graph) -> igraph.Graph:
-    """A copy of the graph that carries the module's edge weights: ``w`` as it is, and ``weight``.
+    """Return a copy of the graph with the module's edge weights: raw in ``w``, and their magnitude in ``weight``.
 
-    ``weight`` is the magnitude ``|gate(w)|``. The edges are matched by the names of their ends. What is needed to
-    compile the graph as it was (``channels``, ``in_channels``, ``n_classes``, ``gate``) and the size it has now,
-    unless an initial one is known, go into its provenance; a ``threshold`` there becomes None, because these weights
-    have not been pruned. Without a gate a magnitude above 1 is written as ``weight`` = 1; ``w`` keeps it.
+    ``weight`` is ``|gate(w)|``. The edges are matched by the names of their ends. The provenance of the copy records
+    the arguments of `compile` (``channels``, ``in_channels``, ``n_classes``, ``gate``) and, unless an initial size is
+    recorded already, the size of the graph. A ``threshold`` there becomes None, because these weights have not been
+    pruned. Without a gate a magnitude above 1 is written as ``weight`` = 1, and in full in ``w``.
 
     Args:
         module: The (trained) network of the graph.
-        graph: The graph that the module was compiled from; the order of vertices and edges is free, but only with
-            the same order of edges is the module's ``edge_weight`` also that of the recompiled graph.
+        graph: The graph that the module was compiled from. The order of vertices and edges is free, but the recompiled
+            graph has the module's ``edge_weight`` only with the same order of edges.
 
     Raises:
         GraphError: The graph is not valid, has other nodes, stages or edges than the module, or a weight is NaN.
@@ -57,7 +57,7 @@ def write_back(module: GraphModule, graph: igraph.Graph) -> igraph.Graph:
     lost = set(edge_names(module.graph)) - set(pairs)
     if lost:
         raise GraphError(
-            f"the graph lacks {_listed(lost)} of the module; write back to the graph that was compiled, and prune after"
+            f"the graph must have all edges of the module, but lacks {_listed(lost)}; write back first, and prune after"
         )
     index = torch.tensor([module.edge_index(*pair) for pair in pairs])
     with torch.no_grad():
@@ -78,16 +78,16 @@ def write_back(module: GraphModule, graph: igraph.Graph) -> igraph.Graph:
 
 
 def extract_subnetwork(module: GraphModule, graph: igraph.Graph) -> GraphModule:
-    """The smaller module of a pruned graph, with the parameters and buffers of the module that survive.
+    """Return the module of a pruned graph, with copies of the module's parameters and buffers.
 
-    Everything is copied as it is: values, dtype, device, training mode; a ``w`` of the graph plays no part.
+    Values, dtype, device and training mode are those of the module; a ``w`` of the graph is ignored.
 
     Args:
         module: The network that the graph was pruned from.
         graph: A valid graph with the module's input and output, and some of its nodes and edges.
 
     Raises:
-        GraphError: The graph is not valid, or has a node, stage, edge, input or output that the module has not.
+        GraphError: The graph is not valid, or has a node, stage, edge, input or output that the module lacks.
 
     Example:
         >>> import graphtask as gt
@@ -130,17 +130,16 @@ def _check_subgraph(module: GraphModule, graph: igraph.Graph) -> None:
     for name, stage in zip(graph.vs[NAME], stages(graph).tolist(), strict=True):
         if name not in known:
             raise GraphError(
-                f"the module has no node {name!r}; take a graph that was pruned from the module's"
+                f"the graph must be pruned from the module's, but the module has no node {name!r}"
             )
         if stage != known[name]:
             raise GraphError(
-                f"node {name!r} is in stage {stage} of the graph and in stage {known[name]} of the module; "
-                f"stages have to be the same"
+                f"stages must be those of the module, got {stage} for node {name!r}, which has {known[name]} there"
             )
     added = set(edge_names(graph)) - set(edge_names(module.graph))
     if added:
         raise GraphError(
-            f"the module has no {_listed(added)}; take a graph that was pruned from the module's"
+            f"the graph must be pruned from the module's, but the module has no {_listed(added)}"
         )
 
 
@@ -152,8 +151,7 @@ def _check_same_ends(module: GraphModule, graph: igraph.Graph) -> None:
     for kind, vertex, planned in ends:
         if graph.vs[vertex][NAME] != planned.name:
             raise GraphError(
-                f"the {kind} of the graph is {graph.vs[vertex][NAME]!r}, that of the module {planned.name!r}; "
-                f"a pruned graph keeps both ends"
+                f"the {kind} node must be that of the module, {planned.name!r}, got {graph.vs[vertex][NAME]!r}"
             )
 
 

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from graphtask.compiler.module import GraphModule
-from graphtask.compiler.blocks import has_hooks, is_standard
+from graphtask.compiler.blocks import ConvBlock, has_hooks
 
 Work: TypeAlias = Callable[[], None]
 
@@ -172,5 +172,4 @@ def always_does_the_same(module: GraphModule) -> bool:
         False
     """
     blocks: list[nn.Module] = [*module.nodes.values(), *module.reduces.values()]
-    others = (module, module.nodes, module.reduces, *module.head.modules())
-    return all(map(is_standard, blocks)) and not any(map(has_hooks, others))
+    return all(type(block) is ConvBlock for block in blocks) and not any(map(has_hooks, module.modules()))

@@ -2,7 +2,6 @@
 
 import copy
 import dataclasses
-import functools
 
 import pytest
 import torch
@@ -15,23 +14,25 @@ ORDERS = pytest.mark.parametrize("channels_last", [True, False], ids=["channels 
 
 
 def fused_execution(module, *, strategy="planned", width=None, recompute=False, channels_last=None):
-    """The fused execution of a module, with a strategy of our choice for its sums; `program` is what it runs."""
+    """The fused execution of a module, with a strategy of our choice for its sums."""
     if isinstance(recompute, bool):
         recompute = {node.stage for node in module.plan.nodes} if recompute else ()
-    program = Program(module.plan, recompute=recompute, channels_last=channels_last)
-    program.stages = tuple(
-        dataclasses.replace(
-            stage,
-            strategy=stage.strategy if strategy == "planned" else strategy,
-            width=width or stage.width,
-        )
+    program = Program(module.plan, recompute, channels_last=channels_last)
+    stages = [
+        dataclasses.replace(stage, strategy=stage.strategy if strategy == "planned" else strategy)
         for stage in program.stages
-    )
+    ]
     program.stages = tuple(
-        dataclasses.replace(stage, width=1) if stage.strategy == "sparse" else stage
-        for stage in program.stages
+        dataclasses.replace(stage, width=1 if stage.strategy == "sparse" else width or stage.width)
+        for stage in stages
     )
-    return functools.partial(run_fused, program=program)
+
+    def execute(module, images):
+        module.program = program
+        return run_fused(module, images)
+
+    execute.program = program
+    return execute
 
 
 def images_for(graph, *, batch=3, extra=(0, 0), seed=0):

@@ -11,7 +11,9 @@ def randomized(module, seed=0):
     for key, value in module.state_dict().items():
         if value.is_floating_point():
             noise = torch.rand(value.shape, generator=generator, dtype=value.dtype)
-            value.copy_(noise + 0.5 if key.endswith(("running_vars", "scales", "shifts")) else 2 * noise - 1)
+            value.copy_(
+                noise + 0.5 if "running_vars" in key or "scale" in key or "shift" in key else 2 * noise - 1
+            )
     return module
 
 
@@ -23,9 +25,10 @@ def naive_logits(graph, values, images, *, gate=torch.tanh, training):
     names, stages = graph.vs["name"], graph.vs["stage"]
     memo = {}
 
-    def norm(prefix, row, x):
+    def norm(prefix, kind, x):
+        row = ("3x3", "1x1").index(kind)
         mean, variance = values[f"{prefix}.running_means"][row], values[f"{prefix}.running_vars"][row]
-        weight, bias = values[f"{prefix}.scales"][row], values[f"{prefix}.shifts"][row]
+        weight, bias = values[f"{prefix}.scale{kind}"], values[f"{prefix}.shift{kind}"]
         return functional.batch_norm(
             x, mean, variance, weight, bias, training=training, momentum=0.1, eps=1e-5
         )
@@ -36,7 +39,7 @@ def naive_logits(graph, values, images, *, gate=torch.tanh, training):
                 functional.relu(a), values[f"{prefix}.weight3x3"], stride=stride, padding=1
             )
             short = functional.conv2d(a, values[f"{prefix}.weight1x1"], stride=stride)
-            memo[prefix] = norm(prefix, 0, long) + norm(prefix, 1, short)
+            memo[prefix] = norm(prefix, "3x3", long) + norm(prefix, "1x1", short)
         return memo[prefix]
 
     def node(j):

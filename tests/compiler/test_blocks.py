@@ -32,8 +32,10 @@ def test_a_block_owns_two_weights_and_two_pairs_of_scales_and_shifts():
     assert {name: tuple(value.shape) for name, value in block.named_parameters()} == {
         "weight3x3": (3, 2, 3, 3),
         "weight1x1": (3, 2, 1, 1),
-        "scales": (2, 3),
-        "shifts": (2, 3),
+        "scale3x3": (3,),
+        "scale1x1": (3,),
+        "shift3x3": (3,),
+        "shift1x1": (3,),
     }
     assert {name: tuple(value.shape) for name, value in block.named_buffers()} == {
         "running_means": (2, 3),
@@ -55,13 +57,11 @@ def test_a_block_has_the_bits_of_pytorch_modules(training):
     block = ConvBlock(2, 3, 2).train(training)
     norms = [nn.BatchNorm2d(3).train(training), nn.BatchNorm2d(3).train(training)]
     with torch.no_grad():
-        for row, norm in enumerate(norms):
-            for tensor, own in (
-                (norm.weight, block.scales),
-                (norm.bias, block.shifts),
-                (norm.running_mean, block.running_means),
-            ):
-                own[row] = tensor.uniform_()
+        for norm, scale, shift in zip(
+            norms, (block.scale3x3, block.scale1x1), (block.shift3x3, block.shift1x1), strict=True
+        ):
+            scale.copy_(norm.weight.uniform_())
+            shift.copy_(norm.bias.uniform_())
     for _ in range(2):
         a = torch.randn(4, 2, 6, 5)
         long = functional.conv2d(a.relu(), block.weight3x3, stride=2, padding=1)

@@ -52,7 +52,7 @@ def compiled(graph, *, execution, dtype=torch.float64, recompute=False, block=No
     options = {} if block is None else {"block": block}
     net = gt.compile(graph, channels=3, seed=1, execution=execution, recompute=recompute, **options).to(dtype)
     if channels_last is not None:
-        net.program = Program(net.plan, recompute=net.recompute, channels_last=channels_last)
+        net.program = Program(net.plan, net.recompute, channels_last=channels_last)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in net.parameters():

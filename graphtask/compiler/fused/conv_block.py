@@ -1,4 +1,4 @@
-"""Blocks of a fused step: forward into given buffers, and backward from the little that was kept.
+"""The block of a fused step: forward into given buffers, and backward from the little that was kept.
 
 Legend: a is the argument of a block, u = Conv3×3(ReLU(a)), v = Conv1×1(a), x = BN(u) + BN(v); dx, du, dv and da are
 gradients. Statistics have the shape (2, channels): row 0 is for u, row 1 for v. `workspace` has the lifetimes.
@@ -8,14 +8,16 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from graphtask.compiler.blocks import ConvBlock, is_standard
+from graphtask.compiler.blocks import ConvBlock
 from graphtask.compiler.fused.workspace import Activation, Layout
 from graphtask.compiler.sync_batch_norm import Moments, combined
-from graphtask.errors import ArgumentError, GraphtaskError
 
 _LOW_PRECISION = {torch.bfloat16, torch.float16}  # statistics of many values need more
+
+Updates: TypeAlias = list[tuple[ConvBlock, Moments]]
+"""Batch statistics that enter the running statistics after the forward."""
 
 
 class Buffers(NamedTuple):
@@ -40,14 +42,6 @@ class Buffers(NamedTuple):
     """The gradient is added to the contents of ``da``."""
 
 
-class Statistics(NamedTuple):
-    """Batch statistics of a block in training mode, for its running statistics."""
-
-    block: ConvBlock
-    mean: Tensor
-    unbiased_variance: Tensor
-
-
 class _Norm(NamedTuple):
     """Normalization of u and v in a step: y ↦ scale·y + shift."""
 
@@ -68,36 +62,36 @@ class ConvStep:
 
     def __init__(self, block: ConvBlock, buffers: Buffers, dtype: torch.dtype) -> None:
         self.block, self.buffers = block, buffers
-        self.parameters = [block.weight3x3, block.weight1x1, block.scales, block.shifts]
+        self.parameters: list[Tensor] = [
+            block.weight3x3, block.weight1x1, block.scale3x3, block.scale1x1, block.shift3x3, block.shift1x1
+        ]  # fmt: skip
         self.needs: Sequence[bool] = ()
         self.gradients: list[Tensor | None] = []
         self._weight3x3, self._weight1x1 = (p.detach().to(dtype) for p in self.parameters[:2])
-
-    @property
-    def read_again(self) -> list[Tensor]:
-        """Parameters that the backward reads."""
-        return self.parameters[:3]
+        vectors = [parameter.detach() for parameter in self.parameters[2:]]
+        self._scales, self._shifts = torch.stack(vectors[:2]), torch.stack(vectors[2:])
 
     @property
     def reads_argument(self) -> bool:
         """Whether the backward reads the argument."""
-        return self.buffers.da is not None or any(weight.requires_grad for weight in self.parameters[:2])
+        b = self.buffers
+        return b.recompute or b.da is not None or any(weight.requires_grad for weight in self.parameters[:2])
 
-    def infer(self, statistics: list[Statistics]) -> None:
+    def infer(self, updates: Updates) -> None:
         """Write x; u and v are lost."""
         block, b = self.block, self.buffers
         if block.training:
-            self.forward(statistics)
+            self.forward(updates)
             return
-        scale = block.scales * torch.rsqrt(block.running_vars + block.eps)
-        shift = (block.shifts - block.running_means * scale).sum(dim=0)
+        scale = self._scales * torch.rsqrt(block.running_vars + block.eps)
+        shift = (self._shifts - block.running_means * scale).sum(dim=0)
         scale3x3, scale1x1 = scale.to(b.x.wide.dtype).view(2, -1, 1, 1, 1)
         # Copied, so that the results of the two convolutions never exist together.
         b.u.image.copy_(self._short(self._weight1x1 * scale1x1))
         u = self._long(self._weight3x3 * scale3x3, shift.to(b.x.wide.dtype))
         torch.add(u, b.u.image, out=b.x.image)
 
-    def forward(self, statistics: list[Statistics]) -> None:
+    def forward(self, updates: Updates) -> None:
         """Write x, and u and v."""
         block, b = self.block, self.buffers
         self._convolve()
@@ -106,16 +100,16 @@ class ConvStep:
             moments = self._moments()
             if block.gather is not None:
                 moments = combined(moments, block.gather)
-            statistics.append(Statistics(block, moments.mean, moments.unbiased()))
+            updates.append((block, moments))
         mean, variance, n_values = moments
         rstd = torch.rsqrt(variance + block.eps)
-        scale = block.scales * rstd
-        shift = torch.addcmul(block.shifts, mean, scale, value=-1).sum(dim=0, keepdim=True)
+        scale = self._scales * rstd
+        shift = torch.addcmul(self._shifts, mean, scale, value=-1).sum(dim=0, keepdim=True)
         scale3x3, scale1x1, shift = b.target.tile(scale, shift)
         torch.addcmul(shift, b.u.wide, scale3x3, out=b.x.wide).addcmul_(b.v.wide, scale1x1)
         self._norm = _Norm(mean, rstd, scale, n_values)
 
-    def backward(self, *, keep: bool) -> None:  # noqa: ARG002  # see `GenericStep`
+    def backward(self) -> None:
         """Compute the gradients of the parameters, and write or add da."""
         block, b, needs = self.block, self.buffers, self.needs
         if b.recompute:
@@ -139,7 +133,8 @@ class ConvStep:
             self._read(b.da).add_(d_read)
         if needs[0] and self.parameters[0].is_contiguous():  # an order that fused optimizers take for granted
             d_weight3x3 = d_weight3x3.contiguous()
-        found = [d_weight3x3, d_weight1x1, products, torch.cat((total, total))]
+        # A gradient of its own for each shift: PyTorch may put either into .grad, to be changed there.
+        found = [d_weight3x3, d_weight1x1, *products, total[0], total[0].clone()]
         self.gradients = [
             gradient.to(parameter.dtype) if need else None
             for gradient, parameter, need in zip(found, self.parameters, needs, strict=True)
@@ -223,120 +218,3 @@ class ConvStep:
         """Return the pixels of a that the 1×1 convolution reads."""
         stride = self.block.stride
         return a.image if stride == 1 else a.image[:, :, ::stride, ::stride]
-
-
-class GenericStep:
-    """Any other block in one step: called with its hooks, under an autograd graph of its own.
-
-    Args:
-        block: The block.
-        buffers: Its activations.
-    """
-
-    def __init__(self, block: nn.Module, buffers: Buffers) -> None:
-        self.block, self.buffers = block, buffers
-        self.parameters: list[Tensor] = list(block.parameters())
-        self.needs: Sequence[bool] = ()
-        self.gradients: list[Tensor | None] = []
-        self.read_again: list[Tensor] = []
-        self.reads_argument = buffers.da is not None
-        self._graph: tuple[Tensor, Tensor] | None = None
-
-    def infer(self, statistics: list[Statistics]) -> None:  # noqa: ARG002  # see `ConvStep`
-        """Write x."""
-        self.buffers.x.image.copy_(self._checked(self.block(_own(self.buffers.a.image))))
-
-    def forward(self, statistics: list[Statistics]) -> None:  # noqa: ARG002  # see `ConvStep`
-        """Write x."""
-        with torch.enable_grad():
-            argument = self.buffers.a.image.detach().requires_grad_()
-            value = self._checked(self.block(_own(argument)))
-        name = type(self.block).__name__
-        if _reads_another(value, [argument, *self.parameters]):
-            raise GraphtaskError(
-                f"a {name} reads a tensor with gradients that is neither its argument nor its parameter; compile the "
-                f"graph with execution='plain'"
-            )
-        if any(parameter._backward_hooks for parameter in self.parameters):  # noqa: SLF001  # no public way
-            raise GraphtaskError(
-                f"a parameter of a {name} has a gradient hook, which would run twice; compile the graph with "
-                f"execution='plain'"
-            )
-        self.buffers.x.image.copy_(value.detach())
-        self._graph = (argument, value)
-
-    def backward(self, *, keep: bool) -> None:
-        """Compute the gradients of the parameters, and write or add da."""
-        assert self._graph is not None
-        b, (argument, value) = self.buffers, self._graph
-        assert b.dx is not None
-        self._graph = self._graph if keep else None
-        wanted = [i for i, need in enumerate(self.needs) if need and self.parameters[i].requires_grad]
-        inputs = [argument, *(self.parameters[index] for index in wanted)]
-        found: Sequence[Tensor | None] = [None] * len(inputs)
-        if value.requires_grad:
-            gradient = b.dx.image.clone().to(value.dtype)  # autograd may return the tensor itself
-            found = torch.autograd.grad(value, inputs, gradient, retain_graph=keep, allow_unused=True)
-        if b.da is not None:
-            inner = torch.zeros_like(argument) if found[0] is None else found[0]
-            if b.add:
-                b.da.image.add_(inner)
-            else:
-                b.da.image.copy_(inner)
-        gradients = dict(zip(wanted, found[1:], strict=True))
-        self.gradients = [gradients.get(index) for index in range(len(self.needs))]
-
-    def _checked(self, value: Tensor) -> Tensor:
-        batch, channels, height, width, _ = self.buffers.target
-        if tuple(value.shape) != (batch, channels, height, width):
-            raise ArgumentError(
-                f"a block must return its output channels and ceil(size / stride) pixels per side, "
-                f"{(batch, channels, height, width)}, got {tuple(value.shape)} from a {type(self.block).__name__}"
-            )
-        return value
-
-
-BlockStep: TypeAlias = ConvStep | GenericStep
-
-
-def block_step(
-    block: nn.Module, buffers: Buffers, stride: int, *, weights: torch.dtype, dtype: torch.dtype
-) -> BlockStep:
-    """Return the step of a block; a `ConvBlock` that does not fit its place is called as any other block.
-
-    Args:
-        block: The block.
-        buffers: Its activations.
-        stride: Stride of its place.
-        weights: Dtype of the module's parameters.
-        dtype: Dtype of the activations.
-    """
-    if is_standard(block):
-        assert isinstance(block, ConvBlock)
-        widths = (buffers.target.channels, buffers.source.channels)
-        weight = block.weight3x3
-        if (weight.shape[:2], block.stride, weight.dtype) == (widths, stride, weights):
-            return ConvStep(block, buffers, dtype)
-    return GenericStep(block, buffers)
-
-
-def _own(image: Tensor) -> Tensor:
-    """Return a copy in PyTorch's usual order: a block may overwrite it, and a hook may keep it."""
-    return image.clone(memory_format=torch.contiguous_format)
-
-
-def _reads_another(value: Tensor, known: Sequence[Tensor]) -> bool:
-    """Return True if a value has gradients that do not end at the known tensors."""
-    seen = {tensor.grad_fn for tensor in known}
-    leaves = {id(tensor) for tensor in known}
-    ahead = [value.grad_fn]
-    while ahead:
-        node = ahead.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        leaf = getattr(node, "variable", None) if node.name() == "torch::autograd::AccumulateGrad" else None
-        if leaf is not None and id(leaf) not in leaves:
-            return True
-        ahead += [before for before, _ in node.next_functions]
-    return False

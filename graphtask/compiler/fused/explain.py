@@ -2,17 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from graphtask.compiler.fused.stages import StagePlan, Strategy
-from graphtask.compiler.fused.workspace import Layout, Regions, step_layouts
+from graphtask.compiler.fused.workspace import Regions, step_layouts
 from graphtask.validation import counted
 
-# Passes over an edge's value where every node stacks its inputs: cat reads and writes it, the product too, the sum reads.
-_PUBLISHED_PASSES = 5
 
-
-@dataclass(frozen=True)
-class StageExplanation:
+class StageExplanation(NamedTuple):
     """Work and memory of one stage."""
 
     stage: int
@@ -25,8 +22,6 @@ class StageExplanation:
     """How the weighted sums are computed."""
     flops: int
     """Floating-point operations of a forward, in the convolutions of nodes and sources."""
-    sum_bytes: int
-    """Bytes that the weighted sums of a forward read and write."""
     kept_bytes: int
     """Bytes that are kept for the backward next to the values of nodes and sources; 0 if recomputed."""
 
@@ -46,14 +41,10 @@ class Explanation:
     recompute: tuple[int, ...]
     """Stages that keep next to nothing for the backward."""
     stages: tuple[StageExplanation, ...]
-    published_sum_bytes: int
-    """Bytes that the weighted sums of a forward would move if every node stacked its inputs."""
     training_bytes: int
     """Memory of a training step."""
     least_bytes: int
     """Memory of a training step with ``recompute=True``."""
-    most_bytes: int
-    """Memory of a training step with ``recompute=False``."""
     inference_bytes: int
     """Memory of a forward without gradients."""
 
@@ -61,11 +52,6 @@ class Explanation:
     def flops(self) -> int:
         """Floating-point operations of a forward."""
         return sum(stage.flops for stage in self.stages)
-
-    @property
-    def sum_bytes(self) -> int:
-        """Bytes that the weighted sums of a forward read and write."""
-        return sum(stage.sum_bytes for stage in self.stages)
 
     def __repr__(self) -> str:
         taken = "plain" if self.why_plain else "fused"
@@ -77,28 +63,22 @@ class Explanation:
     def __str__(self) -> str:
         """Return the plan as a table."""
         taken = (
-            f"plain execution: {self.why_plain}; the fused one would be:"
+            f"plain execution: {self.why_plain}; the fused one would be"
             if self.why_plain
-            else "fused execution:"
+            else "fused execution"
         )
+        head = f"{counted(self.batch, 'image')} of {self.size[0]}×{self.size[1]} pixels, {taken}:"
+        columns = "stage  nodes  sources  edges  sums    GFLOP  MB kept"
         rows = [
             f"{s.stage:5d}  {s.nodes:5d}  {s.sources:7d}  {s.edges:5d}  {s.strategy:6}  {s.flops / 1e9:5.1f}  "
-            f"{s.sum_bytes / 1e6:9,.0f}  {s.kept_bytes / 1e6:7,.0f}"
+            f"{s.kept_bytes / 1e6:7,.0f}"
             for s in self.stages
         ]
-        return "\n".join(
-            [
-                f"{counted(self.batch, 'image')} of {self.size[0]}×{self.size[1]} pixels, execution={self.execution!r}",
-                taken,
-                "stage  nodes  sources  edges  sums    GFLOP  MB summed  MB kept",
-                *rows,
-                f"forward: {self.flops / 1e9:,.1f} GFLOP in convolutions, {self.sum_bytes / 1e6:,.0f} MB moved by weighted "
-                f"sums ({self.published_sum_bytes / 1e6:,.0f} MB if every node stacked its inputs)",
-                f"memory: {self.training_bytes / 1e6:,.0f} MB in training "
-                f"({self.least_bytes / 1e6:,.0f} MB with recompute=True, {self.most_bytes / 1e6:,.0f} MB with "
-                f"recompute=False), {self.inference_bytes / 1e6:,.0f} MB in inference",
-            ]
+        memory = (
+            f"{self.flops / 1e9:,.1f} GFLOP; {self.training_bytes / 1e6:,.0f} MB in training "
+            f"({self.least_bytes / 1e6:,.0f} MB with recompute=True), {self.inference_bytes / 1e6:,.0f} MB in inference"
         )
+        return "\n".join([head, columns, *rows, memory])
 
 
 def explain_stages(
@@ -123,49 +103,33 @@ def explain_stages(
         recompute: Stages that are computed again by the backward.
     """
     layouts = step_layouts(stages, images, channels=channels, channels_last=True)
-
-    def training(again: Sequence[int]) -> int:
-        return Regions.training(stages, layouts, again).numel * itemsize
-
     every = [stage.stage for stage in stages]
+    found = []
+    for stage, layout in zip(stages, layouts[1:], strict=True):
+        inputs = layout.channels * stage.n_nodes
+        inputs += sum(channels * len(stage.rows_from(start)) << start.stage for start in stages)
+        if stage is stages[0]:
+            inputs += layouts[0].channels - layout.channels
+        kept = 0 if stage.stage in recompute else stage.n_nodes + 2 * stage.n_rows
+        found.append(
+            StageExplanation(
+                stage.stage,
+                stage.n_nodes,
+                stage.n_sources,
+                len(stage.edges),
+                stage.strategy,
+                flops=2 * 10 * inputs * layout.numel,
+                kept_bytes=kept * layout.numel * itemsize,
+            )  # fmt: skip
+        )
     return Explanation(
         batch=images[0],
         size=images[2:],
         execution=execution,
         why_plain=why_plain,
         recompute=recompute,
-        stages=tuple(
-            _explain_stage(stages, place, layouts, itemsize, kept=number not in recompute)
-            for place, number in enumerate(every)
-        ),
-        published_sum_bytes=sum(
-            _PUBLISHED_PASSES * len(stage.edges) * layout.numel * itemsize
-            for stage, layout in zip(stages, layouts[1:], strict=True)
-        ),
-        training_bytes=training(recompute),
-        least_bytes=training(every),
-        most_bytes=training([]),
+        stages=tuple(found),
+        training_bytes=Regions.training(stages, layouts, recompute).numel * itemsize,
+        least_bytes=Regions.training(stages, layouts, every).numel * itemsize,
         inference_bytes=Regions.inference(stages, layouts).numel * itemsize,
-    )
-
-
-def _explain_stage(
-    stages: Sequence[StagePlan], place: int, layouts: Sequence[Layout], itemsize: int, *, kept: bool
-) -> StageExplanation:
-    stage, layout = stages[place], layouts[place + 1]
-    inputs = [layout.channels] * stage.n_nodes
-    if place == 0:
-        inputs[0] = layouts[0].channels
-    for source in stage.sources:
-        start = next(s for s in reversed(stages) if s.first <= source.node)
-        inputs.append(layout.channels >> (stage.stage - start.stage))
-    return StageExplanation(
-        stage=stage.stage,
-        nodes=stage.n_nodes,
-        sources=stage.n_sources,
-        edges=len(stage.edges),
-        strategy=stage.strategy,
-        flops=2 * 10 * sum(inputs) * layout.numel,
-        sum_bytes=round(stage.passes() * layout.numel * itemsize),
-        kept_bytes=(stage.n_nodes + 2 * stage.n_rows) * layout.numel * itemsize if kept else 0,
     )

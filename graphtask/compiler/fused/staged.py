@@ -15,21 +15,13 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
-from torch.autograd import forward_ad
+from torch import Tensor
 
-from graphtask.compiler.fused.conv_block import BlockStep, Buffers, Statistics, block_step
-from graphtask.compiler.fused.stages import StagePlan, plan_stages
-from graphtask.compiler.fused.weighted_sum import WeightedSum, Weights, weighted_sum
-from graphtask.compiler.fused.workspace import (
-    AT_ONCE,
-    Activation,
-    Layout,
-    Regions,
-    Workspace,
-    step_layouts,
-)
 from graphtask.compiler.blocks import ConvBlock
+from graphtask.compiler.fused.conv_block import Buffers, ConvStep, Updates
+from graphtask.compiler.fused.stages import StagePlan, plan_stages
+from graphtask.compiler.fused.weighted_sum import DenseSum, SparseSum, WeightedSum
+from graphtask.compiler.fused.workspace import AT_ONCE, Activation, Layout, Regions, Workspace, step_layouts
 from graphtask.compiler.plan import Plan
 from graphtask.errors import GraphtaskError
 
@@ -38,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Program:
-    """What steps of one module share: stages, indices of the sums, and the workspace.
+    """Parts of the fused execution that all steps of a module share: stages, indices of the sums, and the workspace.
 
     Args:
         plan: Plan of the module.
@@ -47,11 +39,9 @@ class Program:
     """
 
     def __init__(
-        self, plan: Plan, *, recompute: Collection[int] = (), channels_last: bool | None = None
+        self, plan: Plan, recompute: Collection[int] = (), *, channels_last: bool | None = None
     ) -> None:
-        self._arguments = (plan, frozenset(recompute), channels_last)
-        self.recompute = frozenset(recompute)
-        self.channels_last = channels_last
+        self.plan, self.recompute, self.channels_last = plan, frozenset(recompute), channels_last
         self.stages = plan_stages(plan)
         self.workspace = Workspace()
         self._sums: dict[torch.device, list[WeightedSum]] = {}
@@ -59,52 +49,31 @@ class Program:
     def sums(self, device: torch.device) -> list[WeightedSum]:
         """Return the sums of the stages, with their indices on a device."""
         if device not in self._sums:
-            self._sums[device] = [weighted_sum(stage, device) for stage in self.stages]
+            self._sums[device] = [
+                (DenseSum if stage.strategy == "dense" else SparseSum)(stage, device) for stage in self.stages
+            ]
         return self._sums[device]
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Let a copy start with an empty workspace."""
-        return _program, self._arguments
+    def __getstate__(self) -> dict[str, Any]:
+        """Let copies start with an empty workspace."""
+        return {**self.__dict__, "workspace": Workspace(), "_sums": {}}
 
 
-def _program(plan: Plan, recompute: Collection[int], channels_last: bool | None) -> Program:
-    return Program(plan, recompute=recompute, channels_last=channels_last)
-
-
-def run_fused(module: "GraphModule", images: Tensor, *, program: Program | None = None) -> Tensor:
+def run_fused(module: "GraphModule", images: Tensor) -> Tensor:
     """Return the logits, (batch, n_classes), of images (batch, in_channels, height, width).
 
-    Args:
-        module: The network.
-        images: The images.
-        program: Program to use instead of the module's own.
-
-    Raises:
-        ArgumentError: A custom block returns another shape than the network needs.
-        GraphtaskError: A transform of ``torch.func`` or a forward-mode derivative is active; or a custom block reads a
-            tensor with gradients that it does not own.
+    All blocks must be standard ones, and the operations must not be traced (see `graphtask.compiler.execution`).
     """
-    if is_transformed():
-        raise GraphtaskError(
-            "the fused execution supports neither transforms of torch.func (grad, vmap, jvp …) nor forward-mode "
-            "derivatives; compile the graph with execution='auto' or 'plain'"
-        )
-    program = module.program if program is None else program
     gates = module.edge_weights()
     parameters = chain((images, gates), module.nodes.parameters(), module.reduces.parameters())
     if torch.is_grad_enabled() and any(parameter.requires_grad for parameter in parameters):
-        step = _Training(module, images, gates, program)
+        step = _Step(module, images, gates, training=True)
         value = _Staged.apply(step, images, gates, *step.parameters)
     else:
-        with torch.no_grad():  # whatever hooks ask for: the memory serves other steps too
-            value = _infer(_Step(module, images, gates, program, training=False))
+        with torch.no_grad():
+            value = _Step(module, images, gates, training=False).infer()
     logits: Tensor = module.head(value)
     return logits
-
-
-def is_transformed() -> bool:
-    """Return True under a transform of ``torch.func`` or a forward-mode derivative."""
-    return forward_ad._current_level >= 0 or torch._C._are_functorch_transforms_active()  # noqa: SLF001  # no public way
 
 
 def step_dtype(images: Tensor) -> torch.dtype:
@@ -118,16 +87,10 @@ class _Staged(torch.autograd.Function):
     """Value of the output node, from images, gates and the parameters of the blocks."""
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        step: "_Training",
-        images: Tensor,
-        gates: Tensor,
-        *parameters: Tensor,  # noqa: ARG004  # for autograd
-    ) -> Tensor:
-        # Autograd reports changes of saved tensors before the backward.
-        read_again = [tensor for block in step.blocks for tensor in block.read_again]
-        ctx.save_for_backward(*([images] if step.reads_images else []), gates, *read_again)
+    def forward(ctx: Any, step: "_Step", images: Tensor, gates: Tensor, *parameters: Tensor) -> Tensor:
+        # Autograd reports changes of saved tensors before the backward, which reads all parameters but the shifts.
+        read = [parameter for index, parameter in enumerate(parameters) if index % 6 < 4]
+        ctx.save_for_backward(*([images] if step.blocks[0].reads_argument else []), gates, *read)
         ctx.step = step
         return step.forward()
 
@@ -139,13 +102,12 @@ class _Staged(torch.autograd.Function):
                 "execution='plain'"
             )
         ctx.saved_tensors  # noqa: B018  # raises if one was changed since the forward, or if the graph is freed
-        step: _Training | None = ctx.step
+        keep = torch._C._autograd._get_current_graph_task_keep_graph()  # noqa: SLF001  # no public way
+        step: _Step | None = ctx.step
         if step is None:
             raise GraphtaskError(
-                "an earlier backward through this graph was interrupted and has overwritten its buffers; compute the "
-                "logits again"
+                "an interrupted backward has overwritten the buffers; compute the logits again"
             )
-        keep = torch._C._autograd._get_current_graph_task_keep_graph()  # noqa: SLF001  # no public way
         if not keep:
             ctx.step = None  # the memory is free for the next step, also while the loss is referenced
         with step.lock, torch.autocast(gradients[0].device.type, enabled=False):
@@ -158,15 +120,11 @@ class _Stage(NamedTuple):
     plan: StagePlan
     layout: Layout
     sum: WeightedSum
-    weights: Weights
+    weights: Tensor
     table: Tensor
-    sources: Tensor
-    """Rows of the sources in the table."""
-    nodes: Tensor
-    """Rows of the nodes in the table."""
     sums: Tensor
     pulled: Tensor
-    rows: list[Activation]
+    values: list[Activation]
     """Rows of the table."""
     arguments: list[Activation]
     """Rows of the sums."""
@@ -177,150 +135,77 @@ class _Stage(NamedTuple):
     scratch: list[Activation]
     """du, dv and ReLU(a); without gradients, ReLU(a) shares the row of dv."""
 
-    def fill(self, *, start: bool = True) -> Iterator[int]:
-        """Compute the sums: yield each node whose sum is complete, and whose value is needed next."""
-        if start:
-            self.sum.start(self.weights, self.sources, self.sums)
-        for low, high in self.blocks():
-            self.sum.add_block(self.weights, low, high, self.nodes, self.sums)
-            for node in range(low, high):
-                self.sum.add_node(self.weights, low, node, self.nodes, self.sums)
-                yield node
-
-    def blocks(self) -> list[tuple[int, int]]:
-        """Return first and last node of each block of nodes; the last one is excluded."""
-        n, width = self.plan.n_nodes, self.plan.width
-        return [(low, min(low + width, n)) for low in range(0, n, width)]
-
 
 class _Step:
-    """A module and a batch of images in one step, and the memory for it.
+    """One batch of images through a module: `forward` and `backward`, or `infer`.
 
     Args:
         module: The network.
         images: The images.
         gates: Factor of each edge.
-        program: Program of the network.
-        training: Whether the buffers are those of a step with gradients.
+        training: Whether the step has gradients.
     """
 
-    def __init__(
-        self, module: "GraphModule", images: Tensor, gates: Tensor, program: Program, *, training: bool
-    ) -> None:
-        self.module, self.program, self.dtype = module, program, step_dtype(images)
-        last = images.device.type == "cpu" if program.channels_last is None else program.channels_last
-        batch, in_channels, height, width = images.shape
-        size = (batch, in_channels, height, width)
-        layouts = step_layouts(program.stages, size, channels=module.channels, channels_last=last)
+    def __init__(self, module: "GraphModule", images: Tensor, gates: Tensor, *, training: bool) -> None:
+        program, dtype = module.program, step_dtype(images)
+        self.module, self.dtype, self.updates, self.n_gates = module, dtype, Updates(), len(gates)
+        self.lock = threading.Lock()  # the backwards of one step follow each other
+        channels_last = (
+            images.device.type == "cpu" if program.channels_last is None else program.channels_last
+        )
+        layouts = step_layouts(
+            program.stages, images.shape, channels=module.channels, channels_last=channels_last
+        )
         regions = (
             Regions.training(program.stages, layouts, program.recompute)
             if training
             else Regions.inference(program.stages, layouts)
         )
-        memory = program.workspace.take(regions.numel, dtype=self.dtype, device=images.device)
+        memory = program.workspace.take(regions.numel, dtype=dtype, device=images.device)
         weakref.finalize(self, program.workspace.give_back, memory).atexit = False
         scratch = regions.scratch.of(memory)
-        self.layout = layouts[0]
-        self.images = self.layout.copy_of(images.detach().to(self.dtype))
-        self.image = self.layout.activations(self.images)[0]
-        self.positive = self.layout.activations(scratch[-1:, : self.layout.numel])[0]
-        gates = gates.detach().to(self.dtype)
+        self.images = layouts[0].view_or_copy(images.detach().to(dtype))
+        self.input = layouts[0], *layouts[0].activations(self.images), *layouts[0].activations(scratch[-1:])
+        gates = gates.detach().to(dtype)
         self.stages: list[_Stage] = []
         for place, (plan, layout) in enumerate(zip(program.stages, layouts[1:], strict=True)):
             weighted = program.sums(images.device)[place]
             table, sums, kept, pulled = (found[place].of(memory) for found in regions[:4])
-            offset = plan.n_sources if training else 0
+            views = map(layout.activations, (table, sums, kept, pulled, scratch))
             self.stages.append(
-                _Stage(
-                    plan,
-                    layout,
-                    weighted,
-                    weighted.prepare(gates),
-                    table,
-                    table[:offset],
-                    table[offset:],
-                    sums,
-                    pulled,
-                    *map(layout.activations, (table, sums, kept, pulled, scratch[:, : layout.numel])),
-                )  # fmt: skip
+                _Stage(plan, layout, weighted, weighted.prepare(gates), table, sums, pulled, *views)
             )
-        self.statistics: list[Statistics] = []
-
-    def node(self, stage: _Stage, node: int, x: Activation, **gradients: Any) -> BlockStep:
-        """Return the step of a node's block; that of the first node reads the images."""
-        block, row = self.module.nodes[stage.plan.keys[node]], stage.plan.n_sources + node
-        if stage.plan.first + node == 0:
-            stride = 1 << stage.plan.stage
-            return self._block(
-                block, stride, stage, row, self.layout, self.positive, a=self.image, x=x, **gradients
-            )
-        positive, a = stage.scratch[-1], stage.arguments[node]
-        return self._block(block, 1, stage, row, stage.layout, positive, a=a, x=x, **gradients)
-
-    def reduction(self, stage: _Stage, row: int, start: _Stage, **activations: Any) -> BlockStep:
-        """Return the step of the block that brings a value of the stage ``start`` into ``stage``."""
-        _, key, stride = stage.plan.sources[row]
-        block, positive = self.module.reduces[key], start.scratch[-1]
-        return self._block(block, stride, stage, row, start.layout, positive, **activations)
-
-    def output(self, value: Activation) -> Tensor:
-        """Complete a forward: update running statistics, and return a copy of the value in PyTorch's usual order."""
-        if self.statistics:
-            blocks, means, variances = zip(*self.statistics, strict=True)
-            _update([block.running_means for block in blocks], means)
-            _update([block.running_vars for block in blocks], variances)
-        return value.image.clone(memory_format=torch.contiguous_format)
-
-    def _block(
-        self, block: nn.Module, stride: int, stage: _Stage, row: int, source: Layout, positive: Activation, **activations: Any
-    ) -> BlockStep:  # fmt: skip
-        du, dv = stage.scratch[:2]
-        u, v = stage.kept[2 * row : 2 * row + 2] or (du, dv)
-        buffers = Buffers(
-            source,
-            stage.layout,
-            u=u,
-            v=v,
-            du=du,
-            dv=dv,
-            positive=positive,
-            recompute=not stage.kept,
-            **activations,
-        )
-        return block_step(block, buffers, stride, weights=self.module.edge_weight.dtype, dtype=self.dtype)
-
-
-class _Training(_Step):
-    """A step with gradients: `forward` once, then `backward`."""
-
-    def __init__(self, module: "GraphModule", images: Tensor, gates: Tensor, program: Program) -> None:
-        super().__init__(module, images, gates, program, training=True)
-        self.lock = threading.Lock()  # the backwards of one step follow each other
-        self.n_gates = len(gates)
-        self.images_format = torch.contiguous_format if images.is_contiguous() else torch.channels_last
-        self.d_images = torch.empty_like(self.images) if images.requires_grad else None
-        self.nodes: list[list[BlockStep]] = []
-        """The block of each node, followed by its reductions."""
-        for stage in self.stages:
-            for node, a in enumerate(stage.arguments):
-                x, dx = stage.rows[stage.plan.n_sources + node], stage.gradients[node % stage.plan.width]
-                self.nodes.append([self.node(stage, node, x, dx=dx, da=a if self.nodes else self._d_image())])
-            for row, (node, *_) in enumerate(stage.plan.sources):
-                start = next(s for s in reversed(self.stages) if s.plan.first <= node)
-                value, x = self.nodes[node][0].buffers, stage.rows[row]
-                found = self.reduction(stage, row, start, a=value.x, x=x, dx=x, da=value.dx, add=True)
-                self.nodes[node].append(found)
-        self.blocks = [block for blocks in self.nodes for block in blocks]
-        self.parameters = [parameter for block in self.blocks for parameter in block.parameters]
-        self.reads_images = self.blocks[0].reads_argument or self.blocks[0].buffers.recompute
+        if training:
+            self.images_format = torch.contiguous_format if images.is_contiguous() else torch.channels_last
+            self.d_images = torch.empty_like(self.images) if images.requires_grad else None
+            self.nodes = self._training_blocks()
+            self.blocks = [block for blocks in self.nodes for block in blocks]
+            self.parameters = [parameter for block in self.blocks for parameter in block.parameters]
 
     def forward(self) -> Tensor:
         """Return the value of the output node."""
         for stage in self.stages:
-            for node in stage.fill():
+            for node in self._fill(stage):
                 for block in self.nodes[stage.plan.first + node]:
-                    block.forward(self.statistics)
-        return self.output(self.stages[-1].rows[-1])
+                    block.forward(self.updates)
+        return self._output()
+
+    def infer(self) -> Tensor:
+        """Return the value of the output node, keeping nothing for a backward."""
+        for stage in self.stages:
+            stage.sum.clear(stage.sums)
+        for place, stage in enumerate(self.stages):
+            for node in stage.sum.fill(stage.weights, None, stage.table, stage.sums):
+                self._node(stage, node, stage.values[node]).infer(self.updates)
+            for into in self.stages[place + 1 :]:
+                rows = into.plan.rows_from(stage.plan)
+                for low in rows[::AT_ONCE]:
+                    part = range(low, min(low + AT_ONCE, rows.stop))
+                    for x, row in zip(into.gradients, part, strict=False):
+                        a = stage.values[into.plan.sources[row].node - stage.plan.first]
+                        self._reduction(into, row, stage, a=a, x=x).infer(self.updates)
+                    into.sum.add_sources(into.weights, low, part.stop, into.pulled[: len(part)], into.sums)
+        return self._output()
 
     def backward(self, gradient: Tensor, needs: Sequence[bool], *, keep: bool) -> list[Tensor | None]:
         """Return the gradients of the images, the gates, and the parameters of the blocks.
@@ -338,62 +223,77 @@ class _Training(_Step):
         d_gates = self.images.new_zeros(self.n_gates)
         try:
             for stage in reversed(self.stages):
-                self._backward_stage(stage, gradient, keep=keep)
+                self._backward_stage(stage, gradient)
                 if needs[1]:
-                    found = stage.sum.weight_gradient(stage.weights, stage.table, stage.sums)
-                    d_gates[stage.sum.edges] = found
-                stage.sum.pull_sources(stage.weights, stage.sums, stage.sources)
+                    d_gates[stage.sum.edges] = stage.sum.weight_gradient(stage.table, stage.sums)
+                stage.sum.pull_sources(stage.weights, stage.sums, stage.table[: stage.plan.n_sources])
         finally:
             for matrix, values in zip(written, saved, strict=True):
                 matrix.copy_(values)
-        blocks = [found for block in self.blocks for found in block.gradients]
-        return [self._image_gradient(keep=keep) if needs[0] else None, d_gates if needs[1] else None, *blocks]
+        d_images = None
+        if needs[0] and self.d_images is not None:
+            (found, *_) = self.input[0].activations(self.d_images.clone())[0]
+            d_images = found.contiguous(memory_format=self.images_format)
+        return [d_images, d_gates, *(found for block in self.blocks for found in block.gradients)]
 
-    def _backward_stage(self, stage: _Stage, gradient: Tensor, *, keep: bool) -> None:
+    def _backward_stage(self, stage: _Stage, gradient: Tensor) -> None:
         """Turn the sums of a stage into their gradients; later stages are complete."""
         if not stage.kept:
-            deque(stage.fill(), maxlen=0)
-        for low, high in reversed(stage.blocks()):
-            pulled = stage.pulled[: high - low]
-            stage.sum.pull_block(stage.weights, low, high, stage.sums, pulled)
-            for node in reversed(range(low, high)):
-                stage.sum.pull_node(stage.weights, low, node, high, stage.sums, pulled)
-                position = stage.plan.first + node
-                if position + 1 == len(self.nodes):  # the output, which no edge leaves
-                    stage.gradients[node - low].image.copy_(gradient)
-                for block in reversed(self.nodes[position]):
-                    block.backward(keep=keep)
+            deque(self._fill(stage), maxlen=0)
+        for node in stage.sum.pull(stage.weights, stage.sums, stage.pulled):
+            blocks = self.nodes[stage.plan.first + node]
+            if blocks is self.nodes[-1]:  # the output, which no edge leaves
+                stage.gradients[node % stage.plan.width].image.copy_(gradient)
+            for block in reversed(blocks):
+                block.backward()
 
-    def _d_image(self) -> Activation | None:
-        return None if self.d_images is None else self.layout.activations(self.d_images)[0]
+    def _fill(self, stage: _Stage) -> Iterator[int]:
+        n = stage.plan.n_sources
+        return stage.sum.fill(stage.weights, stage.table[:n], stage.table[n:], stage.sums)
 
-    def _image_gradient(self, *, keep: bool) -> Tensor | None:
-        if self.d_images is None:
-            return None
-        (found, *_) = self.layout.activations(self.d_images.clone() if keep else self.d_images)[0]
-        return found.contiguous(memory_format=self.images_format)
+    def _training_blocks(self) -> list[list[ConvStep]]:
+        """Return the block of each node, followed by its reductions."""
+        nodes: list[list[ConvStep]] = []
+        for stage in self.stages:
+            for node, a in enumerate(stage.arguments):
+                x, dx = stage.values[stage.plan.n_sources + node], stage.gradients[node % stage.plan.width]
+                nodes.append([self._node(stage, node, x, dx=dx, da=a)])
+            for start in self.stages:
+                for row in stage.plan.rows_from(start.plan):
+                    blocks, x = nodes[stage.plan.sources[row].node], stage.values[row]
+                    a, da = blocks[0].buffers.x, blocks[0].buffers.dx
+                    blocks.append(self._reduction(stage, row, start, a=a, x=x, dx=x, da=da, add=True))
+        return nodes
 
+    def _node(self, stage: _Stage, node: int, x: Activation, **gradients: Any) -> ConvStep:
+        """Return the step of a node's block; that of the first node reads the images."""
+        block, row = self.module.nodes[stage.plan.keys[node]], stage.plan.n_sources + node
+        source, a, positive = stage.layout, stage.arguments[node], stage.scratch[-1]
+        if stage.plan.first + node == 0:
+            source, a, positive = self.input
+            if gradients:
+                gradients["da"] = None if self.d_images is None else source.activations(self.d_images)[0]
+        return self._block(block, stage, row, source=source, positive=positive, a=a, x=x, **gradients)
 
-def _infer(step: _Step) -> Tensor:
-    """Return the value of the output node, keeping nothing for a backward."""
-    for stage in step.stages:
-        stage.sum.clear(stage.sums)
-    for place, stage in enumerate(step.stages):
-        for node in stage.fill(start=False):
-            step.node(stage, node, stage.rows[node]).infer(step.statistics)
-        for into in step.stages[place + 1 :]:
-            nodes = range(stage.plan.first, stage.plan.first + stage.plan.n_nodes)
-            rows = [row for row, source in enumerate(into.plan.sources) if source.node in nodes]
-            for low in rows[::AT_ONCE]:  # consecutive, since sources are ordered by node
-                part = range(low, min(low + AT_ONCE, rows[-1] + 1))
-                for x, row in zip(into.gradients, part, strict=False):
-                    a = stage.rows[into.plan.sources[row].node - stage.plan.first]
-                    step.reduction(into, row, stage, a=a, x=x).infer(step.statistics)
-                into.sum.add_sources(into.weights, low, part.stop, into.pulled[: len(part)], into.sums)
-    return step.output(step.stages[-1].rows[-1])
+    def _reduction(self, stage: _Stage, row: int, start: _Stage, **activations: Any) -> ConvStep:
+        """Return the step of the block that brings a value of the stage ``start`` into ``stage``."""
+        block, positive = self.module.reduces[stage.plan.sources[row].key], start.scratch[-1]
+        return self._block(block, stage, row, source=start.layout, positive=positive, **activations)
 
+    def _block(self, block: Any, stage: _Stage, row: int, **activations: Any) -> ConvStep:
+        du, dv = stage.scratch[:2]
+        u, v = stage.kept[2 * row : 2 * row + 2] or (du, dv)
+        own = {"target": stage.layout, "u": u, "v": v, "du": du, "dv": dv, "recompute": not stage.kept}
+        return ConvStep(block, Buffers(**own, **activations), self.dtype)
 
-def _update(buffers: list[Tensor], values: Sequence[Tensor]) -> None:
-    """Update running statistics in place."""
-    cast = [value.to(buffer.dtype) for value, buffer in zip(values, buffers, strict=True)]
-    torch._foreach_lerp_(buffers, cast, ConvBlock.momentum)  # noqa: SLF001  # as in torch.optim
+    def _output(self) -> Tensor:
+        """Update the running statistics, and return a copy of the output in PyTorch's usual order."""
+        for attribute, values in (
+            ("running_means", [moments.mean for _, moments in self.updates]),
+            ("running_vars", [moments.unbiased() for _, moments in self.updates]),
+        ):
+            running = [getattr(block, attribute) for block, _ in self.updates]
+            cast = [value.to(old.dtype) for value, old in zip(values, running, strict=True)]
+            if running:
+                torch._foreach_lerp_(running, cast, ConvBlock.momentum)
+        return self.stages[-1].values[-1].image.clone(memory_format=torch.contiguous_format)

@@ -4,6 +4,7 @@ Costs are counted in passes: reading or writing one activation (the value of one
 """
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -29,8 +30,6 @@ class Source(NamedTuple):
     """Position of the node in the node order."""
     key: str
     """Name of the block in the module's ``reduces``."""
-    stride: int
-    """Stride of the block."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +70,10 @@ class StagePlan:
         """Number of rows of the table."""
         return self.n_sources + self.n_nodes
 
-    def passes(self) -> float:
-        """Return the cost of the sums of a forward."""
-        if self.strategy == "sparse":
-            return len(self.edges) * _EDGE
-        return _dense_passes(self.n_sources, self.n_nodes, self.width)
+    def rows_from(self, start: "StagePlan") -> range:
+        """Return the rows of the sources that are nodes of another stage; sources are ordered by node."""
+        nodes = [source.node for source in self.sources]
+        return range(bisect_left(nodes, start.first), bisect_left(nodes, start.first + start.n_nodes))
 
 
 def plan_stages(plan: Plan) -> tuple[StagePlan, ...]:
@@ -93,7 +91,7 @@ def plan_stages(plan: Plan) -> tuple[StagePlan, ...]:
 def _plan_stage(plan: Plan, stage: int) -> StagePlan:
     members = [position for position, node in enumerate(plan.nodes) if node.stage == stage]
     sources = tuple(
-        Source(position, reduction.key, reduction.stride)
+        Source(position, reduction.key)
         for position, node in enumerate(plan.nodes)
         for reduction in node.reduces
         if reduction.stage == stage

@@ -100,7 +100,8 @@ class Layout(NamedTuple):
         return math.gcd(self.pixels, most) if self.channels_last else 1
 
     def activations(self, matrix: Tensor) -> list[Activation]:
-        """Return the views of the rows of a matrix (rows, numel)."""
+        """Return the views of the rows of a matrix (rows, numel or more)."""
+        matrix = matrix[:, : self.numel]
         n, (batch, channels, height, width, channels_last) = len(matrix), self
         if not channels_last:
             images = matrix.view(n, batch, channels, height, width).unbind()
@@ -110,7 +111,7 @@ class Layout(NamedTuple):
         columns = wide.transpose(1, 2)[:, None, :, :, None]
         return list(map(Activation, images.unbind(), wide.unbind(), columns.unbind()))
 
-    def copy_of(self, image: Tensor) -> Tensor:
+    def view_or_copy(self, image: Tensor) -> Tensor:
         """Return an image as a matrix of one row in this order; a view if it lies in it already."""
         image = image.contiguous(memory_format=self.memory_format)
         return (image.permute(0, 2, 3, 1) if self.channels_last else image).reshape(1, -1)
@@ -217,12 +218,12 @@ class Workspace:
 
 
 def step_layouts(
-    stages: Sequence[StagePlan], images: tuple[int, int, int, int], *, channels: int, channels_last: bool
+    stages: Sequence[StagePlan], images: Sequence[int], *, channels: int, channels_last: bool
 ) -> list[Layout]:
-    """Return the layout of the images, (batch, channels, height, width), followed by that of each stage."""
-    batch, _, height, width = images
+    """Return the layout of images of shape (batch, channels, height, width), followed by that of each stage."""
+    batch, in_channels, height, width = images
     return [
-        Layout(*images, channels_last),
+        Layout(batch, in_channels, height, width, channels_last),
         *(
             Layout(batch, channels << s, -(-height // 2**s), -(-width // 2**s), channels_last)
             for s in (stage.stage for stage in stages)

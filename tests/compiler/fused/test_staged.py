@@ -8,8 +8,8 @@ import pytest
 import torch
 from compiler.executions import (
     ORDERS,
-    TOLERANCE,
     STRATEGIES,
+    TOLERANCE,
     assert_same,
     fused_execution,
     images_for,
@@ -255,11 +255,6 @@ def test_a_batch_of_gradients_is_an_error(graph, module):
         torch.autograd.grad(logits, module.edge_weight, batch, is_grads_batched=True)
 
 
-def test_transforms_of_torch_func_are_a_clear_error(graph, module):
-    with pytest.raises(GraphtaskError, match="execution='auto' or 'plain'"):
-        torch.func.jacrev(lambda batch: module(batch).sum(dim=0))(images_for(graph))
-
-
 @ORDERS
 @pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
 def test_the_gradient_of_images_lies_in_their_order(channels_last, order, graph, module):
@@ -294,7 +289,7 @@ def test_what_no_gradient_depends_on_may_change_before_the_backward(graph, modul
     for execute in (fused_execution(module), run_plain):
         logits = execute(module, images_for(graph)).square().sum()
         with torch.no_grad():
-            module.node("v2").shifts.add_(1).sub_(1)
+            module.node("v2").shift1x1.add_(1).sub_(1)
         found.append(torch.autograd.grad(logits, parameters))
     torch.testing.assert_close(*found)
 
@@ -469,6 +464,33 @@ def test_a_default_device_of_the_user_changes_nothing(graph, module):
     with torch.device("meta"):
         found = fused(module, images)
     assert (found - expected[0]).norm() <= TOLERANCE * expected[0].norm()
+
+
+class OnItsFeatures(nn.Module):
+    """A head that does to the feature map what it may do in the plain execution."""
+
+    def __init__(self, inplace):
+        super().__init__()
+        self.inplace = inplace
+        self.linear = nn.Linear(16, 3)
+
+    def forward(self, x):
+        x = x.relu_() if self.inplace else x.view(x.shape[0], -1)
+        return self.linear(x.reshape(x.shape[0], -1))
+
+
+@ORDERS
+@pytest.mark.parametrize("inplace", [True, False])
+def test_the_head_gets_a_feature_map_of_its_own_in_the_usual_order(channels_last, inplace):
+    graph = gt.chain_dag(3, stages=1)
+    module = gt.compile(graph, channels=4, n_classes=3)
+    module.head = OnItsFeatures(inplace)
+    module = randomized(module)
+    images = images_for(graph).requires_grad_()
+    fused = fused_execution(module, channels_last=channels_last)
+    assert_same(result(fused, module, images, times=2), result(run_plain, module, images, times=2))
+    with torch.no_grad():
+        assert_same(result(fused, module, images, times=2), result(run_plain, module, images, times=2))
 
 
 # CUDA
