@@ -1,7 +1,7 @@
-"""Write docs/metrics.md, the reference of the metrics, from their registry, and from what each was compared with.
+"""Write docs/metrics.md, the reference of the metrics, from their registry and the table of oracles.
 
-Run it after changing a metric: ``.venv/bin/python docs/make_metrics.py``. A test holds the page to the registry, and
-every metric to a comparison with something independent of it on at least 500 random graphs.
+Run it after changing a metric: ``.venv/bin/python docs/make_metrics.py``. A test compares the page with the
+registry, and requires a comparison with an independent oracle on at least 500 random graphs for every metric.
 """
 
 import sys
@@ -18,17 +18,17 @@ AUTHORS = "Nowak & Janik, arXiv:2002.08104"
 
 
 class Oracle(NamedTuple):
-    """What metrics were compared with."""
+    """Independent oracle of a set of metrics."""
 
     metrics: str
-    """Their names."""
+    """Names of the metrics."""
     what: str
     n_graphs: int
     """Random DAGs on which they are compared; their sizes and densities differ."""
     test: str
     """File in tests/metrics, and the name of the test."""
     also: str = ""
-    """What else they are held to."""
+    """Further checks."""
 
 
 ORACLES = (

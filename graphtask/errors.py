@@ -6,7 +6,15 @@ class GraphtaskError(Exception):
 
 
 class GraphError(GraphtaskError, ValueError):
-    """A graph breaks a rule of the architecture graph."""
+    """A graph breaks a rule of the architecture graph.
+
+    Attributes:
+        fact: The message without the remedy.
+    """
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(f"{message}; {remedy}" if remedy else message)
+        self.fact = message
 
 
 class DisconnectedError(GraphError):

@@ -7,7 +7,7 @@ attribute       on      type        meaning
 ``stage``       vertex  int ≥ 0     resolution stage; never decreases along an edge
 ``weight``      edge    float       magnitude of the trained connection, in [0, 1]; absent before training
 ``w``           edge    float       the raw trainable value, with its sign; absent before training
-``provenance``  graph   dict        where the graph came from (JSON values), and the size it started with
+``provenance``  graph   dict        origin of the graph (JSON values), and its initial size
 ==============  ======  ==========  ==============================================================
 
 A valid graph is directed, has neither cycles, self-loops nor multi-edges, exactly one input (no predecessors)
@@ -24,9 +24,9 @@ from typing import Any, TypeGuard
 import igraph
 import numpy as np
 
-from graphtask.errors import ArgumentError, GraphError
+from graphtask.errors import GraphError
 from graphtask.types import BoolArray, IntArray
-from graphtask.validation import counted
+from graphtask.validation import abbreviated, integer, invalid
 
 NAME = "name"
 STAGE = "stage"
@@ -35,8 +35,10 @@ RAW_WEIGHT = "w"
 PROVENANCE = "provenance"
 
 
-_SHOWN = 5  # how many offenders an error message names
-_MAX_STAGE = 1_000_000  # far beyond any use; counting per stage takes memory for every stage up to the last
+MAX_STAGE = 30
+"""Last stage of any graph: stage s halves the image s times, and no image has 2^31 pixels in a row."""
+
+_SHOWN = 5  # offenders that an error message names
 
 
 def check_graph(graph: igraph.Graph) -> None:
@@ -46,7 +48,7 @@ def check_graph(graph: igraph.Graph) -> None:
         graph: Any igraph graph.
 
     Raises:
-        GraphError: The first broken rule, with the offending vertices or edges and what to do about them.
+        GraphError: The first broken rule, with the offending vertices or edges and the remedy.
 
     Example:
         >>> import graphtask as gt
@@ -67,19 +69,19 @@ def check_graph(graph: igraph.Graph) -> None:
 def as_architecture(
     graph: igraph.Graph, *, stages: int | Sequence[int] | None = None, join: bool = False
 ) -> igraph.Graph:
-    """Make a valid architecture graph of any directed acyclic graph, with its vertices in topological order.
+    """Convert any directed acyclic graph to a valid architecture graph, with its vertices in topological order.
 
     Args:
-        graph: A directed graph. Names that are missing become ``v0``, ``v1`` … in its vertex order.
+        graph: A directed graph. Missing names become ``v0``, ``v1`` … in its vertex order.
         stages: For a graph without stages: their number (equal, contiguous parts of the topological order) or
             their sizes. A graph that has stages keeps them.
         join: Whether several inputs (or outputs) get one new vertex before (after) them; otherwise they are an error.
 
     Returns:
-        A new graph; the argument is left alone.
+        A new graph; the argument is not changed.
 
     Raises:
-        GraphError: The graph cannot be made valid; the message says which rule stands in the way.
+        GraphError: The graph cannot be made valid; the message names the broken rule.
         ArgumentError: ``stages`` does not fit the number of vertices.
 
     Example:
@@ -106,8 +108,9 @@ def as_architecture(
     if STAGE not in result.vs.attributes():
         if stages is None:
             raise GraphError(
-                "no vertex has a `stage`; say how many stages there are: stages=3 cuts the topological order "
-                "into three equal parts (on the command line: --stages 3)"
+                "no vertex has a `stage`",
+                remedy="pass the number of stages: stages=3 cuts the topological order into three equal parts "
+                "(on the command line: --stages 3)",
             )
         sizes = stage_sizes(result.vcount(), stages)
         ranks = np.empty(result.vcount(), dtype=np.int64)
@@ -119,48 +122,47 @@ def as_architecture(
 
 
 def stage_sizes(n_nodes: int, stages: int | Sequence[int]) -> list[int]:
-    """Nodes in each stage: ``stages`` equal parts (earlier ones one larger if need be), or the sizes themselves.
+    """Return the number of nodes in each stage.
+
+    Args:
+        n_nodes: Number of nodes.
+        stages: Number of equal parts (the first ones are one larger where they do not divide evenly), or the sizes.
 
     Raises:
-        ArgumentError: There are more stages than nodes, or the sizes do not add up to ``n_nodes``.
+        ArgumentError: There are more stages than nodes or than `MAX_STAGE` + 1, or the sizes do not add up to
+            ``n_nodes``.
 
     Example:
         >>> stage_sizes(60, 3), stage_sizes(8, 3), stage_sizes(8, [5, 2, 1])
         ([20, 20, 20], [3, 3, 2], [5, 2, 1])
     """
     if isinstance(stages, Integral):
-        n_stages = int(stages)
-        if not 1 <= n_stages <= n_nodes:
-            raise ArgumentError(
-                f"{counted(n_nodes, 'node')} cannot be cut into {counted(n_stages, 'stage')}; use 1 … {n_nodes}"
-            )
+        n_stages = integer(stages, name="stages", most=min(n_nodes, MAX_STAGE + 1))
         return [n_nodes // n_stages + (stage < n_nodes % n_stages) for stage in range(n_stages)]
     if not _are_whole_numbers(stages):
-        raise ArgumentError(
-            f"stages={stages!r} is neither a number of stages (3) nor their sizes ([20, 20, 20])"
-        )
+        raise invalid("stages", "a number of stages (3) or their sizes ([20, 20, 20])", stages)
     sizes = [int(size) for size in stages]
     if not sizes or min(sizes) < 1 or sum(sizes) != n_nodes:
-        raise ArgumentError(
-            f"stage sizes {sizes} do not fit {counted(n_nodes, 'node')}; give sizes of at least 1 that add up to {n_nodes}"
-        )
+        raise invalid("stages", f"sizes of at least 1 that add up to {n_nodes}", sizes)
+    if len(sizes) > MAX_STAGE + 1:
+        raise invalid("stages", f"at most {MAX_STAGE + 1} sizes", sizes)
     return sizes
 
 
 def input_node(graph: igraph.Graph) -> int:
-    """Index of the vertex without predecessors of a valid graph."""
+    """Return the index of the input of a valid graph: the vertex without predecessors."""
     return int(np.flatnonzero(np.asarray(graph.indegree()) == 0)[0])
 
 
 def output_node(graph: igraph.Graph) -> int:
-    """Index of the vertex without successors of a valid graph."""
+    """Return the index of the output of a valid graph: the vertex without successors."""
     return int(np.flatnonzero(np.asarray(graph.outdegree()) == 0)[0])
 
 
 def node_order(graph: igraph.Graph) -> list[int]:
-    """Topological order of the vertices, stage by stage; among the free ones the smallest index comes first.
+    """Return a topological order of the vertices, stage by stage, with the smallest possible index first.
 
-    Vertices that already stand in such an order keep it, and the order of a graph is the same every time.
+    Vertices that are already in such an order keep it; the order is deterministic.
 
     Raises:
         GraphError: The graph has a cycle.
@@ -189,29 +191,29 @@ def node_order(graph: igraph.Graph) -> list[int]:
 
 
 def edge_array(graph: igraph.Graph) -> IntArray:
-    """The edges as an array of shape (edges, 2): source and target index, in the order of the graph's edges."""
+    """Return the edges as an array of shape (edges, 2): indices of source and target, in the order of the graph."""
     ends = chain.from_iterable(graph.get_edgelist())
     return np.fromiter(ends, dtype=np.int64, count=2 * graph.ecount()).reshape(-1, 2)
 
 
 def edge_names(graph: igraph.Graph) -> list[tuple[str, str]]:
-    """The edges as pairs of vertex names, in the order of the graph's edges; the identity of an edge."""
+    """Return the edges as pairs of vertex names, in the order of the graph; the identity of an edge."""
     names = graph.vs[NAME]
     return [(names[source], names[target]) for source, target in graph.get_edgelist()]
 
 
 def stages(graph: igraph.Graph) -> IntArray:
-    """The stage of every vertex, as an array of shape (nodes,)."""
+    """Return the stage of every vertex, as an array of shape (nodes,)."""
     return np.asarray(graph.vs[STAGE], dtype=np.int64)
 
 
 def live_nodes(graph: igraph.Graph, inputs: Sequence[int], outputs: Sequence[int]) -> BoolArray:
-    """Which vertices lie on a path from one of ``inputs`` to one of ``outputs``; in time linear in the edges."""
+    """Return a mask of the vertices on a path from one of ``inputs`` to one of ``outputs``, in linear time."""
     return _reached(graph, inputs, "out") & _reached(graph, outputs, "in")
 
 
 def size_by_stage(graph: igraph.Graph) -> dict[str, Any]:
-    """Counts of nodes and edges, in all and per stage; an edge counts for a stage if both its ends are in it.
+    """Count nodes and edges, in total and per stage; an edge counts for a stage if both its ends are in it.
 
     Example:
         >>> import graphtask as gt
@@ -231,24 +233,25 @@ def size_by_stage(graph: igraph.Graph) -> dict[str, Any]:
 
 
 def provenance(graph: igraph.Graph) -> dict[str, Any]:
-    """What the graph is known to come from: a copy of its ``provenance``, empty if nothing is known.
+    """Return a copy of the provenance of the graph; empty if it has none.
 
     Keys in use: ``prior`` (name and arguments), ``initial`` (the sizes that sparsity is relative to, as
-    `size_by_stage` gives them), ``data``, ``seed``, ``threshold``, and what a training run adds.
+    `size_by_stage` returns them), ``data``, ``seed``, ``threshold``, ``reading`` (changes made while reading a file),
+    and those of a training run.
     """
     known = graph[PROVENANCE] if PROVENANCE in graph.attributes() else {}
     return copy.deepcopy(dict(known)) if isinstance(known, Mapping) else {}
 
 
 def with_provenance(graph: igraph.Graph, **facts: Any) -> igraph.Graph:
-    """A copy of the graph that also knows ``facts`` (JSON values); earlier facts of the same name are replaced."""
+    """Return a copy of the graph with ``facts`` (JSON values) added to its provenance; they replace earlier ones."""
     result = graph.copy()
     result[PROVENANCE] = {**provenance(graph), **facts}
     return result
 
 
 def untrained(graph: igraph.Graph) -> igraph.Graph:
-    """A copy of the graph without what training wrote on its edges, so that its network starts anew."""
+    """Return a copy of the graph without trained weights, so that its network is initialized from scratch."""
     result = graph.copy()
     for attribute in {WEIGHT, RAW_WEIGHT} & set(graph.es.attributes()):
         del result.es[attribute]
@@ -256,7 +259,7 @@ def untrained(graph: igraph.Graph) -> igraph.Graph:
 
 
 def with_initial_size(graph: igraph.Graph) -> igraph.Graph:
-    """A copy of the graph that knows its initial size: the one recorded before, or else its size now."""
+    """Return a copy of the graph with its initial size in the provenance: the recorded one, or else its size now."""
     return with_provenance(graph, initial=provenance(graph).get("initial") or size_by_stage(graph))
 
 
@@ -324,21 +327,24 @@ def _free_name(wish: str, taken: set[str]) -> str:
 def _check_simple(graph: igraph.Graph) -> None:
     if not isinstance(graph, igraph.Graph):
         raise GraphError(
-            f"an igraph.Graph is needed, not {type(graph).__name__}; convert it with graphtask.from_networkx "
-            f"or graphtask.from_geometric, or read a file with graphtask.read"
+            f"graph must be an igraph.Graph, got {abbreviated(graph)}",
+            remedy="convert it with graphtask.as_igraph or graphtask.from_networkx, or read a file with graphtask.read",
         )
     if not graph.is_directed():
         raise GraphError(
-            "the graph is undirected; give its edges a direction with graphtask.orient_edges(graph)"
+            "the graph is undirected", remedy="direct its edges with graphtask.orient_edges(graph)"
         )
     if graph.ecount() == 0:
-        raise GraphError("the graph has no edges; an architecture needs a path from its input to its output")
+        raise GraphError(
+            "the graph has no edges", remedy="an architecture needs a path from its input to its output"
+        )
     edges = edge_array(graph)
     loops = edges[edges[:, 0] == edges[:, 1], 0]
     if len(loops):
         raise GraphError(
-            f"self-loops at {_vertices(graph, loops)}; remove them with graph.simplify(), or read the file with "
-            "order='ids', which drops them (on the command line: --order ids)"
+            f"self-loops at {_vertices(graph, loops)}",
+            remedy="remove them with graph.simplify(), or read the file with order='ids', which drops them "
+            "(on the command line: --order ids)",
         )
     keys = edges[:, 0] * graph.vcount() + edges[:, 1]
     unique, counts = np.unique(keys, return_counts=True)
@@ -346,24 +352,29 @@ def _check_simple(graph: igraph.Graph) -> None:
     if len(doubled):
         ends = np.stack(np.divmod(doubled, graph.vcount()), axis=1)
         raise GraphError(
-            f"multi-edges {_edges(graph, ends)}; merge them with graph.simplify(), "
-            f"or read the file with merge=True (on the command line: --merge)"
+            f"multi-edges {_edges(graph, ends)}",
+            remedy="merge them with graph.simplify(), or read the file with merge=True "
+            "(on the command line: --merge)",
         )
 
 
 def _check_names(graph: igraph.Graph) -> None:
     if NAME not in graph.vs.attributes():
-        raise GraphError("no vertex has a `name`; build the graph with graphtask.as_architecture(graph)")
+        raise GraphError(
+            "no vertex has a `name`", remedy="build the graph with graphtask.as_architecture(graph)"
+        )
     names = graph.vs[NAME]
     unnamed = [index for index, name in enumerate(names) if not isinstance(name, str)]
     if unnamed:
         raise GraphError(
-            f"the `name` of vertex {unnamed[0]} is {names[unnamed[0]]!r}; every vertex needs a string of its own"
+            f"the `name` of vertex {unnamed[0]} must be a string, got {abbreviated(names[unnamed[0]])}"
         )
     if len(set(names)) < len(names):
         seen: set[str] = set()
         twice = next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise GraphError(f"two vertices are named {twice!r}; names identify vertices and must be unique")
+        raise GraphError(
+            f"two vertices are named {twice!r}", remedy="names identify vertices and must be unique"
+        )
 
 
 def _check_acyclic(graph: igraph.Graph) -> None:
@@ -381,8 +392,9 @@ def _check_acyclic(graph: igraph.Graph) -> None:
     if len(cycle) > _SHOWN + 1:
         shown += f" → … ({len(cycle) - 1} edges)"
     raise GraphError(
-        f"the graph has a cycle, {shown}; remove or turn one of these edges, or "
-        f"read the file with order='ids', which turns every edge forward (on the command line: --order ids)"
+        f"the graph has a cycle, {shown}",
+        remedy="remove or reverse one of these edges, or read the file with order='ids', which turns every edge "
+        "forward (on the command line: --order ids)",
     )
 
 
@@ -392,8 +404,9 @@ def _check_ends(graph: igraph.Graph) -> None:
     for ends, kind, lack in ((inputs, "inputs", "predecessors"), (outputs, "outputs", "successors")):
         if len(ends) > 1:
             raise GraphError(
-                f"{len(ends)} {kind} (vertices without {lack}), {_vertices(graph, ends)}; an architecture has one: "
-                f"drop the others, or connect them to a new one with join=True (on the command line: --join)"
+                f"{len(ends)} {kind} (vertices without {lack}), {_vertices(graph, ends)}",
+                remedy="an architecture has one: remove the others, or connect them to a new one with join=True "
+                "(on the command line: --join)",
             )
     # A finite DAG with one source and one sink has every vertex on a path between them; nothing is left to check.
 
@@ -401,7 +414,8 @@ def _check_ends(graph: igraph.Graph) -> None:
 def _check_stages(graph: igraph.Graph) -> None:
     if STAGE not in graph.vs.attributes():
         raise GraphError(
-            "no vertex has a `stage`; build the graph with graphtask.as_architecture(graph, stages=3)"
+            "no vertex has a `stage`",
+            remedy="build the graph with graphtask.as_architecture(graph, stages=3)",
         )
     _check_stage_values(graph)
     edges = edge_array(graph)
@@ -410,17 +424,19 @@ def _check_stages(graph: igraph.Graph) -> None:
     if len(back):
         source, target = back[0]
         raise GraphError(
-            f"the stage falls along {_edges(graph, back)} (from {graph.vs[source][STAGE]} to "
-            f"{graph.vs[target][STAGE]}); stages never decrease along an edge: renumber them or turn the edge"
+            f"the stage decreases along {_edges(graph, back)} (from {graph.vs[source][STAGE]} to "
+            f"{graph.vs[target][STAGE]})",
+            remedy="stages never decrease along an edge: renumber them or reverse the edge",
         )
 
 
 def _check_stage_values(graph: igraph.Graph) -> None:
     for index, stage in enumerate(graph.vs[STAGE]):
-        if isinstance(stage, bool) or not isinstance(stage, int) or not 0 <= stage <= _MAX_STAGE:
+        if isinstance(stage, bool) or not isinstance(stage, int) or not 0 <= stage <= MAX_STAGE:
             raise GraphError(
-                f"the `stage` of vertex {_label(graph, index)} is {stage!r}; stages are whole numbers (int) "
-                f"from 0 (to {_MAX_STAGE:,})"
+                f"the `stage` of vertex {_label(graph, index)} must be an int in [0, {MAX_STAGE}], "
+                f"got {abbreviated(stage)}",
+                remedy="stage s halves the image s times",
             )
 
 
@@ -432,12 +448,12 @@ def _check_weights(graph: igraph.Graph) -> None:
         if set(map(type, values)) == {float} and _all_between(values, low, high):
             continue
         for index, value in enumerate(values):
-            if not isinstance(value, float | int) or not low <= value <= high:
+            if isinstance(value, bool) or not isinstance(value, float | int) or not low <= value <= high:
                 edge = edge_array(graph)[index : index + 1]
                 bounds = "a float in [0, 1]" if attribute == WEIGHT else "a float"
                 raise GraphError(
-                    f"the `{attribute}` of edge {_edges(graph, edge)} is {value!r}; it has to be {bounds}: "
-                    f'rescale it, or remove it from all edges with del graph.es["{attribute}"]'
+                    f"the `{attribute}` of edge {_edges(graph, edge)} must be {bounds}, got {abbreviated(value)}",
+                    remedy=f'rescale it, or remove it from all edges with del graph.es["{attribute}"]',
                 )
 
 

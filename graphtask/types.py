@@ -15,3 +15,6 @@ EdgeName: TypeAlias = tuple[str, str]
 
 PAPER_THRESHOLD = 0.006
 """Pruning threshold τ of Janik & Nowak; edges with |tanh w| < τ are removed."""
+
+DISTRIBUTION = "graphtask-nn"
+"""Name of the distribution on the package index; `graphtask` there is a different project."""

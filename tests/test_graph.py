@@ -39,7 +39,7 @@ BROKEN = {
         nx.DiGraph([(0, 1)]),
         "graph must be an igraph.Graph, got .*; convert it with graphtask.as_igraph",
     ),
-    "undirected": (igraph.Graph([(0, 1)]), "undirected; give its edges a direction with graphtask.orient"),
+    "undirected": (igraph.Graph([(0, 1)]), "undirected; direct its edges with graphtask.orient_edges"),
     "empty": (igraph.Graph(directed=True), "no edges; an architecture needs a path"),
     "no edges": (igraph.Graph(n=3, directed=True), "no edges"),
     "self-loop": (directed([(0, 1), (1, 1), (1, 2)]), r"self-loops at 'v1'; remove them with graph.simplify"),
@@ -52,7 +52,7 @@ BROKEN = {
         directed([(0, 1)], name=["a", None]),
         "the `name` of vertex 1 must be a string, got None",
     ),
-    "name int": (directed([(0, 1)], name=[7, "a"]), "the `name` of vertex 0 is 7"),
+    "name int": (directed([(0, 1)], name=[7, "a"]), "the `name` of vertex 0 must be a string, got 7"),
     "name twice": (directed([(0, 1), (1, 2)], name=["a", "b", "a"]), "two vertices are named 'a'"),
     "cycle": (
         directed([(0, 1), (1, 2), (2, 3), (3, 1), (3, 4)]),
@@ -71,26 +71,32 @@ BROKEN = {
     "isolated": (directed([(0, 1)], n=3), r"2 inputs .*'v0', 'v2'"),
     "stage None": (
         directed([(0, 1)], stage=[0, None]),
-        "the `stage` of vertex 'v1' is None; stages are whole numbers",
+        "the `stage` of vertex 'v1' must be an int in .*, got None",
     ),
-    "stage float": (directed([(0, 1)], stage=[0, 1.5]), "is 1.5; stages are whole"),
-    "stage bool": (directed([(0, 1)], stage=[0, True]), "is True; stages are whole"),
-    "stage negative": (directed([(0, 1)], stage=[-1, 0]), "the `stage` of vertex 'v0' is -1"),
+    "stage float": (directed([(0, 1)], stage=[0, 1.5]), r"must be an int in \[0, 30\], got 1.5"),
+    "stage bool": (directed([(0, 1)], stage=[0, True]), "got True"),
+    "stage negative": (
+        directed([(0, 1)], stage=[-1, 0]),
+        "the `stage` of vertex 'v0' must be an int in .*, got -1",
+    ),
     "stage falls": (
         directed([(0, 1), (1, 2)], stage=[0, 2, 1]),
-        r"stage falls along 'v1' → 'v2' \(from 2 to 1\); stages never decrease",
+        r"stage decreases along 'v1' → 'v2' \(from 2 to 1\); stages never decrease",
     ),
     "weight None": (
         weighted([1.0, None, 1.0]),
-        r"the `weight` of edge 'v1' → 'v2' is None; .*\[0, 1\].*del graph.es",
+        r"the `weight` of edge 'v1' → 'v2' must be .*\[0, 1\], got None.*del graph.es",
     ),
-    "weight above": (weighted([0.5, 0.5, 1.5]), r"the `weight` of edge 'v0' → 'v2' is 1.5"),
-    "weight below": (weighted([-0.1, 0.5, 0.5]), r"the `weight` of edge 'v0' → 'v1' is -0.1"),
-    "weight NaN": (weighted([float("nan"), 0.5, 0.5]), "is nan; it has to be a float"),
-    "weight text": (weighted(["1", "1", "1"]), "is '1'; it has to be a float"),
+    "weight above": (
+        weighted([0.5, 0.5, 1.5]),
+        r"the `weight` of edge 'v0' → 'v2' must be a float in \[0, 1\], got 1.5",
+    ),
+    "weight below": (weighted([-0.1, 0.5, 0.5]), r"the `weight` of edge 'v0' → 'v1' must be .* got -0.1"),
+    "weight NaN": (weighted([float("nan"), 0.5, 0.5]), "must be a float .*got nan"),
+    "weight text": (weighted(["1", "1", "1"]), "must be a float .*got '1'"),
     "w NaN": (
         weighted([float("nan"), 0, 0], attribute="w"),
-        r"the `w` of edge 'v0' → 'v1' is nan; .* a float: ",
+        r"the `w` of edge 'v0' → 'v1' must be a float, got nan",
     ),
 }
 
@@ -114,10 +120,10 @@ def test_a_graph_without_stages_is_refused_until_told_how_many():
     graph = igraph.Graph([(0, 1)], directed=True)
     graph.vs["name"] = ["a", "b"]
     with pytest.raises(
-        GraphError, match=r"no vertex has a `stage`; build the graph with graphtask.architecture"
+        GraphError, match=r"no vertex has a `stage`; build the graph with graphtask.as_architecture"
     ):
         gt.check_graph(graph)
-    with pytest.raises(GraphError, match="say how many stages there are: stages=3"):
+    with pytest.raises(GraphError, match="stages=3"):
         gt.as_architecture(graph)
     assert gt.as_architecture(graph, stages=2).vs["stage"] == [0, 1]
 
@@ -255,7 +261,7 @@ def test_an_isolated_vertex_is_joined_to_both_ends():
 def test_joining_a_weighted_graph_says_what_to_do_about_the_new_edges():
     graph = directed([(0, 2), (1, 2)])
     graph.es["weight"] = [0.5, 0.5]
-    with pytest.raises(GraphError, match=r"weight` of edge 'input' → .* is None.*remove it from all edges"):
+    with pytest.raises(GraphError, match=r"weight` of edge 'input' → .* got None.*remove it from all edges"):
         gt.as_architecture(graph, join=True)
 
 
@@ -347,7 +353,7 @@ def test_stages_beyond_any_image_are_a_mistake(stage):
     graph = directed([(0, 1)], stage=[0, stage])
     with pytest.raises(GraphError, match=rf"`stage` of vertex 'v1' must be an int in \[0, 30\], got {stage}"):
         g.check_graph(graph)
-    with pytest.raises(ArgumentError, match=r"stages must be in \[1, 31\] for 40 nodes, got 40"):
+    with pytest.raises(ArgumentError, match=r"stages must be an integer in \[1, 31\], got 40"):
         g.stage_sizes(40, 40)
     with pytest.raises(ArgumentError, match="stages must be at most 31 sizes"):
         g.stage_sizes(40, [1] * 40)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import graphtask
+from graphtask.types import DISTRIBUTION
 
 ROOT = Path(__file__).parent.parent
 
@@ -99,7 +100,7 @@ def test_every_public_name_can_be_loaded_and_has_a_docstring():
 
 
 def test_the_version_is_the_one_of_the_distribution():
-    assert graphtask.__version__ == importlib.metadata.version("graphtask")
+    assert graphtask.__version__ == importlib.metadata.version(DISTRIBUTION)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from graphtask.comparison.scaling import scaled_to_plane
 from graphtask.errors import ArgumentError
 from graphtask.features.table import AnySample, features_of
 from graphtask.types import FloatArray, IntArray
-from graphtask.validation import choice, integer, number
+from graphtask.validation import choice, install_hint, integer, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,9 +149,7 @@ def check_installed(method: EmbeddingMethod) -> None:
         ArgumentError: The method needs a package that is not installed.
     """
     if method == "umap" and "umap" not in sys.modules and importlib.util.find_spec("umap") is None:
-        raise ArgumentError(
-            "method='umap' needs umap-learn: pip install 'graphtask[umap]'; or use 'pca' or 'mds'"
-        )
+        raise ArgumentError(f"method='umap' needs umap-learn: {install_hint('umap')}; or use 'pca' or 'mds'")
 
 
 def _principal(matrix: FloatArray) -> tuple[FloatArray, FloatArray]:

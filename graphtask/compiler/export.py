@@ -1,6 +1,7 @@
 """A compiled network as one file that runs without graphtask."""
 
 import copy
+import io
 import os
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import torch
 
 from graphtask.compiler.execution import run_plain
 from graphtask.compiler.module import GraphModule
-from graphtask.storage.atomic import write_atomically
-from graphtask.validation import image_size, invalid
+from graphtask.errors import ArgumentError
+from graphtask.storage.atomic import check_target, write_atomically
+from graphtask.validation import image_size
 
 
 def export_program(
@@ -42,10 +44,15 @@ def export_program(
     """
     target = Path(path)
     if target.suffix != ".pt2":
-        raise invalid("path", "a file name that ends in .pt2", str(target))
+        raise ArgumentError(
+            f"{target}: the suffix of a torch.export program must be .pt2, got {target.suffix!r}"
+        )
+    check_target(target)
     program = _program(module, *image_size(size, last_stage=module.plan.output.stage))
+    content = io.BytesIO()  # PyTorch's writer aborts the process if it cannot write to a file
+    torch.export.save(program, content)
     with write_atomically(target) as file:
-        torch.export.save(program, file)
+        file.write(content.getbuffer())
     return target
 
 

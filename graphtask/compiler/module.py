@@ -13,6 +13,7 @@ from graphtask.compiler.execution import EXECUTORS, Execution, Executor, why_pla
 from graphtask.compiler.fused.explain import Explanation, explain_stages
 from graphtask.compiler.fused.staged import Program, step_dtype
 from graphtask.compiler.plan import NodePlan, make_plan, node_key, reduce_key
+from graphtask.compiler.randomness import seeded
 from graphtask.errors import ArgumentError
 from graphtask.graph import RAW_WEIGHT, check_graph, edge_names, provenance
 from graphtask.validation import abbreviated, choice, counted, image_size, integer, invalid, stage_selection
@@ -68,7 +69,8 @@ def compile(
             again, to keep less; in all stages, or in those listed. `GraphModule.explain` shows what each stage keeps.
         block: Function that makes a node's block from its input channels, output channels and stride; the block must
             return ``ceil(size / stride)`` pixels per side.
-        seed: Seed of the initial parameters, from 0. No global random generator is read or changed.
+        seed: Seed of the initial parameters, >= 0. They are drawn from a generator of this call: the global generator is
+            neither read nor changed, and calls in several threads do not affect each other.
 
     Returns:
         The module; it maps images (batch, in_channels, height, width) to logits (batch, n_classes).
@@ -86,9 +88,7 @@ def compile(
         >>> net(torch.zeros(2, 3, 32, 32)).shape
         torch.Size([2, 10])
     """
-    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
-        # Not torch.manual_seed: it would seed the accelerators too, whose generators are not forked.
-        torch.default_generator.manual_seed(integer(seed, name="seed", least=0) % 2**64)
+    with seeded(integer(seed, name="seed", least=0)):
         return GraphModule(
             graph,
             channels=channels,
@@ -300,7 +300,7 @@ class GraphModule(nn.Module):
                 images,
                 remedy=f"compile the graph with in_channels={images.shape[1]}" if is_image else "",
             )
-        image_size(tuple(images.shape[2:]), last_stage=self.plan.output.stage, name="images")
+        image_size((images.shape[2], images.shape[3]), last_stage=self.plan.output.stage, name="images")
         if images.device != self.edge_weight.device:
             raise invalid("images", f"on the network's device, {self.edge_weight.device}", images.device)
         if images.dtype != self.edge_weight.dtype and not self._casts(images):

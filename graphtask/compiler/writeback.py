@@ -22,11 +22,37 @@ from graphtask.graph import (
     with_initial_size,
     with_provenance,
 )
+from graphtask.validation import invalid
 
 _SHOWN = 5  # how many offenders an error message names
 
 
-def write_back(module: GraphModule, graph: igraph.Graph) -> igraph.Graph:
+def unwrapped(module: nn.Module) -> GraphModule:
+    """Return the `GraphModule` inside the usual wrappers of PyTorch.
+
+    Args:
+        module: A `GraphModule`, or one in ``DataParallel``, ``DistributedDataParallel``, ``AveragedModel`` or
+            ``torch.compile``, in any nesting.
+
+    Raises:
+        ArgumentError: There is no `GraphModule` inside.
+
+    Example:
+        >>> import graphtask as gt
+        >>> net = gt.compile(gt.full_dag(3), channels=2)
+        >>> unwrapped(nn.DataParallel(net)) is net
+        True
+    """
+    inner: object = module
+    while not isinstance(inner, GraphModule):
+        following = getattr(inner, "_orig_mod", None) or getattr(inner, "module", None)
+        if not isinstance(inner, nn.Module) or not isinstance(following, nn.Module):
+            raise invalid("module", "a GraphModule, or a wrapper whose module is one", type(module).__name__)
+        inner = following
+    return inner
+
+
+def write_back(module: nn.Module, graph: igraph.Graph) -> igraph.Graph:
     """Return a copy of the graph with the module's edge weights: raw in ``w``, and their magnitude in ``weight``.
 
     ``weight`` is ``|gate(w)|``. The edges are matched by the names of their ends. The provenance of the copy records
@@ -35,11 +61,13 @@ def write_back(module: GraphModule, graph: igraph.Graph) -> igraph.Graph:
     pruned. Without a gate a magnitude above 1 is written as ``weight`` = 1, and in full in ``w``.
 
     Args:
-        module: The (trained) network of the graph.
+        module: The (trained) network of the graph, or a wrapper of it such as ``DistributedDataParallel`` or
+            ``AveragedModel``; see `unwrapped`.
         graph: The graph that the module was compiled from. The order of vertices and edges is free, but the recompiled
             graph has the module's ``edge_weight`` only with the same order of edges.
 
     Raises:
+        ArgumentError: The module neither is nor wraps a `GraphModule`.
         GraphError: The graph is not valid, has other nodes, stages or edges than the module, or a weight is NaN.
 
     Example:
@@ -51,6 +79,7 @@ def write_back(module: GraphModule, graph: igraph.Graph) -> igraph.Graph:
         >>> gt.provenance(trained)["gate"]
         'tanh'
     """
+    module = unwrapped(module)
     check_graph(graph)
     _check_subgraph(module, graph)
     pairs = edge_names(graph)
@@ -59,7 +88,7 @@ def write_back(module: GraphModule, graph: igraph.Graph) -> igraph.Graph:
         raise GraphError(
             f"the graph must have all edges of the module, but lacks {_listed(lost)}; write back first, and prune after"
         )
-    index = torch.tensor([module.edge_index(*pair) for pair in pairs])
+    index = torch.tensor([module.edge_index(*pair) for pair in pairs], device="cpu")
     with torch.no_grad():
         raw = module.edge_weight.cpu().double()[index]
         magnitude = module.edge_weights().cpu().double()[index].abs().clamp(max=1)
@@ -77,16 +106,17 @@ def write_back(module: GraphModule, graph: igraph.Graph) -> igraph.Graph:
     return result
 
 
-def extract_subnetwork(module: GraphModule, graph: igraph.Graph) -> GraphModule:
+def extract_subnetwork(module: nn.Module, graph: igraph.Graph) -> GraphModule:
     """Return the module of a pruned graph, with copies of the module's parameters and buffers.
 
     Values, dtype, device and training mode are those of the module; a ``w`` of the graph is ignored.
 
     Args:
-        module: The network that the graph was pruned from.
+        module: The network that the graph was pruned from, or a wrapper of it as in `write_back`.
         graph: A valid graph with the module's input and output, and some of its nodes and edges.
 
     Raises:
+        ArgumentError: The module neither is nor wraps a `GraphModule`.
         GraphError: The graph is not valid, or has a node, stage, edge, input or output that the module lacks.
 
     Example:
@@ -99,6 +129,7 @@ def extract_subnetwork(module: GraphModule, graph: igraph.Graph) -> GraphModule:
         >>> torch.equal(small.node("v1").weight3x3, net.node("v1").weight3x3)
         True
     """
+    module = unwrapped(module)
     check_graph(graph)
     _check_subgraph(module, graph)
     _check_same_ends(module, graph)

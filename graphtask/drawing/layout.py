@@ -48,7 +48,28 @@ def kamada_kawai(graph: igraph.Graph) -> FloatArray:
     )
     margin = 1.0 if _main_axis(by_distance.points).share >= _ELONGATED else 0.97
     chosen = by_distance if by_distance.cost < margin * in_order.cost else in_order
-    return _turned(chosen.points, order)
+    turned = _turned(chosen.points, order)
+    return _turned(_twins_in_order(turned, distances, order), order)
+
+
+def _twins_in_order(positions: FloatArray, distances: FloatArray, order: list[int]) -> FloatArray:
+    """Return the same layout with interchangeable nodes in topological order from left to right.
+
+    Two nodes with equal distances to all others may change places at no cost, so the optimizer leaves them in any
+    order. In a full DAG these are all nodes.
+    """
+    n_nodes = len(order)
+    blocks: dict[tuple[bytes, bool], list[int]] = {}
+    adjacent = distances == 1
+    for is_joined, rows in ((False, adjacent), (True, adjacent | np.eye(n_nodes, dtype=np.bool_))):
+        for node in order:
+            blocks.setdefault((rows[node].tobytes(), is_joined), []).append(node)
+    result = positions.copy()
+    for twins in blocks.values():
+        if len(twins) > 1:
+            spots = sorted(positions[twins].tolist())
+            result[twins] = spots
+    return result
 
 
 def _relaxed(cost: Cost, start: FloatArray) -> _Layout:

@@ -17,7 +17,8 @@ from graphtask.graph import edge_names
 from graphtask.pruning import prune
 from graphtask.runs.history import EdgeHistory, load_history
 from graphtask.runs.labels import origin
-from graphtask.runs.status import unfinished
+from graphtask.runs.layout import CONFIG, HISTORY, TRAINED
+from graphtask.runs.status import is_finished, unfinished
 from graphtask.storage.graphml import read
 
 if TYPE_CHECKING:
@@ -58,12 +59,11 @@ def open_recording(folder: str | Path) -> Recording:
         GraphtaskError: Its graph cannot be read.
     """
     folder = Path(folder)
-    for name in ("config.json", "weights.safetensors"):  # the first and the last file that training writes
-        if not (folder / name).is_file():
-            is_begun = name == "weights.safetensors"
-            problem = unfinished(folder) if is_begun else "this folder holds no run; make one with train"
-            raise RunError(f"{folder}: {problem}")
-    recording = Recording(read(folder / "trained.graphml"), load_history(folder / "history.npz"))
+    if not (folder / CONFIG).is_file():
+        raise RunError(f"{folder}: this folder holds no run; make one with train")
+    if not is_finished(folder):
+        raise RunError(f"{folder}: {unfinished(folder)}")
+    recording = Recording(read(folder / TRAINED), load_history(folder / HISTORY))
     if set(edge_names(recording.graph)) != set(recording.history.edges):
         raise RunError(f"{folder}: its files are not of one run; delete the folder and train again")
     return recording
@@ -90,8 +90,7 @@ def dynamics_table(runs: Mapping[str, Any], *, threshold: float = 0.006) -> "pd.
     Example:
         >>> import graphtask as gt
         >>> digits = gt.load_data("cdigits").subset(n_train=100, n_test=50, seed=0)
-        >>> quick = gt.Regime(epochs=2, batch_size=64)
-        >>> run = gt.train(gt.full_dag(5), data=digits, channels=2, regime=quick, progress=False)
+        >>> run = gt.train(gt.full_dag(5), data=digits, channels=2, epochs=2, batch_size=64, progress=False)
         >>> table = gt.dynamics_table({"first": run})
         >>> table[["run", "data", "prior", "edges", "eliminated"]].values.tolist()
         [['first', 'cdigits', 'full', 10, 0]]

@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from graphtask.metrics.distances import undirected
-from graphtask.metrics.metric import AUTHORS, Metric
+from graphtask.metrics.metric import AUTHORS, ROUNDING, Metric
 from graphtask.metrics.simple import CONNECTED, degrees, require_connected, require_patience, symmetric
 from graphtask.metrics.view import SMALL, GraphView, UndefinedMetricError
 from graphtask.metrics.walks import log_factorials
@@ -96,6 +96,7 @@ METRICS = (
     Metric(
         name="mean_communicability_betweenness",
         compute=mean_communicability_betweenness,
+        error=ROUNDING,
         formula="mean over r, and over the pairs p, q of other nodes, of ([exp(M)]_pq − [exp(M without r)]_pq)/[exp(M)]_pq, "
         "M = A + Aᵀ",
         low=0.0,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from graphtask.metrics.metric import AUTHORS, LARGE, Metric
+from graphtask.metrics.metric import AUTHORS, LARGE, ROUNDING, Metric
 from graphtask.metrics.simple import ONE_PATH, SIMPLE, degrees, neighbors, require_simple
 from graphtask.metrics.view import SMALL, GraphView
 from graphtask.types import FloatArray
@@ -77,6 +77,7 @@ METRICS = (
     Metric(
         name="ln_communicability_start_mean",
         compute=ln_communicability_start_mean,
+        error=ROUNDING,
         formula="ln of the mean over all nodes j of [exp(A + Aᵀ)]_uj, u the input",
         meaning="more and shorter walks from the input to anywhere, edges taken in both directions",
         defined_when=ONE_PATH,
@@ -88,6 +89,7 @@ METRICS = (
     Metric(
         name="ln_communicability_end_mean",
         compute=ln_communicability_end_mean,
+        error=ROUNDING,
         formula="ln of the mean over all nodes j of [exp(A + Aᵀ)]_vj, v the output",
         meaning="more and shorter walks from the output to anywhere, edges taken in both directions",
         defined_when=ONE_PATH,
@@ -99,6 +101,7 @@ METRICS = (
     Metric(
         name="ln_communicability_directed_mean",
         compute=ln_communicability_directed_mean,
+        error=ROUNDING,
         formula="ln (Σ_ij [exp(A)]_ij / (n(n + 1)/2)): the mean over the pairs that a DAG can connect, i = j included",
         meaning="more and shorter paths between all pairs",
         defined_when=SIMPLE,

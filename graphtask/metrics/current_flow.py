@@ -5,7 +5,7 @@ L is the Laplacian D − A − Aᵀ, and L⁺ = (L + J/n)⁻¹ − J/n its pseud
 
 import numpy as np
 
-from graphtask.metrics.metric import AUTHORS, LARGE, Metric
+from graphtask.metrics.metric import AUTHORS, LARGE, ROUNDING, Metric
 from graphtask.metrics.simple import CONNECTED, degrees, require_connected, require_patience, symmetric
 from graphtask.metrics.view import GraphView
 from graphtask.types import FloatArray
@@ -70,6 +70,7 @@ METRICS = (
     Metric(
         name="mean_current_flow_closeness",
         compute=mean_current_flow_closeness,
+        error=ROUNDING,
         formula="mean over i of 1/Σ_j R_ij, R the resistance between nodes when every edge has one ohm",
         low=0.0,
         meaning="nodes are nearer to each other over all ways (directions ignored)",
@@ -82,6 +83,7 @@ METRICS = (
     Metric(
         name="mean_current_flow_betweenness",
         compute=mean_current_flow_betweenness,
+        error=ROUNDING,
         formula="mean current through a node, over all pairs of other nodes as poles of one ampere",
         low=0.0,
         high=1.0,
@@ -95,6 +97,7 @@ METRICS = (
     Metric(
         name="mean_second_order",
         compute=mean_second_order,
+        error=ROUNDING,
         formula="mean over the nodes of √(2n²·d_max·L⁺_jj − n(n − 1))/n: deviation of a random walk's return times",
         low=0.0,
         meaning="a random walk comes back less regularly (directions ignored)",

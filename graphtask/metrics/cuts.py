@@ -3,7 +3,7 @@
 import numpy as np
 
 from graphtask.metrics import paths
-from graphtask.metrics.metric import AUTHORS, Metric
+from graphtask.metrics.metric import AUTHORS, ROUNDING, Metric
 from graphtask.metrics.simple import ONE_PATH, SIMPLE, require_edge, require_simple
 from graphtask.metrics.view import GraphView
 from graphtask.types import IntArray
@@ -83,6 +83,7 @@ METRICS = (
     Metric(
         name="span_path",
         compute=span_path,
+        error=ROUNDING,
         formula="max_path/min_path",
         low=1.0,
         meaning="paths of more different lengths",
@@ -106,6 +107,7 @@ METRICS = (
     Metric(
         name="mean_cut_width",
         compute=mean_cut_width,
+        error=ROUNDING,
         formula=f"mean over k = 1 … the largest depth of the {_WIDTH}",
         low=1.0,
         meaning="more or longer edges",

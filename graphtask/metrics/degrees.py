@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from graphtask.metrics.metric import AUTHORS, Metric
+from graphtask.metrics.metric import AUTHORS, ROUNDING, Metric
 from graphtask.metrics.simple import SIMPLE, degrees, require_edge, require_simple
 from graphtask.metrics.view import GraphView, UndefinedMetricError
 
@@ -141,6 +141,7 @@ METRICS = (
     Metric(
         name="std_degree",
         compute=std_degree,
+        error=ROUNDING,
         formula="standard deviation (population) of the degrees, edges in both directions counted",
         low=0.0,
         meaning="degrees differ more",
@@ -152,6 +153,7 @@ METRICS = (
     Metric(
         name="std_in_degree",
         compute=std_in_degree,
+        error=ROUNDING,
         formula="standard deviation (population) of the in-degrees",
         low=0.0,
         meaning="nodes collect from more different numbers of others",
@@ -163,6 +165,7 @@ METRICS = (
     Metric(
         name="std_out_degree",
         compute=std_out_degree,
+        error=ROUNDING,
         formula="standard deviation (population) of the out-degrees",
         low=0.0,
         meaning="nodes pass on to more different numbers of others",
@@ -245,6 +248,7 @@ METRICS = (
     Metric(
         name="degree_assortativity",
         compute=degree_assortativity,
+        error=ROUNDING,
         formula="correlation over the edges of the source's out-degree with the target's in-degree (directed)",
         low=-1.0,
         high=1.0,
@@ -257,6 +261,7 @@ METRICS = (
     Metric(
         name="s_metric",
         compute=s_metric,
+        error=ROUNDING,
         formula="√(Σ over the edges of the product of the degrees of both ends / m), directions ignored",
         low=1.0,
         meaning="hubs are connected to hubs",
@@ -268,6 +273,7 @@ METRICS = (
     Metric(
         name="modularity_trace",
         compute=modularity_trace,
+        error=ROUNDING,
         formula="−Σ in-degree·out-degree / m: trace of A − k_out·k_inᵀ/m, the sum of its eigenvalues (directed)",
         high=0.0,
         meaning="fewer ways lead through the nodes, relative to the edges",

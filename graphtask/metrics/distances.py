@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from graphtask.metrics.metric import AUTHORS, LARGE, Metric
+from graphtask.metrics.metric import AUTHORS, LARGE, ROUNDING, Metric
 from graphtask.metrics.simple import CONNECTED, ONE_PATH, SIMPLE, require_connected, require_simple
 from graphtask.metrics.view import SMALL, GraphView
 from graphtask.types import FloatArray, IntArray
@@ -166,6 +166,7 @@ METRICS = (
     Metric(
         name="closeness_output",
         compute=closeness_output,
+        error=ROUNDING,
         formula="(n − 1)/Σ d(i, v), v the output, along the edges",
         low=0.0,
         high=1.0,
@@ -178,6 +179,7 @@ METRICS = (
     Metric(
         name="mean_closeness",
         compute=mean_closeness,
+        error=ROUNDING,
         formula="mean over j of r²/((n − 1)·Σ d(i, j)), i the r nodes with a path to j along the edges",
         low=0.0,
         high=1.0,
@@ -255,6 +257,7 @@ METRICS = (
     Metric(
         name="global_efficiency",
         compute=global_efficiency,
+        error=ROUNDING,
         formula="mean of 1/d(i, j) over all pairs, directions ignored",
         low=0.0,
         high=1.0,

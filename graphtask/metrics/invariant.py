@@ -7,10 +7,12 @@ the first of these lengths grows, so colors also say which way every edge points
 """
 
 import hashlib
+from typing import NamedTuple
 
 import igraph
 import numpy as np
 
+from graphtask.graph import STAGE
 from graphtask.metrics.metric import Metric
 from graphtask.metrics.simple import SIMPLE, require_simple
 from graphtask.metrics.view import GraphView
@@ -36,20 +38,53 @@ def invariant_hash(view: GraphView) -> str:
         True
     """
     require_simple(view)
-    colors, ranks = np.unique(view.once(_colors), axis=0, return_inverse=True)
-    graph = igraph.Graph(n=view.n_nodes, edges=view.edges.tolist())
-    graph.vs["rank"] = ranks.tolist()
-    # Not by the numbers that BLISS returns: releases 0.11 and 1.0 of igraph mean opposite things by them.
-    canonical = graph.permute_vertices(graph.canonical_permutation(sh="fl", color=ranks.tolist()))
-    edges = np.sort(np.array(canonical.get_edgelist(), dtype=np.int64).reshape(-1, 2), axis=1)
+    return view.once(_hash)
+
+
+def canonical_order(view: GraphView) -> IntArray:
+    """Return the vertices in a topological order that does not depend on how they are numbered.
+
+    Vertices are sorted by stage, by the longest path to them, and then by their place in the canonical form of BLISS.
+    Only vertices that an automorphism exchanges may change places.
+
+    Raises:
+        UndefinedMetricError: The graph is not a DAG, or has parallel edges.
+    """
+    require_simple(view)
+    return view.once(_canonical).order
+
+
+class _Canonical(NamedTuple):
+    graph: igraph.Graph
+    """The canonical form; its vertices have a ``rank``."""
+    colors: IntArray
+    """Stage, depth and height of each rank, shape (ranks, 3)."""
+    order: IntArray
+
+
+def _hash(view: GraphView) -> str:
+    canonical = view.once(_canonical)
+    _ = view.stage  # only staged graphs have a hash
+    edges = np.sort(np.array(canonical.graph.get_edgelist(), dtype=np.int64).reshape(-1, 2), axis=1)
     form = np.concatenate(
         [
             [view.n_nodes],
-            colors[canonical.vs["rank"]].ravel(),
+            canonical.colors[canonical.graph.vs["rank"]].ravel(),
             edges[np.lexsort(edges.T)].ravel(),
         ]
     )
     return hashlib.sha256(form.astype("<i8").tobytes()).hexdigest()[:_DIGITS]
+
+
+def _canonical(view: GraphView) -> _Canonical:
+    colors, ranks = np.unique(_colors(view), axis=0, return_inverse=True)
+    graph = igraph.Graph(n=view.n_nodes, edges=view.edges.tolist())
+    graph.vs["rank"] = ranks.tolist()
+    graph.vs["vertex"] = list(range(view.n_nodes))
+    # Attributes, because releases 0.11 and 1.0 of igraph number the permutation in opposite directions.
+    canonical = graph.permute_vertices(graph.canonical_permutation(sh="fl", color=ranks.tolist()))
+    rank, vertex = (np.asarray(canonical.vs[name], dtype=np.int64) for name in ("rank", "vertex"))
+    return _Canonical(canonical, colors, vertex[np.argsort(rank, kind="stable")])
 
 
 def _colors(view: GraphView) -> IntArray:
@@ -57,7 +92,8 @@ def _colors(view: GraphView) -> IntArray:
     order = view.order.tolist()
     depth = _longest(order, view.graph.get_adjlist(mode="in"))
     height = _longest(order[::-1], view.graph.get_adjlist(mode="out"))
-    return np.stack([view.stage, depth, height], axis=1)
+    stage = view.stage if STAGE in view.graph.vs.attributes() else np.zeros(view.n_nodes, dtype=np.int64)
+    return np.stack([stage, depth, height], axis=1)
 
 
 def _longest(order: list[int], before: list[list[int]]) -> list[int]:

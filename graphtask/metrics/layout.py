@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from graphtask.layout.lbfgs import Minimum, Task, minima
+from graphtask.metrics.invariant import canonical_order
 from graphtask.metrics.view import SMALL, GraphView, UndefinedMetricError
-from graphtask.types import FloatArray
+from graphtask.types import FloatArray, IntArray
 from graphtask.validation import counted
 
 _IMPATIENT_WORK = 4e8  # nodes² · calls spent on a layout that nobody asked for by name; some 20 s
@@ -80,7 +81,7 @@ def _layouts(view: GraphView) -> list[Minimum]:
                 "the layout of so many nodes takes long to settle (ask for it by name)"
             )
         positions = np.empty((view.n_nodes, 2))
-        positions[view.order] = minimum.position.reshape(-1, 2)
+        positions[_start_order(view)] = minimum.position.reshape(-1, 2)
         layouts.append(Minimum(minimum.cost, positions))
     return layouts
 
@@ -108,10 +109,16 @@ def lay_out_together(views: Sequence[GraphView]) -> None:
 def _tasks(view: GraphView) -> list[Task]:
     if view.n_nodes < 2:
         raise UndefinedMetricError(f"a layout of {counted(view.n_nodes, 'node')} has no variance")
-    distances = _distances(view)[np.ix_(view.order, view.order)]
+    order = _start_order(view)
+    distances = _distances(view)[np.ix_(order, order)]
     max_calls = None if view.patient else int(_IMPATIENT_WORK / view.n_nodes**2)
     circle = _circle(view.n_nodes)
     return [Task(distances, circle[places].ravel(), max_calls) for places in _places(view)]
+
+
+def _start_order(view: GraphView) -> IntArray:
+    """Return the order in which the vertices are placed on the circle of the first start."""
+    return canonical_order(view) if view.options.layout_order == "canonical" else view.order
 
 
 def _elongation_of(positions: FloatArray) -> float:

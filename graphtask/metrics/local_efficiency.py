@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from graphtask.metrics.metric import AUTHORS, LARGE, Metric
+from graphtask.metrics.metric import AUTHORS, LARGE, ROUNDING, Metric
 from graphtask.metrics.simple import SIMPLE, degrees, require_patience, require_simple, symmetric
 from graphtask.metrics.view import GraphView
 
@@ -48,6 +48,7 @@ METRICS = (
     Metric(
         name="local_efficiency",
         compute=local_efficiency,
+        error=ROUNDING,
         formula="mean over the nodes of the mean of 1/d over the pairs of their neighbors, paths among these only",
         low=0.0,
         high=1.0,

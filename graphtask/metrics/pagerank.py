@@ -1,6 +1,6 @@
 """PageRank: how often somebody is at a node who follows the edges, and starts anew now and then."""
 
-from graphtask.metrics.metric import AUTHORS, Metric
+from graphtask.metrics.metric import AUTHORS, ROUNDING, Metric
 from graphtask.metrics.simple import ONE_PATH, SIMPLE, require_simple
 from graphtask.metrics.view import GraphView
 
@@ -38,6 +38,7 @@ METRICS = (
     Metric(
         name="pagerank_output",
         compute=pagerank_output,
+        error=ROUNDING,
         formula="PageRank of the output, damping 0.85, along the edges",
         low=0.0,
         high=1.0,
@@ -50,6 +51,7 @@ METRICS = (
     Metric(
         name="mean_pagerank",
         compute=mean_pagerank,
+        error=ROUNDING,
         formula="1/n: ranks add up to 1",
         low=0.0,
         high=1.0,

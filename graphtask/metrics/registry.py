@@ -10,7 +10,16 @@ from functools import cached_property
 from graphtask.errors import ArgumentError
 from graphtask.metrics import communicability, connectivity, layout, paths, size
 from graphtask.metrics.extended import EXTENDED
-from graphtask.metrics.metric import AUTHORS, LARGE, PAIR_SUFFIX, STAGE_SUFFIX, Metric, Value
+from graphtask.metrics.metric import (
+    AUTHORS,
+    LARGE,
+    LAYOUT_ERROR,
+    PAIR_SUFFIX,
+    ROUNDING,
+    STAGE_SUFFIX,
+    Metric,
+    Value,
+)
 from graphtask.metrics.view import GraphView, Options, UndefinedMetricError
 
 _PAPER = "Janik & Nowak, Connectivity properties of neural networks under performance-resources trade-off"
@@ -50,7 +59,8 @@ class Selection:
 
 def q1d(view: GraphView) -> bool:
     """Whether a graph is quasi-one-dimensional: `pca_elongation` > 0.25 and `edge_connectivity` > 1."""
-    return layout.pca_elongation(view) > 0.25 and connectivity.edge_connectivity(view) > 1
+    elongation = round(layout.pca_elongation(view), 6)  # the value that the table shows
+    return elongation > 0.25 and connectivity.edge_connectivity(view) > 1
 
 
 _CONNECTED = "a DAG with one input and one output"
@@ -127,6 +137,7 @@ _BUILT_IN = (
     Metric(
         name="log_paths",
         compute=paths.log_paths,
+        error=ROUNDING,
         formula="ln of the number of paths from the input to the output",
         low=0.0,
         meaning="more ways through the network",
@@ -138,6 +149,7 @@ _BUILT_IN = (
     Metric(
         name="mean_path",
         compute=paths.mean_path,
+        error=ROUNDING,
         formula="mean number of edges over all paths from the input to the output",
         low=0.0,
         meaning="a deeper network",
@@ -149,6 +161,7 @@ _BUILT_IN = (
     Metric(
         name="std_path",
         compute=paths.std_path,
+        error=ROUNDING,
         formula="standard deviation (population) of the number of edges over all paths",
         low=0.0,
         meaning="paths of more different lengths",
@@ -184,6 +197,7 @@ _BUILT_IN = (
     Metric(
         name="ln_communicability",
         compute=communicability.ln_communicability,
+        error=ROUNDING,
         formula="ln [exp(A + Aᵀ)]_uv, u the input, v the output",
         meaning="more and shorter walks between input and output, edges taken in both directions",
         defined_when=f"{_CONNECTED}; −inf without edges",
@@ -195,6 +209,7 @@ _BUILT_IN = (
     Metric(
         name="ln_communicability_directed",
         compute=communicability.ln_communicability_directed,
+        error=ROUNDING,
         formula="ln [exp(A)]_uv: paths of length k weighted by 1/k!",
         meaning="more and shorter paths from input to output",
         defined_when=f"{_CONNECTED}; −inf without edges",
@@ -229,6 +244,7 @@ _BUILT_IN = (
     Metric(
         name="pca_elongation",
         compute=layout.pca_elongation,
+        error=LAYOUT_ERROR,
         formula="2·(V1 − 0.5), V1 the share of variance on the first principal axis of the Kamada-Kawai layout",
         low=0.0,
         high=1.0,
@@ -244,6 +260,7 @@ _BUILT_IN = (
     Metric(
         name="pca_elongation_spread",
         compute=layout.pca_elongation_spread,
+        error=LAYOUT_ERROR,
         formula="standard deviation (sample) of pca_elongation over the starts of the layout",
         low=0.0,
         meaning="a less certain pca_elongation",
@@ -368,7 +385,7 @@ def evaluate(metric: Metric, view: GraphView, *stages: int) -> tuple[Value, str]
         return math.nan, f"{type(error).__name__}: {error}"
     if isinstance(value, float) and not math.isfinite(value):
         return value, "the computation gave no finite number"
-    return value, ""
+    return metric.rounded(value), ""
 
 
 def _with_spread(chosen: list[Metric], options: Options) -> Iterable[Metric]:

@@ -10,7 +10,7 @@ import numpy as np
 from graphtask.errors import ArgumentError
 from graphtask.metrics.metric import Value
 from graphtask.metrics.registry import Selection, evaluate, select
-from graphtask.metrics.view import SMALL, GraphView, Options
+from graphtask.metrics.view import SMALL, GraphView, LayoutOrder, Options
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +31,7 @@ def measure(
     n_classes: int | None = None,
     layout_starts: int = 1,
     layout_seed: int = 0,
+    layout_order: LayoutOrder = "topological",
 ) -> Row:
     """The metrics of one graph: a value for every column, and in ``undefined`` why some are NaN or −inf.
 
@@ -44,6 +45,8 @@ def measure(
         layout_starts: Starts of the layout behind ``pca_elongation``; the lowest cost wins. With more than one,
             ``pca_elongation_spread`` is the standard deviation over them.
         layout_seed: Seed of the starts after the first.
+        layout_order: Order of the nodes on the first circle: ``"topological"`` as numbered (published values), or
+            ``"canonical"``, for which isomorphic graphs have equal values.
 
     Raises:
         ArgumentError: An argument is out of range, or a metric is unknown.
@@ -60,6 +63,7 @@ def measure(
         n_classes=n_classes,
         layout_starts=layout_starts,
         layout_seed=layout_seed,
+        layout_order=layout_order,
     )
     _check_graph(graph, "graph")
     selection = select(metrics, options=options)
@@ -75,6 +79,7 @@ def measure_all(
     n_classes: int | None = None,
     layout_starts: int = 1,
     layout_seed: int = 0,
+    layout_order: LayoutOrder = "topological",
 ) -> "pd.DataFrame":
     """A `pandas.DataFrame` with one row for each graph, in the order given; see `measure` for the arguments.
 
@@ -95,6 +100,7 @@ def measure_all(
         n_classes=n_classes,
         layout_starts=layout_starts,
         layout_seed=layout_seed,
+        layout_order=layout_order,
     )
     selection = select(metrics, options=options)
     if isinstance(graphs, igraph.Graph) or not isinstance(graphs, Iterable):

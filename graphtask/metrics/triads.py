@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from graphtask.metrics.metric import AUTHORS, Metric
+from graphtask.metrics.metric import AUTHORS, ROUNDING, Metric
 from graphtask.metrics.simple import (
     SIMPLE,
     degrees,
@@ -210,6 +210,7 @@ METRICS = (
     Metric(
         name="mean_clustering",
         compute=mean_clustering,
+        error=ROUNDING,
         formula="mean of triangles/(d(d − 1)), Fagiolo's directed clustering: half the undirected for a DAG",
         low=0.0,
         high=0.5,
@@ -222,6 +223,7 @@ METRICS = (
     Metric(
         name="mean_effective_size",
         compute=mean_effective_size,
+        error=ROUNDING,
         formula="mean of d − 2·triangles/d over the nodes with successors, directions ignored",
         low=0.0,
         meaning="neighbors of a node know each other less",
@@ -233,6 +235,7 @@ METRICS = (
     Metric(
         name="mean_constraint",
         compute=mean_constraint,
+        error=ROUNDING,
         formula="mean of Σ_j (p_ij + Σ_q p_iq·p_qj)², p_ij = 1/d_i, over the nodes with successors, directions ignored",
         low=0.0,
         meaning="nodes depend on few neighbors that depend on each other",

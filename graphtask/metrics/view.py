@@ -4,16 +4,20 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 import igraph
 import numpy as np
 
-from graphtask.errors import ArgumentError, GraphError
+from graphtask.errors import GraphError
 from graphtask.graph import PROVENANCE, STAGE, node_order
 from graphtask.types import FloatArray, IntArray
+from graphtask.validation import choice, integer
 
 T = TypeVar("T")
+
+LayoutOrder: TypeAlias = Literal["topological", "canonical"]
+LAYOUT_ORDERS: tuple[LayoutOrder, ...] = ("topological", "canonical")
 
 SMALL = 256  # nodes up to which dense matrices are the fastest way to count walks
 
@@ -42,7 +46,11 @@ class Options:
     layout_seed: int = 0
     """What the shuffled circles are drawn from."""
 
+    layout_order: LayoutOrder = "topological"
+    """Order of the nodes on the first circle: as numbered (the published values), or independent of the numbering."""
+
     def __post_init__(self) -> None:
+        choice(self.layout_order, name="layout_order", choices=LAYOUT_ORDERS)
         for name, low in (
             ("channels", 1),
             ("in_channels", 1),
@@ -51,8 +59,8 @@ class Options:
             ("layout_seed", 0),
         ):
             value = getattr(self, name)
-            if value is not None and not (_is_whole(value) and value >= low):
-                raise ArgumentError(f"{name} is {value!r}; it has to be a whole number of at least {low}")
+            if value is not None:
+                integer(value, name=name, least=low)
 
 
 class Ends(NamedTuple):

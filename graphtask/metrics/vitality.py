@@ -3,7 +3,7 @@
 import igraph
 
 from graphtask.metrics.distances import undirected
-from graphtask.metrics.metric import AUTHORS, LARGE, Metric
+from graphtask.metrics.metric import AUTHORS, LARGE, ROUNDING, Metric
 from graphtask.metrics.simple import CONNECTED, require_connected, require_patience
 from graphtask.metrics.view import GraphView
 
@@ -40,6 +40,7 @@ METRICS = (
     Metric(
         name="mean_closeness_vitality",
         compute=mean_closeness_vitality,
+        error=ROUNDING,
         formula="mean over the nodes of max(0, W(G) − W(G − node))/n, W = Σ d(i, j) over i < j, directions ignored",
         low=0.0,
         meaning="nodes lie far out and are no shortcuts",

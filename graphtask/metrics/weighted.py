@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from graphtask.graph import WEIGHT
-from graphtask.metrics.metric import Metric
+from graphtask.metrics.metric import ROUNDING, Metric
 from graphtask.metrics.simple import ONE_PATH, SIMPLE, require_edge, require_simple
 from graphtask.metrics.size import share_gone
 from graphtask.metrics.view import GraphView, UndefinedMetricError
@@ -145,6 +145,7 @@ METRICS = (
     Metric(
         name="total_weight",
         compute=total_weight,
+        error=ROUNDING,
         formula="Σ weight",
         low=0.0,
         meaning="more or stronger connections",
@@ -157,6 +158,7 @@ METRICS = (
     Metric(
         name="weighted_sparsity",
         compute=weighted_sparsity,
+        error=ROUNDING,
         formula="1 − Σ weight/m0, m0 edges of the initial graph",
         high=1.0,
         meaning="fewer or weaker connections are left",
@@ -169,6 +171,7 @@ METRICS = (
     Metric(
         name="mean_strength",
         compute=mean_strength,
+        error=ROUNDING,
         formula="2·Σ weight/n; half of it goes into the nodes, half out of them",
         low=0.0,
         meaning="more or stronger connections at a node",
@@ -181,6 +184,7 @@ METRICS = (
     Metric(
         name="std_strength",
         compute=std_strength,
+        error=ROUNDING,
         formula="standard deviation (population) over the nodes of the sum of the weights of their edges",
         low=0.0,
         meaning="strengths differ more",
@@ -193,6 +197,7 @@ METRICS = (
     Metric(
         name="max_in_strength",
         compute=max_in_strength,
+        error=ROUNDING,
         formula="largest sum of the weights of the edges into a node",
         low=0.0,
         meaning="a node collects more",
@@ -205,6 +210,7 @@ METRICS = (
     Metric(
         name="max_out_strength",
         compute=max_out_strength,
+        error=ROUNDING,
         formula="largest sum of the weights of the edges out of a node",
         low=0.0,
         meaning="a node passes on more",
@@ -217,6 +223,7 @@ METRICS = (
     Metric(
         name="log_weighted_paths",
         compute=log_weighted_paths,
+        error=ROUNDING,
         formula="ln Σ over the paths from the input to the output of the product of their weights",
         meaning="more or stronger ways through the network; log_paths if every weight is 1",
         reads_weights=True,
@@ -228,6 +235,7 @@ METRICS = (
     Metric(
         name="mean_weighted_path",
         compute=mean_weighted_path,
+        error=ROUNDING,
         formula="mean number of edges over the paths from the input to the output, each counted with the product of its weights",
         low=0.0,
         meaning="strong paths are longer; mean_path if every weight is the same 1",

@@ -4,12 +4,15 @@ import contextlib
 from pathlib import Path
 
 from graphtask.errors import GraphtaskError
+from graphtask.runs.layout import DIVERGED, WEIGHTS
 from graphtask.storage.atomic import write_atomically
 
-DIVERGED = "diverged.txt"
-"""In a run folder: why its training came to no end."""
-
 GO_ON = "the run is not finished; run the same train command again to finish it"
+
+
+def is_finished(folder: Path) -> bool:
+    """Return True if the run in ``folder`` is finished."""
+    return (folder / WEIGHTS).exists()
 
 
 def unfinished(folder: Path) -> str:

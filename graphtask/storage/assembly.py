@@ -1,4 +1,4 @@
-"""The one way in which what was read, from a file or from another library, becomes an architecture graph."""
+"""Common form of every graph that is read, and its conversion to an igraph graph."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -6,11 +6,13 @@ from typing import Any, NamedTuple
 import igraph
 
 from graphtask.errors import GraphError
-from graphtask.graph import NAME, STAGE, as_architecture
+from graphtask.graph import NAME, PROVENANCE, STAGE, with_provenance
+
+LABEL = "label"
 
 
 class Parts(NamedTuple):
-    """A graph taken apart: what every source of graphs can give."""
+    """Nodes, edges and attributes of a graph: the output of every parser."""
 
     n_nodes: int
     edges: list[tuple[int, int]]
@@ -20,23 +22,15 @@ class Parts(NamedTuple):
     directed: bool = True
     """Whether the edges have a direction."""
     is_ours: bool = False
-    """Whether graphtask wrote it, so that its attributes mean what ours mean."""
+    """Whether graphtask wrote it, so that attributes have the meaning of `graphtask.graph`."""
+    notes: tuple[str, ...] = ()
+    """Changes that were made while reading; recorded in the provenance as ``reading``."""
 
 
-def assemble(parts: Parts, *, stages: int | Sequence[int] | None, join: bool) -> igraph.Graph:
-    """The architecture graph made of ``parts``; ``stages`` and ``join`` as `as_architecture` takes them.
+def igraph_of(parts: Parts) -> igraph.Graph:
+    """Return the parts as an igraph graph, which may break any rule of the architecture graph.
 
-    Stages that a source stores as floats are whole numbers again.
-
-    Raises:
-        GraphError: The graph breaks a rule, or the name of an attribute is not a string.
-        ArgumentError: ``stages`` does not fit.
-    """
-    return as_architecture(as_igraph(parts), stages=stages, join=join)
-
-
-def as_igraph(parts: Parts) -> igraph.Graph:
-    """The parts as an igraph graph, which may break any rule of the architecture graph.
+    Stages that a source stores as floats become ints. Notes go to the provenance.
 
     Raises:
         GraphError: The name of an attribute is not a string.
@@ -49,22 +43,55 @@ def as_igraph(parts: Parts) -> igraph.Graph:
     ):
         for name, value in values.items():
             if not isinstance(name, str):
-                raise GraphError(f"the attribute name {name!r} is not a string; rename it")
+                raise GraphError(f"the attribute name {name!r} is not a string", remedy="rename it")
             target[name] = value
     if STAGE in parts.vertex_columns:
         graph.vs[STAGE] = [_whole(value) for value in parts.vertex_columns[STAGE]]
-    return graph
+    if not parts.notes:
+        return graph
+    if not isinstance(parts.graph_values.get(PROVENANCE, {}), dict):
+        del graph[PROVENANCE]
+    return with_provenance(graph, reading=list(parts.notes))
 
 
-def with_names(columns: dict[str, list[Any]], ids: Sequence[Any]) -> dict[str, list[Any]]:
-    """The vertex columns with names that are strings: the column ``name`` if there is one, else ``ids``."""
-    names = columns.get(NAME, ids)
-    return {**columns, NAME: [None if name is None else _text(name) for name in names]}
+def with_names(
+    columns: dict[str, list[Any]], ids: Sequence[Any], *, is_ours: bool = False
+) -> dict[str, list[Any]]:
+    """Return the vertex columns with a column ``name`` of strings that identify the vertices.
+
+    The names are the column ``name`` if its values are complete and unique (in files of graphtask: always), else
+    ``ids``; a column ``name`` that is not used becomes ``label`` (or ``file_name``, if there is a ``label``).
+
+    Example:
+        >>> with_names({"name": ["conv", "conv"]}, ["n0", "n1"])
+        {'label': ['conv', 'conv'], 'name': ['n0', 'n1']}
+    """
+    if NAME not in columns:
+        return {**columns, NAME: _texts(ids)}
+    names = _texts(columns[NAME])
+    if is_ours or (None not in names and len(set(names)) == len(names)):
+        return {**columns, NAME: names}
+    spare = free_name("file_name" if LABEL in columns else LABEL, columns)
+    return {(spare if key == NAME else key): values for key, values in columns.items()} | {NAME: _texts(ids)}
+
+
+def free_name(wish: str, taken: dict[str, Any]) -> str:
+    """Return ``wish``, with as many underscores after it as make it a new name."""
+    while wish in taken:
+        wish += "_"
+    return wish
 
 
 def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _text(name: Any) -> str:
-    return name if isinstance(name, str) else str(_whole(name))
+def _texts(names: Sequence[Any]) -> list[str | None]:
+    return [
+        None if name is None else name if isinstance(name, str) else str(_whole(_plain(name)))
+        for name in names
+    ]
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "dtype") and getattr(value, "ndim", 1) == 0 else value

@@ -1,42 +1,55 @@
-"""What other programs put into their files, as far as it means what our attributes mean."""
+"""Attributes of other programs that share a name with ours, parallel edges, and isolated nodes."""
 
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from graphtask.graph import PROVENANCE, RAW_WEIGHT, WEIGHT
-from graphtask.storage.assembly import Parts
+from graphtask.storage.assembly import Parts, free_name
 from graphtask.storage.values import from_json
 
+MARKER = "graphtask"
+MARKER_VALUE = "1"
+"""Graph attribute that graphtask writes where a format has no other place, so that ``w`` is read as ours."""
 
-def usable(parts: Parts, *, join: bool) -> Parts:
-    """The parts of a file, with the attributes of ours only where they mean what ours mean.
 
-    An edge attribute ``weight`` (or ``w``) that cannot be the trained one, because a value is missing or outside
-    [0, 1], or because edges without one are going to be added, becomes ``file_weight`` (``file_w``). Provenance that
-    passed through another program as text is data again. Parts of a file of ours stay as they are.
+def usable(parts: Parts, *, join: bool = False) -> Parts:
+    """Return the parts with our attributes only where they have our meaning.
+
+    - An edge attribute ``weight`` becomes ``file_weight`` if it cannot be a trained one: a value is missing or
+      outside [0, 1], or edges without a value are going to be added.
+    - An edge attribute ``w`` becomes ``file_w`` unless graphtask wrote the file, or the graph has a provenance of
+      graphtask: training starts from ``w``, and a column of that name may hold anything.
+    - Provenance that is JSON text becomes a dict again; provenance of any other type is renamed.
+
+    Parts that graphtask wrote stay as they are, but for provenance: entries with an invalid value are removed, because
+    a file may be damaged.
 
     Args:
-        parts: What the file holds.
+        parts: Content of the file.
         join: Whether several inputs (outputs) are going to be joined.
+
+    Example:
+        >>> foreign = usable(Parts(2, [(0, 1)], {}, {}, {"w": [3.0]}))
+        >>> foreign.edge_columns, foreign.notes
+        ({'file_w': [3.0]}, ("edge attribute 'w' renamed to 'file_w' (not written by graphtask)",))
     """
+    parts = _with_valid_provenance(parts)
     if parts.is_ours:
         return parts
-    edge_columns = dict(parts.edge_columns)
     added = join and _n_added_nodes(parts) > 0
-    for name, low, high in ((WEIGHT, 0.0, 1.0), (RAW_WEIGHT, float("-inf"), float("inf"))):
-        values = edge_columns.get(name)
-        if values is not None and (added or not all(_is_between(value, low, high) for value in values)):
-            edge_columns = _renamed(edge_columns, name, f"file_{name}")
-    graph_values = dict(parts.graph_values)
-    if isinstance(graph_values.get(PROVENANCE), str):
-        graph_values[PROVENANCE] = _parsed(graph_values[PROVENANCE])
-    return parts._replace(graph_values=graph_values, edge_columns=edge_columns)
+    weights = parts.edge_columns.get(WEIGHT)
+    if weights is not None and (added or not all(map(is_weight, weights))):
+        reason = "edges without one are added" if added else "not all in [0, 1]"
+        parts = _renamed(parts, WEIGHT, reason)
+    return parts if _has_our_provenance(parts) else _renamed(parts, RAW_WEIGHT, "not written by graphtask")
 
 
 def merged(parts: Parts) -> Parts:
-    """The parts with one edge for each pair of nodes.
+    """Return the parts with one edge for each pair of nodes.
 
-    Of edges that lead from the same node to the same node (in an undirected graph: that connect the same two nodes),
-    the one with the largest ``weight`` stays, with all its attributes; without weights, the first.
+    Of the edges from one node to another (in an undirected graph: between two nodes), the one with the largest
+    ``weight`` stays, with all its attributes; without weights, the first.
 
     Example:
         >>> from graphtask.storage.assembly import Parts
@@ -45,7 +58,7 @@ def merged(parts: Parts) -> Parts:
         ([(0, 1)], {'weight': [0.5], 'kind': ['thick']})
     """
     weights = parts.edge_columns.get(WEIGHT)
-    if weights is None or not all(_is_between(value, 0.0, 1.0) for value in weights):
+    if weights is None or not all(map(is_weight, weights)):
         weights = [0.0] * len(parts.edges)
     best: dict[tuple[int, int], int] = {}
     for index, (source, target) in enumerate(parts.edges):
@@ -59,27 +72,121 @@ def merged(parts: Parts) -> Parts:
     )
 
 
-def _is_between(value: Any, low: float, high: float) -> bool:
-    return isinstance(value, float | int) and not isinstance(value, bool) and low <= value <= high
+def without_isolated(parts: Parts) -> Parts:
+    """Return the parts without the nodes that have no edge.
+
+    Example:
+        >>> without_isolated(Parts(3, [(0, 2)], {}, {"name": ["a", "b", "c"]}, {})).vertex_columns
+        {'name': ['a', 'c']}
+    """
+    kept = sorted({node for edge in parts.edges for node in edge})
+    if len(kept) == parts.n_nodes:
+        return parts
+    position = {node: index for index, node in enumerate(kept)}
+    return parts._replace(
+        n_nodes=len(kept),
+        edges=[(position[source], position[target]) for source, target in parts.edges],
+        vertex_columns={
+            name: [values[node] for node in kept] for name, values in parts.vertex_columns.items()
+        },
+    )
+
+
+def is_weight(value: Any) -> bool:
+    """Return True for a number in [0, 1]."""
+    return isinstance(value, float | int) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 def _n_added_nodes(parts: Parts) -> int:
-    """How many vertices joining adds: one where there are several inputs, one where there are several outputs."""
+    """Return how many vertices joining adds: one for several inputs, one for several outputs."""
     n_inputs = parts.n_nodes - len({target for _, target in parts.edges})
     n_outputs = parts.n_nodes - len({source for source, _ in parts.edges})
     return (n_inputs > 1) + (n_outputs > 1)
 
 
-def _renamed(columns: dict[str, list[Any]], name: str, wish: str) -> dict[str, list[Any]]:
-    while wish in columns:
-        wish += "_"
-    return {wish if key == name else key: values for key, values in columns.items()}
+def _has_our_provenance(parts: Parts) -> bool:
+    """Return True for a graph of graphtask that another program has read and written."""
+    known = parts.graph_values.get(PROVENANCE)
+    has_prior = isinstance(known, dict) and isinstance(known.get("prior"), dict)
+    return has_prior and all(
+        isinstance(value, float | int) for value in parts.edge_columns.get(RAW_WEIGHT, ())
+    )
+
+
+def _renamed(parts: Parts, name: str, reason: str) -> Parts:
+    if name not in parts.edge_columns:
+        return parts
+    new = free_name(f"file_{name}", parts.edge_columns)
+    columns = {new if key == name else key: values for key, values in parts.edge_columns.items()}
+    note = f"edge attribute {name!r} renamed to {new!r} ({reason})"
+    return parts._replace(edge_columns=columns, notes=(*parts.notes, note))
+
+
+def _with_valid_provenance(parts: Parts) -> Parts:
+    if PROVENANCE not in parts.graph_values:
+        return parts
+    value = parts.graph_values[PROVENANCE]
+    parsed = _parsed(value) if isinstance(value, str) else value
+    if not isinstance(parsed, dict):
+        return parts if parts.is_ours else _with_renamed_provenance(parts)
+    invalid = [name for name, is_valid in _FACTS.items() if name in parsed and not is_valid(parsed[name])]
+    known = {name: fact for name, fact in parsed.items() if name not in invalid}
+    notes = tuple(f"provenance {name!r} removed (invalid value)" for name in invalid)
+    return parts._replace(graph_values=parts.graph_values | {PROVENANCE: known}, notes=(*parts.notes, *notes))
+
+
+def _with_renamed_provenance(parts: Parts) -> Parts:
+    new = free_name(f"file_{PROVENANCE}", parts.graph_values)
+    values = {new if key == PROVENANCE else key: value for key, value in parts.graph_values.items()}
+    return parts._replace(graph_values=values)
+
+
+def _is_prior(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return isinstance(value, str)
+    arguments, repaired = value.get("arguments", {}), value.get("repaired_edges", 0)
+    return isinstance(value.get("name", ""), str) and isinstance(arguments, dict) and _is_count(repaired)
+
+
+def _is_size(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    return all(
+        _is_count(count)
+        if isinstance(count, int | float)
+        else isinstance(count, list) and all(map(_is_count, count))
+        for count in value.values()
+    )
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_COUNT
+
+
+def _is_count_or_none(value: Any) -> bool:
+    return value is None or _is_count(value)
+
+
+def _is_finite_or_none(value: Any) -> bool:
+    return value is None or (
+        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    )
+
+
+_MAX_COUNT = 1 << 62
+_FACTS: Mapping[str, Callable[[Any], bool]] = {
+    "prior": _is_prior,
+    "initial": _is_size,
+    "channels": _is_count_or_none,
+    "in_channels": _is_count_or_none,
+    "n_classes": _is_count_or_none,
+    "threshold": _is_finite_or_none,
+}
+"""Entries of the provenance that the library computes with, and the check of each."""
 
 
 def _parsed(text: str) -> Any:
-    """Provenance that passed through another program as text; what is no JSON object stays as it is."""
     try:
-        value = from_json(text)
+        return from_json(text)
     except ValueError:
         return text
-    return value if isinstance(value, dict) else text

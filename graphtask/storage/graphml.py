@@ -16,9 +16,9 @@ from xml.sax.saxutils import escape, quoteattr
 import igraph
 
 from graphtask.errors import ArgumentError, GraphError, GraphtaskError
-from graphtask.graph import check_graph
+from graphtask.graph import as_architecture, check_graph
 from graphtask.storage import limits
-from graphtask.storage.assembly import assemble
+from graphtask.storage.assembly import igraph_of
 from graphtask.storage.atomic import write_atomically
 from graphtask.storage.content import about, load
 from graphtask.storage.foreign import usable
@@ -123,7 +123,7 @@ def read(
         ['a', 'b']
     """
     try:
-        return assemble(usable(parse(load(path)), join=join), stages=stages, join=join)
+        return as_architecture(igraph_of(usable(parse(load(path)), join=join)), stages=stages, join=join)
     except GraphtaskError as error:
         raise type(error)(about(path, error)) from None
 

@@ -6,16 +6,20 @@ from typing import Any
 import igraph
 import networkx as nx
 
-from graphtask.errors import GraphError
-from graphtask.graph import NAME, check_graph
-from graphtask.storage.assembly import Parts, assemble, with_names
+from graphtask.graph import NAME, PROVENANCE, check_graph
+from graphtask.storage.assembly import Parts, with_names
+from graphtask.storage.foreign import MARKER, MARKER_VALUE
+from graphtask.storage.values import provenance_text
+
+_READER_KEYS = frozenset({"node_default", "edge_default"})  # left in .graph by networkx.read_graphml
 
 
 def to_networkx(graph: igraph.Graph) -> "nx.DiGraph[str]":
-    """The graph as a ``networkx.DiGraph`` whose nodes are the vertex names.
+    """Convert a graph to a ``networkx.DiGraph`` whose nodes are the vertex names.
 
-    Every attribute is kept under its own name (``None`` where a vertex or an edge has no value), the graph's own in
-    ``.graph``. Nodes and edges are added in the order of the graph; networkx then lists edges node by node.
+    Every attribute keeps its name; a vertex or an edge without a value (None) has no such key. The attributes of the
+    graph are in ``.graph``; provenance is JSON text there, so that the writers of networkx accept it. Nodes and edges
+    are added in the order of the graph; networkx then lists edges node by node.
 
     Args:
         graph: A valid architecture graph.
@@ -26,15 +30,15 @@ def to_networkx(graph: igraph.Graph) -> "nx.DiGraph[str]":
     Example:
         >>> import graphtask as gt
         >>> result = gt.to_networkx(gt.full_dag(3, stages=3))
-        >>> (
-        ...     list(result.edges) == gt.graph.edge_names(gt.full_dag(3, stages=3)),
-        ...     list(result.nodes(data="stage")),
-        ... )
-        (True, [('v0', 0), ('v1', 1), ('v2', 2)])
+        >>> list(result.edges), list(result.nodes(data="stage"))
+        ([('v0', 'v1'), ('v0', 'v2'), ('v1', 'v2')], [('v0', 0), ('v1', 1), ('v2', 2)])
     """
     check_graph(graph)
     result: nx.DiGraph[str] = nx.DiGraph()
-    result.graph.update({name: graph[name] for name in graph.attributes()})
+    values = {name: graph[name] for name in graph.attributes()}
+    if PROVENANCE in values:
+        values[PROVENANCE] = provenance_text(values[PROVENANCE])
+    result.graph.update(values | {MARKER: MARKER_VALUE})
     names = graph.vs[NAME]
     vertex_attributes = [name for name in graph.vs.attributes() if name != NAME]
     result.add_nodes_from(zip(names, _records(graph.vs, vertex_attributes), strict=True))
@@ -44,61 +48,40 @@ def to_networkx(graph: igraph.Graph) -> "nx.DiGraph[str]":
     return result
 
 
-def from_networkx(
-    graph: "nx.Graph[Any]", *, stages: int | Sequence[int] | None = None, join: bool = False
-) -> igraph.Graph:
-    """The architecture graph of a networkx graph, with all its attributes.
+def networkx_parts(graph: "nx.Graph[Any]") -> Parts:
+    """Return the parts of a networkx graph, of any of its four classes.
 
-    Vertices are named by the node attribute ``name`` if there is one, else by the nodes themselves, as strings. The
-    order of nodes and edges is kept (vertices that do not stand in topological order are sorted).
-
-    Args:
-        graph: A directed acyclic networkx graph.
-        stages: For a graph without the node attribute ``stage``: their number, or their sizes.
-        join: Whether several inputs (outputs) get one new vertex before (after) them; otherwise they are an error.
-
-    Raises:
-        GraphError: The graph is undirected, has parallel edges, or breaks another rule of the architecture graph.
-        ArgumentError: ``stages`` does not fit the number of nodes.
-
-    Example:
-        >>> import networkx as nx
-        >>> from_networkx(nx.DiGraph([(1, 2), (2, 3), (1, 3)]), stages=3).vs["name"]
-        ['1', '2', '3']
+    Vertices are named by the node attribute ``name`` if every node has a different one, else by the nodes
+    themselves, as strings.
     """
-    _check_directed(graph)
     nodes = list(graph.nodes)
     position = {node: index for index, node in enumerate(nodes)}
     edges = list(graph.edges(data=True))
-    parts = Parts(
+    values = {name: value for name, value in graph.graph.items() if name not in _READER_KEYS}
+    is_ours = values.pop(MARKER, None) is not None
+    return Parts(
         n_nodes=len(nodes),
         edges=[(position[source], position[target]) for source, target, _ in edges],
-        graph_values=dict(graph.graph),
+        graph_values=values,
         vertex_columns=with_names(_columns([graph.nodes[node] for node in nodes]), nodes),
         edge_columns=_columns([attributes for _, _, attributes in edges]),
+        directed=graph.is_directed(),
+        is_ours=is_ours,
     )
-    return assemble(parts, stages=stages, join=join)
-
-
-def _check_directed(graph: object) -> None:
-    if not isinstance(graph, nx.Graph):
-        raise GraphError(f"a networkx.DiGraph is needed, not {type(graph).__name__}")
-    if not graph.is_directed():
-        raise GraphError(
-            "the graph is undirected; give its edges a direction with "
-            "graphtask.orient_edges(igraph.Graph.from_networkx(graph))"
-        )
 
 
 def _records(items: Any, attributes: list[str]) -> Iterable[dict[str, Any]]:
-    """One dict of attributes for each vertex or edge."""
+    """Yield one dict of attributes for each vertex or edge, without those that are None."""
     if not attributes:
         return ({} for _ in range(len(items)))
     columns = [items[name] for name in attributes]
-    return (dict(zip(attributes, values, strict=True)) for values in zip(*columns, strict=True))
+    return (
+        {name: value for name, value in zip(attributes, values, strict=True) if value is not None}
+        for values in zip(*columns, strict=True)
+    )
 
 
 def _columns(records: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """One list for each attribute that any record has, in the order in which they come up."""
+    """Return one list for each attribute that any record has, in the order of first use."""
     names = dict.fromkeys(name for record in records for name in record)
     return {name: [record.get(name) for record in records] for name in names}

@@ -8,17 +8,12 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from graphtask.errors import GraphtaskError, RunError
+from graphtask.runs.config import check_same_run, read_config
+from graphtask.runs.layout import CHECKPOINT, CONFIG, METRICS, WEIGHTS
+from graphtask.runs.lock import is_locked
+from graphtask.runs.status import is_finished
 from graphtask.storage.atomic import write_atomically
 from graphtask.study.job import Job
-from graphtask.training.folder import (
-    CHECKPOINT,
-    CONFIG,
-    METRICS,
-    WEIGHTS,
-    check_same_run,
-    is_claimed,
-    read_config,
-)
 
 Word = Literal["waiting", "running", "finished", "failed"]
 
@@ -45,7 +40,7 @@ class State(NamedTuple):
     @property
     def epochs_left(self) -> int:
         """Epochs that are still to come; none if it is finished or has failed."""
-        return self.job.regime.epochs - self.epoch if self.word in {"waiting", "running"} else 0
+        return self.job.config.optimization.epochs - self.epoch if self.word in {"waiting", "running"} else 0
 
 
 def state_of(job: Job) -> State:
@@ -60,9 +55,9 @@ def state_of(job: Job) -> State:
             raise RunError(f"{folder}: is no folder, so the run has no place; delete it")
         if (folder / CONFIG).exists():
             check_same_run(folder, job.identity())
-        if (folder / WEIGHTS).exists():
+        if is_finished(folder):
             return state._replace(word="finished")
-        if is_claimed(folder):
+        if is_locked(folder):
             return state._replace(word="running")
         reason = _note(job).read_text(encoding="utf-8").strip() if _note(job).is_file() else ""
         return state._replace(word="failed", reason=reason) if reason else state
@@ -80,7 +75,8 @@ def is_settled(state: State) -> bool:
     if state.word != "finished":
         return False
     data, stored = state.job.data, read_config(state.job.folder).get("data")
-    sources = {data.source, str(Path(data.source).resolve())}
+    source = state.job.data_source
+    sources = {source, str(Path(source).resolve())}
     return (
         isinstance(stored, dict)
         and stored.get("source") in sources
@@ -135,7 +131,7 @@ def _epoch_seconds(state: State, known: Sequence[State]) -> float | None:
     if state.seconds_per_epoch is not None:
         return state.seconds_per_epoch
     keys: list[Callable[[State], Any]] = [
-        lambda other: (other.job.data.name, other.job.prior.name),
+        lambda other: (other.job.data_name, other.job.prior.name),
         lambda other: other.job.prior.name,
         lambda _: None,
     ]

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from graphtask.errors import ArgumentError
+from graphtask.validation import install_hint
 
 _TORCHVISION = "torchvision"
 
@@ -54,7 +55,12 @@ def _apart(seed: int) -> Iterator[None]:
 
 
 def _torchvision_builder(place: str, name: str) -> Callable[[], Any]:
-    from torchvision import models
+    try:
+        from torchvision import models
+    except (ImportError, RuntimeError) as error:  # torchvision refuses a torch of another release
+        raise ArgumentError(
+            f"torchvision cannot be imported ({_said(error)}); {install_hint('vision')}"
+        ) from error
 
     names = models.list_models()
     if name not in names:

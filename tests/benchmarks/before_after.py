@@ -93,7 +93,13 @@ def measured_memory(place: Path, task: dict) -> float:
 
 def child(place: Path, task: dict) -> subprocess.Popen:
     python = place / ".venv" / "bin" / "python"
-    command = [str(python if python.exists() else sys.executable), "-P", __file__, "--child", json.dumps(task)]
+    command = [
+        str(python if python.exists() else sys.executable),
+        "-P",
+        __file__,
+        "--child",
+        json.dumps(task),
+    ]
     environment = {**os.environ, "PYTHONPATH": str(place)}
     return subprocess.Popen(
         command, cwd=place, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -116,7 +122,9 @@ def serve(task: dict) -> None:
             print(time.perf_counter() - start, flush=True)
         else:
             status = Path("/proc/self/status").read_text().splitlines()
-            print(1024 * int(next(line for line in status if line.startswith("VmHWM")).split()[1]), flush=True)
+            print(
+                1024 * int(next(line for line in status if line.startswith("VmHWM")).split()[1]), flush=True
+            )
 
 
 def make_step(task: dict):

@@ -24,6 +24,8 @@ import graphtask as gt
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # as pytest does: tests are no package
 
+from graphtask.training.progress import Silence
+
 from benchmarks.baseline import run_published
 from benchmarks.floors import (
     captured_launch_seconds,
@@ -35,13 +37,11 @@ from benchmarks.floors import (
 )
 from benchmarks.workloads import PAPER, like_the_paper
 from graphtask.compiler.execution import Executor, run_plain
-from graphtask.compiler.fast import FastExecution
-from graphtask.compiler.fast_memory import step_shapes
-from graphtask.compiler.planner import plan_stages
+from graphtask.compiler.fused.staged import run_fused
+from graphtask.compiler.fused.workspace import step_layouts
 from graphtask.data.batches import Batches
 from graphtask.training.cuda_graph import WARM_UP, CudaRecorder, Recorder
 from graphtask.training.loop import Trainer
-from graphtask.training.progress import Silence
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -74,20 +74,19 @@ QUICK = Scale(
 class Execution:
     """One way to train a network."""
 
-    executor: Callable[[gt.GraphModule], Executor]
+    executor: Executor
     whole: bool
     """Whether a whole epoch is measured, not only a part of it."""
     captured: bool = False
+    channels_last: bool | None = None
 
 
 EXECUTIONS = {
-    "published": Execution(lambda _net: run_published, whole=False),
-    "plain": Execution(lambda _net: run_plain, whole=False),
-    "fast": Execution(lambda net: FastExecution(net.plan), whole=True),
-    "fast, channels last": Execution(
-        lambda net: FastExecution(net.plan, channels_last=True), whole=False, captured=True
-    ),
-    "fast, captured": Execution(lambda net: FastExecution(net.plan), whole=True, captured=True),
+    "published": Execution(run_published, whole=False),
+    "plain": Execution(run_plain, whole=False),
+    "fused": Execution(run_fused, whole=True),
+    "fused, channels last": Execution(run_fused, whole=False, captured=True, channels_last=True),
+    "fused, captured": Execution(run_fused, whole=True, captured=True),
 }
 
 
@@ -114,13 +113,14 @@ class Bench:
     def trainer(self, graph: igraph.Graph, execution: Execution, precision: str, *, n_images: int) -> Trainer:
         """Training of a network on noise, as many epochs as it takes until all steps are recorded, and one more."""
         scale = self.scale
-        net = gt.compile(graph, channels=scale.channels, execution="fast").to(self.device)
-        net.executor = execution.executor(net)
+        net = gt.compile(graph, channels=scale.channels, execution="fused").to(self.device)
+        net.executor = execution.executor
+        net.program.channels_last = execution.channels_last
         return Trainer(
             net,
             train=self.batches(n_images, padding=4, flip=True),
             test=self.batches(scale.batch),
-            regime=gt.Regime(epochs=WARM_UP + 2 if execution.captured else 2, batch_size=scale.batch),
+            config=gt.TrainConfig(epochs=WARM_UP + 2 if execution.captured else 2, batch_size=scale.batch),
             seed=0,
             precision=precision,
             recorder=self.recorder() if execution.captured else None,
@@ -260,7 +260,7 @@ def print_epochs(bench: Bench, precision: str) -> None:
 
 def print_pruned(bench: Bench, precision: str) -> None:
     """The effect of the paper's Table 3: epochs of the full network, and of networks of the size it was pruned to."""
-    captured = EXECUTIONS["fast, captured"]
+    captured = EXECUTIONS["fused, captured"]
 
     def epoch(graph: igraph.Graph) -> float:
         return measure(bench, graph, captured, precision, whole=False).epoch
@@ -295,12 +295,11 @@ def print_convolutions(bench: Bench, precisions: Sequence[str]) -> None:
     orders = {"channels first": torch.contiguous_format, "channels last": torch.channels_last}
     columns = [f"{precision}, {order}" for precision in precisions for order in orders]
     print(f"| 3×3 convolution, µs | {' | '.join(columns)} |\n" + "|---" * (len(columns) + 1) + "|")
-    stages = plan_stages(gt.compile(gt.full_dag(scale.nodes, stages=3), channels=1).plan)
-    shapes = step_shapes(
-        stages, (scale.batch, 3, scale.side, scale.side), channels=scale.channels, channels_last=False
-    )
-    pairs = [(shapes.images, shapes.stages[0])]
-    pairs += [(a, b) for i, a in enumerate(shapes.stages) for b in shapes.stages[i:]]
+    stages = gt.compile(gt.full_dag(scale.nodes, stages=3), channels=1).program.stages
+    size = (scale.batch, 3, scale.side, scale.side)
+    images, *layouts = step_layouts(stages, size, channels=scale.channels, channels_last=False)
+    pairs = [(images, layouts[0])]
+    pairs += [(a, b) for i, a in enumerate(layouts) for b in layouts[i:]]
     for source, target in pairs:
         cells = [
             f"{1e6 * convolution_seconds(bench, source, target, PRECISIONS[precision], order):.0f}"
@@ -335,7 +334,7 @@ def print_accuracy(bench: Bench) -> None:
     digits = gt.load_data("cdigits")
     if scale is QUICK:
         digits = digits.subset(n_train=60, n_test=20, seed=0)
-    regime = gt.Regime(epochs=scale.epochs, batch_size=32, edge_l1=0.02)
+    config = gt.TrainConfig(epochs=scale.epochs, batch_size=32, edge_l1=0.02)
     print(
         f"{digits.name}, full DAG of 12 nodes, 4 channels, {scale.epochs} epochs of batches of 32, price 0.02\n\n"
         "| precision | test accuracy of each seed | mean |\n|---|---|---|"
@@ -343,7 +342,7 @@ def print_accuracy(bench: Bench) -> None:
     for precision in PRECISIONS:
         found = [
             gt.train(
-                graph, data=digits, channels=4, seed=seed, regime=regime, device=str(bench.device),
+                graph, data=digits, channels=4, seed=seed, config=config, device=str(bench.device),
                 precision=precision, progress=False,
             ).metrics["test_accuracy"].iloc[-1]
             for seed in range(scale.seeds)

@@ -118,7 +118,7 @@ def test_umap_of_three_graphs_is_their_pca_and_says_so():
 def test_without_umap_the_message_says_what_to_install(monkeypatch):
     monkeypatch.delitem(sys.modules, "umap", raising=False)
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    with pytest.raises(gt.ArgumentError, match=r"pip install 'graphtask\[umap\]'"):
+    with pytest.raises(gt.ArgumentError, match=r"pip install 'graphtask-nn\[umap\]'"):
         gt.embed(clouds(10), method="umap")
 
 

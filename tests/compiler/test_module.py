@@ -430,7 +430,9 @@ def test_images_that_do_not_fit_are_refused(net, images, message):
 
 
 def test_unknown_names_are_refused(net):
-    with pytest.raises(gt.ArgumentError, match="name must be a name in module.graph.vs.'name'., got 'x'"):
+    with pytest.raises(
+        gt.ArgumentError, match=r"name must be a name in module\.graph\.vs\['name'\], got 'x'"
+    ):
         net.node("x")
     with pytest.raises(
         gt.ArgumentError, match="stage must be a later stage that an edge of node 'n0' leads into, got 2"

@@ -9,6 +9,7 @@ from helpers import staged, staged_dags
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 import graphtask as gt
 
@@ -250,3 +251,24 @@ def test_weights_that_were_written_anew_are_not_pruned_at_an_earlier_threshold()
     retrained = gt.write_back(gt.compile(pruned, channels=2), pruned)
     assert gt.provenance(retrained)["threshold"] is None
     assert gt.provenance(gt.prune(retrained, threshold=0.1))["threshold"] == 0.1
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [nn.DataParallel, AveragedModel, torch.compile, lambda net: AveragedModel(nn.DataParallel(net))],
+    ids=["data-parallel", "averaged", "compiled", "averaged-data-parallel"],
+)
+def test_weights_are_written_back_from_a_wrapper(wrap):
+    graph = gt.full_dag(4)
+    net = gt.compile(graph, channels=2)
+    with torch.no_grad():
+        net.edge_weight.copy_(torch.linspace(-1, 1, 6))
+    wrapped = wrap(net)
+    assert gt.write_back(wrapped, graph).es["w"] == gt.write_back(net, graph).es["w"]
+    assert torch.equal(gt.extract_subnetwork(wrapped, graph).edge_weight, net.edge_weight)
+
+
+@pytest.mark.parametrize("module", [nn.Linear(2, 2), nn.DataParallel(nn.Linear(2, 2)), None])
+def test_a_module_that_holds_no_graph_module_is_refused_by_its_type(module):
+    with pytest.raises(gt.ArgumentError, match="module must be a GraphModule, or a wrapper"):
+        gt.write_back(module, gt.full_dag(4))

@@ -72,6 +72,17 @@ def test_the_nodes_of_a_full_dag_keep_their_order(n_nodes):
     assert np.corrcoef(x, np.arange(n_nodes))[0, 1] > 0.9
 
 
+def test_interchangeable_nodes_stand_in_their_order_at_no_cost(monkeypatch):
+    graph = gt.dag_from_predicate(9, lambda i, j: i == 0 or j == 8, stages=1)  # seven nodes between two
+    monkeypatch.setattr("graphtask.drawing.layout._twins_in_order", lambda positions, *_: positions)
+    before = kamada_kawai(graph)
+    monkeypatch.undo()
+    after = kamada_kawai(graph)
+    assert (np.diff(after[1:8, 0]) > -1e-9).all()
+    distances = np.array(graph.distances(mode="all"))
+    assert cost(after, distances) == pytest.approx(cost(before, distances), rel=1e-12)
+
+
 def test_two_thousand_nodes_are_laid_out_in_seconds():
     graph = gt.random_dag(2000, seed=0)
     positions = kamada_kawai(graph)

@@ -55,8 +55,8 @@ def test_every_published_value_comes_back():
 def test_one_graph_has_the_values_worked_out_exactly():
     row = gt.measure(read(PUBLISHED["er1kx_10_30_v0"]))
     assert row["edges"] == 56
-    assert row["log_paths"] == pytest.approx(math.log(370), rel=1e-15)
-    assert row["mean_path"] == float(Fraction(3787, 370))
+    assert row["log_paths"] == round(math.log(370), 12)
+    assert row["mean_path"] == round(float(Fraction(3787, 370)), 12)
     assert (row["min_path"], row["max_path"], row["edge_connectivity"]) == (5, 15, 3)
     assert row["ln_communicability"] == pytest.approx(-3.157268519, abs=1e-9)
     assert row["ln_communicability_directed"] == pytest.approx(-3.735372748, abs=1e-9)

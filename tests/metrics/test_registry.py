@@ -7,8 +7,15 @@ from helpers import random_graphs, shuffled
 
 import graphtask as gt
 from graphtask.errors import ArgumentError
-from graphtask.metrics.registry import Metric, all_metrics, metric_sets, register_metric, unregister_metric
-from graphtask.metrics.view import UndefinedMetricError
+from graphtask.metrics.registry import (
+    Metric,
+    all_metrics,
+    metric_sets,
+    register_metric,
+    select,
+    unregister_metric,
+)
+from graphtask.metrics.view import GraphView, Options, UndefinedMetricError
 
 ODD = [
     igraph.Graph(directed=True),
@@ -87,8 +94,46 @@ def test_every_metric_ignores_how_vertices_are_numbered(metric):
         assert (
             first == second
             if metric.kind == "text"
-            else second == pytest.approx(first, rel=1e-13, abs=1e-14, nan_ok=True)
+            else second == pytest.approx(first, rel=1e-13, abs=metric.error + 1e-14, nan_ok=True)
         )
+
+
+@METRICS
+def test_no_value_moves_by_more_than_a_hundredth_of_its_error_when_nodes_are_renumbered(metric):
+    """The declared error has room to spare; exact metrics do not move at all."""
+    if metric.order_dependent or metric.kind == "text":
+        pytest.skip("a layout starts from an order, and text has no error")
+    views = [
+        (GraphView(g, Options(channels=3)), GraphView(shuffled(g, 1), Options(channels=3))) for g in GRAPHS
+    ]
+    for view, again in views:
+        for _, _, at in select([metric.name], options=Options()).cells(view.stages):
+            try:
+                moved = abs(float(metric.compute(view, *at)) - float(metric.compute(again, *at)))
+            except UndefinedMetricError:
+                continue
+            assert moved <= metric.error / 100
+
+
+@METRICS
+def test_every_value_is_a_multiple_of_the_declared_error(metric):
+    if metric.error == 0:
+        pytest.skip("exact")
+    for row in rows(GRAPHS, metric):
+        for value in values(row, metric).values():
+            assert math.isnan(value) or math.isinf(value) or value == metric.rounded(value)
+
+
+def test_noise_is_rounded_away():
+    diamond = igraph.Graph(n=4, edges=[(0, 1), (0, 2), (1, 3), (2, 3)], directed=True)
+    assert gt.measure(diamond)["ln_communicability_directed"] == 0
+    assert [gt.measure(gt.full_dag(n))["pca_elongation"] for n in (10, 20, 30, 40, 60)] == [0.0] * 5
+
+
+@pytest.mark.parametrize("error", [-1e-6, 3e-7, math.nan, "small"])
+def test_an_error_that_is_no_power_of_ten_is_refused(error):
+    with pytest.raises(ArgumentError, match=r"^error must be "):
+        Metric(name="x", compute=lambda _: 0.0, formula="0", error=error)
 
 
 @METRICS

@@ -10,9 +10,9 @@ import graphtask as gt
 
 def data_class():
     # Imported as the library does it, for its import warns of what torch means to change.
-    from graphtask.storage.geometric import _data_class
+    from graphtask.storage.geometric import data_class as data_class_of_pyg
 
-    return _data_class()
+    return data_class_of_pyg()
 
 
 def data(**fields):
@@ -100,10 +100,6 @@ def test_data_of_others_keep_node_edge_and_graph_fields():
             {"edge_index": torch.tensor([[0], [1]]), "weight": torch.tensor([0.5, 0.5])},
             "has 2 values for 1 edge",
         ),
-        (
-            {"edge_index": torch.tensor([[0], [1]]), "weight": torch.tensor([2.0])},
-            "`weight` of edge 'v0' → 'v1'",
-        ),
     ],
 )
 def test_data_that_cannot_be_an_architecture_are_refused_in_one_line(fields, words):
@@ -114,7 +110,7 @@ def test_data_that_cannot_be_an_architecture_are_refused_in_one_line(fields, wor
 
 
 def test_what_is_no_data_is_refused():
-    with pytest.raises(gt.GraphError, match="Data is needed, not str"):
+    with pytest.raises(gt.GraphError, match=r"data must be a torch_geometric\.data\.Data, got 'graph'"):
         gt.from_geometric("graph")
 
 
@@ -129,7 +125,51 @@ def test_provenance_that_json_cannot_hold_is_named():
 def test_without_torch_geometric_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch_geometric.data", None)
 
-    for call in (gt.to_geometric, gt.from_geometric):
-        with pytest.raises(gt.GraphtaskError, match=r"pip install 'graphtask\[geometric\]'") as caught:
-            call(gt.full_dag(3, stages=1))
-        assert "\n" not in str(caught.value)
+    with pytest.raises(gt.GraphtaskError, match=r"pip install 'graphtask-nn\[geometric\]'") as caught:
+        gt.to_geometric(gt.full_dag(3, stages=1))
+    assert "\n" not in str(caught.value)
+
+
+def test_edge_weight_of_others_is_weight_and_renamed_if_it_is_none():
+    index = torch.tensor([[0, 0, 1], [1, 2, 2]])
+    trained = gt.from_geometric(data(edge_index=index, edge_weight=torch.tensor([0.5, 1.0, 0.0])), stages=1)
+    foreign = gt.from_geometric(data(edge_index=index, edge_weight=torch.tensor([0.5, 3.0, 0.0])), stages=1)
+
+    assert trained.es["weight"] == [0.5, 1.0, 0.0]
+    assert foreign.es["file_weight"] == [0.5, 3.0, 0.0]
+
+
+def test_an_undirected_graph_is_read_with_an_order():
+    both = torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])
+
+    with pytest.raises(gt.GraphError, match=r"cycle.*read it with order='ids', stages=3"):
+        gt.from_geometric(data(edge_index=both))
+    assert gt.from_geometric(data(edge_index=both), order="ids", stages=1).get_edgelist() == [(0, 1), (1, 2)]
+
+
+def test_features_are_float_columns_and_do_not_come_back_as_attributes():
+    graph = gt.full_dag(4, stages=2)
+    graph.es["weight"] = [0.25] * 6
+    graph.vs["bias"] = [0.5, 1.0, 1.5, 2.0]
+    result = gt.to_geometric(
+        graph, features=["one_hot_stage", "position", "out_degree", "bias", "weight", "stage_step"]
+    )
+
+    assert result.x.dtype == result.edge_attr.dtype == torch.float32
+    assert result.node_feature_names == [
+        "one_hot_stage_0",
+        "one_hot_stage_1",
+        "position",
+        "out_degree",
+        "bias",
+    ]
+    assert result.x[1].tolist() == pytest.approx([1, 0, 1 / 3, 2, 1])
+    assert result.edge_feature_names == ["weight", "stage_step"]
+    assert result.edge_attr.tolist()[1] == [0.25, 1.0]
+    assert_same_graph(gt.from_geometric(result), graph)
+
+
+@pytest.mark.parametrize(("feature", "words"), [("color", "among stage"), ("name", "numeric, got 'name'")])
+def test_a_feature_that_is_unknown_or_no_number_is_named(feature, words):
+    with pytest.raises(gt.ArgumentError, match=words):
+        gt.to_geometric(gt.full_dag(3), features=[feature])

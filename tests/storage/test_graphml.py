@@ -216,7 +216,9 @@ def test_a_file_without_stages_says_what_to_do_and_takes_a_number_of_stages(name
         gt.read(file)
     assert gt.read(file, stages=2).vs["stage"] == [0, 0, 1, 1]
     assert gt.read(file, stages=[1, 2, 1]).vs["stage"] == [0, 1, 1, 2]
-    with pytest.raises(gt.ArgumentError, match=rf"{name}\.graphml: stages must be in \[1, 4\] for 4 nodes, got 9"):
+    with pytest.raises(
+        gt.ArgumentError, match=rf"{name}\.graphml: stages must be an integer in \[1, 4\], got 9"
+    ):
         gt.read(file, stages=9)
 
 
@@ -261,7 +263,9 @@ def test_a_weight_out_of_range_in_our_own_file_is_an_error(path):
     graph.es["weight"] = [0.5, 0.25, 1.0]
     path.write_bytes(dumps(graph).replace(b"0.25", b"1.25"))
 
-    with pytest.raises(gt.GraphError, match=r"graph\.graphml: the `weight` of edge 'v0' → 'v2' must be .* got 1\.25"):
+    with pytest.raises(
+        gt.GraphError, match=r"graph\.graphml: the `weight` of edge 'v0' → 'v2' must be .* got 1\.25"
+    ):
         gt.read(path)
 
 

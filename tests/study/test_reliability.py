@@ -16,8 +16,8 @@ import pytest
 from processes import PATIENCE, are_gone, children, wait_until
 
 import graphtask as gt
+from graphtask.runs.lock import is_locked
 from graphtask.study.worker import perform
-from graphtask.training.folder import is_claimed
 
 PROGRAM = "from graphtask_cli.main import cli; cli()"
 
@@ -30,7 +30,7 @@ def study_file(scans, tmp_path):
         path = tmp_path / f"{name}.toml"
         path.write_text(
             f"seeds = {seeds}\nchannels = 1\ndevice = 'cpu'\ncheckpoint_seconds = 0\n"
-            f"[regime]\nepochs = {epochs}\nbatch_size = 16\n{priors}"
+            f"[optimization]\nepochs = {epochs}\nbatch_size = 16\n{priors}"
             f"[data.scans]\nsource = '{scans}'\n"
         )
         return path
@@ -54,7 +54,7 @@ def finished_files(study):
 
 
 def is_over_or_at_work(driver, study):
-    return driver.poll() is not None or any(is_claimed(job.folder) for job in study.jobs)
+    return driver.poll() is not None or any(is_locked(job.folder) for job in study.jobs)
 
 
 def run_with_kills(path, *, kills, jobs, pause):

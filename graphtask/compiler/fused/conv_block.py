@@ -4,7 +4,7 @@ Legend: a is the argument of a block, u = Conv3×3(ReLU(a)), v = Conv1×1(a), x 
 gradients. Statistics have the shape (2, channels): row 0 is for u, row 1 for v. `workspace` has the lifetimes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence  # noqa: TC003  # one rule for all modules
 from typing import NamedTuple, TypeAlias
 
 import torch

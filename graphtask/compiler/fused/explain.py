@@ -120,7 +120,7 @@ def explain_stages(
                 stage.strategy,
                 flops=2 * 10 * inputs * layout.numel,
                 kept_bytes=kept * layout.numel * itemsize,
-            )  # fmt: skip
+            )
         )
     return Explanation(
         batch=images[0],

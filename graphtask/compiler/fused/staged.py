@@ -165,7 +165,8 @@ class _Step:
         weakref.finalize(self, program.workspace.give_back, memory).atexit = False
         scratch = regions.scratch.of(memory)
         self.images = layouts[0].view_or_copy(images.detach().to(dtype))
-        self.input = layouts[0], *layouts[0].activations(self.images), *layouts[0].activations(scratch[-1:])
+        first = (layouts[0].activations(matrix)[0] for matrix in (self.images, scratch[-1:]))
+        self.input: tuple[Layout, Activation, Activation] = (layouts[0], next(first), next(first))
         gates = gates.detach().to(dtype)
         self.stages: list[_Stage] = []
         for place, (plan, layout) in enumerate(zip(program.stages, layouts[1:], strict=True)):
@@ -283,7 +284,14 @@ class _Step:
     def _block(self, block: Any, stage: _Stage, row: int, **activations: Any) -> ConvStep:
         du, dv = stage.scratch[:2]
         u, v = stage.kept[2 * row : 2 * row + 2] or (du, dv)
-        own = {"target": stage.layout, "u": u, "v": v, "du": du, "dv": dv, "recompute": not stage.kept}
+        own: dict[str, Any] = {
+            "target": stage.layout,
+            "u": u,
+            "v": v,
+            "du": du,
+            "dv": dv,
+            "recompute": not stage.kept,
+        }
         return ConvStep(block, Buffers(**own, **activations), self.dtype)
 
     def _output(self) -> Tensor:

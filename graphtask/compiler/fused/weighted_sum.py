@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from graphtask.compiler.fused.stages import StagePlan
-from graphtask.types import IntArray
+from graphtask.types import BoolArray, IntArray
 
 _PIECE = 4096  # elements: a long sparse sum is computed in pieces that stay in the cache, in parallel
 _FEW = 6  # rows that are added one by one: the sum stays in the cache meanwhile
@@ -99,7 +99,7 @@ class SparseSum:
         self.n_sources = n = stage.n_sources
         self.edges = torch.from_numpy(stage.edges).to(device)
         is_across = stage.rows < n
-        every = np.ones_like(is_across)
+        every = np.ones(len(is_across), dtype=bool)
         self.across = _terms(stage.targets, stage.rows, is_across, device)
         self.inside = _terms(stage.targets, stage.rows - n, ~is_across, device)
         self.back = _terms(stage.rows, stage.targets, every, device)
@@ -227,7 +227,7 @@ def n_pieces(numel: int) -> int:
     return found
 
 
-def _terms(groups: IntArray, rows: IntArray, chosen: IntArray, device: torch.device) -> dict[int, _Terms]:
+def _terms(groups: IntArray, rows: IntArray, chosen: BoolArray, device: torch.device) -> dict[int, _Terms]:
     """Return the terms of each group of the chosen edges."""
     found: dict[int, _Terms] = {}
     places = chosen.nonzero()[0]

@@ -104,8 +104,8 @@ class Layout(NamedTuple):
         matrix = matrix[:, : self.numel]
         n, (batch, channels, height, width, channels_last) = len(matrix), self
         if not channels_last:
-            images = matrix.view(n, batch, channels, height, width).unbind()
-            return [Activation(image, image, image) for image in images]
+            rows = matrix.view(n, batch, channels, height, width).unbind()
+            return [Activation(row, row, row) for row in rows]
         images = matrix.view(n, batch, height, width, channels).permute(0, 1, 4, 2, 3)
         wide = matrix.view(n, self.pixels // self.repeats, self.repeats * channels)
         columns = wide.transpose(1, 2)[:, None, :, :, None]

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from graphtask.errors import RunError
-from graphtask.training.checkpoint import load_checkpoint, save_checkpoint
-from graphtask.training.folder import CHECKPOINT, PREVIOUS_CHECKPOINT
+from graphtask.runs.layout import CHECKPOINT, PREVIOUS_CHECKPOINT
+from graphtask.training.checkpointing import load_checkpoint, save_checkpoint
 
 
 def state(number):

@@ -1,0 +1,68 @@
+"""Configuration of the documentation site; build it with ``make docs``."""
+
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "cli"), str(ROOT / "docs")]
+os.environ["EAGER_IMPORT"] = ""
+
+import graphtask  # noqa: E402
+
+project = "graphtask"
+author = "The graphtask authors"
+copyright = "The graphtask authors, MIT license"
+release = version = graphtask.__version__
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.intersphinx",
+    "sphinx_copybutton",
+    "sphinx_design",
+]
+exclude_patterns = ["_build", "**/.ipynb_checkpoints", "_static"]
+source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb", ".rst": "restructuredtext"}
+
+# Notebooks are stored with their outputs; tests/docs execute them.
+nb_execution_mode = "off"
+myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+
+# The site builds without a network; set GRAPHTASK_INTERSPHINX=1 to resolve links to other projects.
+intersphinx_mapping = (
+    {
+        "python": ("https://docs.python.org/3", None),
+        "torch": ("https://docs.pytorch.org/docs/stable", None),
+        "igraph": ("https://python.igraph.org/en/stable", None),
+        "networkx": ("https://networkx.org/documentation/stable", None),
+    }
+    if os.environ.get("GRAPHTASK_INTERSPHINX")
+    else {}
+)
+
+autosummary_generate = True
+autodoc_typehints = "signature"
+autodoc_member_order = "bysource"
+autodoc_default_options = {"members": True, "show-inheritance": False}
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_rtype = False
+napoleon_custom_sections = [("Source", "references_style"), ("Attributes", "params_style")]
+default_role = "code"
+
+html_theme = "furo"
+html_title = f"graphtask {version}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_show_sourcelink = False
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
+import make_api  # noqa: E402
+
+make_api.write()

@@ -1,0 +1,108 @@
+"""Graph objects of other libraries as igraph graphs, so that every function that takes a graph takes them."""
+
+import sys
+from typing import Any, TypeAlias
+
+import igraph
+import numpy as np
+
+from graphtask.errors import GraphError
+from graphtask.storage.assembly import Parts, igraph_of, with_names
+from graphtask.storage.foreign import usable
+from graphtask.storage.geometric_parts import geometric_parts, is_data
+from graphtask.storage.matrix import dense_parts, sparse_parts
+from graphtask.validation import abbreviated
+
+GraphLike: TypeAlias = Any
+"""An igraph or networkx graph, an adjacency matrix (numpy, scipy.sparse, pandas), or a torch-geometric ``Data``."""
+
+
+def as_igraph(graph: GraphLike, *, name: str = "graph") -> igraph.Graph:
+    """Return a graph object of any supported library as an igraph graph.
+
+    An igraph graph is returned as it is (not copied, not checked). Others keep their attributes as `read` does:
+    vertices are named, foreign weights are renamed. The result may break any rule of the architecture graph; make it
+    valid with `as_architecture`.
+
+    Args:
+        graph: An igraph or networkx graph, a square adjacency matrix (entry [i, j] is the edge i→j) of numpy,
+            scipy.sparse or pandas, or a torch-geometric ``Data``.
+        name: Name of the argument, for the message of the error.
+
+    Raises:
+        GraphError: The object is none of these, or an adjacency matrix that is not square or not numeric.
+
+    Example:
+        >>> import networkx as nx
+        >>> as_igraph(nx.DiGraph([("a", "b")])).vs["name"]
+        ['a', 'b']
+        >>> as_igraph(np.array([[0, 1], [0, 0]])).get_edgelist()
+        [(0, 1)]
+    """
+    return graph if isinstance(graph, igraph.Graph) else igraph_of(usable(object_parts(graph, name=name)))
+
+
+def object_parts(graph: GraphLike, *, name: str = "graph") -> Parts:
+    """Return the parts of a graph object of another library.
+
+    Raises:
+        GraphError: The object is no graph, or its adjacency matrix is not square or not numeric.
+    """
+    if isinstance(graph, _class("networkx", "Graph")):
+        from graphtask.storage.networkx import networkx_parts
+
+        return networkx_parts(graph)
+    if is_data(graph):
+        return geometric_parts(graph)
+    if is_matrix(graph):
+        return matrix_parts(graph)
+    raise GraphError(
+        f"{name} must be a graph (igraph, networkx, torch-geometric, or a square adjacency matrix), "
+        f"got {abbreviated(graph)}"
+    )
+
+
+def is_matrix(value: object) -> bool:
+    """Return True for a two-dimensional array, sparse matrix or table."""
+    is_known = (
+        isinstance(value, np.ndarray) or _is_sparse(value) or isinstance(value, _class("pandas", "DataFrame"))
+    )
+    return is_known and getattr(value, "ndim", 0) == 2
+
+
+def matrix_parts(matrix: Any) -> Parts:
+    """Return the parts of an adjacency matrix of numpy, scipy.sparse or pandas.
+
+    Raises:
+        GraphError: The matrix is not square or not numeric.
+    """
+    try:
+        if _is_sparse(matrix):
+            if matrix.shape[0] != matrix.shape[1]:
+                raise GraphError(f"an adjacency matrix must be square, got shape {tuple(matrix.shape)}")
+            entries = matrix.tocoo()
+            parts = sparse_parts(matrix.shape[0], entries.row, entries.col, entries.data)
+        elif isinstance(matrix, np.ndarray):
+            parts = dense_parts(matrix)
+        else:
+            labels = list(matrix.columns)
+            rows = matrix.reindex(labels) if set(matrix.index) == set(labels) else matrix
+            parts = dense_parts(rows.fillna(0).to_numpy(), names=labels)
+    except ValueError as error:
+        raise GraphError(str(error)) from None
+    ids = [f"v{index}" for index in range(parts.n_nodes)]
+    return parts._replace(vertex_columns=with_names(parts.vertex_columns, ids))
+
+
+def _class(module: str, name: str) -> type[Any]:
+    """Return a class if its module has been imported; otherwise one that no object is an instance of."""
+    return getattr(sys.modules.get(module), name, _Nothing)
+
+
+class _Nothing:
+    """Class without instances."""
+
+
+def _is_sparse(value: object) -> bool:
+    module = sys.modules.get("scipy.sparse")
+    return module is not None and bool(module.issparse(value))
