@@ -1,5 +1,5 @@
 # ruff: noqa: T201  # a command that prints
-"""Prints the table of docs/performance.md: ``python -m tests.benchmarks``."""
+"""Prints the table of docs/benchmarks/training.md: ``python -m tests.benchmarks``."""
 
 import argparse
 import os

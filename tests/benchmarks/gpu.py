@@ -24,7 +24,6 @@ import graphtask as gt
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # as pytest does: tests are no package
 
-from graphtask.training.progress import Silence
 
 from benchmarks.baseline import run_published
 from benchmarks.floors import (
@@ -167,7 +166,7 @@ def measure(
         warnings.simplefilter(
             "error", RuntimeWarning
         )  # a step that cannot be captured is not measured as if it were
-        trainer.fit(reporter=Silence(), on_step=lambda: None, on_epoch=lambda: None)
+        trainer.fit()
     peak = (
         (torch.cuda.max_memory_allocated(bench.device) - before, torch.cuda.max_memory_reserved(bench.device))
         if on_gpu
