@@ -119,9 +119,9 @@ class Bench:
             net,
             train=self.batches(n_images, padding=4, flip=True),
             test=self.batches(scale.batch),
-            config=gt.TrainConfig(epochs=WARM_UP + 2 if execution.captured else 2, batch_size=scale.batch),
-            seed=0,
-            precision=precision,
+            config=gt.TrainConfig(
+                epochs=WARM_UP + 2 if execution.captured else 2, batch_size=scale.batch, precision=precision
+            ),
             recorder=self.recorder() if execution.captured else None,
         )
 

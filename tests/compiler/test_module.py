@@ -385,7 +385,7 @@ def test_an_invalid_graph_is_refused():
 
 def test_raw_weights_on_some_edges_only_are_refused(diamond):
     diamond.es[0]["w"] = 0.3
-    with pytest.raises(gt.GraphError, match="the `w` of edge 'n0' → 'n2' is None"):
+    with pytest.raises(gt.GraphError, match="the `w` of edge 'n0' → 'n2' must be a float, got None"):
         gt.compile(diamond, channels=2)
 
 

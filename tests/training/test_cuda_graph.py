@@ -12,6 +12,7 @@ from torch import nn
 from training.tape import Tape
 
 import graphtask as gt
+from graphtask.compiler.fused.staged import run_fused
 from graphtask.training import train as train_module
 from graphtask.training.batches import split_batches
 from graphtask.training.checkpointing import Checkpointer
@@ -27,6 +28,8 @@ FULL, SHORT = 5 * 4, 5
 def trainer(digits, recorder=None, *, precision="fp32", execution="fused", device="cpu", config=REGIME):
     graph = gt.full_dag(5, stages=[2, 2, 1])
     net = gt.compile(graph, channels=2, n_classes=digits.n_classes, execution=execution, seed=1).to(device)
+    if execution == "fused":
+        net.executor = run_fused  # under the mode of the tape, too, which stands in for a CUDA graph
     config = config.replace(seed=3, precision=precision)
     train, test, _ = split_batches(digits, config, device=torch.device(device))
     return Trainer(net, train=train, test=test, config=config, recorder=recorder)
@@ -76,7 +79,7 @@ def test_so_they_do_in_other_precisions_and_executions(digits, precision, execut
 def test_a_run_in_bf16_keeps_everything_in_float32(digits):
     one = fit(trainer(digits, precision="bf16", config=gt.TrainConfig(epochs=1, batch_size=40)))
     kept = [value for value in outcome(one).values() if isinstance(value, torch.Tensor)]
-    assert {value.dtype for value in kept} == {torch.float32, torch.int64}
+    assert {value.dtype for value in kept} == {torch.float32}
     assert one.rows[0]["resource_loss"] == pytest.approx(
         one.module.edge_weight.double().tanh().abs().sum().item(), rel=1e-6
     )
