@@ -114,7 +114,7 @@ def test_weights_that_are_no_numbers_are_refused():
     graph = gt.chain_dag(3, stages=1)
     module = gt.compile(graph, channels=1)
     nn.init.constant_(module.edge_weight, math.nan)
-    with pytest.raises(gt.GraphError, match="edge 'v0' → 'v1' must be a float in .*, got nan"):
+    with pytest.raises(gt.GraphError, match=r"edge 'v0' → 'v1' must be a float in .*, got nan"):
         gt.write_back(module, graph)
 
 
