@@ -11,7 +11,6 @@ from itertools import pairwise
 
 import igraph
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from graphtask.storage.geometric import to_geometric
@@ -22,13 +21,13 @@ from graphtask.types import BoolArray, FloatArray
 class Collection:
     """Disjoint union of graphs, the input of the networks."""
 
-    features: Float[Tensor, "N features"]
+    features: Tensor
     """Features of the vertices: the stage (one-hot), indicators of input and output, and the logarithms of 1 + in- and
     out-degree, each with mean 0 and variance 1 over all graphs."""
-    edges: Int[Tensor, "2 edges"]
-    """Source and target of every edge."""
-    owner: Int[Tensor, " N"]
-    """Index of the graph of every vertex."""
+    edges: Tensor
+    """Source and target of every edge, shape (2, edges)."""
+    owner: Tensor
+    """Index of the graph of every vertex, shape (N,)."""
     n_graphs: int
     """Number of graphs."""
 
@@ -103,7 +102,7 @@ class Perceptrons(nn.Module):
         self.second = _parameter(n_networks, width, width, generator=generator)
         self.second_bias = nn.Parameter(torch.zeros(n_networks, 1, width))
 
-    def forward(self, rows: Float[Tensor, "N slices"]) -> Float[Tensor, "N others"]:
+    def forward(self, rows: Tensor) -> Tensor:
         """Return the rows after both maps."""
         x = rows.view(-1, self.n_networks, self.n_inputs).transpose(0, 1) * self.scale
         x = torch.relu(torch.baddbmm(self.first_bias, x, self.first))
@@ -135,7 +134,7 @@ class Networks(nn.Module):
         self.head = _parameter(n_networks, recipe.layers * recipe.width, 1, generator=generator)
         self.head_bias = nn.Parameter(torch.zeros(n_networks, 1))
 
-    def forward(self, collection: Collection) -> Float[Tensor, "M graphs"]:
+    def forward(self, collection: Collection) -> Tensor:
         """Return the logits of the graphs."""
         n_graphs, n_networks = collection.n_graphs, self.n_networks
         rows, backwards = collection.features.repeat(1, n_networks), collection.edges.flip(0)
