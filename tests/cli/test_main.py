@@ -1,6 +1,7 @@
 """What all commands do alike: start fast, fail in one line, end quietly."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from processes import PATIENCE, wait_until
 
 import graphtask as gt
+from graphtask_cli import messages
 from graphtask_cli.main import COMMANDS, cli
 
 GRAPHTASK = str(Path(sys.executable).with_name("graphtask"))
@@ -189,3 +191,32 @@ def test_ctrl_c_outside_of_training_says_interrupted(call, monkeypatch):
     result = call("new", "chain", "--nodes", "5", "-o", "chain.graphml")
     assert result.exit_code == 130
     assert result.stderr == "graphtask: interrupted\n"
+
+
+def test_the_package_can_be_run_as_a_module(tmp_path):
+    for package in ("graphtask", "graphtask_cli"):
+        done = shell(f"{sys.executable} -m {package} --version", tmp_path)
+        assert done.stdout == f"graphtask {gt.__version__}\n"
+    assert "Usage: graphtask train" in shell(f"{sys.executable} -m graphtask train --help", tmp_path).stdout
+
+
+@pytest.mark.parametrize(
+    ("called", "found", "expected"),
+    [
+        ("bin/graphtask", "bin/graphtask", ["graphtask"]),
+        ("bin/graphtask", "other/graphtask", ["bin/graphtask"]),
+        ("bin/graphtask", None, ["bin/graphtask"]),
+        ("lib/__main__.py", "bin/graphtask", ["graphtask"]),
+        ("lib/__main__.py", None, ["bin/python", "-m", "graphtask"]),
+        ("lib/__main__.py", "other/graphtask", ["bin/python", "-m", "graphtask"]),
+    ],
+)
+def test_proposals_name_the_program_that_the_shell_finds(monkeypatch, tmp_path, called, found, expected):
+    monkeypatch.chdir(tmp_path)
+    for name in ("bin/graphtask", "other/graphtask"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    monkeypatch.setattr(sys, "argv", [called])
+    monkeypatch.setattr(sys, "executable", "bin/python")
+    monkeypatch.setattr(messages.shutil, "which", lambda _: found)
+    assert messages.proposal("draw", "a b") == shlex.join([*expected, "draw", "a b"])
