@@ -187,7 +187,7 @@ def test_a_group_of_one_is_not_tested_and_others_are(call, tmp_path):
     assert {(row["a"], row["b"]) for row in found["tests"] + found["metric_tests"]} == {("thick", "thin")}
     result = call("compare", "graphs", "--groups", "alone,thin", "--test", "mmd")
     assert result.exit_code == 1
-    assert "tests need two groups of at least two graphs; alone has only one" in result.stderr
+    assert "tests require two groups of at least two graphs; only one graph: alone" in result.stderr
 
 
 def test_what_limits_tests_is_said(call):
@@ -240,8 +240,8 @@ def test_pruning_happens_first(call, tmp_path):
             1,
             "unknown group 'unknown'; the groups are thick, thin",
         ),
-        (["graphs", "--features", "nonsense"], 1, "there is no metric 'nonsense'"),
-        (["graphs", "--features", "sparsity_stage_9"], 1, "there is no metric"),
+        (["graphs", "--features", "nonsense"], 1, "names of metrics or sets, got 'nonsense'"),
+        (["graphs", "--features", "sparsity_stage_9"], 1, "names of metrics or sets"),
         (["nothing.graphml"], 1, "no graph can be used; the first of 1: "),
         (["graphs", "--threshold", "0.1"], 1, "no graph can be used; the first of 10: "),
         (["--from-table", "nothing.csv"], 1, "nothing.csv: cannot be read"),

@@ -80,8 +80,6 @@ def test_making_counting_pruning_measuring_and_drawing_never_load_pytorch(tmp_pa
         ["draw", "untrained.graphml", "-o", "picture.gif"],
         ["draw", "untrained.graphml", "--threshold", "0.1"],
         ["draw", "empty"],
-        ["metrics", "untrained.graphml", "--metrics", "beauty"],
-        ["new", "full", "--nodes", "6", "--stages", "3,2", "-o", "six.graphml"],
         ["metrics", "untrained.graphml", "-o", "table.xlsx"],
         ["metrics", "untrained.graphml", "-o", "no/such/folder.csv"],
         ["new", "full", "--nodes", "6", "-o", "no/such/folder.graphml"],
@@ -109,10 +107,10 @@ def test_what_fails_says_so_in_one_line_and_exits_with_1(call, tmp_path, argumen
         ["new", "full", "--nodes", "1", "-o", "one.graphml"],
         ["prune", "graph.graphml", "--threshold", "nan"],
         ["metrics", "graph.graphml", "--layout-starts", "0"],
+        ["new", "full", "--nodes", "6", "--stages", "3,2", "-o", "six.graphml"],
         ["train", "graph.graphml", "--data", "cdigits", "--epochs", "0", "--out", "run"],
         ["-x"],
         ["train", "graph.graphml", "--dada", "cdigits", "-o", "run"],
-        ["new"],
         ["new", "full"],
         ["new", "full", "--nodes", "six", "-o", "six.graphml"],
         ["new", "full", "--nodes", "6", "--stages", "a,b", "-o", "six.graphml"],
@@ -220,3 +218,10 @@ def test_proposals_name_the_program_that_the_shell_finds(monkeypatch, tmp_path, 
     monkeypatch.setattr(sys, "executable", "bin/python")
     monkeypatch.setattr(messages.shutil, "which", lambda _: found)
     assert messages.proposal("draw", "a b") == shlex.join([*expected, "draw", "a b"])
+
+
+@pytest.mark.parametrize("arguments", [[], ["new"], ["study"]])
+def test_a_group_without_a_command_prints_its_help(call, arguments):
+    result = call(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "\nCommands:\n" in result.stderr
