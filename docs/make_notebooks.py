@@ -20,7 +20,10 @@ _TIMEOUT = 600  # seconds for one cell
 def notebook(source: str) -> nbformat.NotebookNode:
     """Return the notebook of a source in percent format, without outputs."""
     parts = _CELL.split(source)[1:]
-    cells = [_cell(text.strip("\n"), is_text=bool(kind)) for kind, text in zip(parts[::2], parts[1::2], strict=True)]
+    cells = [
+        _cell(text.strip("\n"), is_text=bool(kind))
+        for kind, text in zip(parts[::2], parts[1::2], strict=True)
+    ]
     for number, cell in enumerate(cells):
         cell["id"] = f"cell-{number}"
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -45,7 +48,9 @@ def sources() -> list[Path]:
 def _cell(text: str, *, is_text: bool) -> nbformat.NotebookNode:
     if not is_text:
         return nbformat.v4.new_code_cell(text)
-    return nbformat.v4.new_markdown_cell("\n".join(line.removeprefix("#").removeprefix(" ") for line in text.split("\n")))
+    return nbformat.v4.new_markdown_cell(
+        "\n".join(line.removeprefix("#").removeprefix(" ") for line in text.split("\n"))
+    )
 
 
 if __name__ == "__main__":
