@@ -34,7 +34,7 @@ $(DEV): $(INPUTS)
 setup: $(DEV)
 
 demo: $(BASE)
-	$(BIN)/graphtask demo --out demo
+	$(BIN)/graphtask demo -o demo
 
 test: setup
 	$(BIN)/ruff format --check .

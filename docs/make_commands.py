@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from graphtask_cli.command import SETTINGS
 from graphtask_cli.main import cli
 
 PAGE = Path(__file__).with_name("commands.md")
@@ -44,7 +45,7 @@ def _section(name: str, command: click.Command) -> str:
         info_name=name,
         terminal_width=WIDTH,
         max_content_width=WIDTH,
-        help_option_names=["-h", "--help"],
+        **SETTINGS,
     )
     return f"{'#' * (1 + min(2, len(name.split())))} {name}\n\n```text\n{command.get_help(context)}\n```\n"
 

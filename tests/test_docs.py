@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from graphtask.metrics.registry import all_metrics
+from graphtask_cli.command import SETTINGS
 from graphtask_cli.main import cli
 
 ROOT = Path(__file__).parents[1]
@@ -25,7 +26,6 @@ def load_script(name):
 make_commands, make_metrics = load_script("make_commands"), load_script("make_metrics")
 make_layers = load_script("make_layers")
 COMMANDS = dict(make_commands.walk(cli, "graphtask"))
-SETTINGS = cli.context_settings  # a command keeps the help option that it is first asked for
 
 
 def example_lines(command):
@@ -92,7 +92,7 @@ def test_every_example_is_a_valid_call(line):
     while isinstance(command, click.Group):
         command = command.get_command(click.Context(command), words.pop(0))
         assert command is not None
-    command.make_context(line, words, **SETTINGS)
+    command.make_context(line, words)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -1,1 +1,1 @@
-"""The command line of graphtask: each command parses, calls the library, and prints."""
+"""The command line of graphtask: commands parse, call one library function, and print."""

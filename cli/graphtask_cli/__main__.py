@@ -1,4 +1,4 @@
-"""``python -m graphtask_cli`` is ``graphtask``; for programs that start modules, such as torchrun."""
+"""``python -m graphtask_cli`` and ``python -m graphtask`` are ``graphtask``; torchrun starts modules this way."""
 
 from graphtask_cli.main import cli
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphtask.validation import counted
-from graphtask_cli.output import note, progress
+from graphtask_cli.messages import progress, warn, warn_of_each
 from graphtask_cli.sources import labels as short_names
 from graphtask_cli.sources import named
 
@@ -15,28 +15,27 @@ if TYPE_CHECKING:
     import igraph
     import pandas as pd
 
-_SHOWN_NOTES = 10
-_NAMES = ("graph", "run", "file")  # columns that say which graph a row is of
+_NAMES = ("graph", "run", "file")  # columns that identify the graph of a row
 _ERROR = "error"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Collection:
-    """Graphs to compare; everything is in the same order."""
+    """Graphs to compare; all fields are in the same order."""
 
     names: list[str]
-    """What each graph is called."""
+    """Name of each graph."""
     labels: list[str]
     """The group of each graph."""
     keys: list[str]
-    """What pairs it with a graph of another group; empty if nothing does."""
+    """Key that pairs it with a graph of another group; empty without one."""
     features: "pd.DataFrame"
-    """A row for each graph."""
+    """One row per graph."""
     graphs: "list[igraph.Graph] | None"
-    """The graphs, unless only their features are known."""
+    """The graphs; None if only their features are known."""
 
     def taken(self, rows: Sequence[int]) -> "Collection":
-        """The graphs at these positions."""
+        """Return the graphs at these positions."""
         return replace(
             self,
             names=[self.names[row] for row in rows],
@@ -47,7 +46,7 @@ class Collection:
         )
 
     def of(self, groups: Sequence[str]) -> "Collection":
-        """The graphs of these groups, group by group.
+        """Return the graphs of these groups, group by group.
 
         Raises:
             ArgumentError: A group has no graph.
@@ -58,14 +57,14 @@ class Collection:
         missing = [group for group in groups if group not in known]
         if missing:
             there = ", ".join(name or "(none)" for name in known)
-            raise ArgumentError(f"no graph is of group {missing[0]!r}; the groups are {there}")
+            raise ArgumentError(f"unknown group {missing[0]!r}; the groups are {there}")
         return self.taken([row for group in groups for row, own in enumerate(self.labels) if own == group])
 
     def in_pairs(self, key: str) -> "Collection":
-        """The graphs that every group has a partner of, in the same order in every group.
+        """Return the graphs with a partner in every group, in the same order in every group.
 
         Args:
-            key: What the keys are, for messages.
+            key: Name of the keys, for messages.
 
         Raises:
             ArgumentError: A group has two graphs of the same key, or there are fewer than two keys in all groups.
@@ -73,7 +72,7 @@ class Collection:
         from graphtask.errors import ArgumentError
 
         if not any(self.keys):
-            raise ArgumentError(f"no graph says its {key}; pair by something else")
+            raise ArgumentError(f"no graph records its {key}; pair by another key")
         known = [pair for pair in zip(self.labels, self.keys, strict=True) if pair[1]]
         (pair, n_times), *_ = Counter(known).most_common(1)
         if n_times > 1:
@@ -91,20 +90,20 @@ class Collection:
             )
         n_alone = len(self.names) - len(shared) * len(groups)
         if n_alone:
-            note(f"{n_alone} of {len(self.names)} graphs have no partner by {key} in every group; not tested")
+            warn(f"not tested: {n_alone} of {len(self.names)} graphs have no partner by {key} in every group")
         return self.taken([place[group, own] for group in groups for own in shared])
 
 
 def from_files(
     paths: Sequence[str], *, by: str, pair_by: str | None, metrics: Sequence[str], **reading: Any
 ) -> Collection:
-    """The graphs that the paths name, measured; those that cannot be used are named and left out.
+    """Read and measure the graphs that the paths name; messages report the graphs that are left out.
 
     Args:
         paths: As `graphtask.read_all` takes them.
-        by: What the groups are.
-        pair_by: What pairs are made by.
-        metrics: What is measured.
+        by: Key of the groups.
+        pair_by: Key of the pairs.
+        metrics: Names of metrics.
         reading: Further arguments of `graphtask.read_all`.
 
     Raises:
@@ -113,7 +112,7 @@ def from_files(
     import graphtask as gt
 
     found = gt.read_all(paths, by=by, **reading)
-    _say("left out", found.failures)
+    warn_of_each(found.failures, prefix="left out: ")
     with progress(visible=len(found) > 1) as bar:
         table = gt.measure_all(bar.track(found.graphs, description="measuring"), metrics=metrics)
     return Collection(
@@ -126,7 +125,7 @@ def from_files(
 
 
 def from_table(path: Path, *, by: str, pair_by: str | None, features: Sequence[str] | None) -> Collection:
-    """The graphs that a table has features of; rows without any are named and left out.
+    """Read features of graphs from a table; messages report the rows that are left out.
 
     Args:
         path: The file.
@@ -145,14 +144,14 @@ def from_table(path: Path, *, by: str, pair_by: str | None, features: Sequence[s
     for column in filter(None, (by, pair_by)):
         if column not in table.columns:
             there = ", ".join(map(str, table.columns))
-            raise gt.ArgumentError(f"{path}: there is no column {column!r}; name another one, of {there}")
+            raise gt.ArgumentError(f"{path}: unknown column {column!r}; the columns are {there}")
     with named(path):
         chosen = numeric_columns(table, features)
     usable = table[chosen].notna().any(axis=1)
     if _ERROR in table.columns:
         usable &= _texts(table, _ERROR) == ""
     names = _texts(table, next((name for name in _NAMES if name in table.columns), by))
-    _say("left out, without features", names[~usable].tolist())
+    warn_of_each(names[~usable].tolist(), prefix="left out, without features: ")
     if not usable.any():
         raise gt.ArgumentError(f"{path}: no row has features; measure the graphs first")
     return Collection(
@@ -165,14 +164,7 @@ def from_table(path: Path, *, by: str, pair_by: str | None, features: Sequence[s
 
 
 def _texts(table: "pd.DataFrame", column: str) -> "pd.Series[str]":
-    """A column in words; whole numbers that missing ones turned into floats are whole again."""
+    """Return a column as text; integers that missing values turned into floats are integers again."""
     return table[column].map(
         lambda value: "" if value != value else f"{value:g}" if isinstance(value, float) else str(value)  # noqa: PLR0124
     )
-
-
-def _say(what: str, lines: Sequence[str]) -> None:
-    for line in lines[:_SHOWN_NOTES]:
-        note(f"{what}: {line}")
-    if len(lines) > _SHOWN_NOTES:
-        note(f"{what}: … and {len(lines) - _SHOWN_NOTES} more")

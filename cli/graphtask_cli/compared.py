@@ -1,4 +1,4 @@
-"""What ``graphtask compare`` writes: tables and figures, by the names of their files."""
+"""Tables and figures that ``graphtask compare`` writes, by the names of their files."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 def tables(compared: "Comparison", *, names: Sequence[str]) -> "dict[str, pd.DataFrame]":
-    """Tables by name; graphs are in the order of their groups.
+    """Return tables by name; graphs are in the order of their groups.
 
     Args:
-        compared: What was found.
-        names: What each graph is called.
+        compared: Result of the comparison.
+        names: Name of each graph.
     """
     import pandas as pd
 
@@ -45,7 +45,7 @@ def tables(compared: "Comparison", *, names: Sequence[str]) -> "dict[str, pd.Dat
 
 
 def figures(compared: "Comparison") -> "dict[str, Figure]":
-    """Pictures by name."""
+    """Return pictures by name."""
     import graphtask as gt
 
     drawn = {
@@ -76,7 +76,7 @@ def _confusion(compared: "Comparison") -> "pd.DataFrame":
 def _square(
     first: "pd.DataFrame", matrix: "npt.NDArray[np.float64]", order: "npt.NDArray[np.int64]"
 ) -> "pd.DataFrame":
-    """A matrix as a table whose columns are called as its rows."""
+    """Return a matrix as a table whose columns have the names of its rows."""
     import numpy as np
     import pandas as pd
 

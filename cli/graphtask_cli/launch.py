@@ -1,8 +1,8 @@
-"""What a command has to know of the other processes, where ``torchrun`` started several of it."""
+"""Rank of this process, for commands that ``torchrun`` started in several processes."""
 
 import os
 
 
 def process_rank() -> int:
-    """Which one of them this process is; 0 if it is the leader, or alone."""
+    """Return the rank among the processes of ``torchrun``; 0 without it."""
     return int(os.environ.get("RANK", "0")) if "TORCHELASTIC_RUN_ID" in os.environ else 0

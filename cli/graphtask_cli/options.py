@@ -1,184 +1,264 @@
-"""Options and arguments that several commands share; each is written once."""
+"""Options and arguments that several commands share; each is written once, and means the same everywhere."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
 
+from graphtask_cli.command import OPTIONS, Command, Group, Option
+from graphtask_cli.param_types import (
+    FOLDER,
+    GPUS,
+    GRAPHS,
+    METRICS,
+    PATH,
+    STAGES,
+    Choice,
+    Integer,
+    Number,
+)
+
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
+def command(name: str | None = None, **attributes: Any) -> Callable[[Callable[..., Any]], Command]:
+    """Return the decorator of a command; see `graphtask_cli.command.Command`."""
+    return click.command(name, cls=Command, **attributes)
+
+
+def group(name: str | None = None, **attributes: Any) -> Callable[[Callable[..., Any]], Group]:
+    """Return the decorator of a group; see `graphtask_cli.command.Group`."""
+    return click.group(name, cls=Group, **attributes)
+
+
+def option(*names: str, **attributes: Any) -> Decorator:
+    """Return the decorator of an option; see `graphtask_cli.command.Option`."""
+    if attributes.get("default", ...) is None:  # click takes None for a default
+        del attributes["default"]
+    return click.option(*names, cls=Option, **attributes)
+
+
+PAPER_THRESHOLD = 0.006
+"""`graphtask.types.PAPER_THRESHOLD`, whose module imports NumPy; a test compares the two."""
+
+ORDERS = ("ids", "x", "radius", "bifocal")
+
+_READING = "Reading graphs"
+
+
 def examples(*lines: str) -> str:
-    """The end of a command's help: examples that can be pasted as they are."""
+    """Return the end of a command's help: examples that can be pasted as they are."""
     title = "Example:" if len(lines) == 1 else "Examples:"
     return "\n".join(["\b", title, *(f"  {line}" for line in lines)])
 
 
-def read_stages(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | list[int] | None:
-    """A number of stages, such as 3, or their sizes, such as 30,20,10."""
-    if value is None:
-        return None
-    try:
-        numbers = [int(part) for part in value.split(",")]
-    except ValueError:
-        raise click.BadParameter(
-            f"{value!r} is neither a number of stages (3) nor their sizes (30,20,10)"
-        ) from None
-    return numbers if "," in value else numbers[0]
+def in_turn(*decorators: Decorator) -> Decorator:
+    """Return a decorator that adds several options in this order."""
+
+    def add(function: Callable[..., Any]) -> Callable[..., Any]:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return add
 
 
-def read_numbers(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[float, ...]:
-    """Numbers with commas between them, such as 0.8,0.9."""
-    try:
-        return tuple(float(part) for part in value.split(",") if part.strip())
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is not a list of numbers such as 0.8,0.9") from None
-
-
-def stages_option(*, foreign: bool = False) -> Decorator:
-    """``--stages``: of a new graph, or of a file that has none."""
-    what = (
-        "For graphs without stages (others keep theirs): their number"
-        if foreign
-        else "Number of stages (equal parts)"
+def stages_option(*, default: str | None = None, section: str = OPTIONS) -> Decorator:
+    """Return ``--stages``: for a new graph if there is a default, else for files without stages."""
+    text = (
+        "Number of stages of equal size, or the sizes, such as 30,20,10."
+        if default
+        else "Number of stages of equal size, or the sizes, such as 30,20,10, for graphs that have no stages."
     )
-    default = "" if foreign else "  [default: 3]"
-    return click.option(
-        "--stages",
-        callback=read_stages,
-        metavar="K|SIZES",
-        help=f"{what}, or their sizes, such as 30,20,10.{default}",
-    )
+    return option("--stages", type=STAGES, default=default, section=section, help=text)
 
 
-join_option = click.option(
+join_option = option(
     "--join",
     is_flag=True,
-    help="Give a graph with several inputs or outputs one new node before or after them.",
+    section=_READING,
+    help="Add one node before several inputs and one behind several outputs.",
 )
 
-merge_option = click.option(
+merge_option = option(
     "--merge",
     is_flag=True,
-    help="Let edges between the same two nodes become one, that with the largest weight.",
-)
-
-order_option = click.option(
-    "--order",
-    type=click.Choice(["ids", "x", "radius", "bifocal"]),
-    help="Let every edge of a graph that is undirected or has cycles lead forward in this order of its nodes.",
+    section=_READING,
+    help="Merge parallel edges into one with the largest weight.",
 )
 
 
-def reading_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``--stages``, ``--join``, ``--merge`` and ``--order``: how the file of another program is read."""
-    for option in (order_option, merge_option, join_option, stages_option(foreign=True)):
-        function = option(function)
-    return function
+def order_option(*, default: str | None = None, section: str = _READING) -> Decorator:
+    """Return ``--order``: the node order along which undirected edges, or edges in cycles, are directed."""
+    return option(
+        "--order",
+        type=Choice(ORDERS),
+        default=default,
+        section=section,
+        help="Direct edges along this node order: by number, or by a Kamada-Kawai layout.",
+    )
 
 
-format_option = click.option(
+reading_options = in_turn(stages_option(section=_READING), join_option, merge_option, order_option())
+"""``--stages``, ``--join``, ``--merge`` and ``--order``, for files of other programs."""
+
+
+def threshold_option(
+    *, default: float | None = None, text: str = "", show_default: str | bool = True
+) -> Decorator:
+    """Return ``--threshold``; ``text`` replaces the sentence about pruning."""
+    return option(
+        "--threshold",
+        type=Number(0),
+        default=default,
+        show_default=show_default,
+        section="Pruning",
+        help=text or "Prune edges below this weight, and the dead paths that remain.",
+    )
+
+
+paper_threshold_option = threshold_option(default=PAPER_THRESHOLD)
+
+format_option = option(
     "--format",
     "form",
-    type=click.Choice(["table", "csv", "json"]),
+    type=Choice(["table", "csv", "json"]),
     default="table",
-    show_default=True,
-    help="How the result is printed: for people, or in full precision for programs.",
+    section="Output",
+    help="Format of the result on standard output; csv and json have full precision.",
 )
 
-channels_option = click.option(
+picture_type_option = option(
+    "--type",
+    "suffix",
+    type=Choice(["svg", "pdf", "png"]),
+    default="svg",
+    section="Output",
+    help="File format of pictures that have no name of their own.",
+)
+
+metrics_option = option(
+    "--metrics",
+    type=METRICS,
+    default="paper",
+    help="Set of metrics, or names separated by commas; `graphtask metrics --list` lists them.",
+)
+
+channels_option = option(
     "--channels",
-    type=int,
+    type=Integer(1),
     default=11,
-    show_default=True,
+    section="Model",
     help="Channels of stage 0; stage s has 2^s times as many.",
 )
 
-threads_option = click.option(
-    "--threads", type=click.IntRange(min=1), help="CPU threads to use.  [default: PyTorch's choice]"
-)
 
-jobs_option = click.option(
-    "--jobs",
-    type=click.IntRange(min=1),
-    help="Runs at a time on the CPU.  [default: as many as there are cores for their threads]",
-)
-
-
-def read_gpus(_ctx: click.Context, _param: click.Parameter, value: str | None) -> list[int] | None:
-    """Numbers of GPUs, such as 0,1."""
-    if value is None:
-        return None
-    try:
-        return [int(part) for part in value.split(",")]
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is not a list of numbers such as 0,1") from None
-
-
-def gpu_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``--gpus`` and ``--jobs-per-gpu``."""
-    for decorator in (
-        click.option(
-            "--jobs-per-gpu",
-            type=click.IntRange(min=1),
-            default=1,
-            help="Runs at a time on a GPU.  [default: 1]",
-        ),
-        click.option(
-            "--gpus",
-            callback=read_gpus,
-            metavar="0,1…",
-            help="GPUs of this machine to use.  [default: all, unless --device says cpu]",
-        ),
-    ):
-        command = decorator(command)
-    return command
-
-
-device_option = click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    help="auto (CUDA, else MPS, else the CPU), cpu, cuda, cuda:1 or mps.",
-)
-
-
-cuda_graph_option = click.option(
-    "--cuda-graph/--no-cuda-graph",
-    default=True,
-    help="Whether a training step on a GPU is captured as a CUDA graph; the results are the same.",
-)
-
-
-data_root_option = click.option(
-    "--data-root",
-    type=click.Path(path_type=Path),
-    metavar="FOLDER",
-    help="Where the named data sets lie now, if not where they were at training.",
-)
-
-runs_argument = click.argument(
-    "paths", type=click.Path(path_type=Path), metavar="RUN|FOLDER...", nargs=-1, required=True
-)
-
-plot_option = click.option(
-    "--plot",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Draw a picture (.svg, .pdf, .png); what it shows is written beside it, as FILE-data.csv.",
-)
-
-
-def threshold_option(*, default: float | None, text: str) -> Decorator:
-    """``--threshold``, with what it means for this command."""
-    return click.option(
-        "--threshold", type=float, default=default, show_default=default is not None, help=text
+def threads_option(*, default: str = "PyTorch's choice") -> Decorator:
+    """Return ``--threads``; ``default`` describes its default."""
+    return option(
+        "--threads",
+        type=Integer(1),
+        section="Runtime",
+        show_default=default,
+        help="CPU threads of each process.",
     )
 
 
-def out_option(*, text: str, required: bool = False) -> Decorator:
-    """``-o/--out`` FILE."""
-    return click.option(
-        "-o", "--out", type=click.Path(path_type=Path), metavar="FILE", required=required, help=text
+device_option = option(
+    "--device",
+    default="auto",
+    section="Runtime",
+    help="Device: auto (CUDA, else MPS, else CPU), cpu, cuda, cuda:1 or mps.",
+)
+
+cuda_graph_option = option(
+    "--cuda-graph/--no-cuda-graph",
+    default=True,
+    section="Runtime",
+    help="Capture training steps on a GPU as a CUDA graph; the results are the same.",
+)
+
+data_root_option = option(
+    "--data-root",
+    type=FOLDER,
+    metavar="FOLDER",
+    section="Data",
+    show_default="$GRAPHTASK_DATA, else ~/.cache/graphtask; for a run, its own",
+    help="Folder of the downloaded data sets.",
+)
+
+
+def jobs_option(
+    *, text: str = "Processes in parallel on the CPU.", default: str = "CPU cores / threads of each"
+) -> Decorator:
+    """Return ``--jobs``: the number of processes that work in parallel; ``default`` describes its default."""
+    return option(
+        "--jobs",
+        "n_jobs",
+        type=Integer(1),
+        show_default=default,
+        section="Runtime",
+        help=text,
+    )
+
+
+gpu_options = in_turn(
+    option(
+        "--gpus",
+        type=GPUS,
+        section="Runtime",
+        show_default="all, none if the device is cpu",
+        help="Indices of the GPUs of this machine to use.",
+    ),
+    option(
+        "--jobs-per-gpu",
+        type=Integer(1),
+        section="Runtime",
+        show_default="1",
+        help="Processes in parallel on each GPU.",
+    ),
+)
+
+seed_option = option("--seed", type=Integer(0), default=0, help="Seed of the random generator.")
+
+graphs_argument = click.argument("paths", type=GRAPHS, nargs=-1, metavar="GRAPH|RUN|FOLDER|ARCHIVE|-...")
+
+runs_argument = click.argument("paths", type=PATH, metavar="RUN|FOLDER...", nargs=-1, required=True)
+
+plot_option = option(
+    "--plot",
+    type=PATH,
+    metavar="FILE",
+    section="Output",
+    help="Draw a picture (.svg, .pdf, .png); its data go to FILE-data.csv next to it.",
+)
+
+table_option = option(
+    "--table",
+    type=PATH,
+    metavar="FILE",
+    section="Output",
+    help="Write the table of results (.csv, .json, .parquet).",
+)
+
+
+def out_option(
+    *,
+    text: str,
+    folder: bool = False,
+    required: bool = False,
+    default: str | None = None,
+    show_default: str | bool = True,
+) -> Decorator:
+    """Return ``-o/--out``, a file or a folder."""
+    return option(
+        "-o",
+        "--out",
+        type=FOLDER if folder else PATH,
+        metavar="FOLDER" if folder else "FILE",
+        required=required,
+        default=default,
+        show_default=show_default,
+        section="Output",
+        help=text,
     )

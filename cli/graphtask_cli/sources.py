@@ -1,4 +1,4 @@
-"""The graphs that command-line arguments name: graph files, run folders, and folders of graph files."""
+"""Graphs that command-line arguments name: graph files, run folders, and folders of graph files."""
 
 import json
 import os
@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from graphtask_cli.output import note
+from graphtask_cli.messages import problem, warn
 
 if TYPE_CHECKING:
     import igraph
 
 T = TypeVar("T")
 
-STDIN = "-"  # the argument that stands for the paths on standard input
+STDIN = "-"  # stands for the paths on standard input
 
 
 class Source(NamedTuple):
@@ -26,22 +26,22 @@ class Source(NamedTuple):
     path: Path
     """The file."""
     run: Path | None
-    """The folder of the run that trained it, if it was named by that."""
+    """Folder of the run that trained it, if that names the graph."""
 
 
 def is_run(path: Path) -> bool:
-    """Whether the path is the folder of a training run, finished or not."""
+    """Return True for the folder of a training run, finished or not."""
     from graphtask.runs.layout import is_run as is_run_folder
 
     return is_run_folder(path)
 
 
 def graph_path(path: Path) -> Path:
-    """The graph file that a path stands for: itself, or the trained graph of a run folder.
+    """Return the graph file of a path: itself, or the trained graph of a run folder.
 
     Raises:
         RunError: The run is not finished.
-        FormatError: It is a folder, but not that of a run.
+        FormatError: It is another folder.
     """
     from graphtask.errors import FormatError, RunError
     from graphtask.runs.layout import TRAINED
@@ -53,11 +53,11 @@ def graph_path(path: Path) -> Path:
         return path / TRAINED
     if is_run(path):
         raise RunError(f"{path}: {unfinished(path)}")
-    raise FormatError(f"{path}: this folder holds no run; name a graph file, or the folder of a run")
+    raise FormatError(f"{path}: not a run folder; pass a graph file or the folder of a run")
 
 
 def run_config(folder: Path) -> dict[str, int]:
-    """The sizes of the network that the run in ``folder`` trained; read without PyTorch.
+    """Return the sizes of the trained network of a run; read without PyTorch.
 
     Raises:
         RunError: The file is damaged.
@@ -69,47 +69,50 @@ def run_config(folder: Path) -> dict[str, int]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
         return {
-            **{name: int(config[name]) for name in ("channels", "in_channels", "n_classes")},
+            "channels": int(config["model"]["channels"]),
+            **{name: int(config[name]) for name in ("in_channels", "n_classes")},
             "size": int(config["size"][0]),
         }
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path}: cannot be read ({error}); delete the folder and train again") from error
+        raise RunError(f"{path}: damaged ({error}); delete the folder and train again") from error
 
 
 @contextmanager
 def named(path: Path) -> Iterator[None]:
-    """Say in the message of an error which file it is about, unless it begins with it."""
-    from graphtask.errors import GraphtaskError
+    """Put the name of a file before the message of an error, unless the message begins with it."""
+    from graphtask.errors import ArgumentError, GraphtaskError
 
     try:
         yield
     except GraphtaskError as error:
         if str(error).startswith(str(path)):  # elsewhere the name may be a word like any other
             raise
+        if isinstance(error, ArgumentError):
+            raise type(error)(f"{path}: {error}", argument=error.argument) from error
         raise type(error)(f"{path}: {error}") from error
 
 
 def read_graph(path: Path, **reading: Any) -> "igraph.Graph":
-    """The graph in the file; says so if it has stages of its own and other ones were asked for.
+    """Return the graph of a file; a message reports that --stages did not apply.
 
     Args:
         path: The file.
-        **reading: The values of `graphtask_cli.options.reading_options`.
+        **reading: Values of `graphtask_cli.options.reading_options`.
 
     Raises:
-        GraphtaskError: The file cannot be read, or the graph breaks a rule.
+        GraphtaskError: The file cannot be read, or the graph is invalid.
     """
     import graphtask as gt
     from graphtask.reading import kept_its_stages
 
     graph = gt.read(path, **reading)
     if kept_its_stages(graph, reading.get("stages")):
-        note(f"{path}: the graph keeps the stages that it has; --stages is for graphs without")
+        warn(f"{path}: --stages is ignored, because the graph has stages")
     return graph
 
 
 def expand(paths: Iterable[Path]) -> list[Source]:
-    """All graphs that the paths name, in the order given; see `graphtask.corpus.entries.find`.
+    """Return all graphs that the paths name, in the order given; see `graphtask.corpus.entries.find`.
 
     Raises:
         FormatError: A folder holds no graph, a pattern matches nothing, or a graph is in an archive.
@@ -120,7 +123,9 @@ def expand(paths: Iterable[Path]) -> list[Source]:
     found = find(paths)
     for entry in found:
         if entry.place >= 0:
-            raise FormatError(f"{entry.path}: is an archive; unpack it, and name the folder")
+            raise FormatError(
+                f"{entry.path}: cannot be read from an archive here; unpack it, and pass the folder"
+            )
         if entry.problem and not entry.run:
             raise FormatError(f"{entry.path}: {entry.problem}")
     return [
@@ -130,7 +135,7 @@ def expand(paths: Iterable[Path]) -> list[Source]:
 
 
 def run_folders(paths: Iterable[Path]) -> dict[str, Path]:
-    """The folders of the runs that the paths name, by their labels; other graphs in a folder are passed over.
+    """Return the folders of the runs that the paths name, by label; other graphs in a folder are skipped.
 
     Raises:
         RunError: A path is a graph file, or names no run.
@@ -141,24 +146,23 @@ def run_folders(paths: Iterable[Path]) -> dict[str, Path]:
     folders: dict[Path, None] = {}
     for path in paths:
         if path.is_file():
-            raise RunError(f"{path}: is a file; name the folder of a run, or a folder of runs")
+            raise RunError(f"{path}: not a folder; pass the folder of a run, or a folder of runs")
         found = [source.run for source in expand([path]) if source.run is not None]
         if not found:
-            there = "no run in this folder" if path.is_dir() else "there is no such folder"
-            raise RunError(f"{path}: {there}; make a run with train")
+            there = "no run in this folder" if path.is_dir() else "folder not found"
+            raise RunError(f"{path}: {there}; `graphtask train` makes a run")
         folders |= dict.fromkeys(found)
     return dict(zip(labels([str(folder) for folder in folders]), folders, strict=True))
 
 
 def opened(folders: Mapping[str, Path], opener: Callable[[Path], T]) -> Iterator[tuple[str, T]]:
-    """What ``opener`` makes of each folder, with its label; one that cannot be used is left out, with a note.
+    """Yield the result of ``opener`` for each folder, with its label; a message reports each failure.
 
     Raises:
-        GraphtaskError: What was wrong with the first one, if none can be used.
-        RunInterruptedError: Somebody asked to stop.
+        GraphtaskError: The first failure, if all folders fail.
+        RunInterruptedError: A stop was requested.
     """
     from graphtask.errors import GraphtaskError, RunInterruptedError
-    from graphtask_cli.output import note
 
     failures: list[GraphtaskError] = []
     for label, folder in folders.items():
@@ -171,13 +175,13 @@ def opened(folders: Mapping[str, Path], opener: Callable[[Path], T]) -> Iterator
             failures.append(error)
             if len(failures) == len(folders):
                 raise failures[0] from None
-            note(f"error: {error}; left out")
+            problem(f"{error}; left out")
         else:
             yield label, found
 
 
 def listed(arguments: Iterable[str]) -> Iterator[str]:
-    """The arguments, with the paths on standard input, one a line (or between zero bytes), in the place of ``-``."""
+    """Yield the arguments; ``-`` stands for the paths on standard input, one per line or between zero bytes."""
     for argument in arguments:
         if argument == STDIN:
             text = os.fsdecode(sys.stdin.buffer.read())
@@ -188,7 +192,7 @@ def listed(arguments: Iterable[str]) -> Iterator[str]:
 
 
 def labels(files: Sequence[str]) -> list[str]:
-    """The shortest ends of the paths that tell them apart; without the suffix of graph files, if they can be."""
+    """Return the shortest ends of the paths that are unique, if possible without the suffix of graph files."""
     bare = {file: file.removesuffix(_graph_suffix(file)) for file in files}
     shared = Counter(bare.values())
     parts = [Path(bare[file] if shared[bare[file]] == 1 else file).parts or (file,) for file in files]
@@ -203,6 +207,15 @@ def labels(files: Sequence[str]) -> list[str]:
         if deeper == depth:
             return found
         depth = deeper
+
+
+def file_stem(label: str) -> str:
+    """Return a label as a file name without suffix; it cannot lead to another folder.
+
+    >>> file_stem("one/full"), file_stem("../full")
+    ('one-full', '..-full')
+    """
+    return label.replace("/", "-").replace("\\", "-").replace("\0", "-")
 
 
 def _graph_suffix(file: str) -> str:

@@ -1,1 +1,1 @@
-"""Many graphs in many files: found, read, measured and remembered, without one taking the others down."""
+"""Many graphs in many files: found, read, measured and cached, each failure costing one row."""

@@ -1,11 +1,12 @@
-"""Files inside of archives (.zip, .tar, .tar.gz), read one after the other and never unpacked to the disk.
+"""Files inside archives (.zip, .tar, .tar.gz), read sequentially and never unpacked to the disk.
 
-Names that lead out of the archive and links are harmless that way, and still refused, because nobody means them well.
-What an archive may expand to is limited, for each member and for all of them together.
+Names that lead out of the archive and links would be harmless, and are refused nevertheless. The size to which an
+archive may expand is limited, for each member and in total, and so is everything that tarfile parses as a header.
 """
 
 import gzip
 import os
+import re
 import stat
 import struct
 import tarfile
@@ -21,9 +22,11 @@ from graphtask.storage.limits import check_bytes
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 
-_BASE_TOTAL = 1 << 30  # bytes that any archive may expand to,
-_MAX_RATIO = 200  # and as many more for each byte that it has
-_MAX_HEADER = 1 << 20
+_BASE_TOTAL = 1 << 30  # bytes to which any archive may expand,
+_MAX_RATIO = 200  # and additional bytes for each byte of its own
+_MAX_HEADER = 64 << 10
+_MAX_HEADERS = 64 << 20  # bytes of all headers of an archive
+_DIGITS = re.compile(rb"\d{33}")
 _PIECE = 1 << 20
 _LONG_HEADERS = (
     tarfile.XHDTYPE,
@@ -39,6 +42,7 @@ _DAMAGE = (
     ValueError,
     OverflowError,
     RuntimeError,  # also of encrypted members
+    LookupError,  # of tarfile, about cut headers
     struct.error,
     zlib.error,
     zipfile.BadZipFile,
@@ -47,28 +51,28 @@ _DAMAGE = (
 
 
 class Member(NamedTuple):
-    """A file inside of an archive."""
+    """A file inside an archive."""
 
     place: int
-    """How many members stand before it in the archive."""
+    """Number of members before it in the archive."""
     name: str
-    """Its path in the archive."""
+    """Path in the archive."""
     problem: str
-    """Why it is not read, or nothing."""
+    """Why it is not read; else empty."""
     read: Callable[[], bytes]
-    """Gives its bytes, until the next member is asked for. Raises `FormatError`."""
+    """Return its bytes; valid until the next member is requested. Raises `FormatError`."""
 
 
 def is_archive(path: str) -> bool:
-    """Whether the name of a file says that it is an archive."""
+    """Return True if the suffix of a path is that of an archive."""
     return path.lower().endswith(SUFFIXES)
 
 
 def members(path: str) -> Iterator[Member]:
-    """The files in an archive, in its order.
+    """Yield the files in an archive, in its order.
 
     Raises:
-        FormatError: The archive cannot be read, is damaged, or expands to more than it is worth.
+        FormatError: The archive cannot be read, is damaged, or expands to more than 200 times its size.
 
     Example:
         >>> import tempfile
@@ -102,7 +106,7 @@ def _zip_reader(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[],
         with _as_format_errors():
             check_bytes(info.file_size)
             if info.compress_type not in _METHODS:
-                raise FormatError("is compressed in a way that is not read; use deflate")
+                raise FormatError("uses an unsupported compression method; use deflate")
             with archive.open(info) as file:
                 return file.read(info.file_size + 1)
 
@@ -110,19 +114,24 @@ def _zip_reader(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[],
 
 
 def _tar_members(path: str) -> Iterator[Member]:
-    total = 0
+    total = headers = end = 0
     with (
         _opened(path) as stream,
         tarfile.open(fileobj=stream, mode="r|", tarinfo=_Info) as archive,
     ):
         for index, info in enumerate(archive):
-            archive.members.clear()  # type: ignore[attr-defined]  # or it would remember every one
+            # The bytes since the last member, without its content, are headers.
+            headers += max(info.offset_data - end, 0)
+            end = info.offset_data + max(info.size, 0)
+            if headers > _MAX_HEADERS:
+                raise FormatError(f"has more than {_MAX_HEADERS >> 20} MiB of headers")
+            archive.members.clear()  # type: ignore[attr-defined]  # else memory grows with every member
             total += max(info.size, 0)
             _check_total(total, path)
             if not info.isdir():
                 problem = _problem(info.name, is_link=info.issym() or info.islnk())
                 yield Member(index, info.name, problem, _tar_reader(archive, info))
-        while rest := stream.read(_PIECE):  # only at the end does gzip say whether its checksum is right
+        while rest := stream.read(_PIECE):  # gzip verifies its checksum only at the end
             total += len(rest)
             _check_total(total, path)
 
@@ -136,19 +145,47 @@ def _tar_reader(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Callable[[],
                 raise FormatError("is not a regular file")
             content = file.read()
             if len(content) != info.size:
-                raise FormatError("is cut off")
+                raise FormatError("is truncated")
             return content
 
     return read
 
 
 class _Info(tarfile.TarInfo):
-    """A tar header that cannot make us read more than a header is worth."""
+    """A tar header whose extension headers are checked before tarfile parses them.
+
+    Before Python 3.11.10, tarfile needs quadratic time for long runs of digits (CVE-2024-6232).
+    """
 
     def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
-        if self.type in _LONG_HEADERS and self.size > _MAX_HEADER:
+        if self.type not in _LONG_HEADERS:
+            return super()._proc_member(archive)  # type: ignore[misc,no-any-return]
+        if not 0 <= self.size <= _MAX_HEADER:
             raise tarfile.ReadError(f"a header is larger than {_MAX_HEADER:,} bytes")
-        return super()._proc_member(archive)  # type: ignore[misc,no-any-return]
+        stream = archive.fileobj
+        content = stream.read(self._block(self.size))  # type: ignore[attr-defined]
+        if _DIGITS.search(content):
+            raise tarfile.ReadError("a header has a number of more than 32 digits")
+        archive.fileobj = _Replay(stream, content)
+        try:
+            return super()._proc_member(archive)  # type: ignore[misc,no-any-return]
+        finally:
+            archive.fileobj = stream
+
+
+class _Replay:
+    """A stream that returns content that was already read from it once more."""
+
+    def __init__(self, stream: Any, content: bytes) -> None:
+        self._stream = stream
+        self._content: bytes | None = content
+
+    def read(self, size: int) -> bytes:
+        content, self._content = self._content, None
+        return self._stream.read(size) if content is None else content
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 @contextmanager
@@ -175,7 +212,7 @@ def _as_format_errors() -> Iterator[None]:
 def _check_total(n_bytes: int, path: str) -> None:
     if n_bytes > _BASE_TOTAL + _MAX_RATIO * os.stat(path).st_size:  # noqa: PTH116 - a path as it was given
         raise FormatError(
-            "expands to more than 200 times its size; unpack it if you trust it, and name the folder"
+            f"expands to more than {_MAX_RATIO} times its size; if you trust it, unpack it and name the folder"
         )
 
 
@@ -183,4 +220,4 @@ def _problem(name: str, *, is_link: bool) -> str:
     parts = PurePosixPath(name.replace("\\", "/")).parts
     if ".." in parts or name.startswith(("/", "\\")) or (parts[:1] and parts[0].endswith(":")):
         return "its name leads out of the archive"
-    return "is a link; links in archives are not followed" if is_link else ""
+    return "it is a link; links in archives are not followed" if is_link else ""

@@ -1,4 +1,4 @@
-"""Rows that were computed before, kept in one file: a graph that has not changed is not measured again."""
+"""Cache of rows in one file: an unchanged graph is not measured again."""
 
 import contextlib
 import hashlib
@@ -20,33 +20,39 @@ from graphtask.storage.formats import suffix
 if TYPE_CHECKING:
     from graphtask.metrics.metric import Metric
 
-_NAME = "graphtask-metrics.sqlite"  # of the file, if a folder is named
+_NAME = "graphtask-metrics.sqlite"  # of the file, if the path is a folder
 _CODE = (
-    "metrics",
-    "storage",
-    "priors",
+    "corpus/rows.py",
+    "edge_sets.py",
+    "errors.py",
     "graph.py",
+    "layout",
+    "metrics",
     "parameters.py",
+    "priors",
     "pruning.py",
     "reading.py",
-)  # of graphtask
-_LIBRARIES = ("graphtask", "igraph", "numpy", "scipy")  # what a value may depend on
+    "runs",
+    "storage",
+    "types.py",
+    "validation.py",
+)  # of graphtask, on which values may depend
+_LIBRARIES = ("graphtask", "igraph", "numpy", "scipy")  # on whose version values may depend
 _SECONDS = 2.0  # between two writes
 _HEADER = b"SQLite format 3\0"
 
 
 class RowCache:
-    """Rows by what they depend on: the bytes of the file, its suffix, the settings, and the code.
+    """Rows by everything that they depend on: the bytes of the file, its suffix, the settings, and the code.
 
-    The code is that of graphtask which reads and measures, of metrics of one's own, and the versions of libraries.
-
-    A file that is damaged, in use, or no cache is left as it is: one message says so, and nothing is remembered. A
-    single damaged row is computed again.
+    The code is that of graphtask which reads and measures, that of user-defined metrics, and the versions of
+    libraries. A file that is damaged, in use, or not a cache stays unchanged: one message reports it, and nothing is
+    cached. A damaged row is computed again.
 
     Args:
-        path: The file, which is made if there is none; or a folder, for a file in it.
+        path: The file, created if missing; or a folder for it.
         settings: What is done with every graph.
-        notify: Takes the message.
+        notify: Receives the message.
     """
 
     def __init__(
@@ -63,11 +69,11 @@ class RowCache:
 
     @property
     def file(self) -> Path:
-        """Where the rows are kept."""
+        """Path of the cache."""
         return self._file
 
     def key(self, digest: str, name: str) -> bytes:
-        """What a row is kept under.
+        """Return the key of a row.
 
         Args:
             digest: The SHA-256 of the file.
@@ -76,7 +82,7 @@ class RowCache:
         return hashlib.sha256(f"{digest} {suffix(name)} {self._context}".encode()).digest()
 
     def get(self, key: bytes) -> Row | None:
-        """The row that was kept under the key."""
+        """Return the row of the key; None if there is none."""
         with self._careful():
             if self._database is None:
                 return None
@@ -87,14 +93,14 @@ class RowCache:
         return None
 
     def put(self, key: bytes, row: Row) -> None:
-        """Keep the row under the key; on disk within seconds."""
+        """Store the row under the key; it is on disk within seconds."""
         content = json.dumps(row).encode()
         self._waiting.append((key, content, zlib.crc32(key + content)))
         if time.monotonic() - self._written > _SECONDS:
             self.flush()
 
     def flush(self) -> None:
-        """Bring all rows to disk."""
+        """Write all rows to disk."""
         waiting, self._waiting = self._waiting, []
         self._written = time.monotonic()
         with self._careful():
@@ -103,7 +109,7 @@ class RowCache:
                     self._database.executemany("INSERT OR REPLACE INTO rows VALUES (?, ?, ?)", waiting)
 
     def close(self) -> None:
-        """Bring all rows to disk, and leave the file."""
+        """Write all rows to disk, and close the file."""
         self.flush()
         if self._database is not None:
             self._database.close()
@@ -119,16 +125,18 @@ class RowCache:
                 with contextlib.suppress(sqlite3.Error):
                     database.close()
             self._notify(
-                f"{self._file}: the cache cannot be used ({error}), so everything is measured anew; "
-                f"delete the file, or name another one"
+                f"{self._file}: the cache cannot be used ({error}), so all graphs are measured; delete the file, or "
+                f"name another one"
             )
 
 
 def _opened(file: Path) -> sqlite3.Connection:
+    if file.exists() and not file.is_file():  # a pipe would block
+        raise ValueError("it is not a regular file")
     if file.exists() and file.stat().st_size:
         with file.open("rb") as content:
             if content.read(len(_HEADER)) != _HEADER:
-                raise ValueError("it is no cache")
+                raise ValueError("it is not a cache")
     database = sqlite3.connect(file, timeout=30)
     try:
         database.execute(
@@ -151,7 +159,7 @@ def _context(settings: Settings) -> str:
 
 @cache
 def _digest(package: Path) -> str:
-    """A digest of the code that values depend on: where it is worked on, it changes between two versions, too."""
+    """Return a digest of the code that values depend on, which may change between two releases."""
     files = [
         file
         for part in _CODE
@@ -168,7 +176,7 @@ def _digest(package: Path) -> str:
 
 
 def _described(metric: "Metric") -> list[str]:
-    """What tells a metric from another version of it; that of ours is in `_digest`."""
+    """Return what identifies a version of a metric; the code of our own is in `_digest`."""
     module = getattr(metric.compute, "__module__", "")
     code = getattr(metric.compute, "__code__", None)
     if module.startswith("graphtask.") or not isinstance(code, CodeType):

@@ -1,4 +1,4 @@
-"""The bytes of the graphs that entries name, read in their order; those of an archive in one pass through it."""
+"""Read the bytes of entries in their order; those of an archive in one pass."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -12,21 +12,21 @@ from graphtask.storage.content import load
 
 
 class Content(NamedTuple):
-    """An entry whose turn it is."""
+    """An entry with its bytes."""
 
     entry: Entry
     content: bytes | None
-    """Its bytes, if they had to be read."""
+    """Bytes of the file, if they were requested."""
     error: GraphtaskError | None
-    """Why it cannot be read."""
+    """Error, if it cannot be read."""
 
 
 def contents(entries: Iterable[Entry], *, needs_content: bool = True) -> Iterator[Content]:
-    """The bytes of these entries, one after the other; one that cannot be read has an error instead.
+    """Yield the entries with their bytes; an entry that cannot be read has an error instead.
 
     Args:
-        entries: What `graphtask.corpus.entries.find` found.
-        needs_content: Whether files are read that are in no archive; otherwise their content is None.
+        entries: Result of `graphtask.corpus.entries.find`.
+        needs_content: If False, only members of archives are read; the content of other files is None.
 
     Example:
         >>> import pathlib, tempfile
@@ -56,14 +56,14 @@ def _loaded(entry: Entry) -> Content:
 
 
 def _from_archive(path: str, entries: list[Entry]) -> Iterator[Content]:
-    """The entries of one archive, which is read once from its beginning to its end."""
+    """Yield the entries of one archive, which is read once from beginning to end."""
     waiting = deque(entries)
     try:
         for member in members(path):
             while waiting and waiting[0].place <= member.place:
                 entry = waiting.popleft()
                 if entry.problem or (entry.place, entry.member) != (member.place, member.name):
-                    yield Content(entry, None, FormatError(entry.problem or "is not in the archive any more"))
+                    yield Content(entry, None, FormatError(entry.problem or "is no longer in the archive"))
                     continue
                 try:
                     content = member.read()
@@ -78,4 +78,4 @@ def _from_archive(path: str, entries: list[Entry]) -> Iterator[Content]:
             yield Content(entry, None, error)
     else:
         for entry in waiting:
-            yield Content(entry, None, FormatError("is not in the archive any more"))
+            yield Content(entry, None, FormatError("is no longer in the archive"))

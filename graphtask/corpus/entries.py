@@ -1,4 +1,4 @@
-"""The graphs that paths name: files, folders of them, runs, archives, and patterns such as ``graphs/*.graphml``."""
+"""Find the graphs that paths name: files, folders, runs, archives, and patterns such as ``graphs/*.graphml``."""
 
 import glob
 import os
@@ -12,50 +12,51 @@ from graphtask.runs.layout import CONFIG, INITIAL, TRAINED, is_run
 from graphtask.runs.status import GO_ON, unfinished
 from graphtask.storage.formats import PARSERS, suffix
 
-STUDY = "study.json"  # beside the runs of a study; not a graph
+STUDY = "study.json"  # in the folder of a study; not a graph
 
 
 class Entry(NamedTuple):
-    """One graph, or what should be one."""
+    """One graph, or the reason why there is none."""
 
     path: str
-    """The file on disk."""
+    """Path of the file on disk."""
     member: str = ""
-    """The name of the graph inside of it, if it is an archive."""
+    """Path of the graph inside the archive, if the file is one."""
     place: int = -1
-    """How many members stand before it in the archive."""
+    """Number of members before it in the archive."""
     run: str = ""
-    """The folder of the run that trained it, if that is how it was found."""
+    """Folder of the run that trained it, if it was found in one."""
     problem: str = ""
-    """Why it cannot be read, if that is known already."""
+    """Why it cannot be read, if that is already known."""
 
     @property
     def file(self) -> str:
-        """The name of the graph: its path, with that inside of the archive."""
+        """Name of the graph: the path of the file, followed by that inside the archive."""
         return f"{self.path}/{self.member}" if self.member else self.path
 
 
 def find(
     paths: Iterable[str | os.PathLike[str]], *, exclude: Iterable[str | os.PathLike[str]] = ()
 ) -> list[Entry]:
-    """All graphs that the paths name, in the order given; those in a folder by name.
+    """Return all graphs that the paths name, in the order given; those of a folder sorted by name.
 
     ==================  =========================================================================================
-    path                what it names
+    path                graphs
     ==================  =========================================================================================
     a file              itself, whatever its suffix; one that does not exist is an entry like any other
     an archive          the graph files in it (.zip, .tar, .tar.gz, .tgz), in its order
     the folder of a     its trained graph
     run
-    any other folder    the graph files and archives in it, then those of its folders, and so on; hidden ones are
-                        left out, links to folders not followed; if there are none, an entry that says so
-    a pattern           what matches it (``*``, ``?``, ``[…]``, and ``**`` for any folders); if there is nothing, an
-                        entry that says so
+    any other folder    the graph files and archives in it, then those of its folders, recursively; hidden ones are
+                        omitted, links to folders not followed; an entry with a problem if there are none, and for
+                        each folder that cannot be read
+    a pattern           all matches (``*``, ``?``, ``[…]``, and ``**`` for any folders); an entry with a problem if
+                        there are none
     ==================  =========================================================================================
 
     Args:
-        paths: What to look for.
-        exclude: Files that are not taken from folders and patterns, such as the table that is to be written.
+        paths: Files, folders and patterns.
+        exclude: Files to omit from folders and patterns, such as the table that will be written.
 
     Example:
         >>> import tempfile, graphtask as gt
@@ -85,7 +86,7 @@ def _named(path: str, excluded: set[str]) -> Iterator[Entry]:
         found = list(_in_folder(path, excluded))
         if not found:
             graphs, archives = ", ".join(PARSERS), ", ".join(SUFFIXES)
-            problem = f"no graph file ({graphs}), no archive ({archives}) and no run in this folder; name another one"
+            problem = f"the folder has no graph file ({graphs}), no archive ({archives}) and no run"
             found.append(Entry(path, problem=problem))
         yield from found
     else:
@@ -93,24 +94,35 @@ def _named(path: str, excluded: set[str]) -> Iterator[Entry]:
 
 
 def _in_folder(folder: str, excluded: set[str]) -> Iterator[Entry]:
-    if is_run(folder):
-        yield _run(folder)
-        return
+    waiting = [folder]  # not by recursion: folders may be nested deeper than Python calls
+    while waiting:
+        here = waiting.pop()
+        try:
+            if is_run(here):
+                yield _run(here)
+                continue
+            files, folders = _listing(here)
+        except OSError as error:
+            yield Entry(here, problem=f"the folder cannot be read: {error.strerror or error}")
+            continue
+        for path in files:
+            if not _is_excluded(path, excluded):
+                yield from _in_file(path)
+        waiting.extend(reversed(folders))
+
+
+def _listing(folder: str) -> tuple[list[str], list[str]]:
+    """Return the graph files and archives of a folder, and its folders, each sorted by name."""
     files, folders = [], []
     with os.scandir(folder) as found:
         for item in found:
             if item.name.startswith(".") or item.name == STUDY:
                 continue
             if item.is_dir(follow_symlinks=False):
-                folders.append(item.name)
+                folders.append(item.path)
             elif suffix(item.name) in PARSERS or is_archive(item.name):
-                files.append(item.name)
-    for name in sorted(files):
-        path = os.path.join(folder, name)  # noqa: PTH118
-        if not _is_excluded(path, excluded):
-            yield from _in_file(path)
-    for name in sorted(folders):
-        yield from _in_folder(os.path.join(folder, name), excluded)  # noqa: PTH118
+                files.append(item.path)
+    return sorted(files), sorted(folders)
 
 
 def _run(folder: str) -> Entry:
@@ -127,13 +139,13 @@ def _in_file(path: str) -> Iterator[Entry]:
     try:
         for member in members(path):
             if _is_wanted(member.name):
-                nested = "an archive inside of an archive is not opened" if is_archive(member.name) else ""
+                nested = "archives inside archives are not opened" if is_archive(member.name) else ""
                 found.append(Entry(path, member.name, member.place, problem=member.problem or nested))
     except FormatError as error:
         problem = str(error)
     yield from _without_runs(found)
     if problem or not found:
-        yield Entry(path, problem=problem or "holds no graph file")
+        yield Entry(path, problem=problem or "the archive has no graph file")
 
 
 def _is_wanted(name: str) -> bool:
@@ -143,7 +155,7 @@ def _is_wanted(name: str) -> bool:
 
 
 def _without_runs(found: list[Entry]) -> Iterator[Entry]:
-    """The entries of an archive, of each run only its trained graph."""
+    """Yield the entries of an archive; of each run, only its trained graph."""
     folders: dict[PurePosixPath, set[str]] = {}
     for entry in found:
         place = PurePosixPath(entry.member)

@@ -1,10 +1,12 @@
-"""Tables of features that were measured before, read back from the files that the commands write."""
+"""Read tables of features from the files that the commands write."""
 
 import io
 import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from graphtask.errors import FormatError
 from graphtask.storage.content import about, load
@@ -15,24 +17,26 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".csv", ".json", ".parquet")
 
+_MAX_CELLS = 20_000_000
+
 _INFINITE = {"inf": float("inf"), "-inf": float("-inf")}
 
 
 def read_table(path: str | os.PathLike[str]) -> "pd.DataFrame":
-    r"""Read a table with a row for each graph, as `graphtask metrics -o` and `graphtask study results -o` write it.
+    r"""Read a table with one row per graph, as `graphtask metrics -o` and `graphtask study results -o` write it.
 
     Args:
         path: A .csv, .json (a list of objects) or .parquet file.
 
     Raises:
-        FormatError: The file cannot be read, holds no table or no rows, or has another suffix.
+        FormatError: The file cannot be read, has no rows, more than 20 million cells, or another suffix.
 
     Example:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "features.csv"
-        >>> _ = path.write_text("graph,data,max_path,log_paths\na,cmnist,3,inf\nb,,4,\n")
+        >>> _ = path.write_text("graph,dataset,max_path,log_paths\na,cmnist,3,inf\nb,,4,\n")
         >>> table = read_table(path)
-        >>> table["log_paths"].tolist(), table["data"].fillna("").tolist()
+        >>> table["log_paths"].tolist(), table["dataset"].fillna("").tolist()
         ([inf, nan], ['cmnist', ''])
     """
     suffix = Path(path).suffix.lower()
@@ -44,7 +48,7 @@ def read_table(path: str | os.PathLike[str]) -> "pd.DataFrame":
 
 def _checked(content: bytes, suffix: str) -> "pd.DataFrame":
     if suffix not in SUFFIXES:
-        raise FormatError(f"is no table; give one of {', '.join(SUFFIXES)}")
+        raise FormatError(f"is not a table; the suffix must be one of {', '.join(SUFFIXES)}")
     try:
         table = _parsed(content, suffix)
     except FormatError:
@@ -60,15 +64,48 @@ def _parsed(content: bytes, suffix: str) -> "pd.DataFrame":
     import pandas as pd
 
     if suffix == ".csv":
+        _check_cells(content.count(b",") + content.count(b"\n"))
         return read_csv(io.BytesIO(content))
     if suffix == ".parquet":
-        return pd.read_parquet(io.BytesIO(content))
+        return _from_parquet(content)
     rows = json.loads(content)
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise FormatError("is no list of rows; a graph in JSON is not a table")
+        raise FormatError("is not a list of rows; a graph in JSON is not a table")
+    _check_cells(len(rows) * len({name for row in rows for name in row}))
     return pd.DataFrame([{name: _number(value) for name, value in row.items()} for row in rows])
 
 
+def _from_parquet(content: bytes) -> "pd.DataFrame":
+    """Return the table of a Parquet file whose size was checked before its rows are decoded."""
+    import pandas as pd
+    import pyarrow.parquet as pq
+    from pyarrow import types
+
+    file = pq.ParquetFile(io.BytesIO(content))
+    _check_cells(file.metadata.num_rows * file.metadata.num_columns)
+    nested = [field.name for field in file.schema_arrow if types.is_nested(field.type)]
+    if nested:
+        raise FormatError(f"has the nested column {nested[0]!r}; cells must be numbers or text")
+    # Texts as references into a dictionary: a long one may be repeated in every row.
+    texts = [
+        field.name
+        for field in file.schema_arrow
+        if types.is_string(field.type) or types.is_large_string(field.type) or types.is_binary(field.type)
+    ]
+    table = pq.read_table(io.BytesIO(content), read_dictionary=texts).to_pandas()
+    for name in texts:
+        values = table[name].array
+        choices = np.array([*values.categories, None], dtype=object)
+        # The code of a missing value is -1; with another type, pandas would copy the texts.
+        table[name] = pd.Series(choices[values.codes], index=table.index, dtype=object)
+    return table  # type: ignore[no-any-return]
+
+
+def _check_cells(n_cells: int) -> None:
+    if n_cells > _MAX_CELLS:
+        raise FormatError(f"has {n_cells:,} cells; tables of more than {_MAX_CELLS:,} are not read")
+
+
 def _number(value: Any) -> Any:
-    """JSON has no infinities; our tables spell them."""
+    """Return infinities, which JSON lacks, from their names."""
     return _INFINITE.get(value, value) if isinstance(value, str) else value

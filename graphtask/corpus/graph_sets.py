@@ -1,4 +1,4 @@
-"""Sets of graphs, each with a label that says which group it belongs to: its data set, its prior, its folder."""
+"""Sets of graphs with labels: the data set, the prior, or the folder of each graph."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,8 +17,10 @@ from graphtask.pruning import prune
 from graphtask.reading import ReadOptions, from_bytes
 from graphtask.runs.labels import prior_label
 from graphtask.storage.content import about
+from graphtask.validation import invalid
 
 ARGUMENT = "argument"
+DATASET = "dataset"
 FOLDER = "folder"
 PRIOR = "prior"
 
@@ -32,33 +34,33 @@ class GraphSet:
     graphs: tuple[igraph.Graph, ...]
     """The graphs."""
     labels: tuple[str, ...]
-    """The group of each graph; empty where nothing says so."""
+    """Group of each graph; empty if unknown."""
     sources: tuple[str, ...]
-    """The file of each graph, with its name inside of an archive."""
+    """File of each graph, with its path inside an archive."""
     names: tuple[str, ...]
-    """What each graph was found by: the folder of its run, or else its file."""
+    """Folder of the run of each graph, or else its file."""
     failures: tuple[str, ...] = ()
-    """One line for each graph that was left out, and why."""
+    """One line for each graph that was omitted, with the reason."""
 
     def __len__(self) -> int:
         return len(self.graphs)
 
     def groups(self) -> dict[str, list[igraph.Graph]]:
-        """The graphs of each label, in the order in which the labels first come up."""
+        """Return the graphs of each label, in the order in which the labels first occur."""
         grouped: dict[str, list[igraph.Graph]] = {}
         for label, graph in zip(self.labels, self.graphs, strict=True):
             grouped.setdefault(label, []).append(graph)
         return grouped
 
     def known(self, key: str) -> tuple[str, ...]:
-        """What each graph knows about ``key`` of its provenance, in words; empty where it knows nothing."""
+        """Return the text for ``key`` in the provenance of each graph; empty where it is missing."""
         return tuple(_known(graph, key) for graph in self.graphs)
 
 
 def read_all(
     paths: Paths,
     *,
-    by: str = "data",
+    by: str = "dataset",
     threshold: float | None = None,
     strict: bool = False,
     stages: int | Sequence[int] | None = None,
@@ -66,28 +68,28 @@ def read_all(
     merge: bool = False,
     order: Order | None = None,
 ) -> GraphSet:
-    """Read all graphs that the paths name, prune them if asked, and label each with the group it belongs to.
+    """Read all graphs that the paths name, prune them if requested, and label each with its group.
 
-    A graph that cannot be read, or that falls apart at the threshold, is left out, and so is a folder without graphs;
-    ``failures`` of the result says which and why.
+    A graph that cannot be read, or that becomes disconnected at the threshold, is omitted, and so is a folder without
+    graphs; ``failures`` of the result lists them with the reasons.
 
     Args:
-        paths: Graph files, folders, runs, archives and patterns, as `graphtask.corpus.entries.find` takes them.
-        by: What the label is: ``"folder"``, the name of the folder that holds the file (or the run); ``"argument"``,
-            the path by which the graph was found; or else a key of the provenance, such as ``"data"``, ``"prior"``
-            (with its numbers: ``banded-10``), ``"seed"`` or ``"threshold"``, or of the arguments of its prior, such as
-            ``"p"``. What a graph does not know about itself is the empty label.
+        paths: Graph files, folders, runs, archives and patterns, as for `measure_files`.
+        by: Source of the label: ``"dataset"``; ``"prior"``, with its numbers (``banded-10``); ``"folder"``, the name
+            of the folder that holds the file (or the run); ``"argument"``, the path by which the graph was found; or a
+            key of the provenance, such as ``"seed"`` or ``"threshold"``, or of the arguments of its prior, such as
+            ``"p"``. The label of a graph without that key is empty.
         threshold: Prune the graphs with this threshold first.
-        strict: Whether the first graph that cannot be used is an error.
+        strict: If True, the first graph that cannot be used is an error.
         stages: For graphs without stages; see `read`, also for the next three.
-        join: Whether several inputs (outputs) get one new vertex.
-        merge: Whether duplicate edges become one.
+        join: If True, several inputs (outputs) get one new node.
+        merge: If True, duplicate edges become one.
         order: For graphs that are undirected or have cycles.
 
     Raises:
         FormatError: No graph at all can be used.
-        GraphtaskError: With ``strict``: whatever is wrong with the first graph that cannot be used.
-        ArgumentError: ``paths`` is a single path, or names nothing.
+        GraphtaskError: With ``strict``, the error of the first graph that cannot be used.
+        ArgumentError: ``paths`` is a single path, or empty.
 
     Example:
         >>> import pathlib, tempfile, graphtask as gt
@@ -99,7 +101,7 @@ def read_all(
         (('full', 'chain'), [6, 3])
     """
     if isinstance(paths, str | os.PathLike):
-        raise ArgumentError(f"paths={os.fspath(paths)!r} is one path; give a list of them: [{paths!r}]")
+        raise invalid("paths", "a list of paths", os.fspath(paths))
     named = list(paths)
     arguments = argument_labels(named)
     found = [(entry, label) for path, label in zip(named, arguments, strict=True) for entry in find([path])]
@@ -122,22 +124,22 @@ def read_entries(
     arguments: Sequence[str] | None = None,
     strict: bool = False,
 ) -> GraphSet:
-    """The graphs of these entries; see `read_all`.
+    """Read the graphs of these entries; see `read_all`.
 
     Args:
-        entries: What `graphtask.corpus.entries.find` found.
-        by: What the label is.
+        entries: Result of `graphtask.corpus.entries.find`.
+        by: Source of the label.
         threshold: Prune the graphs with this threshold first.
-        reading: How graphs are read that are not as ours are.
-        arguments: The label of each entry if ``by`` is ``"argument"``.
-        strict: Whether the first graph that cannot be used is an error.
+        reading: How to read graphs that lack stages, or have several inputs or outputs.
+        arguments: Label of each entry if ``by`` is ``"argument"``.
+        strict: If True, the first graph that cannot be used is an error.
 
     Raises:
         FormatError: No graph at all can be used.
-        GraphtaskError: With ``strict``: whatever is wrong with the first graph that cannot be used.
+        GraphtaskError: With ``strict``, the error of the first graph that cannot be used.
     """
     if not entries:
-        raise ArgumentError("no graphs are named; name at least one graph file, run or folder")
+        raise ArgumentError("paths must name at least one graph file, run or folder")
     labels = list(arguments) if arguments is not None else [""] * len(entries)
     kept: list[tuple[igraph.Graph, str, Entry]] = []
     failures: list[str] = []
@@ -165,7 +167,7 @@ def read_entries(
 
 
 def label_of(graph: igraph.Graph, entry: Entry, *, by: str) -> str:
-    """The group that a graph belongs to; see `read_all`.
+    """Return the group of a graph; see `read_all`.
 
     Example:
         >>> import graphtask as gt
@@ -176,7 +178,7 @@ def label_of(graph: igraph.Graph, entry: Entry, *, by: str) -> str:
 
 
 def argument_labels(paths: Paths) -> list[str]:
-    """What groups are called that arguments name: the shortest ends of the paths that tell them apart.
+    """Return the labels of paths: the shortest ends of the paths that distinguish them.
 
     Example:
         >>> argument_labels(["runs/cmnist/full", "runs/cifar10/full", "more/"])
@@ -195,7 +197,7 @@ def _graph(content: Content, *, threshold: float | None, reading: ReadOptions) -
 
 
 def _folder(entry: Entry) -> str:
-    """The name of the folder around a run or a file; of a member at the top of an archive, that of the archive."""
+    """Return the name of the folder of a run or a file; for a member at the top of an archive, that of the archive."""
     return PurePath(os.path.abspath(entry.run or entry.file)).parent.name  # noqa: PTH100 - links stay as they are
 
 
@@ -204,9 +206,11 @@ def _known(graph: igraph.Graph, key: str) -> str:
     prior = known.get(PRIOR)
     if key == PRIOR:
         return prior_label(prior)
+    if key == DATASET:
+        key = "data"
     arguments = prior.get("arguments") if isinstance(prior, Mapping) else None
-    told = arguments.get(key) if isinstance(arguments, Mapping) else None
-    return _text(known.get(key, told))
+    default = arguments.get(key) if isinstance(arguments, Mapping) else None
+    return _text(known.get(key, default))
 
 
 def _text(value: Any) -> str:

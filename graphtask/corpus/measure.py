@@ -1,4 +1,4 @@
-"""Files in, rows out: as many as there are, in their order, and never more of them in memory than are being worked on."""
+"""Measure files: rows in the order of the files, computed in parallel, with a bounded number of files in memory."""
 
 import os
 import warnings
@@ -11,18 +11,19 @@ from typing import NamedTuple
 from graphtask.corpus.cache import RowCache
 from graphtask.corpus.contents import Content, contents
 from graphtask.corpus.entries import Entry, find
-from graphtask.corpus.pool import Pool
+from graphtask.corpus.pool import MeasuringPool
 from graphtask.corpus.rows import ERROR, FILE, KEPT_STAGES, SHA256, Row, Settings, sha256
 from graphtask.corpus.worker import answer
-from graphtask.errors import ArgumentError
 from graphtask.metrics.view import LayoutOrder, Options
 from graphtask.priors.orient import Order
 from graphtask.reading import ReadOptions
 from graphtask.storage.content import about
+from graphtask.validation import integer
+from graphtask.workers import n_cores, reserve_blas
 
-_AHEAD = 64  # graphs for each process that may be waiting for an earlier one
+_AHEAD = 64  # rows per process that may wait for an earlier one
 _BYTES_AHEAD = 256 << 20
-_MANY = 24  # files from which starting processes pays
+_MANY = 24  # files from which on starting processes saves time
 
 
 def measure_files(
@@ -40,34 +41,36 @@ def measure_files(
     join: bool = False,
     merge: bool = False,
     order: Order | None = None,
-    jobs: int | None = 1,
+    n_jobs: int | None = 1,
     cache: str | os.PathLike[str] | None = None,
 ) -> Iterator[Row]:
-    """Rows for a corpus of graphs, one after the other: ``file``, where the graph came from, its metrics, ``sha256``.
+    """Measure a corpus of graphs; yield one row per graph, in the order of the files.
 
-    A graph that cannot be measured has a row with the reason in ``error``, and no metrics; so has a folder without
-    graphs, and a pattern that matches nothing. Rows come in the order of the files, whatever the number of processes,
-    and are not kept: a corpus may be larger than memory.
+    A row has ``file``; the origin of the graph: ``dataset``, ``prior``, ``seed``, ``threshold`` (None if unknown); its
+    metrics; ``undefined``, the reasons for values that are NaN; ``error`` and ``sha256``. A graph that cannot be
+    measured has the reason in ``error``, and no metrics; so has a folder without graphs, and a pattern without matches.
+    Rows do not depend on the number of processes, and are not kept: a corpus may be larger than memory.
 
     Args:
-        paths: Graph files, folders, runs, archives and patterns, as `graphtask.corpus.entries.find` takes them.
-        metrics: A set of metrics, or names; see `measure`, also for the next six.
+        paths: Graph files; folders, which stand for all graphs in them; run folders; archives (.zip, .tar, .tar.gz);
+            and patterns such as ``"graphs/**/*.gml"``.
+        metrics: Name of a set of metrics, or names; see `measure`, also for the next six.
         channels: Channels of stage 0.
         in_channels: Channels of the images.
         n_classes: Outputs of the head.
-        layout_starts: Starts of the layout behind ``pca_elongation``.
-        layout_seed: Seed of the starts after the first.
+        layout_starts: Number of starts of the layout for ``pca_elongation``.
+        layout_seed: Random seed of the starts after the first.
         layout_order: ``"topological"`` or ``"canonical"``; see `measure`.
         threshold: Prune the graphs with this threshold first.
-        stages: For graphs without stages, others keep theirs (a warning says how many); see `read`, also for the
+        stages: For graphs without stages; others keep theirs, and a warning counts them. See `read`, also for the
             next three.
-        join: Whether several inputs (outputs) get one new vertex.
-        merge: Whether duplicate edges become one.
+        join: If True, several inputs (outputs) get one new node.
+        merge: If True, duplicate edges become one.
         order: For graphs that are undirected or have cycles.
-        jobs: Number of processes. 1 measures in this one; None takes as many as there are cores, if the files are
-            many. Metrics of your own have to be registered in a module that other processes can import.
-        cache: A file (or a folder for it) that remembers rows: a graph whose bytes have not changed is not measured
-            again with the same settings, the same code of graphtask, and the same versions of igraph, numpy and scipy.
+        n_jobs: Number of processes. 1 measures in this one; None selects one per core from 24 files on. Custom metrics
+            must be registered in a module that other processes can import.
+        cache: File (or folder for it) that caches rows: a graph whose bytes have not changed is not measured again with
+            the same settings, the same code of graphtask, and the same versions of igraph, numpy and scipy.
 
     Raises:
         ArgumentError: An argument is out of range, or a metric is unknown.
@@ -95,36 +98,36 @@ def measure_files(
         reading=ReadOptions(stages=stages, join=join, merge=merge, order=order),
         threshold=threshold,
     )
-    return measure_entries(find(paths), settings, jobs=jobs, cache=cache)
+    return measure_entries(find(paths), settings, n_jobs=n_jobs, cache=cache)
 
 
 def measure_entries(
     entries: Sequence[Entry],
     settings: Settings,
     *,
-    jobs: int | None = None,
+    n_jobs: int | None = None,
     cache: str | os.PathLike[str] | None = None,
     notify: Callable[[str], object] = warnings.warn,
 ) -> Iterator[Row]:
-    """The rows of these entries; see `measure_files`.
+    """Yield the rows of these entries; see `measure_files`.
 
     Args:
-        entries: What `graphtask.corpus.entries.find` found.
+        entries: Result of `graphtask.corpus.entries.find`.
         settings: What is done with every graph.
-        jobs: Number of processes; None for as many as there are cores, if the entries are many.
-        cache: Where rows are remembered.
-        notify: Takes a message if the cache cannot be used, or if graphs keep other stages than those asked for.
+        n_jobs: Number of processes; None selects one per core from 24 entries on.
+        cache: File (or folder for it) that caches rows.
+        notify: Receives a message if the cache cannot be used, or if graphs keep stages other than those requested.
 
     Raises:
-        ArgumentError: ``jobs`` is out of range, or a metric is unknown, here or in other processes.
+        ArgumentError: ``n_jobs`` is out of range, or a metric is unknown, here or in other processes.
     """
-    n_jobs = _n_jobs(jobs, len(entries))
+    n_processes = _n_processes(n_jobs, len(entries))
     _ = settings.selection
-    return _told_of_stages(_rows(entries, settings, jobs=n_jobs, cache=cache, notify=notify), notify)
+    return _with_notice(_rows(entries, settings, n_jobs=n_processes, cache=cache, notify=notify), notify)
 
 
-def _told_of_stages(rows: Iterable[Row], notify: Callable[[str], object]) -> Iterator[Row]:
-    """The rows; in the end, say how many graphs did not get the stages that were asked for."""
+def _with_notice(rows: Iterable[Row], notify: Callable[[str], object]) -> Iterator[Row]:
+    """Yield the rows; at the end, report how many graphs kept stages other than those requested."""
     n_kept = 0
     for row in rows:
         n_kept += row.pop(KEPT_STAGES, False)
@@ -135,11 +138,11 @@ def _told_of_stages(rows: Iterable[Row], notify: Callable[[str], object]) -> Ite
             if n_kept == 1
             else f"{n_kept} graphs keep the stages that they have"
         )
-        notify(f"{graphs}; stages=… (on the command line: --stages) is for graphs without")
+        notify(f"{graphs}; stages (--stages) applies to graphs without")
 
 
 class _Pending(NamedTuple):
-    """A row that comes later."""
+    """A row that is being computed."""
 
     entry: Entry
     future: Future[Row]
@@ -147,20 +150,17 @@ class _Pending(NamedTuple):
     n_bytes: int
 
 
-def _n_jobs(jobs: int | None, n_entries: int) -> int:
-    if jobs is None:
-        n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return n_cores if n_entries >= _MANY else 1
-    if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
-        raise ArgumentError(f"jobs={jobs!r} does not work; give a whole number of at least 1")
-    return min(jobs, max(n_entries, 1))
+def _n_processes(n_jobs: int | None, n_entries: int) -> int:
+    if n_jobs is None:
+        return n_cores() if n_entries >= _MANY else 1
+    return min(integer(n_jobs, name="n_jobs"), max(n_entries, 1))
 
 
 def _rows(
     entries: Sequence[Entry],
     settings: Settings,
     *,
-    jobs: int,
+    n_jobs: int,
     cache: str | os.PathLike[str] | None,
     notify: Callable[[str], object],
 ) -> Iterator[Row]:
@@ -168,25 +168,25 @@ def _rows(
         known = None if cache is None else RowCache(cache, settings, notify=notify)
         if known is not None:
             stack.callback(known.close)
-        pool = Pool(settings, jobs=jobs) if jobs > 1 else None
-        if pool is not None:
-            stack.enter_context(pool)
+        pool = stack.enter_context(MeasuringPool(settings, n_jobs=n_jobs)) if n_jobs > 1 else None
+        if pool is None:
+            reserve_blas()
         waiting: deque[_Pending] = deque()
         for task in contents(entries, needs_content=known is not None):
             pending = _begun(task, settings, pool, known)
             waiting.append(pending)
-            while waiting and (waiting[0].future.done() or _is_enough(waiting, jobs)):
+            while waiting and (waiting[0].future.done() or _is_enough(waiting, n_jobs)):
                 yield _ended(waiting.popleft(), known)
         while waiting:
             yield _ended(waiting.popleft(), known)
 
 
-def _is_enough(waiting: deque[_Pending], jobs: int) -> bool:
-    return len(waiting) > _AHEAD * jobs or sum(pending.n_bytes for pending in waiting) > _BYTES_AHEAD
+def _is_enough(waiting: deque[_Pending], n_jobs: int) -> bool:
+    return len(waiting) > _AHEAD * n_jobs or sum(pending.n_bytes for pending in waiting) > _BYTES_AHEAD
 
 
-def _begun(task: Content, settings: Settings, pool: Pool | None, known: RowCache | None) -> _Pending:
-    """The row of the task, or its promise: from the cache, from this process, or from another one."""
+def _begun(task: Content, settings: Settings, pool: MeasuringPool | None, known: RowCache | None) -> _Pending:
+    """Return the row of the task as a future: from the cache, from this process, or from another one."""
     entry, content = task.entry, task.content
     if task.error is not None:
         return _Pending(entry, _done({ERROR: about(entry.file, task.error), SHA256: ""}), None, 0)

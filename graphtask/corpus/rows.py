@@ -1,4 +1,4 @@
-"""One row of the table of a corpus: what a graph came from, and its metrics."""
+"""One row of the table of a corpus: origin of a graph, and its metrics."""
 
 import hashlib
 import json
@@ -15,12 +15,13 @@ from graphtask.metrics.table import UNDEFINED, measure
 from graphtask.metrics.view import Options
 from graphtask.pruning import prune
 from graphtask.reading import ReadOptions, from_bytes, kept_its_stages
+from graphtask.runs.labels import prior_label
 
 FILE = "file"
 ERROR = "error"
 SHA256 = "sha256"
-KEPT_STAGES = "kept_stages"  # between processes only: whether the graph has other stages than those asked for
-ORIGINS = ("data", "seed", "threshold")  # of the provenance
+KEPT_STAGES = "kept_stages"  # between processes only: True if the graph has stages other than those requested
+ORIGINS = ("dataset", "prior", "seed", "threshold")  # from the provenance
 
 Row = dict[str, Any]
 
@@ -29,20 +30,20 @@ _STAGES = re.compile(r"_(\d+)(?=_|$)")
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What is done with every graph of a corpus; all that a row depends on, besides the file."""
+    """Settings for all graphs of a corpus; a row depends on them and on its file only."""
 
     metrics: str | Sequence[str] = "paper"
-    """A set of metrics, or their names."""
+    """Name of a set of metrics, or names of metrics."""
     options: Options = field(default_factory=Options)
-    """What metrics need to know besides the graph."""
+    """Arguments of metrics other than the graph."""
     reading: ReadOptions = field(default_factory=ReadOptions)
-    """How graphs are read that are not as ours are."""
+    """How to read graphs that lack stages, or have several inputs or outputs."""
     threshold: float | None = None
-    """The threshold at which graphs are pruned before they are measured."""
+    """Threshold at which graphs are pruned first; None for no pruning."""
 
     @property
     def selection(self) -> Selection:
-        """The metrics.
+        """Selected metrics.
 
         Raises:
             ArgumentError: A metric is unknown.
@@ -50,12 +51,12 @@ class Settings:
         return select(self.metrics, options=self.options)
 
     def to_json(self) -> str:
-        """The settings as text: equal for equal settings."""
+        """Return the settings as text; equal settings give equal text."""
         return json.dumps(asdict(self), sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Settings":
-        """The settings that `to_json` wrote."""
+        """Return the settings from the text of `to_json`."""
         values = json.loads(text)
         return cls(
             metrics=values["metrics"],
@@ -66,37 +67,57 @@ class Settings:
 
 
 def row_of(content: bytes, *, name: str, settings: Settings) -> Row:
-    r"""The row of the graph in the bytes of a file: where it came from, its metrics, and why some are undefined.
+    r"""Return the row of a graph: its origin, its metrics, and the reasons for undefined ones.
+
+    Args:
+        content: Bytes of the file.
+        name: Name of the graph; its suffix selects the format.
+        settings: What is done with the graph.
 
     Raises:
-        GraphtaskError: The graph cannot be read, or not be pruned.
+        GraphtaskError: The graph cannot be read or pruned.
 
     Example:
         >>> settings = Settings(metrics=["edges"], reading=ReadOptions(stages=1))
         >>> row_of(b"0 1\n1 2\n", name="a.edges", settings=settings)
-        {'data': None, 'seed': None, 'threshold': None, 'edges': 2, 'undefined': ''}
+        {'dataset': None, 'prior': None, 'seed': None, 'threshold': None, 'edges': 2, 'undefined': ''}
     """
     graph = from_bytes(content, name=name, options=settings.reading)
     kept = {KEPT_STAGES: True} if kept_its_stages(graph, settings.reading.stages) else {}
     if settings.threshold is not None:
         graph = prune(graph, threshold=settings.threshold)
     known = provenance(graph)
-    origins = {origin: _scalar(known.get(origin)) for origin in ORIGINS}
+    origins = {
+        "dataset": _scalar(known.get("data")),
+        "prior": valid_text(prior_label(known.get("prior"))) or None,
+        "seed": _scalar(known.get("seed")),
+        "threshold": _scalar(known.get("threshold")),
+    }
     values = measure(graph, metrics=settings.metrics, **asdict(settings.options))
     return origins | {column: _scalar(value) for column, value in values.items()} | kept
 
 
 def sha256(content: bytes) -> str:
-    """The SHA-256 of the bytes, in hexadecimal digits."""
+    """Return the SHA-256 of the bytes, in hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()
 
 
+def valid_text(text: str) -> str:
+    r"""Return the text with lone surrogates escaped, which no file can hold.
+
+    Example:
+        >>> valid_text("a\ud800") == "a\\ud800"
+        True
+    """
+    return text.encode("utf-8", errors="backslashreplace").decode()
+
+
 def ordered_columns(seen: Iterable[str], settings: Settings) -> list[str]:
-    """The columns of metrics of a table, in its order.
+    """Return the columns of metrics, in the order of the table.
 
     Args:
-        seen: The columns that its rows have, in any order.
-        settings: How they were measured.
+        seen: Columns of its rows, in any order.
+        settings: Settings of the measurement.
 
     Example:
         >>> ordered_columns(
@@ -115,7 +136,7 @@ def ordered_columns(seen: Iterable[str], settings: Settings) -> list[str]:
 
 
 def completed(row: Mapping[str, Any], columns: Sequence[str]) -> Row:
-    """The row of a measured graph with a value for every column; it says which stages the graph does not have."""
+    """Return the row with a value for every column; NaN, with a reason, for stages that the graph lacks."""
     missing = [column for column in columns if column not in row]
     if not missing or row.get(ERROR):
         return dict(row)
@@ -124,9 +145,11 @@ def completed(row: Mapping[str, Any], columns: Sequence[str]) -> Row:
 
 
 def _scalar(value: Any) -> Any:
-    """The value as a cell of a table; what is no number, text or flag is shown as JSON."""
+    """Return the value as a cell of a table; anything but a number, text or bool as JSON."""
     if isinstance(value, np.generic):
         value = value.item()
-    if value is None or isinstance(value, str | int | float):
+    if isinstance(value, str):
+        return valid_text(value)
+    if value is None or isinstance(value, int | float):
         return value
     return json.dumps(value, default=str)

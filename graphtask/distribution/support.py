@@ -1,7 +1,7 @@
 """Nodes that correspond: which nodes and edges the graphs of a set could have, when they come from one initial graph."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -11,20 +11,8 @@ import numpy as np
 
 from graphtask.errors import GraphError
 from graphtask.graph import NAME, STAGE, check_graph, edge_array, node_order, provenance, stages
-from graphtask.priors.dense import banded_dag, chain_dag, full_dag
-from graphtask.priors.random import barabasi_albert_dag, erdos_renyi_dag, random_dag, watts_strogatz_dag
+from graphtask.priors.registry import PRIORS, make_prior
 from graphtask.types import BoolArray, IntArray
-
-# Priors that their name and arguments in the provenance bring back.
-_PRIORS: dict[str, Callable[..., igraph.Graph]] = {
-    "full": full_dag,
-    "banded": banded_dag,
-    "chain": chain_dag,
-    "erdos-renyi": erdos_renyi_dag,
-    "watts-strogatz": watts_strogatz_dag,
-    "barabasi-albert": barabasi_albert_dag,
-    "random": random_dag,
-}
 
 
 class Place(NamedTuple):
@@ -198,11 +186,11 @@ def _rebuilt(graphs: Sequence[igraph.Graph]) -> igraph.Graph | None:
     prior = priors[0]
     if not isinstance(prior, dict) or any(other != prior for other in priors):
         return None
-    make, arguments = _PRIORS.get(str(prior.get("name"))), prior.get("arguments")
-    if make is None or not isinstance(arguments, dict):
+    name, arguments = str(prior.get("name")), prior.get("arguments")
+    if name not in PRIORS or not isinstance(arguments, dict):
         return None
     try:
-        made = make(**arguments)
+        made = make_prior(name, arguments)
     except (TypeError, ValueError):  # a file may claim anything
         return None
     names = set(made.vs[NAME])

@@ -1,1 +1,1 @@
-"""Priors: where architecture graphs come from before anything is trained."""
+"""Initial graphs (priors): dense, random, or an undirected graph with its edges directed."""

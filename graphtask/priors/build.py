@@ -1,4 +1,4 @@
-"""From a list of edges to a prior: what all priors do last, and how they check their arguments."""
+"""Construction of an initial graph (prior) from its edges, and the bounds on its size."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,24 +6,30 @@ from typing import Any
 import igraph
 import numpy as np
 
+from graphtask.errors import ArgumentError
 from graphtask.graph import NAME, STAGE, stage_sizes, with_initial_size, with_provenance
 from graphtask.priors.repair import repair_orphans
 from graphtask.types import IntArray
 
 DEFAULT_STAGES = 3
+MAX_EDGES = 8_000_000
+"""Most edges of a prior; files of larger graphs are not read back (`graphtask.storage.limits`)."""
+
+_BYTES_PER_EDGE = 250  # arrays, pairs and the igraph graph, measured on full DAGs
+_MAX_BYTES = 16 << 30
 
 
 def build_prior(
     n_nodes: int, edges: IntArray, *, stages: int | Sequence[int] | None, name: str, arguments: dict[str, Any]
 ) -> igraph.Graph:
-    """A valid graph of edges that all lead from a smaller to a larger index; orphans are repaired.
+    """Return a valid graph of edges from smaller to larger indices, with orphans repaired.
 
     Args:
         n_nodes: Number of nodes, at least 2.
-        edges: Array of shape (edges, 2), without repetitions.
+        edges: Array of shape (edges, 2), without duplicates.
         stages: Number of stages (equal contiguous parts), or their sizes; by default 3, or as many as there are nodes.
-        name: The prior's name, for the provenance.
-        arguments: What the caller asked for, as JSON values, for the provenance.
+        name: Name of the prior, for the provenance.
+        arguments: Arguments of the caller, as JSON values, for the provenance.
 
     Raises:
         ArgumentError: ``stages`` does not fit ``n_nodes``.
@@ -42,8 +48,35 @@ def build_prior(
     return with_initial_size(with_provenance(graph, prior=prior))
 
 
+def check_size(n_nodes: int, *, n_edges: int = 0, n_bytes: int = 0) -> None:
+    """Raise if a prior takes too much memory.
+
+    Args:
+        n_nodes: Number of nodes.
+        n_edges: Number of edges, at least.
+        n_bytes: Memory that its construction takes besides the edges.
+
+    Raises:
+        ArgumentError: It has more than `MAX_EDGES` edges, or takes more than 16 GiB.
+
+    Example:
+        >>> check_size(200_000, n_edges=19_999_900_000)
+        Traceback (most recent call last):
+        ...
+        graphtask.errors.ArgumentError: n_nodes must give at most 8,000,000 edges and 16 GiB of memory, got 200000, with at least 19,999,900,000 edges and about 4,656 GiB; use fewer nodes or a sparser prior
+    """
+    needed = n_edges * _BYTES_PER_EDGE + n_bytes
+    if n_edges > MAX_EDGES or needed > _MAX_BYTES:
+        raise ArgumentError(
+            f"n_nodes must give at most {MAX_EDGES:,} edges and {_MAX_BYTES >> 30} GiB of memory, got {n_nodes}, "
+            f"with at least {n_edges:,} edges and about {max(needed >> 30, 1):,} GiB; "
+            f"use fewer nodes or a sparser prior",
+            argument="n_nodes",
+        )
+
+
 def prior_stages(n_nodes: int, stages: int | Sequence[int] | None) -> list[int]:
-    """The size of every stage; three equal parts by default, or as many as there are nodes.
+    """Return the size of every stage; by default three equal parts, or as many as there are nodes.
 
     Raises:
         ArgumentError: ``stages`` does not fit ``n_nodes``.

@@ -1,17 +1,17 @@
-"""Priors without chance: the full DAG, bands of it, the chain, and any rule about two positions."""
+"""Deterministic priors: the full DAG, banded DAGs, the chain, and any predicate on two positions."""
 
 from collections.abc import Callable, Sequence
 
 import igraph
 import numpy as np
 
-from graphtask.priors.build import build_prior
+from graphtask.priors.build import build_prior, check_size
 from graphtask.types import IntArray
 from graphtask.validation import integer
 
 
 def full_dag(n_nodes: int, *, stages: int | Sequence[int] | None = None) -> igraph.Graph:
-    """The graph with an edge i→j for all i < j.
+    """Return the graph with an edge i→j for all i < j.
 
     Args:
         n_nodes: Number of nodes, at least 2.
@@ -33,11 +33,11 @@ def full_dag(n_nodes: int, *, stages: int | Sequence[int] | None = None) -> igra
 
 
 def banded_dag(n_nodes: int, *, bandwidth: int, stages: int | Sequence[int] | None = None) -> igraph.Graph:
-    """The graph with an edge i→j wherever 0 < j − i ≤ ``bandwidth``.
+    """Return the graph with an edge i→j wherever 0 < j − i ≤ ``bandwidth``.
 
     Args:
         n_nodes: Number of nodes, at least 2.
-        bandwidth: The farthest that an edge leads in the order of the nodes, at least 1.
+        bandwidth: Longest edge, in positions of the node order, at least 1.
         stages: Number of stages (equal contiguous parts), or their sizes; by default 3, or as many as there are nodes.
 
     Raises:
@@ -55,7 +55,7 @@ def banded_dag(n_nodes: int, *, bandwidth: int, stages: int | Sequence[int] | No
 
 
 def chain_dag(n_nodes: int, *, stages: int | Sequence[int] | None = None) -> igraph.Graph:
-    """The graph with an edge from every node to the next one, and no other.
+    """Return the path through all nodes.
 
     Args:
         n_nodes: Number of nodes, at least 2.
@@ -76,7 +76,7 @@ def chain_dag(n_nodes: int, *, stages: int | Sequence[int] | None = None) -> igr
 def dag_from_predicate(
     n_nodes: int, predicate: Callable[[int, int], bool], *, stages: int | Sequence[int] | None = None
 ) -> igraph.Graph:
-    """The graph with an edge i→j wherever i < j and ``predicate(i, j)`` is true, and what repairs its orphans.
+    """Return the graph with an edge i→j wherever i < j and ``predicate(i, j)`` is true, with orphans repaired.
 
     Args:
         n_nodes: Number of nodes, at least 2.
@@ -84,7 +84,7 @@ def dag_from_predicate(
         stages: Number of stages (equal contiguous parts), or their sizes; by default 3, or as many as there are nodes.
 
     Returns:
-        A valid graph. A node without predecessors has got an edge from the previous node, one without successors an
+        A valid graph. A node without predecessors receives an edge from the previous node, one without successors an
         edge to the next; ``provenance(graph)["prior"]["repaired_edges"]`` counts them.
 
     Raises:
@@ -106,6 +106,8 @@ def dag_from_predicate(
 
 
 def _banded_edges(n_nodes: int, bandwidth: int) -> IntArray:
+    reach = min(bandwidth, n_nodes - 1)
+    check_size(n_nodes, n_edges=n_nodes * reach - reach * (reach + 1) // 2)
     nodes = np.arange(n_nodes)
     degrees = np.minimum(bandwidth, n_nodes - 1 - nodes)
     sources = np.repeat(nodes, degrees)

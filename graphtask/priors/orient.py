@@ -1,16 +1,16 @@
-"""From an undirected graph to a DAG: put the nodes into an order, and let every edge lead forward in it.
+"""Conversion of an undirected graph to a DAG: nodes are ordered, and every edge leads forward in the order.
 
 The orders are those of Janik & Nowak 2020 (arXiv:2002.08104), on igraph's Kamada-Kawai embedding:
 
 - ``ids``: the order of the vertex ids; no embedding.
-- ``x``: the first coordinate, from left to right.
-- ``radius``: the distance from the center (the mean position), from the inside to the outside.
+- ``x``: the first coordinate, left to right.
+- ``radius``: the distance from the center (the mean position), inside to outside.
 - ``bifocal``: (d₁ − d₂)/(d₁ + d₂), with d₁ and d₂ the distances from two foci, from the first to the second. The foci
   are the two nodes farthest from each other in the graph; among several such pairs the one whose degrees have the
   greatest product, then the one with the smallest ids.
 
-Values that differ by less than a millionth of the layout's size count as equal, and equal ones stand in the order of
-their ids: igraph stops that close to a minimum, and rounding must not decide the order of a symmetric layout.
+Values that differ by less than a millionth of the size of the layout count as equal, and equal ones are ordered by
+id: igraph stops that close to a minimum, and rounding must not decide the order of a symmetric layout.
 """
 
 from collections.abc import Sequence
@@ -33,6 +33,7 @@ from graphtask.graph import (
 from graphtask.priors.build import prior_stages
 from graphtask.priors.repair import repair_orphans
 from graphtask.priors.words import Words
+from graphtask.storage.objects import GraphLike, as_igraph
 from graphtask.types import IntArray
 from graphtask.validation import choice, integer
 
@@ -42,21 +43,21 @@ _Positions = npt.NDArray[np.float64]
 
 
 def orient_edges(
-    graph: igraph.Graph, *, order: Order = "ids", seed: int = 0, stages: int | Sequence[int] | None = None
+    graph: GraphLike, *, order: Order = "ids", seed: int = 0, stages: int | Sequence[int] | None = None
 ) -> igraph.Graph:
-    """A valid DAG of an undirected graph: its edges lead forward in an order of the nodes.
+    """Convert an undirected graph to a valid DAG whose edges lead forward in an order of the nodes.
 
     Args:
-        graph: An undirected graph with at least 2 vertices; it need not be connected. Self-loops are dropped,
-            multi-edges merged.
+        graph: An undirected igraph or networkx graph with at least 2 vertices; it need not be connected. Self-loops
+            are dropped, multi-edges merged.
         order: ``ids``, or an order by a Kamada-Kawai embedding: ``x``, ``radius``, ``bifocal`` (see the module).
-        seed: Which embedding. 0 starts the layout from a circle in the order of the ids; any other number shuffles
-            the vertices on the circle.
+        seed: Seed of the embedding. 0 starts the layout from a circle in the order of the ids; any other number
+            shuffles the vertices on the circle.
         stages: Number of stages (equal contiguous parts), or their sizes; by default 3, or as many as there are nodes.
 
     Returns:
-        A new graph with its vertices in the order chosen. Vertices keep their attributes (those without a name get
-        ``v0``, ``v1`` … by their id in ``graph``; stages are set anew), edges do not. Orphans are repaired.
+        A new graph with its vertices in the chosen order. Vertices keep their attributes (missing names become
+        ``v0``, ``v1`` … by the id in ``graph``; stages are replaced), edges do not. Orphans are repaired.
 
     Raises:
         GraphError: The graph is directed, has fewer than 2 vertices, or its names are not unique strings.
@@ -72,6 +73,7 @@ def orient_edges(
     Source:
         Janik & Nowak 2020, arXiv:2002.08104.
     """
+    graph = as_igraph(graph)
     _check_undirected(graph)
     choice(order, name="order", choices=get_args(Order))
     seed = integer(seed, name="seed", least=0)
@@ -97,7 +99,7 @@ def orient_edges(
 
 
 def node_sequence(graph: igraph.Graph, *, order: Order, seed: int = 0) -> IntArray:
-    """Vertex ids of an undirected graph, in the order that `orient_edges` uses; arguments as there."""
+    """Return the vertex ids of an undirected graph in the order of `orient_edges`."""
     if order == "ids" or graph.ecount() == 0:
         return np.arange(graph.vcount())
     position = _embedding(graph, seed=seed)
@@ -115,7 +117,7 @@ def node_sequence(graph: igraph.Graph, *, order: Order, seed: int = 0) -> IntArr
 
 
 def forward_edges(edges: IntArray, ids: IntArray) -> IntArray:
-    """Undirected edges as sorted, different pairs of positions in ``ids``, the smaller first; loops are dropped."""
+    """Return undirected edges as sorted distinct pairs of positions in ``ids``, the smaller first, without loops."""
     position = np.empty(len(ids), dtype=np.int64)
     position[ids] = np.arange(len(ids))
     ends = np.sort(position[edges], axis=1)
@@ -142,12 +144,11 @@ def _foci(graph: igraph.Graph) -> tuple[int, int]:
 
 
 def _check_undirected(graph: igraph.Graph) -> None:
-    if not isinstance(graph, igraph.Graph):
-        raise GraphError(f"an undirected igraph.Graph is needed, not {type(graph).__name__}")
     if graph.is_directed():
         raise GraphError(
-            "the graph is directed already; make it valid with graphtask.as_architecture(graph), or forget its "
-            "directions first with graph.as_undirected()"
+            "the graph is directed",
+            remedy="make it valid with graphtask.as_architecture(graph), or drop its directions with "
+            "graph.as_undirected()",
         )
     if graph.vcount() < 2:
-        raise GraphError(f"the number of vertices is {graph.vcount()}; an architecture needs at least 2")
+        raise GraphError(f"an architecture must have at least 2 vertices, got {graph.vcount()}")

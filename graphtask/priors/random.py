@@ -1,8 +1,8 @@
-"""Priors by chance: Erdős-Rényi, Watts-Strogatz, Barabási-Albert, and random DAGs with short-range connections.
+"""Random priors: Erdős-Rényi, Watts-Strogatz, Barabási-Albert, and random DAGs with short-range edges.
 
-Every graph is drawn from the raw words of a PCG64 generator by the lines below, not by igraph's or networkx's
-generators, whose graphs for a seed change between releases. The same seed gives the same graph everywhere; with an
-``order`` other than ``ids`` the directions depend on igraph's layout too.
+Graphs are drawn from the raw words of a PCG64 generator, not by the generators of igraph or networkx, whose graphs for
+a seed change between releases. The same seed gives the same graph everywhere; with an ``order`` other than ``ids`` the
+directions depend on the layout of igraph, too.
 """
 
 import math
@@ -13,12 +13,11 @@ import igraph
 import numpy as np
 import numpy.typing as npt
 
-from graphtask.errors import ArgumentError
-from graphtask.priors.build import build_prior, prior_stages
+from graphtask.priors.build import build_prior, check_size, prior_stages
 from graphtask.priors.orient import Order, forward_edges, node_sequence
 from graphtask.priors.words import SPREAD, Words
 from graphtask.types import IntArray
-from graphtask.validation import choice, integer, number
+from graphtask.validation import choice, integer, invalid, number
 
 OutDegreeLaw = Literal["constant", "uniform", "poisson", "geometric"]
 Decay = Literal["none", "exponential", "power"]
@@ -32,14 +31,14 @@ def erdos_renyi_dag(
     stages: int | Sequence[int] | None = None,
     order: Order = "ids",
 ) -> igraph.Graph:
-    """A random graph that has each of the possible edges with probability ``p``, made acyclic.
+    """Return a random graph with each possible edge with probability ``p``, made acyclic.
 
     Args:
         n_nodes: Number of nodes, at least 2.
         p: Probability of an edge, in [0, 1].
-        seed: Whole number, at least 0; the same seed gives the same graph.
+        seed: Random seed, at least 0; the same seed gives the same graph.
         stages: Number of stages (equal contiguous parts), or their sizes; by default 3, or as many as there are nodes.
-        order: How the nodes are put in order, see `graphtask.orient`.
+        order: Order of the nodes in which edges lead forward, see `graphtask.orient_edges`.
 
     Returns:
         A valid graph; ``provenance(graph)["prior"]["repaired_edges"]`` counts the edges that repaired orphans.
@@ -58,6 +57,7 @@ def erdos_renyi_dag(
     """
     n_nodes = integer(n_nodes, name="n_nodes", least=2)
     p = number(p, name="p", least=0, most=1)
+    check_size(n_nodes, n_edges=int(0.9 * p * n_nodes * (n_nodes - 1) / 2))
     words = Words(seed)
     later = [node + 1 + np.flatnonzero(words.uniform(n_nodes - 1 - node) < p) for node in range(n_nodes)]
     arguments = {"p": p, "seed": int(seed)}
@@ -75,19 +75,19 @@ def watts_strogatz_dag(
     stages: int | Sequence[int] | None = None,
     order: Order = "ids",
 ) -> igraph.Graph:
-    """A ring whose nodes know their nearest neighbors, some edges rewired at random, made acyclic.
+    """Return a ring with edges to near neighbors, some edges rewired at random, made acyclic.
 
     Each node starts with an edge to the ``neighbors``/2 nodes on either side. Each edge is then rewired with
-    probability ``p``: it keeps its first end and leads to a node drawn from those that this end has no edge with.
+    probability ``p``: it keeps its first end and leads to a node drawn from those without an edge to this end.
     There are ``n_nodes``·``neighbors``/2 edges before the repair of orphans.
 
     Args:
         n_nodes: Number of nodes, more than ``neighbors``.
         neighbors: Neighbors of each node on the ring, an even number, at least 2.
         p: Probability that an edge is rewired, in [0, 1].
-        seed: Whole number, at least 0; the same seed gives the same graph.
+        seed: Random seed, at least 0; the same seed gives the same graph.
         stages: Number of stages (equal contiguous parts), or their sizes; by default 3, or as many as there are nodes.
-        order: How the nodes are put in order, see `graphtask.orient`.
+        order: Order of the nodes in which edges lead forward, see `graphtask.orient_edges`.
 
     Returns:
         A valid graph; ``provenance(graph)["prior"]["repaired_edges"]`` counts the edges that repaired orphans.
@@ -108,9 +108,8 @@ def watts_strogatz_dag(
     neighbors = integer(neighbors, name="neighbors", least=2)
     p = number(p, name="p", least=0, most=1)
     if neighbors % 2 or neighbors >= n_nodes:
-        raise ArgumentError(
-            f"neighbors={neighbors} does not work for {n_nodes} nodes; give an even number that is less than n_nodes"
-        )
+        raise invalid("neighbors", f"an even integer in [2, {n_nodes - 1}]", neighbors)
+    check_size(n_nodes, n_edges=n_nodes * neighbors // 2, n_bytes=n_nodes**2)
     edges = _rewired_ring(n_nodes, neighbors=neighbors, p=p, words=Words(seed))
     arguments = {"neighbors": neighbors, "p": p, "seed": int(seed)}
     return _oriented(n_nodes, edges, stages=stages, order=order, name="watts-strogatz", arguments=arguments)
@@ -124,18 +123,18 @@ def barabasi_albert_dag(
     stages: int | Sequence[int] | None = None,
     order: Order = "ids",
 ) -> igraph.Graph:
-    """A graph that grows, each new node preferring those that have many edges already, made acyclic.
+    """Return a graph that grows by preferential attachment to nodes of high degree, made acyclic.
 
     It starts as a star: node 0 with edges to nodes 1 … ``attachments``. Each further node gets edges to
-    ``attachments`` different earlier nodes, drawn one after the other with probability proportional to their degree.
+    ``attachments`` different earlier nodes, drawn sequentially with probability proportional to their degree.
     There are (``n_nodes`` − ``attachments``)·``attachments`` edges before the repair of orphans.
 
     Args:
         n_nodes: Number of nodes, more than ``attachments``.
         attachments: Edges that each new node brings, at least 1.
-        seed: Whole number, at least 0; the same seed gives the same graph.
+        seed: Random seed, at least 0; the same seed gives the same graph.
         stages: Number of stages (equal contiguous parts), or their sizes; by default 3, or as many as there are nodes.
-        order: How the nodes are put in order, see `graphtask.orient`.
+        order: Order of the nodes in which edges lead forward, see `graphtask.orient_edges`.
 
     Returns:
         A valid graph; ``provenance(graph)["prior"]["repaired_edges"]`` counts the edges that repaired orphans.
@@ -155,9 +154,8 @@ def barabasi_albert_dag(
     n_nodes = integer(n_nodes, name="n_nodes", least=2)
     attachments = integer(attachments, name="attachments", least=1)
     if attachments >= n_nodes:
-        raise ArgumentError(
-            f"attachments={attachments} does not work for {n_nodes} nodes; give a number that is less than n_nodes"
-        )
+        raise invalid("attachments", f"an integer in [1, {n_nodes - 1}]", attachments)
+    check_size(n_nodes, n_edges=(n_nodes - attachments) * attachments)
     edges = _preferential_attachment(n_nodes, attachments=attachments, words=Words(seed))
     arguments = {"attachments": attachments, "seed": int(seed)}
     return _oriented(n_nodes, edges, stages=stages, order=order, name="barabasi-albert", arguments=arguments)
@@ -175,10 +173,10 @@ def random_dag(
     seed: int,
     stages: int | Sequence[int] | None = None,
 ) -> igraph.Graph:
-    """A random DAG in which each node draws how many later nodes it feeds, and prefers near ones.
+    """Return a random DAG with out-degrees from a law, in which near nodes are preferred.
 
     Node i draws its out-degree d_i from ``law`` (no more than there are later nodes), then that many different later
-    nodes j, one after the other, with probability proportional to d_j^``attraction`` · f(⌊(j − i)/``block``⌋). If node
+    nodes j, sequentially, with probability proportional to d_j^``attraction`` · f(⌊(j − i)/``block``⌋). If node
     i + 1 has no predecessor yet, the first of the edges leads there, which leaves no orphans. It takes time
     proportional to the nodes where the decay is exponential, and to their square otherwise.
 
@@ -189,10 +187,10 @@ def random_dag(
             ``poisson`` (1 + Poisson), or ``geometric`` (1 + geometric: the paper's ``laplace`` with scale s is this
             with the mean 1/(1 − e^(−1/s))).
         decay: f, from ``none``: f(x) = 1; ``exponential``: f(x) = e^(−``rate``·x); ``power``: f(x) = (1 + x)^(−``rate``).
-        rate: How fast the probability falls with the distance, in [0, 1000].
-        block: Distance in nodes within which the probability stays the same, at least 1.
-        attraction: Exponent of the target's own out-degree, in [0, 1000]. The output draws one too, for this only.
-        seed: Whole number, at least 0; the same seed gives the same graph.
+        rate: Rate of the decay of the probability with the distance, in [0, 1000].
+        block: Distance in nodes within which the probability is constant, at least 1.
+        attraction: Exponent of the out-degree of the target, in [0, 1000]. The output draws one, too, for this only.
+        seed: Random seed, at least 0; the same seed gives the same graph.
         stages: Number of stages (equal contiguous parts), or their sizes; by default 3, or as many as there are nodes.
 
     Raises:
@@ -212,7 +210,8 @@ def random_dag(
     choice(decay, name="decay", choices=get_args(Decay))
     out_degree = number(out_degree, name="out_degree", least=1)
     if law in {"constant", "uniform"} and out_degree != int(out_degree):
-        raise ArgumentError(f"out_degree={out_degree:g} does not work with law={law!r}; give a whole number")
+        raise invalid("out_degree", f"an integer for law={law!r}", out_degree)
+    check_size(n_nodes, n_edges=int(min(out_degree, n_nodes / 2) * n_nodes / 2))
     rate = number(rate, name="rate", least=0, most=1000)
     block = integer(block, name="block", least=1)
     attraction = number(attraction, name="attraction", least=0, most=1000)
@@ -235,7 +234,7 @@ def random_dag(
         "attraction": attraction,
         "seed": int(seed),
     }
-    return build_prior(n_nodes, edges, stages=stages, name="random", arguments=arguments)
+    return build_prior(n_nodes, edges, stages=stages, name="random-dag", arguments=arguments)
 
 
 def _oriented(
@@ -309,7 +308,7 @@ def _short_range_edges(
 ) -> IntArray:
     n_nodes = len(degrees)
     log_attraction = attraction * np.log(degrees)
-    # The decay from which a node cannot be drawn, because nearer ones that are enough come first whatever the words are.
+    # Decay below which a node cannot be drawn: enough nearer nodes come first, whatever the words are.
     too_small = log_decay[np.minimum(degrees[:-1], len(log_decay)) - 1] - np.ptp(log_attraction) - SPREAD
     reach = np.searchsorted(-log_decay, -too_small, side="right").tolist()
     fed = np.zeros(n_nodes, dtype=np.bool_)

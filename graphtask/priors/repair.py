@@ -1,4 +1,4 @@
-"""Orphans: nodes that a rule or chance left without predecessors or without successors."""
+"""Repair of orphans: nodes without predecessors or without successors."""
 
 from typing import NamedTuple
 
@@ -13,14 +13,14 @@ class Repaired(NamedTuple):
 
     graph: igraph.Graph
     n_added: int
-    """How many edges the repair added."""
+    """Number of added edges."""
 
 
 def repair_orphans(graph: igraph.Graph) -> Repaired:
-    """The graph with an edge to every orphan, and how many edges that took.
+    """Return the graph with an edge to every orphan, and the number of added edges.
 
-    Walking along the order of the nodes, a node without predecessors (other than the first) gets an edge from the
-    previous node; after that, a node without successors (other than the last) gets an edge to the next one.
+    In the order of the nodes, a node without predecessors (other than the first) receives an edge from the previous
+    node; after that, a node without successors (other than the last) receives an edge to the next one.
 
     Args:
         graph: A directed acyclic graph; its order is that of `graphtask.graph.node_order`.

@@ -6,9 +6,7 @@ from typing import Any, NamedTuple
 import igraph
 
 from graphtask.graph import provenance
-
-# What differs from run to run without making another prior.
-_INCIDENTAL = frozenset({"n_nodes", "stages", "seed"})
+from graphtask.priors.registry import INCIDENTAL
 
 
 class Origin(NamedTuple):
@@ -37,8 +35,8 @@ def prior_label(prior: Any) -> str:
     """The name of a prior with the numbers that define it, such as ``full`` or ``banded-10``.
 
     Example:
-        >>> prior_label({"name": "erdos_renyi", "arguments": {"n_nodes": 60, "p": 0.2, "seed": 3}})
-        'erdos_renyi-0.2'
+        >>> prior_label({"name": "erdos-renyi", "arguments": {"n_nodes": 60, "p": 0.2, "seed": 3}})
+        'erdos-renyi-0.2'
     """
     if not isinstance(prior, Mapping):
         return str(prior or "")
@@ -46,6 +44,6 @@ def prior_label(prior: Any) -> str:
     values = [
         f"{value:g}"
         for name, value in (arguments.items() if isinstance(arguments, Mapping) else ())
-        if name not in _INCIDENTAL and isinstance(value, int | float) and not isinstance(value, bool)
+        if name not in INCIDENTAL and isinstance(value, int | float) and not isinstance(value, bool)
     ]
     return "-".join([str(prior.get("name", "")), *values])

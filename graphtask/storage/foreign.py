@@ -1,5 +1,7 @@
 """Attributes of other programs that share a name with ours, parallel edges, and isolated nodes."""
 
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from graphtask.graph import PROVENANCE, RAW_WEIGHT, WEIGHT
@@ -20,7 +22,8 @@ def usable(parts: Parts, *, join: bool = False) -> Parts:
       graphtask: training starts from ``w``, and a column of that name may hold anything.
     - Provenance that is JSON text becomes a dict again; provenance of any other type is renamed.
 
-    Parts that graphtask wrote stay as they are.
+    Parts that graphtask wrote stay as they are, but for provenance: entries with an invalid value are removed, because
+    a file may be damaged.
 
     Args:
         parts: Content of the file.
@@ -31,7 +34,7 @@ def usable(parts: Parts, *, join: bool = False) -> Parts:
         >>> foreign.edge_columns, foreign.notes
         ({'file_w': [3.0]}, ("edge attribute 'w' renamed to 'file_w' (not written by graphtask)",))
     """
-    parts = _with_parsed_provenance(parts)
+    parts = _with_valid_provenance(parts)
     if parts.is_ours:
         return parts
     added = join and _n_added_nodes(parts) > 0
@@ -119,18 +122,67 @@ def _renamed(parts: Parts, name: str, reason: str) -> Parts:
     return parts._replace(edge_columns=columns, notes=(*parts.notes, note))
 
 
-def _with_parsed_provenance(parts: Parts) -> Parts:
+def _with_valid_provenance(parts: Parts) -> Parts:
     if PROVENANCE not in parts.graph_values:
         return parts
     value = parts.graph_values[PROVENANCE]
     parsed = _parsed(value) if isinstance(value, str) else value
-    if isinstance(parsed, dict):
-        return parts._replace(graph_values=parts.graph_values | {PROVENANCE: parsed})
-    if parts.is_ours:
-        return parts
+    if not isinstance(parsed, dict):
+        return parts if parts.is_ours else _with_renamed_provenance(parts)
+    invalid = [name for name, is_valid in _FACTS.items() if name in parsed and not is_valid(parsed[name])]
+    known = {name: fact for name, fact in parsed.items() if name not in invalid}
+    notes = tuple(f"provenance {name!r} removed (invalid value)" for name in invalid)
+    return parts._replace(graph_values=parts.graph_values | {PROVENANCE: known}, notes=(*parts.notes, *notes))
+
+
+def _with_renamed_provenance(parts: Parts) -> Parts:
     new = free_name(f"file_{PROVENANCE}", parts.graph_values)
-    values = {new if key == PROVENANCE else key: kept for key, kept in parts.graph_values.items()}
+    values = {new if key == PROVENANCE else key: value for key, value in parts.graph_values.items()}
     return parts._replace(graph_values=values)
+
+
+def _is_prior(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return isinstance(value, str)
+    arguments, repaired = value.get("arguments", {}), value.get("repaired_edges", 0)
+    return isinstance(value.get("name", ""), str) and isinstance(arguments, dict) and _is_count(repaired)
+
+
+def _is_size(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    return all(
+        _is_count(count)
+        if isinstance(count, int | float)
+        else isinstance(count, list) and all(map(_is_count, count))
+        for count in value.values()
+    )
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_COUNT
+
+
+def _is_count_or_none(value: Any) -> bool:
+    return value is None or _is_count(value)
+
+
+def _is_finite_or_none(value: Any) -> bool:
+    return value is None or (
+        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    )
+
+
+_MAX_COUNT = 1 << 62
+_FACTS: Mapping[str, Callable[[Any], bool]] = {
+    "prior": _is_prior,
+    "initial": _is_size,
+    "channels": _is_count_or_none,
+    "in_channels": _is_count_or_none,
+    "n_classes": _is_count_or_none,
+    "threshold": _is_finite_or_none,
+}
+"""Entries of the provenance that the library computes with, and the check of each."""
 
 
 def _parsed(text: str) -> Any:

@@ -87,8 +87,8 @@ class _Reader:
         check_size(len(nodes), len(edges), n_cells=0, n_bytes=len(self._text))
         others = _plain([(key, value) for key, value in items if key not in {"node", "edge"}])
         directed, is_multigraph = others.pop("directed", 0), others.pop("multigraph", 0)
-        if directed not in {0, 1}:
-            raise FormatError(f"'directed' is {one_line(directed)}; use 0 or 1")
+        if not isinstance(directed, int) or directed not in {0, 1}:
+            raise FormatError(f"'directed' must be 0 or 1, got {one_line(directed)}")
         ids, position = self._ids(nodes)
         ends = [tuple(self._end(edge, side, position) for side in ("source", "target")) for edge in edges]
         node_columns = self._columns(nodes, without={"id"})

@@ -14,6 +14,7 @@ from graphtask.study.engines.protocol import Ending, Engine
 from graphtask.study.job import Job
 from graphtask.study.spec import Study
 from graphtask.study.status import State, seconds_left, state_of
+from graphtask.terminal import duration, shown
 from graphtask.validation import counted
 
 _PLAIN_SECONDS = 60.0  # between two lines about the whole, where there is no terminal
@@ -23,9 +24,9 @@ _UNFINISHED: Mapping[str, Callable[[State, Ending], str]] = {
     "busy": lambda *_: "another process is training it; waiting for that",
     "refused": lambda _, ending: f"{ending.reason}; waiting for another machine",
     "interrupted": lambda state, _: (
-        f"saved after {state.epoch} of {counted(state.job.regime.epochs, 'epoch')}"
+        f"saved after {state.epoch} of {counted(state.job.config.optimization.epochs, 'epoch')}"
     ),
-    "died": lambda _, ending: f"{ending.reason}; it will go on from its last checkpoint",
+    "died": lambda _, ending: f"{ending.reason}; it will resume from its last checkpoint",
 }
 """What is said of a run that has neither been finished nor failed."""
 
@@ -91,6 +92,7 @@ class StudyProgress:
         self._console = Console(stderr=True, soft_wrap=True, highlight=False)
         self._states = {job.name: State(job, "waiting") for job in study.jobs}
         self._begun: dict[str, float] = {}
+        self._moved: dict[str, float] = {}  # when the last epoch of a run ended
         self._ended = 0
         self._failed = 0
         self._said = time.monotonic()
@@ -110,12 +112,12 @@ class StudyProgress:
         """Say from where it goes on."""
         state = self._update(job)
         self._begun[job.name] = time.monotonic()
-        self._say(f"{job.name}: " + (f"goes on after epoch {state.epoch}" if state.epoch else "begins"))
+        self._say(f"{job.name} " + (f"resumed after epoch {state.epoch}" if state.epoch else "started"))
 
     def again(self, job: Job, ending: Ending, *, number: int, of: int) -> None:
         """Say why."""
         self._say(
-            f"{job.name}: {ending.reason}; begins again ({number} of at most {of} times before its next checkpoint)"
+            f"{job.name}: {ending.reason}; retried ({number} of at most {of} times before its next checkpoint)"
         )
 
     def end(self, job: Job, ending: Ending, *, is_new: bool) -> None:
@@ -128,9 +130,9 @@ class StudyProgress:
         self._failed += ending.kind != "finished"
         if ending.kind != "finished":
             self._states[job.name] = state._replace(word="failed")
-            self._say(f"{job.name}: failed: {ending.reason}")
+            self._say(f"{job.name} failed: {ending.reason}")
         elif is_new:
-            self._say(f"{job.name}: finished, {_learned(state)}{_remark(ending)}")
+            self._say(f"{job.name} finished, {_learned(state)}{_remark(ending)}")
 
     def look(self, running: Sequence[Job]) -> None:
         """Show how far everything is."""
@@ -147,73 +149,76 @@ class StudyProgress:
             runs = "1 run saves its" if len(running) == 1 else f"{len(running)} runs save their"
             self._say(f"stopping: {runs} state; Ctrl-C again ends everything at once")
 
-    def _first_epoch(self, state: State) -> str:
-        """How long a run has been at work, as long as no epoch tells how far it is."""
+    def _about(self, state: State) -> str:
+        """Return the progress of a run; in its first epoch, with the time since it started."""
         begun = self._begun.get(state.job.name)
-        if state.epoch or begun is None:
-            return ""
-        return f", {duration(time.monotonic() - begun)} in the first one"
+        return _about(state, None if state.epoch or begun is None else time.monotonic() - begun)
+
+    def _epochs_done(self, state: State) -> float:
+        """Return the epochs of a run, with an estimate of the part of the epoch in progress."""
+        if state.word != "running" or not state.seconds_per_epoch or not state.epochs_left:
+            return state.epoch
+        since = time.monotonic() - self._moved.get(state.job.name, time.monotonic())
+        return state.epoch + min(since / state.seconds_per_epoch, 0.95)
 
     def _update(self, job: Job) -> State:
-        self._states[job.name] = state_of(job)
-        return self._states[job.name]
+        state = state_of(job)
+        if state.epoch != self._states[job.name].epoch:
+            self._moved[job.name] = time.monotonic()
+        self._states[job.name] = state
+        return state
 
     def _say(self, message: str) -> None:
         self._said = time.monotonic()
-        self._console.print(f"[{self._ended}/{len(self._states)}] {message}", markup=False)
+        self._console.print(shown(f"[{self._ended}/{len(self._states)}] {message}"), markup=False)
 
     def _summary(self) -> str:
         left = seconds_left(self._states.values(), slots=self._engine.slots())
         time_left = "" if left is None else f", about {duration(left)} left"
         failed = f", {self._failed} failed" if self._failed else ""
-        return f"{self._ended} of {counted(len(self._states), 'run')} done{time_left}{failed}"
+        return f"{self._ended} of {counted(len(self._states), 'run')} finished{time_left}{failed}"
 
     def _picture(self, running: list[State]) -> RenderableType:
-        done = sum(state.epoch for state in self._states.values())
-        total = sum(state.job.regime.epochs for state in self._states.values())
         width = min(20, self._console.width // 8)
         grid = Table.grid(padding=(0, 2), expand=True)
         grid.add_column(no_wrap=True)
         grid.add_column(width=width)
         # The rest of the line and no more: lines that grow and shrink make all others jump.
         grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
-        grid.add_row(Text("all"), ProgressBar(total, done, width=width), Text(self._summary()))
+        now = {state.job.name: state for state in running}
+        states = [now.get(name, state) for name, state in self._states.items()]
+        done, total = sum(map(self._epochs_done, states)), sum(map(_n_epochs, states))
+        grid.add_row(Text("all"), _bar(done, total, width=width), Text(self._summary()))
         for state in running[:_SHOWN_RUNS]:
-            epochs = state.job.regime.epochs
-            bar = ProgressBar(epochs, state.epoch, width=width)
-            grid.add_row(Text(state.job.name), bar, Text(_about(state) + self._first_epoch(state)))
+            bar = _bar(self._epochs_done(state), _n_epochs(state), width=width)
+            grid.add_row(Text(shown(state.job.name)), bar, Text(self._about(state)))
         more = len(running) - _SHOWN_RUNS
         return Group(grid, Text(f"… and {more} more")) if more > 0 else grid
 
 
-def duration(seconds: float) -> str:
-    """A length of time for people.
+def _bar(done: float, total: int, *, width: int) -> ProgressBar:
+    """Return a bar that moves also before the first epoch has ended."""
+    return ProgressBar(total, done, width=width, pulse=not done, animation_time=time.monotonic())
 
-    Example:
-        >>> [duration(value) for value in (4, 75, 3600 * 5 + 60 * 7, 86400 * 3 + 3600)]
-        ['4 s', '1 min 15 s', '5 h 7 min', '3 d 1 h']
-    """
-    whole = round(seconds)
-    for size, unit, smaller, part in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if whole >= size:
-            rest = whole % size // smaller
-            return f"{whole // size} {unit}" + (f" {rest} {part}" if rest else "")
-    return f"{whole} s"
+
+def _n_epochs(state: State) -> int:
+    return state.job.config.optimization.epochs
 
 
 def _line(state: State) -> str:
     return f"{state.job.name} {_about(state)}"
 
 
-def _about(state: State) -> str:
-    left = ""
+def _about(state: State, elapsed: float | None = None) -> str:
+    n_epochs = _n_epochs(state)
+    parts = [f"epoch {min(state.epoch + 1, n_epochs)}/{n_epochs}"]
+    if elapsed is not None:
+        parts.append(duration(elapsed))
     if state.seconds_per_epoch is not None and state.epochs_left:
-        left = f", {duration(state.seconds_per_epoch * state.epochs_left)} left"
-    return (
-        f"epoch {state.epoch}/{state.job.regime.epochs}"
-        + left
-        + (f", {_learned(state)}" if state.epoch else "")
-    )
+        parts.append(f"{duration(state.seconds_per_epoch * state.epochs_left)} left")
+    if state.epoch:
+        parts.append(_learned(state))
+    return " · ".join(parts)
 
 
 def _learned(state: State) -> str:

@@ -1,7 +1,5 @@
 """``run_study``: a study in, all of its run folders out."""
 
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from graphtask.study.engines.local import LocalEngine
 from graphtask.study.engines.protocol import Engine
 from graphtask.study.progress import Silence, StudyProgress
 from graphtask.study.spec import Study, load_study
+from graphtask.workers import n_cores
 
 
 def run_study(
@@ -78,19 +77,14 @@ def local_engine(
     there = _n_gpus() if gpus or (gpus is None and jobs is None and wants_gpu) else 0
     chosen = range(there) if gpus is None else gpus
     if chosen:
-        engine = LocalEngine(jobs=jobs, gpus=chosen, jobs_per_gpu=jobs_per_gpu)
+        engine = LocalEngine(n_jobs=jobs, gpus=chosen, jobs_per_gpu=jobs_per_gpu)
         if max(chosen) >= there:
             raise ArgumentError(
                 f"there is no GPU {max(chosen)}: PyTorch sees {there} here; leave gpus out for the CPU"
             )
         return engine
     threads = max(job.threads for job in study.jobs)
-    return LocalEngine(jobs=min(jobs or max(1, n_cores() // threads), len(study.jobs)))
-
-
-def n_cores() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return LocalEngine(n_jobs=min(jobs or max(1, n_cores() // threads), len(study.jobs)))
 
 
 def _n_gpus() -> int:

@@ -38,7 +38,7 @@ class Study:
 
     def __repr__(self) -> str:
         n_data, n_priors = (
-            len({job.data.name for job in self.jobs}),
+            len({job.data_name for job in self.jobs}),
             len({job.prior.name for job in self.jobs}),
         )
         return (
@@ -71,7 +71,7 @@ class Study:
             raise RunError(
                 f"{self.out}: the folder of the study cannot be made ({error.strerror}); choose another out"
             ) from error
-        jobs = [json.loads(job.to_json()) for job in self.jobs]
+        jobs = [job.to_dict() for job in self.jobs]
         for job in jobs:
             del job["out"]  # the folder may be moved
         content = {"format": _FORMAT, "name": self.name, "threshold": self.threshold, "jobs": jobs}
@@ -113,18 +113,16 @@ def load_study(
         ...         "name": "small",
         ...         "seeds": 2,
         ...         "priors": {"full": {"nodes": 8}},
-        ...         "data": {"cdigits": {}, "cdigits_t8": {"regime": {"epochs": 20}}},
+        ...         "data": {"cdigits": {}, "cdigits_t8": {"epochs": 20}},
         ...     }
         ... )
-        >>> [job.name for job in study.jobs][:3], study.jobs[1].regime.epochs
+        >>> [job.name for job in study.jobs][:3], study.jobs[1].config.optimization.epochs
         (['cdigits/full/seed-0', 'cdigits_t8/full/seed-0', 'cdigits/full/seed-1'], 20)
     """
     study = _loaded(source, out=_absolute(out), data_root=_absolute(data_root))
     if threads is None:
         return study
-    if threads < 1:
-        raise ArgumentError(f"threads is {threads}; use at least 1")
-    jobs = tuple(dataclasses.replace(job, threads=threads) for job in study.jobs)
+    jobs = tuple(dataclasses.replace(job, config=job.config.replace(threads=threads)) for job in study.jobs)
     return dataclasses.replace(study, jobs=jobs)
 
 
@@ -158,7 +156,7 @@ def _read_snapshot(folder: Path) -> Study:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != _FORMAT:
             raise RunError(f"{path}: was written by another version of graphtask; run the study file again")
-        jobs = tuple(Job.from_json(json.dumps(job | {"out": str(folder)})) for job in content["jobs"])
+        jobs = tuple(Job.from_dict(job | {"out": str(folder)}) for job in content["jobs"])
         return Study(name=str(content["name"]), out=folder, threshold=float(content["threshold"]), jobs=jobs)
     except FileNotFoundError as error:
         raise RunError(

@@ -1,33 +1,29 @@
-"""What is done with one job, and a process that does jobs for another one: requests on stdin, answers on stdout.
+"""Training of one job, and the loop of a process that performs jobs for another one.
 
-A request is a line, a job as JSON; the answer is one, too, ``{"kind": …, "reason": …}`` of an `Ending`.
-When stdin ends, because the driver wants a stop or has died, the run in progress saves its state and ends.
+A request is a job (`Job.to_dict`), its reply an `Ending`. When the driver stops or dies, the run in progress saves its
+state and ends.
 """
 
 import contextlib
 import gc
-import json
-import os
-import signal
 import sys
-import threading
 import warnings
 from collections.abc import Iterable, Iterator
-from queue import SimpleQueue
-from typing import IO
 
 import filelock
 
 from graphtask.errors import GraphtaskError, RunInterruptedError, RunInUseError
 from graphtask.study.engines.protocol import Ending
-from graphtask.study.job import Data, Job
+from graphtask.study.job import Job
 from graphtask.study.outcome import record_outcome
+from graphtask.training.config import DataConfig
+from graphtask.workers import Parent
 
 
 def perform(job: Job) -> Ending:
-    """Train the run of a job, or go on with it, and record its outcome; whatever goes wrong is an `Ending`.
+    """Train the run of a job, or resume it, and record its outcome; every error becomes an `Ending`.
 
-    PyTorch is loaded with the first job and stays. To save its state on SIGTERM, a run has to be in the main thread.
+    The first job imports PyTorch. A run saves its state on SIGTERM only if it is in the main thread.
     """
     try:
         return _performed(job)
@@ -37,67 +33,34 @@ def perform(job: Job) -> Ending:
         return Ending("interrupted", str(error))
     except GraphtaskError as error:
         return Ending("failed", _line(error))
-    except Exception as error:  # noqa: BLE001 - one run never takes the others down
+    except Exception as error:  # noqa: BLE001 - one run never ends the others
         return Ending("failed", f"{job.folder}: {_about(error)}")
     finally:
         _tidy_up()
 
 
 def serve() -> None:
-    """Do the jobs that come in on stdin until it ends."""
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever prints is not to be taken for an answer
-    requests: SimpleQueue[bytes] = SimpleQueue()
-    threading.Thread(target=_listen, args=(sys.stdin.buffer, requests), daemon=True).start()
-    with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
-        while line := requests.get():
-            ending = perform(Job.from_json(line))
-            answers.write(json.dumps(ending._asdict()).encode() + b"\n")
-            answers.flush()
-
-
-def _listen(stream: IO[bytes], requests: "SimpleQueue[bytes]") -> None:
-    """Hand on what comes in; at its end, ask for a stop as the system would."""
-    while (line := stream.readline()).endswith(b"\n"):  # a part of a line: its writer was killed
-        requests.put(line)
-    requests.put(b"")
-    os.kill(os.getpid(), signal.SIGTERM)
+    """Perform the jobs that the parent process sends until it ends."""
+    parent = Parent("save")
+    with contextlib.suppress(KeyboardInterrupt):
+        for values, _ in parent.requests():
+            parent.reply(perform(Job.from_dict(values))._asdict())
 
 
 def _performed(job: Job) -> Ending:
-    from graphtask.training.run import train
+    from graphtask.training.train import train
 
     if job.data.download:
         _download(job.data)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", RuntimeWarning)
-        run = train(
-            job.graph(),
-            data=job.data.source,
-            data_name=job.data.name,
-            data_root=job.data.root,
-            transforms=job.data.transforms,
-            data_seed=job.data.seed,
-            out=job.folder,
-            channels=job.channels,
-            seed=job.seed,
-            regime=job.regime,
-            device=job.device,
-            precision=job.precision,
-            execution=job.execution,  # type: ignore[arg-type]  # checked when the study was read
-            gate=job.gate,  # type: ignore[arg-type]
-            fresh=job.fresh,
-            threads=job.threads,
-            cuda_graph=job.cuda_graph,
-            progress=False,
-            checkpoint_seconds=job.checkpoint_seconds,
-        )
+        run = train(job.graph(), job.config, out=job.folder, progress=False)
     record_outcome(run, job)
     return Ending("finished", "; ".join(_warnings(caught)))
 
 
-def _download(data: Data) -> None:
-    """Make sure that the data are there; one process at a time, because all of them want the same files."""
+def _download(data: DataConfig) -> None:
+    """Download the data if missing; one process at a time, because all need the same files."""
     from graphtask.data.catalog import load_data
     from graphtask.data.sources import data_root
 
@@ -113,7 +76,7 @@ def _warnings(caught: Iterable[warnings.WarningMessage]) -> Iterator[str]:
 
 def _about(error: Exception) -> str:
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
-        return f"out of memory ({_line(error)}); use a smaller batch_size, fewer channels, or fewer runs at a time"
+        return f"out of memory ({_line(error)}); use a smaller batch_size, fewer channels, or fewer runs in parallel"
     return f"{type(error).__name__}: {_line(error)}"
 
 
@@ -122,10 +85,10 @@ def _line(error: BaseException | str) -> str:
 
 
 def _tidy_up() -> None:
-    """Give back the memory that the run held on a GPU: others wait for it."""
+    """Release the GPU memory of the run, for others that wait for it."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         gc.collect()
-        # In some releases of PyTorch this raises after a capture that failed; the next run may do without the memory.
+        # Some releases of PyTorch raise here after a capture failed; the next run may not need the memory.
         with contextlib.suppress(RuntimeError):
             torch.cuda.empty_cache()

@@ -34,7 +34,7 @@ def test_the_budget_of_a_resnet_56_gives_11_channels(call, full):
 
 def test_images_and_classes_count(call, full):
     record = numbers(
-        call("compile", full, "--in-channels", 1, "--num-classes", 100, "--size", 8, "--format", "json")
+        call("compile", full, "--in-channels", 1, "--classes", 100, "--size", 8, "--format", "json")
     )
     shape = {"channels": 11, "in_channels": 1, "n_classes": 100}
     assert record["parameters"] == gt.count_parameters(gt.read(full), **shape)
@@ -47,7 +47,7 @@ def test_the_program_gives_what_the_network_of_the_run_gives(call, run_folder, t
     result = call("compile", run_folder, "-o", "net.pt2", "--size", 24)
     assert result.exit_code == 0, result.output
     assert "the trained network" in result.stderr
-    net = gt.open_run(run_folder).module(execution="plain")
+    net = gt.Run.open(run_folder).module(execution="plain")
     images = torch.rand(3, 3, 24, 24)
     program = torch.export.load(tmp_path / "net.pt2").module()
     assert torch.equal(program(images), net(images))
@@ -55,7 +55,7 @@ def test_the_program_gives_what_the_network_of_the_run_gives(call, run_folder, t
 
 def test_a_run_is_counted_as_it_was_trained(call, run_folder):
     record = numbers(call("compile", run_folder, "--format", "json"))
-    net = gt.open_run(run_folder).module()
+    net = gt.Run.open(run_folder).module()
     assert record["parameters"] == sum(parameter.numel() for parameter in net.parameters())
     assert record["channels"] == 2
 
@@ -63,5 +63,5 @@ def test_a_run_is_counted_as_it_was_trained(call, run_folder):
 def test_images_that_are_too_small_are_an_error_of_the_graph(call, tmp_path):
     gt.write(gt.full_dag(5, stages=2), tmp_path / "two.graphml")
     result = call("compile", "two.graphml", "--size", 1)
-    assert result.exit_code == 1
-    assert result.stderr.startswith("graphtask: error: two.graphml: images of 1×1 pixels are too small")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("graphtask: error: two.graphml: --size must be at least 2×2 pixels")

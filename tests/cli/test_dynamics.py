@@ -19,7 +19,7 @@ def test_one_run_gets_its_row(call, run_folder):
     result = call("dynamics", run_folder, "--threshold", 0.3, "--format", "json")
     assert result.exit_code == 0, result.output
     (record,) = json.loads(result.stdout)
-    run = gt.open_run(run_folder)
+    run = gt.Run.open(run_folder)
     expected = gt.dynamics_table({run_folder.name: run}, threshold=0.3).iloc[0]
     assert record["run"] == run_folder.name
     assert record["edges"] == expected["edges"]
@@ -79,7 +79,7 @@ def test_a_run_that_cannot_be_read_costs_only_itself(call, two):
         (["--threshold", "0"], "above 0"),
         (["-o", "out.xls"], "out.xls"),
         (["--plot", "out.bmp"], "out.bmp"),
-        (["trained.graphml"], "is a file"),
+        (["trained.graphml"], "not a folder"),
     ],
 )
 def test_wrong_calls_get_one_line(call, run_folder, arguments, message, tmp_path):

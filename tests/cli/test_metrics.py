@@ -47,7 +47,7 @@ def test_a_table_of_errors_alone_replaces_no_file(call, tmp_path):
     result = call("metrics", "missing.graphml", "-o", "features.csv")
     assert result.exit_code == 1
     assert result.stdout == ""
-    assert result.stderr.splitlines()[-1] == "graphtask: features.csv is not written"
+    assert result.stderr.splitlines()[-1] == "graphtask: error: features.csv is not written"
     assert (tmp_path / "features.csv").read_bytes() == before
 
 
@@ -62,7 +62,7 @@ def test_a_broken_file_gets_a_row_that_says_why(call, files, tmp_path):
     assert [row["error"] == "" for row in found] == [True, False, True, False]
     *errors, summary = result.stderr.splitlines()
     assert [line.startswith("graphtask: error: ") for line in errors] == [True, True]
-    assert summary == "graphtask: 2 of 4 graphs cannot be measured; the column error says why"
+    assert summary == "graphtask: 2 of 4 graphs cannot be measured; see the column error"
     assert call("metrics", *arguments, "--strict").exit_code == 1
     assert call("metrics", "broken.graphml", "missing.graphml").exit_code == 1
 
@@ -73,7 +73,7 @@ def test_a_folder_without_graphs_costs_only_its_row(call, files, tmp_path):
     result = call("metrics", *arguments)
     assert result.exit_code == 0, result.output
     assert [row["edges"] for row in json.loads(result.stdout)] == [None, files["b"].ecount(), None]
-    assert result.stderr.startswith("graphtask: error: none: no graph file (")
+    assert result.stderr.startswith("graphtask: error: none: the folder has no graph file (")
     assert "graphtask: error: missing*.gml: no file matches this pattern\n" in result.stderr
     assert call("metrics", *arguments, "--strict").exit_code == 1
     assert call("metrics", "none").exit_code == 1
@@ -91,8 +91,8 @@ def test_a_threshold_measures_what_is_left_and_records_what_breaks(call, trained
 def test_a_run_is_one_row_with_its_origin(call, run_folder):
     for path in (run_folder, run_folder.parent):
         (row,) = json.loads(call("metrics", path, "--format", "json").stdout)
-        assert (row["graph"], row["data"], row["seed"]) == ("digits-0", "cdigits", 0)
-        assert row["parameters"] == gt.count_parameters(gt.open_run(run_folder).graph, channels=2)
+        assert (row["graph"], row["dataset"], row["seed"]) == ("digits-0", "cdigits", 0)
+        assert row["parameters"] == gt.count_parameters(gt.Run.open(run_folder).graph, channels=2)
 
 
 @pytest.mark.usefixtures("files")
@@ -244,7 +244,7 @@ def test_every_row_says_where_it_comes_from(call, corpus):
     import hashlib
 
     (row, *_) = rows(call("metrics", "corpus", "--metrics", "edges", "--format", "csv"))
-    assert (row["data"], row["seed"], row["threshold"]) == ("cmnist", "0", "")
+    assert (row["dataset"], row["seed"], row["threshold"]) == ("cmnist", "0", "")
     assert row["file"] == "corpus/g00.graphml"
     assert row["sha256"] == hashlib.sha256((corpus / "g00.graphml").read_bytes()).hexdigest()
     assert list(row)[-3:] == ["error", "file", "sha256"]
@@ -314,7 +314,7 @@ def test_many_errors_are_summed_up(call, tmp_path):
     result = call("metrics", ".", "--metrics", "edges")
     *errors, summary = result.stderr.splitlines()
     assert len(errors) == 10
-    assert summary.endswith("15 of 15 graphs cannot be measured; --format csv says why in the column error")
+    assert summary.endswith("15 of 15 graphs cannot be measured; see the column error of --format csv")
 
 
 def test_a_table_without_the_column_error_does_not_refer_to_it(call, files):
@@ -330,7 +330,7 @@ def test_a_table_without_the_column_error_does_not_refer_to_it(call, files):
     summary = call(*arguments).stderr.splitlines()[-1]
     assert summary.endswith("graphs cannot be measured")
     summary = call(*arguments, "-o", "table.csv").stderr.splitlines()[-1]
-    assert summary.endswith("; the column error says why")
+    assert summary.endswith("; see the column error")
 
 
 @pytest.mark.parametrize("text", ["", "\n \n"])
@@ -338,7 +338,7 @@ def test_a_standard_input_that_names_nothing_is_an_error(text):
     result = CliRunner().invoke(cli, ["metrics", "-"], input=text)
     assert result.exit_code == 1
     assert result.stdout == ""
-    assert result.stderr == "graphtask: error: standard input names no graph; give it paths, one a line\n"
+    assert result.stderr == "graphtask: error: no paths on standard input; pass one path per line\n"
 
 
 @pytest.mark.usefixtures("corpus")
@@ -408,7 +408,7 @@ def test_parquet_keeps_whole_numbers_flags_and_what_is_missing(call, corpus, tmp
     types = {name: str(kind) for name, kind in zip(table.schema.names, table.schema.types, strict=True)}
     assert (types["edges"], types["nodes_stage_2"], types["seed"]) == ("int64", "int64", "int64")
     assert (types["q1d"], types["log_paths"], types["parameters"]) == ("bool", "double", "double")
-    assert (types["threshold"], types["data"], types["undefined"]) == ("double", "string", "string")
+    assert (types["threshold"], types["dataset"], types["undefined"]) == ("double", "string", "string")
     assert table.column("edges").to_pylist()[0] is None  # broken.gml
     assert table.column("nodes_stage_2").to_pylist()[1] is None  # the graph has one stage
 

@@ -52,9 +52,9 @@ def test_a_stored_distribution_gives_the_same_samples(call, pruned, tmp_path):
 
 def test_samples_of_a_larger_batch_that_stay_are_told(call, pruned, tmp_path):
     first = call("sample", pruned, "-n", 12, "-o", "some")
-    assert "from before" not in first.stderr
+    assert "earlier call" not in first.stderr
     second = call("sample", pruned, "-n", 11, "-o", "some")
-    assert "some holds 1 graph from before, too" in second.stderr
+    assert "some also has 1 graph of an earlier call" in second.stderr
     assert len(list((tmp_path / "some").iterdir())) == 12
 
 
@@ -102,10 +102,10 @@ def test_the_mean_graph_can_be_measured(call, pruned, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--label", "c"), "no graph has the label 'c' by data; the labels are a (4), b (4)"),
-        (("--save", "p.txt"), "cannot write a '.txt' file here; use .json"),
-        (("--plot", "p.bmp"), "use .svg, .pdf or .png"),
-        (("--table", "p.txt"), "use .csv, .json or .parquet"),
+        (("--label", "c"), "unknown label 'c'; the labels by data are a (4), b (4)"),
+        (("--save", "p.txt"), "p.txt: the suffix must be .json"),
+        (("--plot", "p.bmp"), "the suffix must be .svg, .pdf or .png"),
+        (("--table", "p.txt"), "must be .csv, .json or .parquet"),
         (("--model", "none.json"), "none.json: cannot be read"),
         (("--threshold", "0.5"), "have no `weight`"),
     ],

@@ -42,7 +42,7 @@ def test_a_folder_stands_for_its_graphs_and_its_runs_by_name(tmp_path):
 
 
 def test_a_folder_without_graphs_is_an_error(tmp_path):
-    with pytest.raises(gt.FormatError, match=r"no graph file \(\.graphml, .*\) and no run"):
+    with pytest.raises(gt.FormatError, match=r"the folder has no graph file \(\.graphml, .*\) and no run"):
         expand([tmp_path])
 
 

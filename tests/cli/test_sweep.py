@@ -5,7 +5,7 @@ import click
 import pytest
 
 import graphtask as gt
-from graphtask_cli.commands.sweep import read_thresholds
+from graphtask_cli.param_types import THRESHOLDS
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def test_a_run_gets_a_row_for_each_threshold(call, run_folder):
     result = sweep(call, run_folder, "--format", "json")
     assert result.exit_code == 0, result.output
     rows = json.loads(result.stdout)
-    expected = gt.sweep(gt.open_run(run_folder), thresholds=[0, 0.4, 1], device="cpu", progress=False)
+    expected = gt.sweep(gt.Run.open(run_folder), thresholds=[0, 0.4, 1], device="cpu", progress=False).table
     for name in ("threshold", "status", "test_accuracy", "edges", "max_path", "suggested_threshold"):
         assert [row[name] for row in rows] == expected[name].astype(object).where(
             expected[name].notna(), None
@@ -75,7 +75,7 @@ def test_data_that_is_somewhere_else_is_said(call, two):
     ],
 )
 def test_thresholds_are_read(text, thresholds):
-    assert read_thresholds(None, None, text) == thresholds
+    assert THRESHOLDS.convert(text, None, None) == thresholds
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_thresholds_are_read(text, thresholds):
 )
 def test_what_is_no_threshold_is_refused(text):
     with pytest.raises(click.BadParameter, match="START:STOP:COUNT"):
-        read_thresholds(None, None, text)
+        THRESHOLDS.convert(text, None, None)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_wrong_calls_get_one_line(call, run_folder, arguments, message, tmp_path
 
 @pytest.mark.parametrize(
     ("other", "message"),
-    [("nowhere", "nowhere: there is no such folder"), ("graphs", "graphs: no run in this folder")],
+    [("nowhere", "nowhere: folder not found"), ("graphs", "graphs: no run in this folder")],
 )
 def test_no_path_beside_a_run_is_passed_over(call, run_folder, tmp_path, other, message):
     (tmp_path / "graphs").mkdir()

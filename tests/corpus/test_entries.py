@@ -1,7 +1,9 @@
 import os
+import subprocess
 import zipfile
 from pathlib import Path
 
+import graphtask as gt
 from graphtask.corpus.entries import find
 from graphtask.runs.layout import is_run
 
@@ -104,7 +106,7 @@ def test_a_folder_without_graphs_is_an_entry_that_says_so(tmp_path):
     touch(tmp_path, "none/readme.md", "b.gml")
     first, second = find([tmp_path / "none", tmp_path / "b.gml"])
     assert first.path == str(tmp_path / "none")
-    assert first.problem.startswith("no graph file (.graphml, ")
+    assert first.problem.startswith("the folder has no graph file (.graphml, ")
     assert second.problem == ""
 
 
@@ -128,3 +130,40 @@ def test_of_archived_runs_only_the_trained_graph_counts(tmp_path):
         ("runs/2/config.json", "2", True),
         ("other.gml", "", False),
     ]
+
+
+def test_a_folder_that_cannot_be_read_is_an_entry_of_its_own(tmp_path, monkeypatch):
+    for folder in ("a", "b", "c"):
+        (tmp_path / folder).mkdir()
+        gt.write(gt.full_dag(3), tmp_path / folder / "x.graphml")
+    scandir = os.scandir
+
+    def refusing(path):
+        if os.fspath(path).endswith("b"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    first, second, third = find([tmp_path])
+    assert (first.problem, third.problem) == ("", "")
+    assert (Path(second.path).name, second.problem) == ("b", "the folder cannot be read: Permission denied")
+    assert [bool(row["error"]) for row in gt.measure_files([tmp_path], metrics=["edges"])] == [
+        False,
+        True,
+        False,
+    ]
+
+
+def test_folders_may_be_nested_deeper_than_python_calls(tmp_path):
+    start = Path.cwd()
+    os.chdir(tmp_path)
+    try:
+        for _ in range(1200):
+            Path("d").mkdir()
+            os.chdir("d")
+        Path("a.edges").write_text("0 1\n")
+    finally:
+        os.chdir(start)
+    entries = find([tmp_path])
+    assert [Path(entry.path).name for entry in entries] == ["a.edges"]
+    subprocess.run(["rm", "-rf", tmp_path / "d"], check=False)

@@ -73,7 +73,7 @@ def test_a_folder_without_graphs_is_left_out_and_named(corpus):
     found = gt.read_all([folder / "none", folder / "easy"], by="argument")
     assert list(found.labels) == ["easy", "easy"]
     (failure,) = found.failures
-    assert failure.startswith(f"{folder / 'none'}: no graph file (")
+    assert failure.startswith(f"{folder / 'none'}: the folder has no graph file (")
 
 
 def test_arguments_are_told_apart_by_as_little_as_needed():
@@ -108,9 +108,9 @@ def test_nothing_usable_is_an_error_that_shows_the_first_reason(corpus, tmp_path
     folder, _ = corpus
     with pytest.raises(gt.FormatError, match=r"no graph can be used; the first of 3: .*no `weight`"):
         gt.read_all([folder], threshold=0.1)
-    with pytest.raises(gt.ArgumentError, match="no graphs are named"):
+    with pytest.raises(gt.ArgumentError, match="paths must name at least one"):
         gt.read_all([])
-    with pytest.raises(gt.ArgumentError, match="is one path"):
+    with pytest.raises(gt.ArgumentError, match="paths must be a list of paths"):
         gt.read_all(str(folder))
     with pytest.raises(gt.FormatError, match="no file matches"):
         gt.read_all([f"{tmp_path}/nothing*"])

@@ -38,13 +38,17 @@ def test_rows_are_what_measure_gives_with_origin_and_fingerprint(graphs):
     for row, (path, graph) in zip(rows, graphs.items(), strict=True):
         expected = gt.measure(graph, channels=3)
         assert same({name: row[name] for name in expected}, expected)
-        assert (row["data"], row["seed"], row["threshold"]) == ("cdigits", graph["provenance"]["seed"], 0.006)
+        assert (row["dataset"], row["seed"], row["threshold"]) == (
+            "cdigits",
+            graph["provenance"]["seed"],
+            0.006,
+        )
         assert row["sha256"] == hashlib.sha256(Path(path).read_bytes()).hexdigest()
         assert row["error"] == ""
 
 
 def test_the_number_of_processes_changes_nothing(graphs):
-    one, two, three = (list(gt.measure_files(graphs, metrics="paper", jobs=jobs)) for jobs in (1, 2, 3))
+    one, two, three = (list(gt.measure_files(graphs, metrics="paper", n_jobs=n_jobs)) for n_jobs in (1, 2, 3))
     assert same(one, two)
     assert same(one, three)
 
@@ -54,13 +58,15 @@ def test_options_reach_the_processes(tmp_path):
     trained.es["weight"] = [(15 - index) / 15 for index in range(15)]
     gt.write(trained, tmp_path / "t.graphml")
     (tmp_path / "two.edges").write_text("a c\nb c\na c\n")
-    for jobs in (1, 2):
-        options = {"stages": [2, 2], "join": True, "merge": True, "jobs": jobs}
+    for n_jobs in (1, 2):
+        options = {"stages": [2, 2], "join": True, "merge": True, "n_jobs": n_jobs}
         paths = [tmp_path / "two.edges", tmp_path / "t.graphml"]
         with pytest.warns(UserWarning, match="1 graph keeps the stages that it has"):
             row, _ = gt.measure_files(paths, metrics=FAST, **options)
         assert (row["edges"], row["nodes_stage_1"]) == (4, 2)
-        rows = gt.measure_files([tmp_path / "t.graphml", tmp_path / "two.edges"], threshold=0.3, jobs=jobs)
+        rows = gt.measure_files(
+            [tmp_path / "t.graphml", tmp_path / "two.edges"], threshold=0.3, n_jobs=n_jobs
+        )
         row, broken = rows
         assert (row["threshold"], row["edges"]) == (0.3, gt.prune(trained, threshold=0.3).ecount())
         assert broken["error"].startswith(f"{tmp_path / 'two.edges'}: multi-edges")
@@ -78,8 +84,8 @@ def test_a_broken_file_is_one_row_and_takes_no_other_down(tmp_path, graphs):
         (tmp_path / name).write_bytes(content)
     broken = [tmp_path / name for name in files] + [tmp_path / "missing.gml", tmp_path / "no\nname.gml"]
     mixed = [path for pair in zip(broken, list(graphs), strict=False) for path in pair]
-    for jobs in (1, 2):
-        rows = list(gt.measure_files(mixed, metrics=FAST, jobs=jobs))
+    for n_jobs in (1, 2):
+        rows = list(gt.measure_files(mixed, metrics=FAST, n_jobs=n_jobs))
         assert [bool(row["error"]) for row in rows] == [True, False] * len(broken)
         assert all("\n" not in row["error"] and len(row["error"]) < 1000 for row in rows)
         assert all("edges" not in row for row in rows[::2])
@@ -89,8 +95,8 @@ def test_arguments_are_checked_before_the_first_row(graphs):
     for wrong in (
         {"metrics": "papr"},
         {"channels": 0},
-        {"jobs": 0},
-        {"jobs": True},
+        {"n_jobs": 0},
+        {"n_jobs": True},
         {"order": "alphabet"},
         {"layout_starts": 0},
     ):
@@ -99,7 +105,7 @@ def test_arguments_are_checked_before_the_first_row(graphs):
 
 
 def test_rows_come_as_they_are_done_and_the_rest_can_be_left(graphs):
-    rows = gt.measure_files(list(graphs) * 20, jobs=2)
+    rows = gt.measure_files(list(graphs) * 20, n_jobs=2)
     assert next(rows)["file"] == next(iter(graphs))
     rows.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("graphtask-worker")]
@@ -159,19 +165,19 @@ def module(tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("module")
 def test_a_process_that_dies_costs_one_row(graphs):
-    rows = list(gt.measure_files(graphs, metrics=["test_end"], jobs=2))
+    rows = list(gt.measure_files(graphs, metrics=["test_end"], n_jobs=2))
     assert [row["file"] for row in rows] == list(graphs)
     assert [index for index, row in enumerate(rows) if row["error"]] == [3, 4, 11]
     assert rows[3]["error"].startswith(f"{rows[3]['file']}: the process that measured it ended (status 3)")
     assert all(row["test_end"] == 1 for row in rows if not row["error"])
-    rows = list(gt.measure_files(graphs, metrics=["test_kill"], jobs=2))
+    rows = list(gt.measure_files(graphs, metrics=["test_kill"], n_jobs=2))
     assert "SIGKILL" in rows[5]["error"]
     assert sum(bool(row["error"]) for row in rows) == 1
 
 
 @pytest.mark.usefixtures("module")
 def test_rows_keep_their_order_when_the_first_takes_longest(graphs):
-    rows = list(gt.measure_files(graphs, metrics=["test_late", "test_fails"], jobs=2))
+    rows = list(gt.measure_files(graphs, metrics=["test_late", "test_fails"], n_jobs=2))
     assert [row["test_late"] for row in rows] == list(range(12))
     assert all(math.isnan(row["test_fails"]) and row["undefined"].startswith("test_fails: ") for row in rows)
 
@@ -180,8 +186,8 @@ def test_a_metric_that_other_processes_cannot_know_says_so(graphs):
     register_metric(Metric(name="test_local", compute=lambda view: view.n_nodes, formula="n"))
     try:
         assert next(gt.measure_files(graphs, metrics=["test_local"]))["test_local"] == 8
-        with pytest.raises(gt.ArgumentError, match=r"jobs=1"):
-            list(gt.measure_files(graphs, metrics=["test_local"], jobs=2))
+        with pytest.raises(gt.ArgumentError, match=r"n_jobs=1"):
+            list(gt.measure_files(graphs, metrics=["test_local"], n_jobs=2))
     finally:
         unregister_metric("test_local")
 
@@ -191,7 +197,7 @@ def test_an_interrupted_corpus_leaves_no_process_behind(graphs):
         f"""
         import signal, graphtask as gt
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell hands it down ignored
-        rows = gt.measure_files({list(graphs)!r} * 2000, metrics=["pca_elongation"], jobs=2)
+        rows = gt.measure_files({list(graphs)!r} * 2000, metrics=["pca_elongation"], n_jobs=2)
         for row in rows:
             print("row", flush=True)
         """
@@ -347,7 +353,7 @@ def test_the_cache_works_with_processes_and_archives_too(tmp_path, graphs, count
         for path in graphs:
             archive.write(path, Path(path).name)
     options = {"metrics": FAST, "cache": tmp_path / "rows.sqlite"}
-    fresh = list(gt.measure_files([tmp_path / "a.zip"], jobs=2, **options))
+    fresh = list(gt.measure_files([tmp_path / "a.zip"], n_jobs=2, **options))
     assert counted == []
     from_folder = list(gt.measure_files(graphs, **options))
     assert counted == []
@@ -452,7 +458,7 @@ def test_values_of_the_provenance_that_are_no_numbers_or_texts_are_shown_as_json
     graph = gt.graph.with_provenance(gt.full_dag(4), data={"name": "x", "sizes": (1, 2)}, seed=[1, 2])
     gt.write(graph, tmp_path / "a.graphml")
     (row,) = gt.measure_files([tmp_path / "a.graphml"], metrics=["edges"])
-    assert json.loads(row["data"]) == {"name": "x", "sizes": [1, 2]}
+    assert json.loads(row["dataset"]) == {"name": "x", "sizes": [1, 2]}
     assert row["seed"] == "[1, 2]"
 
 
@@ -462,3 +468,28 @@ def test_the_entries_of_a_corpus_can_be_measured_twice(graphs):
     entries = find(graphs)
     first, second = (list(measure_entries(entries, Settings(metrics=FAST))) for _ in range(2))
     assert same(first, second)
+
+
+def test_a_lone_surrogate_in_the_provenance_is_escaped_in_its_row(tmp_path):
+    (tmp_path / "bad.json").write_text(
+        '{"graph": {"provenance": {"data": "\\ud800", "prior": {"name": "\\udfff"}}},'
+        '"nodes": [{"id": "a"}, {"id": "b"}], "links": [{"source": "a", "target": "b"}]}'
+    )
+    (row,) = gt.measure_files([tmp_path / "bad.json"], stages=1, metrics=["edges"])
+    assert (row["error"], row["dataset"], row["prior"]) == ("", "\\ud800", "\\udfff")
+    json.dumps(row, ensure_ascii=False).encode()
+
+
+def test_the_digest_covers_all_modules_that_take_part_in_a_measurement(tmp_path):
+    gt.write(gt.full_dag(4, stages=2), tmp_path / "a.graphml")
+    program = (
+        "import sys; from pathlib import Path; from graphtask.corpus.rows import Settings, row_of; "
+        "from graphtask.corpus.cache import _CODE; import graphtask; "
+        f"row_of(Path({str(tmp_path / 'a.graphml')!r}).read_bytes(), name='a.graphml', settings=Settings()); "
+        "home = Path(graphtask.__file__).parent; "
+        "files = [Path(m.__file__).relative_to(home) for n, m in sys.modules.items() if n.startswith('graphtask.')]; "
+        "print([str(f) for f in files if not {f.parts[0], str(f)} & {*_CODE}])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    others = {"corpus/__init__.py", "corpus/cache.py"}
+    assert set(eval(done.stdout)) <= others, "these modules are missing in the digest"

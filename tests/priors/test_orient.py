@@ -148,19 +148,20 @@ def test_provenance_says_how_and_from_what():
 
 
 def test_what_cannot_be_oriented_is_refused():
-    with pytest.raises(GraphError, match="directed already"):
+    with pytest.raises(GraphError, match="the graph is directed"):
         gt.orient_edges(gt.full_dag(3))
-    with pytest.raises(GraphError, match="the number of vertices is 1; an architecture needs at least 2"):
+    with pytest.raises(GraphError, match="must have at least 2 vertices, got 1"):
         gt.orient_edges(igraph.Graph(n=1))
-    with pytest.raises(GraphError, match="not Graph"):
-        gt.orient_edges(nx.path_graph(3))
+    with pytest.raises(GraphError, match=r"graph must be a graph .*got"):
+        gt.orient_edges("graph")
+    assert gt.orient_edges(nx.path_graph(3)).get_edgelist() == [(0, 1), (1, 2)]
     named = igraph.Graph([(0, 1)])
     named.vs["name"] = ["a", "a"]
     with pytest.raises(GraphError, match="two vertices are named 'a'"):
         gt.orient_edges(named)
-    with pytest.raises(ArgumentError, match="order='y' is unknown; use one of ids, x, radius, bifocal"):
+    with pytest.raises(ArgumentError, match="order must be one of ids, x, radius, bifocal, got 'y'"):
         gt.orient_edges(igraph.Graph([(0, 1)]), order="y")
-    with pytest.raises(ArgumentError, match="seed=-1"):
+    with pytest.raises(ArgumentError, match="seed must be an integer >= 0, got -1"):
         gt.orient_edges(igraph.Graph([(0, 1)]), seed=-1)
     with pytest.raises(ArgumentError, match="stages"):
         gt.orient_edges(igraph.Graph([(0, 1)]), stages=3)

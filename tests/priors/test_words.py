@@ -74,5 +74,5 @@ def test_an_infinite_weight_is_always_drawn_and_tiny_ones_do_not_underflow():
 
 @pytest.mark.parametrize("seed", [-1, 1.0, "0", None])
 def test_seeds_are_whole_numbers_from_0(seed):
-    with pytest.raises(ArgumentError, match=r"seed=.* whole number of at least 0"):
+    with pytest.raises(ArgumentError, match=r"seed must be an integer >= 0, got"):
         Words(seed)

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import math
 
@@ -6,6 +7,7 @@ import pandas as pd
 import pytest
 
 import graphtask as gt
+from graphtask.runs.config import check_same_run
 from graphtask.study.job import Job
 from graphtask.study.outcome import known_outcome
 from graphtask.study.status import State, seconds_left, state_of
@@ -22,7 +24,7 @@ def done(scans, tmp_path_factory):
         "threshold": 0.3,
         "channels": 2,
         "device": "cpu",
-        "regime": {"epochs": 3, "batch_size": 16, "edge_l1": 0.05},
+        "optimization": {"epochs": 3, "batch_size": 16, "edge_l1": 0.05},
         "priors": {"full": {"nodes": 6}},
         "data": {"scans": {"source": str(scans)}},
     }
@@ -33,10 +35,11 @@ def done(scans, tmp_path_factory):
 
 def test_a_job_survives_its_journey_and_describes_the_run_that_it_trains(done):
     job = done.jobs[0]
-    assert Job.from_json(job.to_json()) == job
-    config = json.loads((job.folder / "config.json").read_text())
-    assert job.identity() == {key: config[key] for key in job.identity()}
-    assert gt.provenance(gt.open_run(job.folder).graph)["data"] == "scans"
+    assert Job.from_dict(job.to_dict()) == job
+    check_same_run(job.folder, job.identity())
+    with pytest.raises(gt.RunError, match="epochs 3, got 4"):
+        check_same_run(job.folder, dataclasses.replace(job, config=job.config.replace(epochs=4)).identity())
+    assert gt.provenance(gt.Run.open(job.folder).graph)["data"] == "scans"
 
 
 def test_a_row_is_what_pruning_and_measuring_the_run_gives(done):
@@ -45,7 +48,7 @@ def test_a_row_is_what_pruning_and_measuring_the_run_gives(done):
         ["scans", "full", 0, "finished"], ["scans", "full", 1, "finished"], ["scans", "full", 2, "waiting"],
     ]  # fmt: skip
     for job, (_, row) in zip(done.jobs[:2], table.iterrows(), strict=False):
-        run = gt.open_run(job.folder)
+        run = gt.Run.open(job.folder)
         pruned = gt.prune(run.graph, threshold=0.3)
         assert 0 < pruned.ecount() < 15
         parity = gt.parity(run, threshold=0.3, device="cpu")
@@ -99,7 +102,8 @@ def test_data_that_have_changed_are_an_error_of_their_rows_only(done, scans, tmp
     arrays["x_test"] = arrays["x_test"] // 2
     np.savez(tmp_path / "other.npz", **arrays)
     jobs = [
-        Job.from_json(job.to_json().replace(str(scans), str(tmp_path / "other.npz"))) for job in done.jobs
+        dataclasses.replace(job, config=job.config.replace(data=str(tmp_path / "other.npz")))
+        for job in done.jobs
     ]
     (jobs[0].folder / "outcome.json").unlink()
     table = gt.study_results(gt.Study(name="x", out=done.out, threshold=0.3, jobs=tuple(jobs)))
@@ -109,7 +113,7 @@ def test_data_that_have_changed_are_an_error_of_their_rows_only(done, scans, tmp
 
 
 def test_a_changed_study_says_for_each_run_what_is_there(done):
-    jobs = [Job.from_json(job.to_json().replace('"epochs": 3', '"epochs": 4')) for job in done.jobs]
+    jobs = [dataclasses.replace(job, config=job.config.replace(epochs=4)) for job in done.jobs]
     study = gt.Study(name="done", out=done.out, threshold=0.3, jobs=tuple(jobs))
     table = gt.study_status(study)
     assert table["state"].tolist() == ["failed", "failed", "waiting"]

@@ -53,7 +53,7 @@ def test_other_snapshots_folders_and_files_are_refused(study, tmp_path):
 
 def test_the_threads_of_all_runs_can_be_set(values):
     assert {job.threads for job in gt.load_study(values, threads=3).jobs} == {3}
-    with pytest.raises(gt.ArgumentError, match="threads is 0"):
+    with pytest.raises(gt.ArgumentError, match="threads must be an integer >= 1, got 0"):
         gt.load_study(values, threads=0)
 
 

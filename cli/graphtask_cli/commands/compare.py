@@ -1,5 +1,6 @@
-"""``graphtask compare``: groups of graphs beside each other."""
+"""``graphtask compare``: comparison of groups of graphs."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -9,16 +10,22 @@ import click
 
 from graphtask.validation import counted
 from graphtask_cli.collection import Collection, from_files, from_table
+from graphtask_cli.messages import note, say, warn
 from graphtask_cli.options import (
+    command,
     examples,
-    join_option,
-    merge_option,
-    order_option,
-    stages_option,
+    graphs_argument,
+    option,
+    out_option,
+    picture_type_option,
+    reading_options,
+    seed_option,
     threshold_option,
 )
-from graphtask_cli.output import TEXTS, note, records_of, rounded, show, write_table
+from graphtask_cli.param_types import METRIC_NAMES, NAMES, PATH, Choice, Integer
+from graphtask_cli.render import rounded, show, show_rows
 from graphtask_cli.sources import listed
+from graphtask_cli.tables import column_names, records_of, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,8 +34,8 @@ if TYPE_CHECKING:
 
 _OF_FEATURES = ("mmd", "energy", "metrics")
 _OF_GRAPHS = ("wl", "classifier")
-_MOST_FOR_NETWORKS = 199  # relabelings of the classifier, each of which trains networks
-_MOST_FOR_GUESSES = 999  # of the accuracies
+_MOST_FOR_NETWORKS = 199  # permutations of the classifier, each of which trains networks
+_MOST_FOR_ACCURACIES = 999
 _SHOWN = ("a", "b", "method", "n_a", "n_b", "paired", "p_value", "p_holm", "effect", "effect_size")
 _SHOWN_METRICS = (
     *("a", "b", "metric", "mean_a", "mean_b", "hedges_g", "p_value", "p_holm", "p_westfall_young"),
@@ -37,108 +44,87 @@ _SHOWN_METRICS = (
 _LEVEL = 0.05
 
 
-def read_names(_ctx: click.Context, _param: click.Parameter, value: str | None) -> list[str] | None:
-    """Names with commas between them."""
-    return None if value is None else [name.strip() for name in value.split(",") if name.strip()]
-
-
-@click.command(
+@command(
     epilog=examples(
         "graphtask compare runs --threshold 0.006 -o compared",
         "graphtask compare runs --threshold 0.006 --groups cmnist,cifar10 --test mmd --test wl --paired-by seed -o compared",
         "graphtask compare graphs/thin graphs/thick --by argument --embedding umap --type png -o compared",
-        "graphtask compare --table features.csv --by data --test metrics -o compared",
+        "graphtask compare --from-table features.csv --by data --test metrics -o compared",
     )
 )
-@click.argument("paths", metavar="GRAPH|RUN|FOLDER|ARCHIVE|-...", nargs=-1)
-@click.option(
-    "--table",
+@graphs_argument
+@option(
+    "--from-table",
     "table_path",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE",
-    help="Compare the features in this .csv, .json or .parquet file, of `graphtask metrics -o` or a study, instead.",
+    section="Data",
+    help="Compare the features in a .csv, .json or .parquet table instead of graphs.",
 )
-@threshold_option(
-    default=None, text="Prune the graphs with this threshold first; trained graphs have all their edges."
-)
-@click.option(
+@option(
     "--by",
     default="data",
-    show_default=True,
     metavar="KEY",
-    help="What groups are: folder, argument, or a key of the provenance (data, prior, seed …) or of the prior (p …); of "
-    "a table, a column.",
+    section="Data",
+    help="Key of the groups: folder, argument, or a key of the provenance (data, prior, seed …) or of the prior (p …); "
+    "for a table, a column.",
 )
-@click.option(
+@option(
     "--groups",
-    callback=read_names,
-    metavar="NAMES",
-    help="Compare these groups only, in this order.  [default: all, as they come up]",
+    type=NAMES,
+    section="Data",
+    show_default="all",
+    help="Compare these groups only, in this order.",
 )
-@click.option(
+@option(
     "--features",
-    callback=read_names,
-    metavar="NAMES",
-    help="Metrics (of a table: columns) to compare by.  [default: the 15 of the paper's Tables 1 and 2]",
+    type=METRIC_NAMES,
+    section="Data",
+    show_default="the 15 of the paper's Tables 1 and 2",
+    help="Metrics, or columns of a table, to compare by.",
 )
-@click.option(
+@threshold_option(text="Prune the graphs at this threshold first; trained graphs have all their edges.")
+@option(
     "--embedding",
     "embeddings",
-    type=click.Choice(["pca", "umap", "mds"]),
+    type=Choice(["pca", "umap", "mds"]),
     multiple=True,
     default=("pca",),
-    show_default=True,
-    help="How graphs are placed in the plane; several times for several pictures.",
+    help="Embedding of the graphs in the plane; may be repeated.",
 )
-@click.option(
+@option(
     "--test",
     "tests",
-    type=click.Choice([*_OF_FEATURES, *_OF_GRAPHS]),
+    type=Choice([*_OF_FEATURES, *_OF_GRAPHS]),
     multiple=True,
-    help="Test every two groups for a difference, too: by features (mmd, energy), metric by metric (metrics), by a "
-    "graph kernel (wl) or by training networks (classifier). Several times for several tests.",
+    help="Test each pair of groups for a difference: of features (mmd, energy), of single metrics (metrics), by a "
+    "graph kernel (wl) or by training networks (classifier). May be repeated.",
 )
-@click.option(
+@option(
     "--paired-by",
     metavar="KEY",
-    help="Graphs with the same value of this (seed) belong together; tests then compare within pairs.",
+    help="Pair the graphs that have the same value of this key, such as seed, and test within pairs.",
 )
-@click.option(
+@option(
     "--permutations",
-    type=click.IntRange(min=1),
+    type=Integer(1),
     default=9_999,
-    show_default=True,
-    help=f"Relabelings behind p-values; at most {_MOST_FOR_GUESSES} for accuracies, {_MOST_FOR_NETWORKS} for classifier.",
+    help=f"Permutations for p-values; at most {_MOST_FOR_ACCURACIES} for accuracies, {_MOST_FOR_NETWORKS} for classifier.",
 )
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of everything random."
+@seed_option
+@reading_options
+@out_option(
+    folder=True,
+    text="Write tables and pictures to this folder; created if missing, files of the same name are replaced.",
 )
-@stages_option(foreign=True)
-@join_option
-@merge_option
-@order_option
-@click.option(
-    "-o",
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="FOLDER",
-    help="Write tables and pictures here; made if need be, files of the same name are replaced.",
-)
-@click.option(
-    "--type",
-    "suffix",
-    type=click.Choice(["svg", "pdf", "png"]),
-    default="svg",
-    show_default=True,
-    help="Of the pictures.",
-)
-@click.option(
+@picture_type_option
+@option(
     "--format",
     "form",
-    type=click.Choice(["table", "json"]),
+    type=Choice(["table", "json"]),
     default="table",
-    show_default=True,
-    help="How the summary is printed: for people, or in full precision for programs.",
+    section="Output",
+    help="Format of the summary on standard output; json has full precision.",
 )
 def compare(
     paths: tuple[str, ...],
@@ -163,20 +149,20 @@ def compare(
 ) -> None:
     """Compare groups of graphs, such as those of different data sets.
 
-    How alike graphs are, by their features (RBF kernel of the standardized features, Fig. 4 of the paper) and by
-    their edges (2|A∩B|/(|A|+|B|)), on average within a group and with other groups; where they lie in the plane; and
-    how often the group of a graph is guessed right from the other graphs (recall), with the nearest centroid and
-    with the three nearest graphs. Chance is the accuracy with labels dealt out anew.
+    Reports the mean similarity of graphs within and between groups, by features (RBF kernel of the standardized
+    features, Fig. 4 of the paper) and by edges (2|A∩B|/(|A|+|B|)); an embedding in the plane; and the accuracy of
+    predicting the group of a graph from the other graphs, by the nearest centroid and by the three nearest graphs.
+    Chance is the accuracy with permuted labels.
 
-    Prints a summary. In the folder: features, similarity, dsc, groups, separability, guesses, confusion, embedding
-    and tests as .csv, and pictures. Graphs that cannot be read, or that fall apart at the threshold, are left out.
+    The folder of -o gets features, similarity, dsc, groups, separability, guesses, confusion, embedding and tests as
+    .csv, and pictures. Graphs that cannot be read, or that the threshold disconnects, are left out.
     """
     import graphtask as gt
     from graphtask.comparison.embedding import check_installed
     from graphtask.features.samples import PAPER_FEATURES
 
     if paired_by is not None and not tests:
-        raise click.UsageError("--paired-by pairs the graphs of tests; ask for one with --test")
+        raise click.UsageError("--paired-by requires --test")
     _check(
         paths,
         table_path,
@@ -207,11 +193,11 @@ def compare(
         graphs=collection.graphs,
         features=list(collection.features.columns),
         embeddings=embeddings,
-        n_permutations=min(permutations, _MOST_FOR_GUESSES),
+        n_permutations=min(permutations, _MOST_FOR_ACCURACIES),
         seed=seed,
     )
     tested = _tested(collection, tests, paired_by=paired_by, permutations=permutations, seed=seed)
-    _say(compared, tested)
+    _report(compared, tested)
     if out is not None:
         _write(out, collection, compared, tested, suffix=suffix)
     _print(compared, tested, form=form)
@@ -219,14 +205,14 @@ def compare(
 
 def _check(paths: Sequence[str], table: Path | None, *, tests: Iterable[str], foreign: bool) -> None:
     if bool(paths) == (table is not None):
-        raise click.UsageError("name graph files, runs or folders, or a table with --table, and not both")
+        raise click.UsageError("pass either graph files, runs and folders, or --from-table")
     if table is None:
         return
     if foreign:
-        raise click.UsageError("--threshold and how graphs are read are of no use with --table")
+        raise click.UsageError("--from-table excludes --threshold and the options for reading graphs")
     for test in tests:
         if test in _OF_GRAPHS:
-            raise click.UsageError(f"--test {test} needs graphs, not only their features")
+            raise click.UsageError(f"--test {test} requires graphs; --from-table has features only")
 
 
 def _tested(
@@ -237,7 +223,7 @@ def _tested(
     permutations: int,
     seed: int,
 ) -> "dict[str, pd.DataFrame]":
-    """The tables of tests: ``tests`` of the graphs as a whole, ``metric_tests`` of single metrics."""
+    """Return the tables ``tests``, of whole graphs, and ``metric_tests``, of single metrics."""
     import pandas as pd
 
     import graphtask as gt
@@ -264,7 +250,7 @@ def _tested(
 
 
 def _testable(collection: Collection) -> Collection:
-    """The groups of at least two graphs; which are not is said.
+    """Return the groups of at least two graphs; a message reports the others.
 
     Raises:
         ArgumentError: There are fewer than two.
@@ -276,13 +262,15 @@ def _testable(collection: Collection) -> Collection:
     if not alone:
         return collection
     if len(sizes) - len(alone) < 2:
-        raise ArgumentError(f"tests need two groups of at least two graphs; {', '.join(alone)} has only one")
-    note(f"not tested, for there is one graph only: {', '.join(alone)}")
+        raise ArgumentError(
+            f"tests require two groups of at least two graphs; only one graph: {', '.join(alone)}"
+        )
+    warn(f"not tested, only one graph: {', '.join(alone)}")
     return collection.of([name for name in sizes if name not in alone])
 
 
 def _metric_tests(tables: "Mapping[str, pd.DataFrame]", **options: Any) -> "pd.DataFrame":
-    """Every metric of every two groups; p-values are corrected for the number of metrics, not of pairs."""
+    """Test each metric of each pair of groups; p-values are corrected for the number of metrics, not of pairs."""
     from itertools import combinations
 
     import pandas as pd
@@ -316,9 +304,11 @@ def _write(
     suffix: str,
 ) -> None:
     import graphtask as gt
+    from graphtask.storage.atomic import check_folder
     from graphtask_cli.compared import figures, tables
 
     pictures = figures(compared)
+    check_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name, table in (tables(compared, names=collection.names) | dict(tested)).items():
         write_table(records_of(table), folder / f"{name}.csv")
@@ -332,16 +322,12 @@ def _print(compared: "Comparison", tested: "Mapping[str, pd.DataFrame]", *, form
     parts["separability"] = [found.row() for found in compared.separabilities]
     parts |= {name: records_of(table) for name, table in tested.items()}
     if form == "json":
-        texts = (
-            f'"{name}": {"".join(TEXTS["json"](list(rows[0]), rows)).rstrip()}'
-            for name, rows in parts.items()
-        )
-        click.echo("{" + ",\n".join(texts) + "}")
+        _print_json(parts)
         return
     show(parts["groups"], form=form)
     click.echo()
     for row in parts["separability"]:
-        click.echo(_sentence(row))
+        say(_sentence(row))
     if "tests" in parts:
         click.echo()
         show([{name: row[name] for name in _SHOWN} for row in parts["tests"]], form=form)
@@ -350,36 +336,44 @@ def _print(compared: "Comparison", tested: "Mapping[str, pd.DataFrame]", *, form
         _show_metrics(parts["metric_tests"])
 
 
+def _print_json(parts: Mapping[str, list[dict[str, Any]]]) -> None:
+    """Print one JSON object with a list of rows for each name."""
+    for index, (name, rows) in enumerate(parts.items()):
+        click.echo(f"{',' if index else '{'}{json.dumps(name)}: ", nl=False)
+        show_rows(column_names(rows[:1]), rows, form="json")
+    click.echo("}")
+
+
 def _show_metrics(rows: list[dict[str, Any]]) -> None:
-    """The tests of metrics of one pair of groups, or of several pairs those that found something."""
+    """Print all tests of metrics of one pair of groups; of several pairs, the significant ones."""
     several = len({(row["a"], row["b"]) for row in rows}) > 1
     chosen = [row for row in rows if min(row["p_holm"], row["p_westfall_young"]) <= _LEVEL or not several]
     if several:
         note(
-            f"{len(chosen)} of {len(rows)} tests of metrics have a corrected p-value of at most {_LEVEL}; "
-            f"--format json and metric_tests.csv in the folder of -o have all"
+            f"{len(chosen)} of {len(rows)} tests of metrics have a corrected p-value <= {_LEVEL}; "
+            f"--format json and metric_tests.csv list all"
         )
     if chosen:
         show([{name: row.get(name) for name in _SHOWN_METRICS} for row in chosen], form="table")
 
 
-def _say(compared: "Comparison", tested: "Mapping[str, pd.DataFrame]") -> None:
-    """What was done about features, and what limits the tests, on stderr."""
+def _report(compared: "Comparison", tested: "Mapping[str, pd.DataFrame]") -> None:
+    """Report how features were treated, and the limits of the tests."""
     for text in compared.notes:
-        note(text)
+        warn(text)
     if "tests" not in tested:
         return
     rows = tested["tests"]["notes"].tolist()
     counts = Counter(text for texts in rows for text in texts.split("; ") if text)
     for text, n_tests in counts.items():
         if text not in compared.notes:
-            note(f"{text} ({n_tests} of {counted(len(rows), 'test')})")
+            warn(f"{text} ({n_tests} of {counted(len(rows), 'test')})")
 
 
 def _sentence(row: Mapping[str, Any]) -> str:
-    how = {"centroid": "nearest centroid", "knn": "nearest neighbors"}[row["method"]]
+    classifier = {"centroid": "nearest-centroid", "knn": "nearest-neighbors"}[row["method"]]
     return (
-        f"{how}: {row['accuracy']:.0%} of {row['n_graphs']} graphs guessed right "
+        f"{classifier} accuracy {row['accuracy']:.0%} of {row['n_graphs']} graphs "
         f"({row['confidence']:.0%} interval {row['low']:.0%} to {row['high']:.0%}; chance {row['chance']:.0%}; "
         f"p = {rounded(row['p_value'])})"
     )

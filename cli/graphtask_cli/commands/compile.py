@@ -1,12 +1,14 @@
-"""``graphtask compile``: what the network of a graph costs, and the network as a file."""
+"""``graphtask compile``: size of the network of a graph, and its export."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from graphtask_cli.options import examples, format_option, out_option, reading_options
-from graphtask_cli.output import note, show
+from graphtask_cli.messages import note
+from graphtask_cli.options import command, examples, format_option, option, out_option, reading_options
+from graphtask_cli.param_types import PATH, Integer
+from graphtask_cli.render import show
 from graphtask_cli.sources import graph_path, is_run, named, read_graph, run_config
 
 if TYPE_CHECKING:
@@ -16,24 +18,48 @@ _CHANNELS = 11
 _SIZE = 32
 
 
-@click.command(
+@command(
     epilog=examples(
         "graphtask new full --nodes 60 --stages 3 -o full.graphml",
         "graphtask compile full.graphml --channels 11",
         "graphtask compile full.graphml --budget 853018 -o net.pt2",
     )
 )
-@click.argument("graph_file", type=click.Path(path_type=Path), metavar="GRAPH|RUN")
-@click.option(
+@click.argument("graph_file", type=PATH, metavar="GRAPH|RUN")
+@option(
     "--channels",
-    type=int,
-    help=f"Channels of stage 0; stage s has 2^s times as many.  [default: {_CHANNELS}, or the run's]",
+    type=Integer(1),
+    section="Model",
+    show_default=f"{_CHANNELS}, or the run's",
+    help="Channels of stage 0; stage s has 2^s times as many.",
 )
-@click.option("--budget", type=int, help="Choose the channels whose parameter count is nearest to this.")
-@click.option("--in-channels", type=int, help="Channels of the images.  [default: 3, or the run's]")
-@click.option("--num-classes", type=int, help="Number of classes.  [default: 10, or the run's]")
-@click.option(
-    "--size", type=int, help="Height and width of the images, in pixels.  [default: 32, or the run's]"
+@option(
+    "--budget",
+    type=Integer(1),
+    section="Model",
+    help="Choose the channels whose number of parameters is nearest to this.",
+)
+@option(
+    "--in-channels",
+    type=Integer(1),
+    section="Model",
+    show_default="3, or the run's",
+    help="Channels of the images.",
+)
+@option(
+    "--classes",
+    "n_classes",
+    type=Integer(1),
+    section="Model",
+    show_default="10, or the run's",
+    help="Number of classes.",
+)
+@option(
+    "--size",
+    type=Integer(1),
+    section="Model",
+    show_default="32, or the run's",
+    help="Height and width of the images, in pixels.",
 )
 @reading_options
 @out_option(text="Write the network as a torch.export program (.pt2), which runs without graphtask.")
@@ -52,13 +78,13 @@ def compile(  # noqa: A001 - the word the field uses
 ) -> None:
     """Print the size of a graph's network; export it with -o.
 
-    Counting needs no PyTorch. The network of a run is the trained one, unless other channels or classes are asked
-    for; that of a graph is new, but edges that have trained weights keep them.
+    Counting does not load PyTorch. The network of a run is the trained one, unless other channels or classes are
+    given. The network of a graph is initialized; edges that have trained weights keep them.
     """
     import graphtask as gt
 
     if channels is not None and budget is not None:
-        raise click.UsageError("--channels and --budget exclude each other; give one of them")
+        raise click.UsageError("--channels and --budget exclude each other; pass one of them")
     graph = read_graph(graph_path(graph_file), **reading)
     known = run_config(graph_file) if is_run(graph_file) else {}
     trained = bool(known) and channels is budget is in_channels is n_classes is None
@@ -73,19 +99,25 @@ def compile(  # noqa: A001 - the word the field uses
     with named(graph_file):
         record = _record(graph, channels=channels, size=size, in_channels=n_in, n_classes=n_out)
     if out is not None:
-        from graphtask.compiler.export import export_program
-
-        net = (
-            gt.open_run(graph_file).module()
-            if trained
-            else gt.compile(graph, channels=channels, in_channels=n_in, n_classes=n_out)
-        )
-        export_program(net, out, size=size)
-        what = "the trained network" if trained else "the network"
-        note(
-            f"wrote {what} for images of {size}×{size} pixels to {out}; torch.export.load({str(out)!r}).module()(images) runs it"
-        )
+        shape = None if trained else {"channels": channels, "in_channels": n_in, "n_classes": n_out}
+        _export(graph_file, graph, out, size=size, shape=shape)
     show([record], form=form)
+
+
+def _export(
+    graph_file: Path, graph: "igraph.Graph", out: Path, *, size: int, shape: dict[str, Any] | None
+) -> None:
+    """Write the network of a graph, or the trained one of a run if ``shape`` is None."""
+    import graphtask as gt
+    from graphtask.compiler.export import export_program
+
+    net = gt.Run.open(graph_file).module() if shape is None else gt.compile(graph, **shape)
+    export_program(net, out, size=size)
+    kind = "network" if shape else "trained network"
+    note(
+        f"wrote the {kind} for images of {size}×{size} pixels to {out}; "
+        f"torch.export.load({str(out)!r}).module()(images) runs it"
+    )
 
 
 def _record(graph: "igraph.Graph", *, channels: int, size: int, **shape: Any) -> dict[str, Any]:

@@ -1,47 +1,47 @@
-"""``graphtask draw``: graphs as pictures."""
+"""``graphtask draw``: pictures of graphs."""
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from graphtask_cli.options import examples, reading_options, threshold_option
-from graphtask_cli.output import progress
-from graphtask_cli.sources import Source, expand, named, read_graph
+from graphtask_cli.messages import progress, say
+from graphtask_cli.options import (
+    PAPER_THRESHOLD,
+    command,
+    examples,
+    option,
+    out_option,
+    picture_type_option,
+    reading_options,
+    threshold_option,
+)
+from graphtask_cli.param_types import PATH
+from graphtask_cli.sources import Source, expand, file_stem, named, read_graph
 
 if TYPE_CHECKING:
     import igraph
 
-_SUFFIXES = ("svg", "pdf", "png")
+_OF_RUNS = ("history", "curves")  # further pictures of a run
 
 
-@click.command(
+@command(
     epilog=examples(
         "graphtask new banded --nodes 30 --bandwidth 4 -o banded.graphml",
         "graphtask draw banded.graphml -o banded.svg",
     )
 )
-@click.argument(
-    "paths", type=click.Path(path_type=Path), metavar="GRAPH|RUN|FOLDER...", nargs=-1, required=True
+@click.argument("paths", type=PATH, metavar="GRAPH|RUN|FOLDER...", nargs=-1, required=True)
+@out_option(
+    text="Write one picture of all graphs to a file (.svg, .pdf, .png), or one picture of each to a folder.",
+    show_default="next to each graph",
 )
-@click.option(
-    "-o",
-    "--out",
-    type=click.Path(path_type=Path),
-    metavar="FILE|FOLDER",
-    help="A picture (.svg, .pdf, .png): of all graphs together, if there are several. Or a folder, for one picture "
-    "of each.  [default: beside each graph]",
-)
-@click.option(
-    "--type",
-    "suffix",
-    type=click.Choice(_SUFFIXES),
-    default="svg",
-    show_default=True,
-    help="Of pictures that -o does not name.",
-)
-@threshold_option(default=None, text="Red for what pruning with this threshold would remove.")
-@click.option("--title", help="A line above the picture.")
+@picture_type_option
+@threshold_option(text="Mark in red what pruning at this threshold removes.")
+@option("--title", section="Output", help="Title of the picture.")
 @reading_options
 def draw(
     paths: tuple[Path, ...],
@@ -52,10 +52,10 @@ def draw(
     title: str | None,
     **reading: Any,
 ) -> None:
-    """Draw graphs: colored by stage, edges as wide as their weight.
+    """Draw graphs: colored by stage, edge width by weight.
 
-    The layout is Kamada-Kawai's, with the input on the left. A run stands for its trained graph; its edge history
-    and its learning curves are drawn too, unless all goes into one picture. Prints the files that it wrote.
+    A run stands for its trained graph; its edge history and learning curves are drawn too, unless all graphs share
+    one picture. Prints the files that it wrote.
     """
     import graphtask as gt
 
@@ -66,21 +66,21 @@ def draw(
             figure = gt.draw(*graphs.values(), threshold=threshold, title=title)
         else:
             figure = gt.draw_grid(graphs, threshold=threshold, title=title)
-        click.echo(gt.save_figure(figure, out))
+        say(gt.save_figure(figure, out))
         return
+    targets = _targets(sources, out, suffix)
     with progress(visible=len(sources) > 1) as bar:
-        for source in bar.track(sources, description="drawing"):
+        for source, target in zip(bar.track(sources, description="drawing"), targets, strict=True):
             graph = _read(source, threshold=threshold, **reading)
-            target = _target(source, out, suffix)
             target.parent.mkdir(parents=True, exist_ok=True)
             figure = gt.draw(graph, threshold=threshold, title=title)
-            click.echo(gt.save_figure(figure, target))
+            say(gt.save_figure(figure, target))
             if source.run is not None:
-                _draw_training(source.run, target, 0.006 if threshold is None else threshold)
+                _draw_training(source.run, target, PAPER_THRESHOLD if threshold is None else threshold)
 
 
 def _read(source: Source, *, threshold: float | None, **reading: Any) -> "igraph.Graph":
-    """The graph; complains now, and names the file, if it has no weights to be pruned by."""
+    """Return the graph; raise now, with the name of the file, if it has no weights to prune by."""
     from graphtask.pruning import pruned_parts
 
     graph = read_graph(source.path, **reading)
@@ -90,19 +90,49 @@ def _read(source: Source, *, threshold: float | None, **reading: Any) -> "igraph
     return graph
 
 
-def _target(source: Source, out: Path | None, suffix: str) -> Path:
-    if out is None:
-        return source.path.with_suffix(f".{suffix}")
-    return out / f"{source.label.replace('/', '-')}.{suffix}"
+def _targets(sources: Sequence[Source], out: Path | None, suffix: str) -> list[Path]:
+    """Return a different file for each graph; equal names get the suffix of the graph file, then a number.
+
+    Raises:
+        GraphtaskError: The folder cannot be written to.
+    """
+    from graphtask.storage.atomic import check_folder
+
+    if out is not None:
+        check_folder(out)
+    stems = [
+        source.path.with_suffix("") if out is None else out / file_stem(source.label) for source in sources
+    ]
+    shared = Counter(stems)
+    taken: set[Path] = set()
+    targets = []
+    for source, stem in zip(sources, stems, strict=True):
+        kind = source.path.suffix.replace(".", "-") if shared[stem] > 1 else ""
+        candidates = (stem.with_name(f"{stem.name}{kind}{end}.{suffix}") for end in _endings())
+        target = next(path for path in candidates if taken.isdisjoint(_pictures(source, path)))
+        taken.update(_pictures(source, target))
+        targets.append(target)
+    return targets
 
 
-def _draw_training(folder: Path, beside: Path, threshold: float) -> None:
+def _endings() -> Iterator[str]:
+    yield ""
+    yield from (f"-{index}" for index in count(2))
+
+
+def _pictures(source: Source, target: Path) -> list[Path]:
+    """Return all files of one graph."""
+    return [target] if source.run is None else [target, *(_beside(target, name) for name in _OF_RUNS)]
+
+
+def _beside(picture: Path, name: str) -> Path:
+    return picture.with_stem(f"{picture.stem}-{name}")
+
+
+def _draw_training(folder: Path, picture: Path, threshold: float) -> None:
     import graphtask as gt
 
-    run = gt.open_run(folder)
-    figures = {
-        "history": gt.draw_history(run.history, threshold=threshold),
-        "curves": gt.draw_curves(run.metrics),
-    }
-    for name, figure in figures.items():
-        click.echo(gt.save_figure(figure, beside.with_stem(f"{beside.stem}-{name}")))
+    run = gt.Run.open(folder)
+    figures = gt.draw_history(run.history, threshold=threshold), gt.draw_curves(run.metrics)
+    for name, figure in zip(_OF_RUNS, figures, strict=True):
+        say(gt.save_figure(figure, _beside(picture, name)))

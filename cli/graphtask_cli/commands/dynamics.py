@@ -1,32 +1,27 @@
-"""``graphtask dynamics``: what the edge weights did during training."""
+"""``graphtask dynamics``: trajectories of edge weights during training."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from graphtask.validation import counted
+from graphtask_cli.figures import check_figure_path, save_plot
+from graphtask_cli.messages import note, progress, warn
 from graphtask_cli.options import (
+    PAPER_THRESHOLD,
+    command,
     examples,
     format_option,
+    option,
     out_option,
     plot_option,
     runs_argument,
     threshold_option,
 )
-from graphtask_cli.output import (
-    check_figure_path,
-    check_table_path,
-    note,
-    progress,
-    records_of,
-    save_plot,
-    show,
-    with_spreads,
-    write_table,
-)
-from graphtask_cli.sources import opened, run_folders
+from graphtask_cli.param_types import FOLDER
+from graphtask_cli.render import show, with_spreads
+from graphtask_cli.sources import file_stem, opened, run_folders
+from graphtask_cli.tables import check_table_path, records_of, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +29,7 @@ if TYPE_CHECKING:
     from graphtask.dynamics.table import Recording
 
 
-@click.command(
+@command(
     epilog=examples(
         "graphtask dynamics runs/full-0",
         "graphtask dynamics runs -o dynamics.csv --plot dynamics.svg",
@@ -42,17 +37,20 @@ if TYPE_CHECKING:
     )
 )
 @runs_argument
-@threshold_option(default=0.006, text="Edges of the graph that is pruned with it count as retained.")
-@out_option(text="Write one row for each run to a .csv, .json or .parquet file.")
+@threshold_option(
+    default=PAPER_THRESHOLD, text="Threshold; the edges of the graph pruned at it are the retained ones."
+)
+@out_option(text="Write one row per run to a .csv, .json or .parquet file.")
 @plot_option
-@click.option(
+@option(
     "--top-k",
     "graphs",
-    type=click.Path(path_type=Path),
+    type=FOLDER,
     metavar="FOLDER",
-    help="Write the graph of the largest edges after the first epoch of each run here.",
+    section="Output",
+    help="Write the graph of the largest edges after the first epoch of each run to this folder.",
 )
-@click.option("--each", is_flag=True, help="Print a row for each run, also if there are several.")
+@option("--each", is_flag=True, section="Output", help="Print one row per run, not means over runs.")
 @format_option
 def dynamics(
     paths: tuple[Path, ...],
@@ -64,13 +62,13 @@ def dynamics(
     each: bool,
     form: str,
 ) -> None:
-    """What edge weights did during training, from the edge histories of finished runs.
+    """Summarize the edge weights of finished runs over training.
 
-    A folder stands for the runs in it. Of several runs the means and deviations are printed, by data set and prior;
-    only the ends of epochs count.
+    A folder stands for the runs in it. Several runs are summarized by mean and standard deviation, by data set and
+    prior. Weights at the ends of epochs are used.
 
     A: percentage of the retained edges that were below the threshold at least once. B: number of epochs at which
-    they were. C: percentage of the eliminated edges that after first falling below it rose above ten times the
+    they were. C: percentage of the eliminated edges that, after first falling below it, rose above ten times the
     threshold. D: number of epochs at which they were above it after that. dsc_largest_first (dsc_smallest_first):
     overlap, 2|A∩B|/(|A|+|B|), of the retained edges with as many that were largest (smallest) after the first epoch;
     dsc_top_k: with the smallest connected graph of the largest ones.
@@ -103,7 +101,7 @@ def _print(table: "pd.DataFrame", *, each: bool, form: str) -> None:
     alone = each or len(table) == 1
     for run, reasons in zip(table["run"], table["undefined"], strict=True):
         if reasons:
-            note(f"{run}: {reasons}")
+            warn(f"{run}: {reasons}")
     if alone:
         show(records_of(table.drop(columns="undefined") if form == "table" else table), form=form)
     elif form == "table":
@@ -133,10 +131,10 @@ def _write_graphs(runs: Mapping[str, "Recording"], folder: Path, *, threshold: f
 
     for label, top in top_k_graphs(runs, threshold=threshold).items():
         if top.live is None:
-            note(f"{label}: its {top.k} largest edges make no path from input to output; no graph written")
+            warn(f"{label}: no graph written; its {top.k} largest edges do not connect input and output")
             continue
-        path = folder / f"{label}.graphml"
+        path = folder / f"{file_stem(label)}.graphml"
         path.parent.mkdir(parents=True, exist_ok=True)
         gt.write(top.live, path)
         if top.live.ecount() < top.k:
-            note(f"{path}: without {counted(top.k - top.live.ecount(), 'edge')} of {top.k}, on dead paths")
+            note(f"{path}: {counted(top.k - top.live.ecount(), 'edge')} of {top.k} on dead paths left out")

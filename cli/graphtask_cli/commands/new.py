@@ -1,4 +1,4 @@
-"""``graphtask new``: make a graph."""
+"""``graphtask new``: new graphs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,46 +7,51 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from graphtask.validation import counted
-from graphtask_cli.options import examples, out_option, reading_options, stages_option
+from graphtask_cli.messages import say
+from graphtask_cli.options import (
+    Decorator,
+    examples,
+    group,
+    in_turn,
+    option,
+    order_option,
+    out_option,
+    reading_options,
+    seed_option,
+    stages_option,
+)
+from graphtask_cli.param_types import PATH, Choice, Integer, Number
 from graphtask_cli.sources import read_graph
 
 if TYPE_CHECKING:
     import igraph
 
-_ORDERS = ("ids", "x", "radius", "bifocal")
-
-nodes_option = click.option(
-    "--nodes", "n_nodes", type=int, required=True, help="Number of nodes, at least 2."
+nodes_option = option("--nodes", "n_nodes", type=Integer(2), required=True, help="Number of nodes.")
+file_options = in_turn(
+    stages_option(default="3"),
+    out_option(text="GraphML file to write; an existing file is replaced.", required=True),
 )
-seed_option = click.option(
-    "--seed", type=int, default=0, show_default=True, help="The same seed, the same graph."
-)
-order_option = click.option(
-    "--order",
-    type=click.Choice(_ORDERS),
-    default="ids",
-    show_default=True,
-    help="How the nodes are put in order: as numbered, or by a Kamada-Kawai layout.",
-)
-file_option = out_option(
-    text="GraphML file to write; a file that is there already is replaced.", required=True
-)
+random_options = in_turn(seed_option, order_option(default="ids", section="Options"), file_options)
 
 
-@click.group(epilog=examples("graphtask new full --nodes 60 --stages 3 -o full.graphml"))
+def probability_option(text: str) -> Decorator:
+    """Return ``--p``."""
+    return option("--p", type=Number(0, 1), required=True, help=text)
+
+
+@group(epilog=examples("graphtask new full --nodes 60 --stages 3 -o full.graphml"))
 def new() -> None:
     """Make a graph: dense, banded, random, or from a file.
 
-    Each graph is directed and acyclic, with one input and one output, and its nodes are cut into stages.
+    Each graph is directed and acyclic, with one input and one output, and its nodes are divided into stages.
     """
 
 
 @new.command(epilog=examples("graphtask new full --nodes 60 --stages 3 -o full.graphml"))
 @nodes_option
-@stages_option()
-@file_option
-def full(n_nodes: int, stages: int | Sequence[int] | None, out: Path) -> None:
-    """An edge from every node to every later one."""
+@file_options
+def full(n_nodes: int, stages: int | Sequence[int], out: Path) -> None:
+    """Connect every node to every later one."""
     import graphtask as gt
 
     _write(gt.full_dag(n_nodes, stages=stages), out)
@@ -54,11 +59,10 @@ def full(n_nodes: int, stages: int | Sequence[int] | None, out: Path) -> None:
 
 @new.command(epilog=examples("graphtask new banded --nodes 60 --bandwidth 10 -o banded.graphml"))
 @nodes_option
-@click.option("--bandwidth", type=int, required=True, help="The farthest that an edge leads, in nodes.")
-@stages_option()
-@file_option
-def banded(n_nodes: int, bandwidth: int, stages: int | Sequence[int] | None, out: Path) -> None:
-    """An edge from every node to the next few."""
+@option("--bandwidth", type=Integer(1), required=True, help="Length of the longest edge, in nodes.")
+@file_options
+def banded(n_nodes: int, bandwidth: int, stages: int | Sequence[int], out: Path) -> None:
+    """Connect every node to the next few."""
     import graphtask as gt
 
     _write(gt.banded_dag(n_nodes, bandwidth=bandwidth, stages=stages), out)
@@ -66,10 +70,9 @@ def banded(n_nodes: int, bandwidth: int, stages: int | Sequence[int] | None, out
 
 @new.command(epilog=examples("graphtask new chain --nodes 20 -o chain.graphml"))
 @nodes_option
-@stages_option()
-@file_option
-def chain(n_nodes: int, stages: int | Sequence[int] | None, out: Path) -> None:
-    """One path through all nodes."""
+@file_options
+def chain(n_nodes: int, stages: int | Sequence[int], out: Path) -> None:
+    """Connect every node to the next one."""
     import graphtask as gt
 
     _write(gt.chain_dag(n_nodes, stages=stages), out)
@@ -79,13 +82,10 @@ def chain(n_nodes: int, stages: int | Sequence[int] | None, out: Path) -> None:
     "erdos-renyi", epilog=examples("graphtask new erdos-renyi --nodes 60 --p 0.1 --seed 0 -o er.graphml")
 )
 @nodes_option
-@click.option("--p", type=float, required=True, help="Probability of each possible edge.")
-@seed_option
-@order_option
-@stages_option()
-@file_option
+@probability_option("Probability of each possible edge.")
+@random_options
 def erdos_renyi(out: Path, **arguments: Any) -> None:
-    """Each possible edge with the same probability."""
+    """Draw each possible edge with the same probability."""
     import graphtask as gt
 
     _write(gt.erdos_renyi_dag(arguments.pop("n_nodes"), **arguments), out)
@@ -96,16 +96,13 @@ def erdos_renyi(out: Path, **arguments: Any) -> None:
     epilog=examples("graphtask new watts-strogatz --nodes 60 --neighbors 4 --p 0.3 --order x -o ws.graphml"),
 )
 @nodes_option
-@click.option(
-    "--neighbors", type=int, required=True, help="Neighbors of each node on the ring, an even number."
+@option(
+    "--neighbors", type=Integer(2), required=True, help="Neighbors of each node on the ring, an even number."
 )
-@click.option("--p", type=float, required=True, help="Probability that an edge is rewired.")
-@seed_option
-@order_option
-@stages_option()
-@file_option
+@probability_option("Probability of rewiring each edge.")
+@random_options
 def watts_strogatz(out: Path, **arguments: Any) -> None:
-    """A ring of neighbors, partly rewired."""
+    """Rewire some edges of a ring of neighbors."""
     import graphtask as gt
 
     _write(gt.watts_strogatz_dag(arguments.pop("n_nodes"), **arguments), out)
@@ -116,13 +113,10 @@ def watts_strogatz(out: Path, **arguments: Any) -> None:
     epilog=examples("graphtask new barabasi-albert --nodes 60 --attachments 3 -o ba.graphml"),
 )
 @nodes_option
-@click.option("--attachments", type=int, required=True, help="Edges that each new node brings.")
-@seed_option
-@order_option
-@stages_option()
-@file_option
+@option("--attachments", type=Integer(1), required=True, help="Edges of each new node.")
+@random_options
 def barabasi_albert(out: Path, **arguments: Any) -> None:
-    """Grown node by node; new nodes prefer hubs."""
+    """Attach node after node, preferably to hubs."""
     import graphtask as gt
 
     _write(gt.barabasi_albert_dag(arguments.pop("n_nodes"), **arguments), out)
@@ -133,43 +127,32 @@ def barabasi_albert(out: Path, **arguments: Any) -> None:
     epilog=examples("graphtask new random-dag --nodes 60 --out-degree 4 --seed 1 -o random.graphml"),
 )
 @nodes_option
-@click.option(
-    "--out-degree",
-    type=float,
-    default=3,
-    show_default=True,
-    help="Mean number of later nodes that a node feeds.",
-)
-@click.option(
+@option("--out-degree", type=Number(0), default=3, help="Mean number of later nodes that a node feeds.")
+@option(
     "--law",
-    type=click.Choice(["constant", "uniform", "poisson", "geometric"]),
+    type=Choice(["constant", "uniform", "poisson", "geometric"]),
     default="constant",
-    show_default=True,
     help="Distribution of the out-degree.",
 )
-@click.option(
+@option(
     "--decay",
-    type=click.Choice(["none", "exponential", "power"]),
+    type=Choice(["none", "exponential", "power"]),
     default="exponential",
-    show_default=True,
-    help="How the probability of an edge falls with its length.",
+    help="Decay of the edge probability with the length of the edge.",
 )
-@click.option("--rate", type=float, default=2.0, show_default=True, help="How fast it falls.")
-@click.option(
-    "--block", type=int, default=5, show_default=True, help="Length in nodes over which it stays the same."
+@option("--rate", type=Number(0), default=2.0, help="Rate of the decay.")
+@option(
+    "--block-length",
+    "block",
+    type=Integer(1),
+    default=5,
+    help="Lengths, in nodes, that share one probability.",
 )
-@click.option(
-    "--attraction",
-    type=float,
-    default=0.5,
-    show_default=True,
-    help="Exponent of the target's own out-degree.",
-)
+@option("--attraction", type=Number(), default=0.5, help="Exponent of the target's own out-degree.")
 @seed_option
-@stages_option()
-@file_option
+@file_options
 def random_dag(out: Path, **arguments: Any) -> None:
-    """Out-degrees from a law; near nodes preferred."""
+    """Draw out-degrees from a law; prefer short edges."""
     import graphtask as gt
 
     _write(gt.random_dag(arguments.pop("n_nodes"), **arguments), out)
@@ -182,15 +165,15 @@ def random_dag(out: Path, **arguments: Any) -> None:
         "graphtask new from karate.gml --order ids --stages 3 -o karate.graphml",
     ),
 )
-@click.argument("source", type=click.Path(path_type=Path), metavar="FILE")
+@click.argument("source", type=PATH, metavar="FILE")
 @reading_options
-@file_option
+@out_option(text="GraphML file to write; an existing file is replaced.", required=True)
 def from_file(source: Path, *, out: Path, **options: Any) -> None:
-    """A valid graph of another program's file.
+    """Read a graph file of another program.
 
     Reads the GraphML of igraph, networkx, Gephi and yEd, edge lists (.csv, .tsv, .txt, .edges), adjacency matrices
-    (.npz, .csv), GML, and node-link JSON. Vertices keep their names and other attributes; edge weights that are no
-    shares in [0, 1] are kept as `file_weight`.
+    (.npz, .csv), GML, and node-link JSON. Vertices keep their names and other attributes; edge weights outside [0, 1]
+    are renamed to `file_weight`.
     """
     _write(read_graph(source, **options), out)
 
@@ -199,7 +182,7 @@ def _write(graph: "igraph.Graph", out: Path) -> None:
     import graphtask as gt
 
     gt.write(graph, out)
-    click.echo(f"{out}: {_summary(graph)}")
+    say(f"{out}: {_summary(graph)}")
 
 
 def _summary(graph: "igraph.Graph") -> str:
@@ -209,6 +192,6 @@ def _summary(graph: "igraph.Graph") -> str:
     sizes = size_by_stage(graph)["nodes_per_stage"]
     per_stage = f" ({'/'.join(map(str, sizes))})" if len(sizes) > 1 else ""
     repaired = (gt.provenance(graph).get("prior") or {}).get("repaired_edges", 0)
-    added = f"; orphans repaired with {counted(repaired, 'edge')}" if repaired else ""
+    added = f" ({repaired:,} added by repair)" if repaired else ""
     stages = f"{counted(len(sizes), 'stage')}{per_stage}"
-    return f"{counted(graph.vcount(), 'node')}, {counted(graph.ecount(), 'edge')}, {stages}{added}"
+    return f"{counted(graph.vcount(), 'node')}, {counted(graph.ecount(), 'edge')}{added}, {stages}"

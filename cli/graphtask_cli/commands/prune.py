@@ -1,4 +1,4 @@
-"""``graphtask prune``: drop the connections that a trained graph does not need."""
+"""``graphtask prune``: removal of the edges that a trained graph does not use."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,41 +6,44 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from graphtask_cli.messages import note, warn
 from graphtask_cli.options import (
+    command,
     device_option,
     examples,
     format_option,
+    option,
     out_option,
+    paper_threshold_option,
     reading_options,
     threads_option,
-    threshold_option,
 )
-from graphtask_cli.output import note, show
+from graphtask_cli.param_types import PATH
+from graphtask_cli.render import rounded, show
 from graphtask_cli.sources import graph_path, is_run, named, read_graph
 
 if TYPE_CHECKING:
     import igraph
 
 
-@click.command(
+@command(
     epilog=examples(
         "graphtask prune runs/full-0 --threshold 0.006 -o pruned.graphml",
         "graphtask prune runs/full-0 --parity",
     )
 )
-@click.argument("source", type=click.Path(path_type=Path), metavar="RUN|GRAPH")
-@threshold_option(
-    default=0.006, text="Edges with a smaller weight go; then whatever lies on no path goes too."
-)
-@out_option(text="GraphML file for the pruned graph; a file that is there already is replaced.")
-@click.option(
+@click.argument("source", type=PATH, metavar="RUN|GRAPH")
+@paper_threshold_option
+@option(
     "--parity",
     is_flag=True,
-    help="For a run: compare the pruned network with the trained one on the test images.",
+    section="Pruning",
+    help="Compare the pruned network of a run with the trained one on the test images.",
 )
 @device_option
-@threads_option
+@threads_option()
 @reading_options
+@out_option(text="GraphML file for the pruned graph; an existing file is replaced.")
 @format_option
 def prune(
     source: Path,
@@ -53,23 +56,28 @@ def prune(
     form: str,
     **reading: Any,
 ) -> None:
-    """Drop the weak edges and dead paths of a trained graph.
+    """Remove weak edges and dead paths of a trained graph.
 
-    Prints the size before and after, and the critical threshold: the largest that leaves input and output connected.
+    Prints the size before and after, and the critical threshold: the largest that keeps input and output connected.
 
-    --parity compares four networks on the test images: the trained one; thresholded, with the weak edges at zero;
-    cut, with the edges of dead paths at zero as well; and pruned, the small network of the pruned graph. Cut and
-    pruned are the same function; thresholded differs by the constants that dead nodes send on. Differences are the
-    largest of any logit; largest_logit is their scale.
+    --parity compares four networks on the test images: trained; thresholded, with weak edges at zero; cut, with the
+    edges of dead paths at zero as well; and pruned, the small network of the pruned graph. Cut and pruned are the same
+    function; thresholded differs by the constants that dead nodes send on. Differences are the largest of any logit;
+    largest_logit is their scale.
     """
     import graphtask as gt
 
     if parity and not is_run(source):
-        raise click.UsageError(f"--parity needs the folder of a run, and {source} is none")
+        raise click.UsageError(f"--parity requires the folder of a run; {source} is not one")
     graph = read_graph(graph_path(source), **reading)
     with named(source):
         pruned = gt.prune(graph, threshold=threshold)
         record = _record(graph, pruned, threshold=threshold)
+    if graph.ecount() == pruned.ecount():
+        warn(
+            f"nothing is pruned: the smallest edge weight is {rounded(min(graph.es['weight']))}; "
+            f"raise --threshold, or train longer or with a larger --edge-l1"
+        )
     if out is not None:
         gt.write(pruned, out)
         note(f"wrote {out}")
@@ -77,7 +85,7 @@ def prune(
         from graphtask.training.device import limited_threads
 
         with limited_threads(threads), named(source):
-            report = asdict(gt.parity(gt.open_run(source), threshold=threshold, device=device))
+            report = asdict(gt.parity(gt.Run.open(source), threshold=threshold, device=device))
         record |= {name: value for name, value in report.items() if name not in record}
     show([record], form=form)
 

@@ -1,4 +1,4 @@
-"""``graphtask retrain``: pruned graphs trained again from scratch, beside the networks they come from."""
+"""``graphtask retrain``: training of pruned graphs from scratch, compared with the original networks."""
 
 import math
 from collections.abc import Mapping
@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from graphtask_cli.figures import check_figure_path, save_plot
+from graphtask_cli.messages import is_quiet, note, problem, warn
 from graphtask_cli.options import (
+    command,
     cuda_graph_option,
     data_root_option,
     device_option,
@@ -15,26 +18,23 @@ from graphtask_cli.options import (
     format_option,
     gpu_options,
     jobs_option,
+    option,
+    out_option,
+    paper_threshold_option,
     plot_option,
     runs_argument,
-    threshold_option,
+    table_option,
+    threads_option,
 )
-from graphtask_cli.output import (
-    check_figure_path,
-    check_table_path,
-    mean_and_spread,
-    note,
-    records_of,
-    save_plot,
-    show,
-    write_table,
-)
+from graphtask_cli.param_types import Integer, Number
+from graphtask_cli.render import mean_and_spread, show
 from graphtask_cli.sources import run_folders
+from graphtask_cli.tables import check_table_path, records_of, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_REGIME = ("epochs", "batch_size", "learning_rate", "edge_l1")
+_OPTIONS = ("seed", "epochs", "batch_size", "learning_rate", "edge_l1", "threads")  # None: as in the run
 _HIDDEN = ["run", "undefined"]
 _SHOWN = {
     "accuracy": "test accuracy",
@@ -44,112 +44,139 @@ _SHOWN = {
 }
 
 
-@click.command(
+@command(
     epilog=examples(
-        "graphtask retrain runs/full-0 --out retrained --fit-channels",
-        "graphtask retrain runs --out retrained --fit-channels --table retrained.csv --plot retrained.svg",
-        "graphtask retrain runs/digits/cdigits runs/banded --out retrained --fit-channels --jobs 4",
+        "graphtask retrain runs/full-0 -o retrained --fit-channels",
+        "graphtask retrain runs -o retrained --fit-channels --table retrained.csv --plot retrained.svg",
+        "graphtask retrain runs/digits/cdigits runs/banded -o retrained --fit-channels --jobs 4",
     )
 )
 @runs_argument
-@click.option(
-    "--out",
-    "folder",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="FOLDER",
-    help="Folder for the new runs: DATA/PRIOR/seed-SEED/retrained and …/retrained_fit in it.",
-)
-@threshold_option(default=0.006, text="Connections of smaller weight are not in the new networks.")
-@click.option(
+@option(
     "--fit-channels",
     is_flag=True,
-    help="Train another network too, with the channels that bring it nearest to the full one's number of parameters.",
+    section="Model",
+    help="Train another network, with the channels whose number of parameters is nearest to the full network's.",
 )
-@click.option(
-    "--budget", type=click.IntRange(min=1), help="The same, but with this number of parameters in mind."
+@option(
+    "--budget",
+    type=Integer(1),
+    section="Model",
+    help="Choose the channels whose number of parameters is nearest to this.",
 )
-@click.option(
-    "--same-channels/--no-same-channels", default=True, help="Whether to train one with the same channels."
+@option(
+    "--same-channels/--no-same-channels",
+    default=True,
+    section="Model",
+    help="Train a network with the channels of the run.",
 )
-@click.option("--seed", type=int, help="Of the new networks.  [default: that of each run + 1000]")
-@click.option("--epochs", type=int, help="Passes over the training images.  [default: as in each run]")
-@click.option("--batch-size", type=int, help="Images a step.  [default: as in each run]")
-@click.option("--learning-rate", type=float, help="Step size of SGD at the start.  [default: as in each run]")
-@click.option(
-    "--edge-l1", type=float, help="λ, the price of a connection; 0: none.  [default: as in each run]"
+@option(
+    "--seed",
+    type=Integer(0),
+    section="Optimization",
+    show_default="seed of each run + 1000",
+    help="Seed of the new networks.",
 )
-@click.option(
-    "--table",
-    "out",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write one row for each network to a .csv, .json or .parquet file.",
+@option(
+    "--epochs",
+    type=Integer(1),
+    section="Optimization",
+    show_default="as in each run",
+    help="Number of epochs.",
 )
-@plot_option
-@device_option
-@click.option(
-    "--threads", type=click.IntRange(min=1), help="CPU threads of each new run.  [default: as each run had]"
+@option(
+    "--batch-size", type=Integer(1), section="Optimization", show_default="as in each run", help="Batch size."
 )
-@cuda_graph_option
-@jobs_option
-@gpu_options
+@option(
+    "--learning-rate",
+    type=Number(0, least_open=True),
+    section="Optimization",
+    show_default="as in each run",
+    help="Initial learning rate.",
+)
+@option(
+    "--edge-l1",
+    type=Number(0),
+    section="Optimization",
+    show_default="as in each run",
+    help="L1 penalty λ on the edges.",
+)
+@paper_threshold_option
 @data_root_option
-@click.option("--quiet", is_flag=True, help="Show no progress.")
+@device_option
+@threads_option(default="as in each run")
+@cuda_graph_option
+@jobs_option()
+@gpu_options
+@out_option(
+    folder=True,
+    required=True,
+    text="Folder of the new runs, DATA/PRIOR/seed-SEED/retrained and …/retrained_fit; created if missing.",
+)
+@table_option
+@plot_option
 @format_option
 def retrain(
     paths: tuple[Path, ...],
     *,
-    folder: Path,
+    out: Path,
     fit_channels: bool,
     same_channels: bool,
-    out: Path | None,
+    table: Path | None,
     plot: Path | None,
     form: str,
-    quiet: bool,
+    jobs_per_gpu: int | None,
+    n_jobs: int | None,
     **options: Any,
 ) -> None:
-    """Prune finished runs, train their graphs again from scratch, and compare.
+    """Prune finished runs, and train their graphs from scratch.
 
-    A folder stands for the runs in it. The new networks start from new parameters and equal edges, and are trained as
-    the run was, with the same price of connections; several at a time, as a study does (`graphtask study status` tells
-    from another terminal how far they are). Stopped or killed at any moment, the same command goes on where it was. A
-    run that fails costs only itself, and is listed at the end; the exit code is then 1.
+    A folder stands for the runs in it. The new networks have new parameters and equal edge weights, and the training
+    configuration of the run, with the same L1 penalty. Several train in parallel; `graphtask study status` reports
+    their progress from another terminal. If interrupted, run the same command again to resume. Failed runs are listed
+    at the end, with exit status 1.
 
     Prints test accuracy, seconds per epoch and parameters of the full network, of the thresholded one (not trained
-    further), and of those trained again: means and deviations by data set and prior, if there are several runs.
-    Seconds are comparable where as many runs were trained side by side on the same machine.
+    further), and of the retrained ones; for several runs, means and standard deviations by data set and prior.
+    Seconds are comparable only if equally many runs trained in parallel on the same machine.
     """
     import graphtask as gt
 
-    if out is not None:
-        check_table_path(out)
+    if table is not None:
+        check_table_path(table)
     if plot is not None:
         check_figure_path(plot)
     channels = ["same"] * same_channels + ["fit"] * (fit_channels or options["budget"] is not None)
     if not channels:
-        raise click.UsageError("nothing to train: --no-same-channels needs --fit-channels or --budget")
-    regime = {name: value for name in _REGIME if (value := options.pop(name)) is not None}
+        raise click.UsageError("--no-same-channels requires --fit-channels or --budget")
+    options = {name: value for name, value in options.items() if value is not None or name not in _OPTIONS}
     folders = run_folders(paths)
-    table, failed = gt.retrain_runs(
-        folders, out=folder, channels=channels, regime=regime, progress=not quiet, **options
+    result = gt.retrain_runs(
+        folders,
+        out=out,
+        channels=channels,
+        progress=not is_quiet(),
+        jobs=n_jobs,
+        jobs_per_gpu=jobs_per_gpu or 1,
+        **options,
     )
+    found, failed = result.table, result.failed
     for name, reason in failed.items():
-        note(f"error: {reason if name in reason else f'{name}: {reason}'}")
-    if out is not None:
-        write_table(records_of(table), out)
-        note(f"wrote {out}")
+        problem(reason if name in reason else f"{name}: {reason}")
+    if table is not None:
+        write_table(records_of(found), table)
+        note(f"wrote {table}")
     if plot is not None:
-        save_plot(gt.draw_retraining(table), plot, table)
-    for line in _remarks(table[~table["undefined"].isin(failed.values())], folders):
-        note(line)
-    _print(table, form=form)
-    if failed or table.loc[table["network"].str.startswith("retrained"), "accuracy"].isna().all():
+        save_plot(gt.draw_retraining(found), plot, found)
+    for line in _remarks(found[~found["undefined"].isin(failed.values())], folders):
+        warn(line)
+    _print(found, form=form)
+    if failed or found.loc[found["network"].str.startswith("retrained"), "accuracy"].isna().all():
         raise click.exceptions.Exit(1)
 
 
 def _remarks(table: "pd.DataFrame", folders: Mapping[str, Path]) -> list[str]:
-    """Why values are missing, each line once; a network that cannot be is an error of its run."""
+    """Return the reasons of missing values, each once; an impossible network is an error of its run."""
     lines = []
     for _, row in table.iterrows():
         reason = row["undefined"]
@@ -169,16 +196,16 @@ def _print(table: "pd.DataFrame", *, form: str) -> None:
     elif form == "table":
         show([row for name in _SHOWN for row in _rows(table, name)], form=form)
     else:
-        show(records_of(gt.summarize_retrained(table)), form=form)
+        show(records_of(gt.RetrainResult(table).summary()), form=form)
 
 
 def _rows(table: "pd.DataFrame", name: str) -> list[dict[str, Any]]:
-    """One value of all networks, side by side, for each data set and prior."""
+    """Return one value of all networks, side by side, for each data set and prior."""
     import graphtask as gt
 
     networks = list(dict.fromkeys(table["network"]))
     rows = []
-    for _, row in gt.retraining_table(table, name).iterrows():
+    for _, row in gt.RetrainResult(table).side_by_side(name).iterrows():
         cells = {
             network: mean_and_spread(row[f"{network}_mean"], row[f"{network}_std"]) for network in networks
         }

@@ -8,9 +8,23 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from graphtask.validation import counted
-from graphtask_cli.options import examples, format_option, stages_option, threshold_option
-from graphtask_cli.output import check_table_path, note, progress, records_of, show, write_table
+from graphtask_cli.messages import note, progress, warn, warn_of_each
+from graphtask_cli.options import (
+    command,
+    examples,
+    format_option,
+    graphs_argument,
+    option,
+    out_option,
+    seed_option,
+    stages_option,
+    table_option,
+    threshold_option,
+)
+from graphtask_cli.param_types import PATH, Choice, Integer, Number
+from graphtask_cli.render import show
 from graphtask_cli.sources import listed
+from graphtask_cli.tables import check_table_path, records_of, write_table
 
 if TYPE_CHECKING:
     import igraph
@@ -18,99 +32,86 @@ if TYPE_CHECKING:
 
     from graphtask.distribution.model import GraphDistribution
 
-_SHOWN_NOTES = 10
 _CORRESPOND: dict[str, Literal["auto"] | bool] = {"auto": "auto", "yes": True, "no": False}
 
 
-@click.command(
+@command(
     epilog=examples(
         "graphtask sample runs --threshold 0.006 --by data --label cmnist -n 20 -o samples",
         "graphtask sample runs/cmnist --threshold 0.006 -n 200 --table compared.csv --plot compared.svg --save cmnist.json",
         "graphtask sample --model cmnist.json -n 5 --seed 1 -o samples --mean-graph mean.svg",
     )
 )
-@click.argument("paths", metavar="GRAPH|RUN|FOLDER|ARCHIVE|-...", nargs=-1)
-@click.option(
-    "--model",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Sample from a distribution that --save wrote; graphs, if named too, are only compared with.",
-)
-@threshold_option(default=None, text="Prune the graphs with this threshold first.")
-@click.option(
+@graphs_argument
+@option(
     "--by",
     default="data",
-    show_default=True,
     metavar="KEY",
-    help="What groups of graphs are: folder, argument, or a key of the provenance, such as data or prior.",
+    section="Data",
+    help="Key of the groups: folder, argument, or a key of the provenance (data, prior, seed …) or of the prior (p …).",
 )
-@click.option("--label", help="Take the graphs of this group only.  [default: all graphs]")
-@click.option(
-    "-n", "--number", type=click.IntRange(min=0), default=20, show_default=True, help="Graphs to sample."
+@option("--label", section="Data", show_default="all graphs", help="Use the graphs of this group only.")
+@option(
+    "--model",
+    type=PATH,
+    metavar="FILE",
+    section="Model",
+    help="Sample from a distribution that --save wrote; graphs, if passed too, are only compared with the samples.",
 )
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed, the same graphs."
-)
-@click.option(
+@option(
     "--correspond",
-    type=click.Choice(list(_CORRESPOND)),
+    type=Choice(list(_CORRESPOND)),
     default="auto",
-    show_default=True,
-    help="Whether nodes of the same name are the same node; auto asks the provenance.",
+    section="Model",
+    help="Treat nodes of the same name as the same node; auto decides by the provenance.",
 )
-@click.option(
-    "--nodes",
-    type=click.Choice(["present", "all"]),
+@option(
+    "--node-model",
+    "nodes",
+    type=Choice(["present", "all"]),
     default="present",
-    show_default=True,
-    help="Where nodes correspond: draw which are present, then edges between them; or all edges at once.",
+    section="Model",
+    help="For corresponding nodes, draw the present nodes first, then edges between them; or all edges at once.",
 )
-@click.option(
+@option(
     "--shrinkage",
-    type=click.FloatRange(min=0),
-    metavar="GRAPHS",
-    help="How many graphs pooled rates are worth against a node's or an edge's own.  [default: the likeliest]",
+    type=Number(0),
+    section="Model",
+    show_default="maximum likelihood",
+    help="Weight of the pooled rates against the rate of a node or an edge, in graphs.",
 )
-@click.option(
+@option("-n", "--number", type=Integer(0), default=20, help="Number of graphs to sample.")
+@seed_option
+@option(
     "--refits",
-    type=click.IntRange(min=0),
+    type=Integer(0),
     default=99,
-    show_default=True,
-    help="Refits to graphs of the fit's own, behind the p-values of --table; they take most of its time. 0: no p-values.",
+    help="Refits to sampled graphs for the p-values of --table, which take most of its time; 0 for no p-values.",
 )
-@stages_option(foreign=True)
-@click.option(
-    "-o",
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="FOLDER",
-    help="Write the graphs here, as sample-0000.graphml …; made if need be, files of the same name are replaced.",
+@threshold_option(text="Prune the graphs at this threshold first; trained graphs have all their edges.")
+@stages_option(section="Reading graphs")
+@out_option(
+    folder=True,
+    text="Write the graphs to this folder as sample-0000.graphml …; created if missing, files of the same name are "
+    "replaced.",
 )
-@click.option(
-    "--table",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write the metrics of observed and sampled graphs, side by side (.csv, .json, .parquet).",
-)
-@click.option(
+@table_option
+@option(
     "--plot",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE",
+    section="Output",
     help="Draw the metrics of observed and sampled graphs (.svg, .pdf, .png).",
 )
-@click.option(
+@option(
     "--mean-graph",
     "mean",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE",
-    help="Write the mean graph (.graphml), or draw it beside the probabilities of edges (.svg, .pdf, .png).",
+    section="Output",
+    help="Write the mean graph (.graphml), or draw it next to the probabilities of edges (.svg, .pdf, .png).",
 )
-@click.option(
-    "--save",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Store the distribution in this .json file.",
-)
+@option("--save", type=PATH, metavar="FILE", section="Output", help="Write the distribution to a .json file.")
 @format_option
 def sample(
     paths: tuple[str, ...],
@@ -135,24 +136,22 @@ def sample(
 ) -> None:
     """Fit a distribution to graphs, and sample new ones from it.
 
-    The sampled graphs are valid: nodes that chance left without a predecessor or successor get one, and edges are
-    made a little less likely beforehand, so that there are as many as in the observed graphs. How often that was
-    necessary is printed, and noted in the provenance of every graph. ln P is the probability of a graph before repair.
+    The sampled graphs are valid: a node without predecessor or successor gets one. To keep the mean number of edges,
+    edges are made slightly less likely beforehand. The number of repairs is printed, and recorded in the provenance of
+    every graph. ln P is the probability of a graph before repair.
 
-    Trained graphs still have all their edges; prune them with --threshold.
-
-    --table says how far the sampled graphs are from the observed ones, and whether that is more than a true model would
-    show (p_value; p_westfall_young is corrected for the number of metrics). Beside a --model that has not seen the
-    graphs, p_value is that of Kolmogorov and Smirnov.
+    --table compares the metrics of observed and sampled graphs side by side. Its p_value tests whether their
+    difference exceeds that of a correct model; p_westfall_young is corrected for the number of metrics. With a --model
+    that was not fitted to the graphs, p_value is that of the Kolmogorov-Smirnov test.
     """
     import graphtask as gt
 
     if not paths and model is None:
-        raise click.UsageError("name at least one graph file, run or folder; or a distribution with --model")
+        raise click.UsageError("missing graph files, runs or folders; or pass --model")
     if not paths and (table is not None or plot is not None):
-        raise click.UsageError("--table and --plot compare with observed graphs; name them, too")
+        raise click.UsageError("--table and --plot require observed graphs")
     if (table is not None or plot is not None) and number == 0:
-        raise click.UsageError("--table and --plot compare sampled graphs; -n 0 samples none")
+        raise click.UsageError("--table and --plot require sampled graphs; -n must be >= 1")
     _check_targets(table=table, plot=plot, mean=mean, save=save)
     distribution = None if model is None else gt.GraphDistribution.load(model)
     observed = _observed(paths, by=by, label=label, threshold=threshold, stages=stages) if paths else []
@@ -178,7 +177,7 @@ def sample(
         if table is not None:
             rows = gt.compare_metrics(ours, theirs)
             if model is None:
-                rows = _with_honest_p(rows, observed, seed=seed, n_refits=refits, **options)
+                rows = _with_refitted_p(rows, observed, seed=seed, n_refits=refits, **options)
             write_table(records_of(rows), table)
             note(f"wrote {table}")
         if plot is not None:
@@ -187,7 +186,7 @@ def sample(
 
 
 def _check_targets(*, table: Path | None, plot: Path | None, mean: Path | None, save: Path | None) -> None:
-    """Raise now rather than after the work is done."""
+    """Check the paths before the work is done."""
     from graphtask.drawing.style import SUFFIXES
     from graphtask.errors import ArgumentError
     from graphtask.storage.atomic import check_target
@@ -198,7 +197,7 @@ def _check_targets(*, table: Path | None, plot: Path | None, mean: Path | None, 
         if path is not None and path.suffix not in suffixes:
             *others, last = suffixes
             choice = f"{', '.join(others)} or {last}" if others else last
-            raise ArgumentError(f"{path}: cannot write a {path.suffix!r} file here; use {choice}")
+            raise ArgumentError(f"{path}: the suffix must be {choice}, got {path.suffix!r}")
         if path is not None:
             check_target(path)
 
@@ -214,24 +213,23 @@ def _observed(
     import graphtask as gt
 
     found = gt.read_all(list(listed(paths)), by=by, threshold=threshold, stages=stages)
-    for failure in found.failures[:_SHOWN_NOTES]:
-        note(f"left out: {failure}")
-    if len(found.failures) > _SHOWN_NOTES:
-        note(f"left out: … and {len(found.failures) - _SHOWN_NOTES} more")
+    warn_of_each(found.failures, prefix="left out: ")
     groups = found.groups()
     known = ", ".join(f"{name or '(none)'} ({len(graphs)})" for name, graphs in groups.items())
     if label is None:
         if len(groups) > 1:
-            note(f"these graphs are of {len(groups)} groups: {known}; --label takes one of them")
+            warn(f"graphs of {len(groups)} groups: {known}; --label selects one of them")
         return list(found.graphs)
     if label not in groups:
-        raise gt.ArgumentError(f"no graph has the label {label!r} by {by}; the labels are {known}")
+        raise gt.ArgumentError(f"unknown label {label!r}; the labels by {by} are {known}")
     return groups[label]
 
 
 def _write_all(sampled: "list[igraph.Graph]", out: Path) -> None:
     import graphtask as gt
+    from graphtask.storage.atomic import check_folder
 
+    check_folder(out)
     out.mkdir(parents=True, exist_ok=True)
     names = [f"sample-{index:04}.graphml" for index in range(len(sampled))]
     others = len({path.name for path in out.glob("*.graphml")} - set(names))
@@ -240,7 +238,7 @@ def _write_all(sampled: "list[igraph.Graph]", out: Path) -> None:
             gt.write(graph, out / name)
     note(f"wrote {counted(len(sampled), 'graph')} to {out}")
     if others:
-        note(f"{out} holds {counted(others, 'graph')} from before, too")
+        warn(f"{out} also has {counted(others, 'graph')} of an earlier call")
 
 
 def _write_mean(distribution: "GraphDistribution", path: Path, title: str | None) -> None:
@@ -254,10 +252,10 @@ def _write_mean(distribution: "GraphDistribution", path: Path, title: str | None
     note(f"wrote {path}")
 
 
-def _with_honest_p(
+def _with_refitted_p(
     rows: "pd.DataFrame", observed: "list[igraph.Graph]", *, n_refits: int, **options: Any
 ) -> "pd.DataFrame":
-    """The rows with p-values that allow for the distribution having been fitted to the observed graphs."""
+    """Return the rows with p-values that account for the fit to the observed graphs."""
     import pandas as pd
 
     import graphtask as gt
@@ -267,7 +265,7 @@ def _with_honest_p(
     if n_refits == 0:
         return rows
     with progress() as bar:
-        bar.add_task("checking the fit", total=None)
+        bar.add_task("refitting", total=None)
         check = gt.goodness_of_fit(observed, n_refits=n_refits, **options)
     found = rows.merge(check[["metric", "p_value", "p_westfall_young", "n_refits"]], on="metric", how="left")
     return pd.concat([found, check[check["metric"] == LOG_PROB]], ignore_index=True)
@@ -300,9 +298,9 @@ def _record(
     if sampled:
         repairs: Counter[str] = Counter()
         for graph in sampled:
-            told = gt.provenance(graph)["sampled"]
-            repairs.update({name: told[name] for name in ("added_edges", "dropped_nodes", "redrawn")})
-            repairs["repaired"] += bool(told["added_edges"] or told["dropped_nodes"])
+            sampled_by = gt.provenance(graph)["sampled"]
+            repairs.update({name: sampled_by[name] for name in ("added_edges", "dropped_nodes", "redrawn")})
+            repairs["repaired"] += bool(sampled_by["added_edges"] or sampled_by["dropped_nodes"])
         record |= {
             "sampled_nodes": sum(graph.vcount() for graph in sampled) / len(sampled),
             "sampled_edges": sum(graph.ecount() for graph in sampled) / len(sampled),

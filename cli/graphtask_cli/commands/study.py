@@ -1,4 +1,4 @@
-"""``graphtask study``: many runs from one file, how far they are, and what came of them."""
+"""``graphtask study``: many runs from one file, their progress and their results."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -8,18 +8,32 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from graphtask.validation import counted
-from graphtask_cli.options import examples, format_option, out_option, read_gpus, threshold_option
-from graphtask_cli.output import (
-    check_table_path,
-    mean_and_spread,
+from graphtask_cli.messages import (
+    SHOWN_MESSAGES,
+    is_quiet,
     note,
+    problem,
     progress,
     proposal,
-    records_of,
-    rounded,
-    show,
-    write_table,
+    say,
+    warn,
+    warn_of_each,
 )
+from graphtask_cli.options import (
+    data_root_option,
+    examples,
+    format_option,
+    gpu_options,
+    group,
+    in_turn,
+    jobs_option,
+    option,
+    out_option,
+    threshold_option,
+)
+from graphtask_cli.param_types import FOLDER, PATH, Choice, Integer, Number
+from graphtask_cli.render import mean_and_spread, missing_as_none, rounded, show
+from graphtask_cli.tables import check_table_path, records_of, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,29 +42,24 @@ if TYPE_CHECKING:
     from graphtask.study.job import Job
     from graphtask.study.spec import Study
 
-_HIDDEN = ("error", "undefined", "run", "threshold")  # said beside the table, or known to whoever reads it
-_SHOWN_NOTES = 10
+_HIDDEN = ("error", "undefined", "run", "threshold")  # printed as messages, or the same in all rows
 
 
-def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Where the runs and the data of a study are."""
-    for decorator in (
-        click.option(
-            "--data-root", type=click.Path(path_type=Path), metavar="FOLDER", help="Where the data sets lie."
-        ),
-        click.option("--runs", type=click.Path(path_type=Path), metavar="FOLDER", help="Folder of all runs."),
-    ):
-        command = decorator(command)
-    return command
+place_options = in_turn(
+    option(
+        "--runs",
+        type=FOLDER,
+        metavar="FOLDER",
+        section="Data",
+        show_default="as in the study",
+        help="Folder of all runs.",
+    ),
+    data_root_option,
+)
+study_options = in_turn(click.argument("source", type=PATH, metavar="FILE|FOLDER"), place_options)
 
 
-def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The study, and where its runs and its data are."""
-    source = click.argument("source", type=click.Path(path_type=Path), metavar="FILE|FOLDER")
-    return source(place_options(command))
-
-
-@click.group(
+@group(
     epilog=examples(
         "graphtask study run studies/digits.toml --dry-run",
         "graphtask study run studies/digits.toml",
@@ -59,10 +68,10 @@ def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )
 )
 def study() -> None:
-    """Many runs from one file: data sets × priors × seeds.
+    """Run many trainings from one file: data sets × priors × seeds.
 
-    A study is a TOML file, or the folder that its runs are in. The run of a data set, a prior and a seed is the folder
-    <runs>/<data>/<prior>/seed-<seed>, the same as `graphtask train` makes.
+    A study is a TOML file, or the folder of its runs. The run of a data set, an initial graph (prior) and a seed is
+    the folder <runs>/<data>/<prior>/seed-<seed>, as `graphtask train` makes it.
     """
 
 
@@ -75,57 +84,51 @@ def study() -> None:
     )
 )
 @study_options
-@click.option(
+@option(
     "--engine",
     "engine_name",
-    type=click.Choice(["local", "ray"]),
+    type=Choice(["local", "ray"]),
     default="local",
-    show_default=True,
-    help="Processes on this machine, or a Ray cluster (pip install 'graphtask-nn[ray]').",
+    section="Runtime",
+    help="Run in processes on this machine, or on a Ray cluster (pip install 'graphtask-nn[ray]').",
 )
-@click.option(
-    "--jobs",
-    type=click.IntRange(min=1),
-    help="Runs at a time on the CPU, or on the cluster.  [default: as many as there are cores for their threads, or as "
-    "fit on the cluster]",
-)
-@click.option(
+@jobs_option()
+@option(
     "--threads",
     "--cpus-per-run",
     "threads",
-    type=click.IntRange(min=1),
-    help="CPU threads of a run; on a cluster also the CPUs that it takes.  [default: as the study says]",
+    type=Integer(1),
+    section="Runtime",
+    show_default="as in the study",
+    help="CPU threads of each process; on a cluster also its CPUs.",
 )
-@click.option(
-    "--gpus",
-    callback=read_gpus,
-    metavar="0,1…",
-    help="GPUs of this machine to use.  [default: all, unless the study says cpu]",
-)
-@click.option("--jobs-per-gpu", type=click.IntRange(min=1), help="Runs at a time on a GPU.  [default: 1]")
-@click.option(
+@gpu_options
+@option(
     "--address",
     metavar="auto|HOST:PORT|ray://HOST:10001",
-    help="Of the Ray cluster.  [default: auto, the one that this machine belongs to]",
+    section="Runtime",
+    show_default="auto, the cluster of this machine",
+    help="Address of the Ray cluster.",
 )
-@click.option(
+@option(
     "--gpus-per-run",
-    type=click.FloatRange(min=0),
-    help="GPUs, or the share of one, that a run takes on the cluster.  [default: 1, unless the study says cpu]",
+    type=Number(0),
+    section="Runtime",
+    show_default="1, or 0 if the device is cpu",
+    help="GPUs of a run on the cluster, or a share of one.",
 )
-@click.option(
+@option(
     "--retries",
-    type=click.IntRange(min=0),
+    type=Integer(0),
     default=2,
-    show_default=True,
-    help="How often in a row a run is begun again, at most, whose process was killed before it had a new checkpoint.",
+    section="Runtime",
+    help="Retries of a run whose process was killed, before each new checkpoint.",
 )
-@click.option(
+@option(
     "--dry-run",
     is_flag=True,
-    help="Say what there is to do and how long it will take, from a few steps of each network.",
+    help="Print the runs that remain and an estimate of their time, from a few steps of each network.",
 )
-@click.option("--quiet", is_flag=True, help="Show no progress.")
 def run(
     source: Path,
     *,
@@ -134,29 +137,28 @@ def run(
     threads: int | None,
     retries: int,
     dry_run: bool,
-    quiet: bool,
-    **places: Any,
+    **runtime: Any,
 ) -> None:
-    """Train every run of a study that is not finished.
+    """Train every unfinished run of a study.
 
-    A run that fails costs only itself, and is listed at the end; the exit code is then 1. Stopped at any moment, by
-    Ctrl-C or otherwise, the same command goes on where everything was. The command may be started several times, on
-    machines that share the folder too: no run is trained twice.
+    Failed runs are listed at the end, with exit status 1; the others finish. If interrupted, run the same command
+    again to resume. The command may run several times in parallel, also on machines that share the folder: no run is
+    trained twice.
     """
     import graphtask as gt
 
     plan = gt.load_study(source, out=runs, data_root=data_root, threads=threads)
-    engine = _engine(plan, **places)
+    engine = _engine(plan, **runtime)
     if dry_run:
         plan.check_out()
         _show_cost(plan, slots=engine.slots())
         return
-    report = gt.run_study(plan, engine=engine, retries=retries, progress=not quiet)
+    report = gt.run_study(plan, engine=engine, retries=retries, progress=not is_quiet())
     for name, reason in report.failed.items():
-        note(f"error: {name}: {reason}")
-    click.echo(f"{plan.out}: {report.n_finished} of {counted(len(plan.jobs), 'run')} finished")
+        problem(f"{name}: {reason}")
+    say(f"{plan.out}: {report.n_finished} of {counted(len(plan.jobs), 'run')} finished")
     if report.n_finished:
-        click.echo(f"next: {proposal('study', 'results', plan.out)}")
+        say(f"next: {proposal('study', 'results', plan.out)}")
     if report.failed:
         raise click.exceptions.Exit(1)
 
@@ -167,28 +169,30 @@ _OTHER = {
 }  # options of the other engine
 
 
-def _engine(plan: "Study", *, engine_name: str, jobs: int | None, **options: Any) -> "Engine":
-    """Where the runs are done."""
+def _engine(plan: "Study", *, engine_name: str, n_jobs: int | None, **options: Any) -> "Engine":
+    """Return the engine that trains the runs."""
     from graphtask.study.engines.ray import RayEngine
     from graphtask.study.run import local_engine
 
     for name in _OTHER[engine_name]:
         if options[name] is not None:
-            raise click.UsageError(f"--{name.replace('_', '-')} does not go with --engine {engine_name}")
+            raise click.UsageError(f"--{name.replace('_', '-')} excludes --engine {engine_name}")
     if engine_name == "local":
-        return local_engine(plan, jobs=jobs, gpus=options["gpus"], jobs_per_gpu=options["jobs_per_gpu"] or 1)
+        return local_engine(
+            plan, jobs=n_jobs, gpus=options["gpus"], jobs_per_gpu=options["jobs_per_gpu"] or 1
+        )
     address = options["address"] or "auto"
-    return RayEngine(plan, address=address, gpus_per_run=options["gpus_per_run"], jobs=jobs)
+    return RayEngine(plan, address=address, gpus_per_run=options["gpus_per_run"], jobs=n_jobs)
 
 
 @study.command(epilog=examples("graphtask study status studies/digits.toml"))
 @study_options
 @format_option
 def status(source: Path, *, runs: Path | None, data_root: Path | None, form: str) -> None:
-    """How far every run is, without disturbing any.
+    """Print the progress of every run; running ones are not disturbed.
 
-    A run that was stopped half-way is waiting, with the epochs that it has behind it. Times left are those of one run
-    alone: by its own epochs so far, else by those of runs like it.
+    An interrupted run is waiting, with the epochs that it finished. The remaining time of a run is estimated from its
+    own epochs, else from those of similar runs.
     """
     import graphtask as gt
 
@@ -203,15 +207,16 @@ def status(source: Path, *, runs: Path | None, data_root: Path | None, form: str
         "graphtask study results studies/digits.toml --threshold 0.01 -o digits.parquet",
     )
 )
-@click.argument("sources", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="FILE|FOLDER…")
+@click.argument("sources", type=PATH, nargs=-1, required=True, metavar="FILE|FOLDER...")
 @place_options
-@threshold_option(default=None, text="Prune at this threshold instead of that of the study.")
-@click.option(
+@threshold_option(text="Pruning threshold.", show_default="as in the study")
+@option(
     "--summary",
     is_flag=True,
-    help="Mean and standard deviation over seeds, in the rows of the paper's tables.",
+    section="Output",
+    help="Print mean and standard deviation over seeds, in the rows of the paper's tables.",
 )
-@out_option(text="Write the table to a .csv, .json or .parquet file instead of printing it.")
+@out_option(text="Write the table to a .csv, .json or .parquet file, not to standard output.")
 @format_option
 def results(
     sources: tuple[Path, ...],
@@ -223,11 +228,11 @@ def results(
     summary: bool,
     form: str,
 ) -> None:
-    """One row for each run: accuracies, time, and the metrics of the pruned graph.
+    """Print one row per run: accuracies, time, graph metrics.
 
-    What is computed is remembered in the run folders, so that the second time is fast. A run that pruning disconnects
-    has the status `disconnected`, and a failed one its error. Several studies make one table, and one summary: data
-    sets and priors side by side.
+    Results are stored in the run folders, so that a second call is fast. A run that pruning disconnects has the status
+    `disconnected`, a failed one its error. Several studies make one table, and one summary with data sets and priors
+    side by side.
     """
     import pandas as pd
 
@@ -236,7 +241,9 @@ def results(
     if out is not None:
         check_table_path(out)
     if runs is not None and len(sources) > 1:
-        raise click.UsageError("--runs is the folder of one study; name the folders of several in its place")
+        raise click.UsageError(
+            "--runs applies to one study; pass the folders of several studies as arguments"
+        )
     loaded = [gt.load_study(source, out=runs, data_root=data_root) for source in sources]
     plans = list({plan.out: plan for plan in loaded}.values())
     tables = [gt.study_results(plan, threshold=threshold, watch=_watched) for plan in plans]
@@ -266,7 +273,7 @@ def _publish(
     records = records_of(table)
     if out is not None:
         write_table(records, out)
-        click.echo(f"{out}: {counted(len(records), 'row')}")
+        say(f"{out}: {counted(len(records), 'row')}")
     elif form == "table":
         show(people(table), form=form)
     else:
@@ -274,21 +281,14 @@ def _publish(
 
 
 def _for_people(table: "pd.DataFrame") -> list[dict[str, Any]]:
-    """The table without its texts, which are said beside it."""
+    """Return the rows without their texts, which are printed as messages."""
     reasons = [reason for text in table["undefined"] for reason in text.split("; ") if reason]
     errors = [f"error: {row['run']}: {row['error']}" for _, row in table.iterrows() if row["error"]]
     counts = Counter(reasons)
     messages = [*errors, *(f"{reason} ({counted(count, 'run')})" for reason, count in counts.items())]
-    _say_some(messages)
+    warn_of_each(messages, rest="; --format csv lists all")
     shown = records_of(table.drop(columns=list(_HIDDEN)).dropna(axis=1, how="all"))
-    return [{name: _or_nothing(value) for name, value in record.items()} for record in shown]
-
-
-def _say_some(messages: list[str]) -> None:
-    for message in messages[:_SHOWN_NOTES]:
-        note(message)
-    if len(messages) > _SHOWN_NOTES:
-        note(f"… and {len(messages) - _SHOWN_NOTES} more; --format csv has them all")
+    return [{name: missing_as_none(value) for name, value in record.items()} for record in shown]
 
 
 def _mean_and_spread(table: "pd.DataFrame") -> list[dict[str, Any]]:
@@ -304,20 +304,20 @@ def _mean_and_spread(table: "pd.DataFrame") -> list[dict[str, Any]]:
 def _show_cost(plan: "Study", *, slots: int) -> None:
     import graphtask as gt
     from graphtask.study.cost import hours_in_all
-    from graphtask.study.progress import duration
+    from graphtask.terminal import duration
 
     def watched(kinds: Iterable[Any]) -> Iterator[Any]:
         everything = list(kinds)
         with progress() as bar:
-            yield from bar.track(everything, description="trying out steps")
+            yield from bar.track(everything, description="timing steps")
 
     cost = gt.study_cost(plan, watch=watched)
     show([_cost_for_people(record) for record in records_of(cost)], form="table")
     n_left = int(cost["left"].sum())
     note(f"{plan.out}: {counted(len(plan.jobs), 'run')}, {n_left} of them to do")
     unknown = cost[cost["undefined"] != ""]
-    for _, row in unknown[:_SHOWN_NOTES].iterrows():
-        note(f"not in the sums: {row['data']}/{row['prior']}: {row['undefined'].partition(';')[0]}")
+    for _, row in unknown[:SHOWN_MESSAGES].iterrows():
+        warn(f"not in the sums: {row['data']}/{row['prior']}: {row['undefined'].partition(';')[0]}")
     known = cost[cost["hours_left"].notna() & (cost["left"] > 0)]
     if known.empty:
         return
@@ -326,11 +326,11 @@ def _show_cost(plan: "Study", *, slots: int) -> None:
         for unit, hours in known.groupby(_units(known), sort=False)["hours_left"].sum().items()
     ]
     left = duration(hours_in_all(known, slots=slots) * 3600)
-    note(f"about {' and '.join(sums)}; {left} with {slots} at a time")
+    note(f"about {' and '.join(sums)}; {left} with {slots} in parallel")
     if known["source"].str.contains("step").any():
         note(
-            "an estimate from a few training steps on made-up images, with nothing else beside them on this machine; "
-            "runs that share its memory or a GPU take longer"
+            "estimated from a few training steps on random images on the idle machine; runs that share its memory or a "
+            "GPU take longer"
         )
 
 
@@ -340,17 +340,25 @@ def _units(cost: "pd.DataFrame") -> "pd.Series[str]":
 
 
 def _cost_for_people(record: dict[str, Any]) -> dict[str, Any]:
+    from graphtask.terminal import duration
+
+    def lasting(value: float, *, unit: float) -> str:
+        return duration(value * unit) if value == value else ""  # noqa: PLR0124 - NaN
+
     kept = ("data", "prior", "runs", "left", "epochs", "images")
-    short = {"seconds_per_epoch": "s/epoch", "hours_per_run": "h/run", "hours_left": "h left"}
-    shown = {name: _or_nothing(record[name]) for name in kept}
-    shown |= {words: _or_nothing(record[name]) for name, words in short.items()}
-    return shown | {"on": record["place"], "from": record["source"]}
+    return {name: missing_as_none(record[name]) for name in kept} | {
+        "per epoch": lasting(record["seconds_per_epoch"], unit=1),
+        "per run": lasting(record["hours_per_run"], unit=3600),
+        "time left": lasting(record["hours_left"], unit=3600),
+        "on": record["place"],
+        "from": record["source"],
+    }
 
 
 def _show_status(plan: "Study", *, form: str) -> None:
     import graphtask as gt
-    from graphtask.study.progress import duration
     from graphtask.study.status import seconds_left, state_of
+    from graphtask.terminal import duration
 
     table = gt.study_status(plan)
     records = records_of(table)
@@ -358,14 +366,15 @@ def _show_status(plan: "Study", *, form: str) -> None:
         show(records, form=form)
         return
     show([_state_for_people(record) for record in records], form=form)
-    _say_some([f"error: {row['run']}: {row['reason']}" for row in records if row["reason"]])
+    reasons = [f"error: {row['run']}: {row['reason']}" for row in records if row["reason"]]
+    warn_of_each(reasons, rest="; --format csv lists all")
     counts = Counter(table["state"])
     words = ", ".join(
         f"{counts[word]} {word}" for word in ("finished", "running", "waiting", "failed") if counts[word]
     )
     total = seconds_left([state_of(job) for job in plan.jobs], slots=max(counts["running"], 1))
     left = (
-        "no epoch tells how long the rest will take (study run --dry-run tries a few steps)"
+        "remaining time unknown before the first epoch (`study run --dry-run` estimates it)"
         if total is None
         else f"about {duration(total)} left"
     )
@@ -373,20 +382,15 @@ def _show_status(plan: "Study", *, form: str) -> None:
 
 
 def _state_for_people(record: dict[str, Any]) -> dict[str, Any]:
-    from graphtask.study.progress import duration
+    from graphtask.terminal import duration
 
-    left = record["seconds_left"]
+    left, seconds = record["seconds_left"], record["seconds_per_epoch"]
     return {
         "run": record["run"],
         "state": record["state"],
         "epoch": f"{record['epoch']}/{record['epochs']}",
-        "accuracy": _or_nothing(record["test_accuracy"]),
-        "edges": _or_nothing(record["live_edges"]),
-        "s/epoch": _or_nothing(record["seconds_per_epoch"]),
+        "accuracy": missing_as_none(record["test_accuracy"]),
+        "edges": missing_as_none(record["live_edges"]),
+        "per epoch": duration(seconds) if seconds == seconds else "",  # noqa: PLR0124 - NaN
         "left": duration(left) if left > 0 else "",
     }
-
-
-def _or_nothing(value: Any) -> Any:
-    """The value; None if it is NaN."""
-    return value if value == value else None  # noqa: PLR0124

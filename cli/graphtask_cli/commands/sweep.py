@@ -1,30 +1,28 @@
-"""``graphtask sweep``: what pruning at one threshold after the other leaves of trained networks."""
+"""``graphtask sweep``: accuracy and size of trained networks over a range of pruning thresholds."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
+from graphtask.validation import counted
+from graphtask_cli.figures import check_figure_path, save_plot
+from graphtask_cli.messages import note
 from graphtask_cli.options import (
+    command,
     data_root_option,
     device_option,
     examples,
     format_option,
+    metrics_option,
+    option,
     out_option,
     plot_option,
     runs_argument,
     threads_option,
 )
-from graphtask_cli.output import (
-    check_figure_path,
-    check_table_path,
-    note,
-    records_of,
-    save_plot,
-    show,
-    write_table,
-)
+from graphtask_cli.param_types import THRESHOLDS
+from graphtask_cli.render import show
 from graphtask_cli.sources import opened, run_folders
+from graphtask_cli.tables import check_table_path, records_of, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,34 +34,7 @@ _PER_RUN = [
 ]  # fmt: skip
 
 
-def read_thresholds(_ctx: click.Context, _param: click.Parameter, value: str | None) -> list[float] | None:
-    """Numbers with commas between them, or START:STOP:COUNT, evenly spaced, or log:START:STOP:COUNT."""
-    if value is None:
-        return None
-    words = value.removeprefix("log:").split(":")
-    try:
-        if len(words) == 1 and not value.startswith("log:"):
-            return [float(part) for part in value.split(",") if part.strip()]
-        start, stop, count = float(words[0]), float(words[1]), int(words[2])
-        return _spaced(start, stop, count, by_factor=value.startswith("log:"))
-    except (ValueError, IndexError, ArithmeticError):
-        raise click.BadParameter(
-            f"{value!r} is neither a list such as 0,0.006,0.1 nor START:STOP:COUNT such as 0:0.5:51, nor "
-            f"log:START:STOP:COUNT such as log:0.001:1:31"
-        ) from None
-
-
-def _spaced(start: float, stop: float, count: int, *, by_factor: bool) -> list[float]:
-    if count < 2 or (by_factor and start <= 0):
-        raise ValueError
-    shares = [index / (count - 1) for index in range(count)]
-    values = [
-        start * (stop / start) ** share if by_factor else start + (stop - start) * share for share in shares
-    ]
-    return [float(f"{value:.12g}") for value in values]  # 0.3, not 0.30000000000000004
-
-
-@click.command(
+@command(
     epilog=examples(
         "graphtask sweep runs/full-0 -o sweep.csv --plot sweep.svg",
         "graphtask sweep runs --thresholds 0,0.006,0.06 --format csv",
@@ -71,31 +42,26 @@ def _spaced(start: float, stop: float, count: int, *, by_factor: bool) -> list[f
     )
 )
 @runs_argument
-@click.option(
+@option(
     "--thresholds",
-    callback=read_thresholds,
-    metavar="LIST|RANGE",
-    help="Such as 0,0.006,0.1, or 0:0.5:51 (51 evenly spaced ones), or log:0.001:1:31 (by equal factors).  [default: 0, "
-    "ten a decade from 0.0001 to 1, 0.006, and the critical one]",
+    type=THRESHOLDS,
+    show_default="0, ten per decade from 0.0001 to 1, 0.006, and the critical one",
+    section="Pruning",
+    help="List such as 0,0.006,0.1; START:STOP:COUNT such as 0:0.5:51, evenly spaced; or log:START:STOP:COUNT such as "
+    "log:0.001:1:31, by equal factors.",
 )
-@click.option(
-    "--metrics",
-    default="paper",
-    show_default=True,
-    metavar="SET|NAMES",
-    help="What is measured besides: a set, or names with commas between them; see graphtask metrics --list.",
-)
-@out_option(text="Write one row for each run and threshold to a .csv, .json or .parquet file.")
-@plot_option
-@device_option
-@threads_option
+@metrics_option
 @data_root_option
+@device_option
+@threads_option()
+@out_option(text="Write one row per run and threshold to a .csv, .json or .parquet file.")
+@plot_option
 @format_option
 def sweep(
     paths: tuple[Path, ...],
     *,
     thresholds: list[float] | None,
-    metrics: str,
+    metrics: str | list[str],
     out: Path | None,
     plot: Path | None,
     device: str,
@@ -103,15 +69,16 @@ def sweep(
     data_root: Path | None,
     form: str,
 ) -> None:
-    """Prune finished runs at one threshold after the other, test what is left, and measure it.
+    """Evaluate finished runs over a range of thresholds.
 
-    A folder stands for the runs in it. The pruned networks are not trained further. A graph that is no longer
-    connected gets a row that says so. For each different graph the network is tested once, which together costs
-    about as much as one to three epochs of training.
+    A folder stands for the runs in it. The pruned networks are not trained further. A graph that the threshold
+    disconnects gets a row with that status. Each different graph is tested once, in total about as long as one to
+    three epochs of training.
 
-    critical_threshold is the largest that leaves input and output connected; suggested_threshold the largest of the
-    sweep up to which the accuracy stays within one standard error of the trained network's. Of several runs the table
-    for people has one row each, at the suggested threshold; files and --format csv and json have all rows.
+    critical_threshold is the largest that keeps input and output connected; suggested_threshold the largest of the
+    sweep up to which the accuracy stays within one standard error of the trained network's. The table has one row per
+    different graph of a single run, or one row per run at the suggested threshold; files and --format csv and json
+    have all rows.
     """
     from graphtask.training.device import limited_threads
 
@@ -119,9 +86,10 @@ def sweep(
         check_table_path(out)
     if plot is not None:
         check_figure_path(plot)
-    options = {"thresholds": thresholds, "metrics": metrics.split(",") if "," in metrics else metrics}
     with limited_threads(threads):
-        table = _swept(run_folders(paths), device=device, data_root=data_root, **options)
+        table = _swept(
+            run_folders(paths), device=device, data_root=data_root, thresholds=thresholds, metrics=metrics
+        )
     if out is not None:
         write_table(records_of(table), out)
         note(f"wrote {out}")
@@ -144,8 +112,8 @@ def _swept(
     originals = RunDataCache(data_root)
 
     def swept(folder: Path) -> pd.DataFrame:
-        run = gt.open_run(folder)
-        return gt.sweep(run, data=originals.of(run), device=device, **options)
+        run = gt.Run.open(folder)
+        return gt.sweep(run, data=originals.of(run), device=device, **options).table
 
     tables = []
     for label, found in opened(folders, swept):
@@ -159,7 +127,7 @@ def _outcome(label: str, table: "pd.DataFrame") -> str:
     critical = f"{label}: connected up to {first['critical_threshold']:.4g}"
     best = table[table["threshold"] == first["suggested_threshold"]]
     if best.empty:
-        return f"{critical}; the least threshold costs more than one standard error of the accuracy"
+        return f"{critical}; every threshold costs more than one standard error of the accuracy"
     row = best.iloc[0]
     return (
         f"{critical}; suggested {row['threshold']:.4g}: accuracy {row['test_accuracy']:.2%} "
@@ -168,9 +136,25 @@ def _outcome(label: str, table: "pd.DataFrame") -> str:
 
 
 def _shown(table: "pd.DataFrame") -> "pd.DataFrame":
-    """All thresholds of one run, or one row for each of several."""
+    """Return the different graphs of one run, or one row for each of several runs."""
     if len(table["run"].unique()) == 1:
-        return table[_SHOWN]
+        return _changes(table)
     first = table.drop_duplicates("run").drop(columns=["test_accuracy", "sparsity", "edges", "nodes"])
     chosen = table.loc[table["threshold"] == table["suggested_threshold"], ["run", *_SHOWN]]
     return first.merge(chosen.drop(columns=["threshold", "status"]), on="run", how="left")[_PER_RUN]
+
+
+def _changes(table: "pd.DataFrame") -> "pd.DataFrame":
+    """Return the rows whose graph differs from that of the row before, and those of the named thresholds."""
+    columns = [name for name in _SHOWN if name != "threshold"]
+    values = table[columns].astype(str)
+    is_named = table["threshold"].isin(
+        [table["critical_threshold"].iloc[0], table["suggested_threshold"].iloc[0]]
+    )
+    shown = (values != values.shift()).any(axis=1) | is_named
+    n_hidden = int((~shown).sum())
+    if n_hidden:
+        note(
+            f"{counted(n_hidden, 'threshold')} with the graph of the row above not listed; --format csv lists all"
+        )
+    return table.loc[shown, _SHOWN]

@@ -1,166 +1,260 @@
-"""``graphtask train``: train the network of a graph."""
+"""``graphtask train``: training of the network of a graph."""
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from graphtask.validation import counted
 from graphtask_cli.launch import process_rank
+from graphtask_cli.messages import is_quiet, note, proposal, say
 from graphtask_cli.options import (
+    PAPER_THRESHOLD,
     channels_option,
+    command,
     cuda_graph_option,
+    data_root_option,
     device_option,
     examples,
-    read_numbers,
+    in_turn,
+    option,
+    out_option,
     reading_options,
     threads_option,
+    threshold_option,
 )
-from graphtask_cli.output import proposal
+from graphtask_cli.param_types import NUMBERS, PATH, TRANSFORM, Choice, DataSource, Integer, Number
 from graphtask_cli.sources import graph_path, read_graph
 
 if TYPE_CHECKING:
     from graphtask.training.run import Run
 
 _FILES = {
-    "trained.graphml": "the trained graph",
+    "trained.graphml": "trained graph",
     "metrics.csv": "loss, accuracy and live edges of every epoch",
     "history.npz": "every edge weight at every epoch",
-    "weights.safetensors": "the parameters of the network",
+    "weights.safetensors": "parameters of the network",
 }
 
+_option = partial(option, section="Optimization")
 
-_regime_option = partial(click.option, show_default=True)
-
-_REGIME_OPTIONS = (
-    _regime_option("--epochs", type=int, default=100, help="Passes over the training images."),
-    _regime_option("--batch-size", type=int, default=128, help="Images a step."),
-    _regime_option("--learning-rate", type=float, default=0.1, help="Step size of SGD at the start."),
-    _regime_option("--momentum", type=float, default=0.9, help="Momentum of SGD."),
-    _regime_option("--weight-decay", type=float, default=1e-4, help="L2 penalty on every parameter."),
-    _regime_option(
+optimization_options = in_turn(
+    _option("--epochs", type=Integer(1), default=100, help="Number of epochs."),
+    _option("--batch-size", type=Integer(1), default=128, help="Batch size."),
+    _option("--learning-rate", type=Number(0, least_open=True), default=0.1, help="Initial learning rate."),
+    _option("--momentum", type=Number(0, 1), default=0.9, help="Momentum of SGD."),
+    _option("--weight-decay", type=Number(0), default=1e-4, help="L2 penalty on all parameters."),
+    _option(
         "--milestones",
-        callback=read_numbers,
+        type=NUMBERS,
         default="0.8,0.9",
-        metavar="SHARES",
-        help="Shares of the epochs after which the learning rate falls.",
+        help="Fractions of the epochs after which the learning rate decays.",
     ),
-    _regime_option(
-        "--learning-rate-decay", type=float, default=0.1, help="What it is multiplied by at each milestone."
+    _option(
+        "--learning-rate-decay",
+        type=Number(0, 1),
+        default=0.1,
+        help="Factor of the learning rate at each milestone.",
     ),
-    _regime_option(
-        "--edge-l1", type=float, default=1e-3, help="λ, the price of a connection of full strength."
+    _option("--edge-l1", type=Number(0), default=1e-3, help="L1 penalty λ on the edges."),
+    _option(
+        "--edge-update",
+        type=Choice(["gradient", "proximal"]),
+        default="gradient",
+        help="Treatment of the L1 penalty: part of the loss, or a step that makes unwanted edges exactly zero.",
     ),
-    _regime_option(
+    _option(
+        "--edge-learning-rate",
+        type=Number(0, least_open=True),
+        show_default="--learning-rate",
+        help="Initial learning rate of the edge weights.",
+    ),
+    _option(
+        "--edge-weight-decay",
+        type=Number(0),
+        show_default="--weight-decay",
+        help="L2 penalty on the edge weights.",
+    ),
+    _option(
+        "--optimizer",
+        default="SGD",
+        metavar="NAME",
+        help="Class of torch.optim, such as AdamW, or package.module:name (imports it).",
+    ),
+    _option(
+        "--schedule",
+        default="steps",
+        metavar="NAME",
+        help="steps, a class of torch.optim.lr_scheduler such as CosineAnnealingLR, or package.module:name.",
+    ),
+    _option(
+        "--early-stopping",
+        type=Integer(0),
+        default=0,
+        help="Stop after this many epochs without a lower validation loss; 0 for never.",
+    ),
+    threshold_option(default=PAPER_THRESHOLD, text="Count edges from this weight as live in the reports."),
+)
+"""Options of `graphtask.OptimizationConfig`."""
+
+augmentation_options = in_turn(
+    option(
+        "--validation",
+        type=Number(0, 0.5),
+        section="Data",
+        show_default="the data set's own split, if any",
+        help="Share of the training images held out for early stopping and the choice of τ and λ.",
+    ),
+    option(
         "--crop-padding",
-        type=int,
+        type=Integer(0),
         default=4,
-        help="Pixels by which images are shifted at random; 0: not at all.",
+        section="Data",
+        help="Largest random shift of images, in pixels.",
     ),
-    _regime_option("--flip/--no-flip", default=True, help="Whether images are mirrored at random."),
-    _regime_option(
-        "--threshold", type=float, default=0.006, help="Weight from which edges count as live in the reports."
-    ),
+    option("--flip/--no-flip", default=True, section="Data", help="Mirror images at random."),
 )
 
 
-def regime_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """One option for each field of `graphtask.Regime`, with its default."""
-    for option in reversed(_REGIME_OPTIONS):
-        function = option(function)
-    return function
-
-
-@click.command(
+@command(
     epilog=examples(
         "graphtask new full --nodes 12 --stages 3 -o full.graphml",
-        "graphtask train full.graphml --data cdigits --channels 4 --epochs 5 --seed 0 --out runs/full-0",
+        "graphtask train full.graphml --data cdigits --channels 5 --epochs 16 --batch-size 32 --edge-l1 0.02 -o runs/full-0",
     )
 )
-@click.argument("graph_file", type=click.Path(path_type=Path), metavar="GRAPH")
-@click.option(
+@click.argument("graph_file", type=PATH, metavar="GRAPH")
+@option(
+    "--config",
+    "config_file",
+    type=PATH,
+    metavar="FILE",
+    help="Read options from a TOML file; those on the command line have priority.",
+)
+@option(
     "--data",
-    required=True,
-    help="cdigits, cdigits_t8 (no download), cmnist, ckmnist, cfashionmnist, cifar10, cifar10_t8, a .npz file, or a "
-    "folder of images.",
+    type=DataSource(),
+    section="Data",
+    help="Data set: cdigits, cdigits_t8 (no download), cmnist, ckmnist, cfashionmnist, cifar10, cifar10_t8, a .npz "
+    "file, or a folder of images.",
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="FOLDER",
-    help="Folder of the run; made if need be.",
-)
-@channels_option
-@click.option(
-    "--seed", type=int, default=0, help="Of the parameters, the order of the images, and their augmentation."
-)
-@click.option(
+@option(
     "--transform",
     "transforms",
+    type=TRANSFORM,
     multiple=True,
-    metavar="NAME[:K]",
-    help="Transform the images: color, pad:2, tiles:8, scale:2, resize:32, subset:1000. May be repeated; applied in the order given.",
+    section="Data",
+    help="Transform the images: color, pad:2, tiles:8, scale:2, resize:32, subset:1000. May be repeated; applied in "
+    "the order given.",
 )
-@click.option("--data-seed", type=int, default=0, help="Of the random colors and tiles.")
-@click.option(
-    "--data-root", type=click.Path(path_type=Path), metavar="FOLDER", help="Where the named data sets lie."
+@option("--data-seed", type=Integer(0), default=0, section="Data", help="Seed of random colors and tiles.")
+@data_root_option
+@option(
+    "--data-name",
+    metavar="NAME",
+    section="Data",
+    show_default="its file name",
+    help="Name of the data set in tables.",
 )
-@click.option(
-    "--data-name", metavar="NAME", help="What to call the data set in tables, instead of by its file."
+@option("--download", is_flag=True, section="Data", help="Download a named data set if missing.")
+@augmentation_options
+@channels_option
+@option(
+    "--gate",
+    type=Choice(["tanh", "sigmoid", "none"]),
+    default="tanh",
+    section="Model",
+    help="Activation applied to the edge weights.",
 )
-@click.option("--download", is_flag=True, help="Download a named data set that is not there.")
-@device_option
-@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", help="Of the forward pass.")
-@click.option(
-    "--execution",
-    type=click.Choice(["auto", "fast", "plain"]),
-    default="auto",
-    help="How the network is executed; all compute the same.",
+@option(
+    "--block",
+    metavar="MODULE:NAME",
+    section="Model",
+    show_default="the standard block",
+    help="Import a custom block: a class of (in_channels, out_channels, stride).",
 )
-@click.option(
-    "--gate", type=click.Choice(["tanh", "sigmoid", "none"]), default="tanh", help="Of the edge weights."
-)
-@threads_option
-@cuda_graph_option
-@click.option(
-    "--checkpoint-seconds", type=float, default=300.0, help="Time between checkpoints within an epoch."
-)
-@click.option(
-    "--fresh",
+@option(
+    "--reset-weights",
     is_flag=True,
-    help="Start a trained graph anew, as from its prior; otherwise its edges start from their weights.",
+    section="Model",
+    help="Reset the weights of a trained graph to those of its initial graph.",
 )
-@click.option("--quiet", is_flag=True, help="Show no progress.")
+@option(
+    "--seed",
+    type=Integer(0),
+    default=0,
+    section="Optimization",
+    help="Random seed for initialization, data order and augmentation.",
+)
+@optimization_options
+@device_option
+@option(
+    "--precision",
+    type=Choice(["fp32", "bf16"]),
+    default="fp32",
+    section="Runtime",
+    help="Floating-point format of the forward pass.",
+)
+@option(
+    "--execution",
+    type=Choice(["auto", "fast", "plain"]),
+    default="auto",
+    section="Runtime",
+    help="Execution of the network; all compute the same function.",
+)
+@threads_option()
+@cuda_graph_option
+@option(
+    "--checkpoint-seconds",
+    type=Number(0),
+    default=300,
+    section="Runtime",
+    help="Seconds between checkpoints within an epoch.",
+)
 @reading_options
-@regime_options
+@out_option(folder=True, required=True, text="Folder of the run; created if missing.")
+@click.pass_context
 def train(
+    ctx: click.Context,
+    /,
     graph_file: Path,
     *,
+    config_file: Path | None,
     out: Path,
-    quiet: bool,
     **options: Any,
 ) -> None:
-    """Train the network of a graph under a price on every connection.
+    """Train the network of a graph with an L1 penalty on the edges.
 
-    Stopped at any moment, by Ctrl-C or otherwise, the same command goes on where it was. The defaults are the
-    regime of the paper, which takes hours on a CPU; for a first try use fewer epochs and channels.
+    If interrupted, run the same command again to resume; on a CPU the result is bit-for-bit identical. The defaults
+    are the paper's training configuration, which takes hours on a CPU; for a first run use fewer epochs and channels.
 
-    Several GPUs train one run together, with the result of one: torchrun --nproc-per-node 2 -m graphtask_cli train …
+    Several GPUs train one run together, with the same result as one:
+    torchrun --nproc-per-node 2 -m graphtask train …
     """
     import graphtask as gt
+    from graphtask.runs.layout import TRAINED
+    from graphtask.training.config import read_config_file
 
     reading = {name: options.pop(name) for name in ("stages", "join", "merge", "order")}
     graph = read_graph(graph_path(graph_file), **reading)
-    regime = gt.Regime(**{name: options.pop(name) for name in gt.Regime.__dataclass_fields__})
-    run = gt.train(graph, out=out, regime=regime, progress=not quiet, **options)
+    config = gt.TrainConfig() if config_file is None else gt.TrainConfig(**read_config_file(config_file))
+    given = [name for name in options if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT]
+    config = config.replace(**{name: options[name] for name in given})
+    before = _stamp(out / TRAINED)
+    run = gt.train(graph, config, out=out, progress=not is_quiet())
     if process_rank() == 0:
-        click.echo(_report(run, out, regime.threshold))
+        if before is not None and before == _stamp(out / TRAINED):
+            note(f"{out}: already finished; nothing was trained")
+        for line in _report(run, out, config.optimization.threshold):
+            say(line)
 
 
-def _report(run: "Run", folder: Path, threshold: float) -> str:
+def _stamp(path: Path) -> int | None:
+    return path.stat().st_mtime_ns if path.is_file() else None
+
+
+def _report(run: "Run", folder: Path, threshold: float) -> list[str]:
     last = run.metrics.iloc[-1]
     width = max(map(len, _FILES))
     files = [f"  {name:<{width}}  {text}" for name, text in _FILES.items()]
@@ -169,4 +263,4 @@ def _report(run: "Run", folder: Path, threshold: float) -> str:
         f"{int(last['live_edges']):,} of {counted(run.graph.ecount(), 'edge')} live at {threshold:g}"
     )
     words = ("prune", folder, "--threshold", f"{threshold:g}", "--parity", "-o", "pruned.graphml")
-    return "\n".join([outcome, *files, f"next: {proposal(*words)}"])
+    return [outcome, *files, f"next: {proposal(*words)}"]

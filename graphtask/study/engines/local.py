@@ -1,218 +1,106 @@
-"""An engine of processes on this machine; one that dies costs its job a retry, and another takes its place.
+"""Engine of processes on this machine; a process that dies costs its job a retry.
 
-Plain children with two pipes, as in `graphtask.corpus.pool`. They live as long as the engine, so that PyTorch is loaded
-once in each. When the driver dies their stdin ends, and they save and end themselves.
+The processes live as long as the engine, so that each imports PyTorch once. When the driver ends, for whatever reason,
+they save their state and end.
 """
 
-import contextlib
-import json
 import os
-import signal
-import subprocess
-import sys
-import threading
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
-from typing import IO, Any, Self
+from typing import TYPE_CHECKING, Self
 
-from graphtask.corpus.startup import THREADS
 from graphtask.errors import ArgumentError
 from graphtask.study.engines.protocol import Ending
-from graphtask.study.job import Job
+from graphtask.validation import integer, invalid
+from graphtask.workers import Pool, Reply, encoded
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from graphtask.study.job import Job
 
 LOG = "study.log"
-"""In the folder of all runs: whatever the processes print."""
-
-_PATIENCE = 60.0  # seconds for a process to end that has stopped to answer
-
-_PROGRAM = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from graphtask.corpus.startup import prepare; prepare(); "
-    "from graphtask.study.worker import serve; serve()"
-)
+"""In the folder of all runs: everything that the processes print."""
 
 
 class LocalEngine:
     """Processes on this machine.
 
     Args:
-        jobs: How many there are on the CPU, at least 1; not with ``gpus``.
+        n_jobs: Number of processes on the CPU, at least 1; not together with ``gpus``.
         gpus: Numbers of GPUs; each process sees one of them.
-        jobs_per_gpu: Processes on each GPU, at least 1.
+        jobs_per_gpu: Processes per GPU, at least 1.
 
     Raises:
-        ArgumentError: An argument is outside its range.
+        ArgumentError: An argument is out of range.
 
     Example:
         >>> LocalEngine(gpus=[0, 1], jobs_per_gpu=2).slots()
         4
     """
 
-    def __init__(self, *, jobs: int | None = None, gpus: Sequence[int] = (), jobs_per_gpu: int = 1) -> None:
-        if gpus and jobs is not None:
-            raise ArgumentError("give jobs, or gpus and jobs_per_gpu, not both")
-        for name, value in (("jobs", 1 if jobs is None else jobs), ("jobs_per_gpu", jobs_per_gpu)):
-            if value < 1:
-                raise ArgumentError(f"{name} is {value}; use at least 1")
+    def __init__(self, *, n_jobs: int | None = None, gpus: Sequence[int] = (), jobs_per_gpu: int = 1) -> None:
+        if gpus and n_jobs is not None:
+            raise ArgumentError("n_jobs cannot be combined with gpus; use jobs_per_gpu")
+        n_processes = 1 if n_jobs is None else integer(n_jobs, name="n_jobs")
+        integer(jobs_per_gpu, name="jobs_per_gpu")
         if any(gpu < 0 for gpu in gpus) or len(set(gpus)) < len(gpus):
-            raise ArgumentError(
-                f"gpus are {', '.join(map(str, gpus))}; name each of them once, counted from 0"
-            )
-        # Round robin: with few jobs, every GPU has something to do.
-        places = [_gpu_settings(gpu) for _ in range(jobs_per_gpu) for gpu in gpus] or [{}] * (jobs or 1)
-        self._workers = [_Worker(settings) for settings in places]
-        self._free: SimpleQueue[_Worker] = SimpleQueue()
-        for worker in self._workers:
-            self._free.put(worker)
-        self._threads = ThreadPoolExecutor(len(self._workers), thread_name_prefix="graphtask-study")
+            raise invalid("gpus", "different numbers >= 0", list(gpus))
+        # Round robin: with few jobs, every GPU is used.
+        self._places = [_gpu_variables(gpu) for _ in range(jobs_per_gpu) for gpu in gpus] or [
+            {}
+        ] * n_processes
+        self._pool: Pool | None = None
+        self._is_stopped = False
 
     def slots(self) -> int:
-        """How many processes there are."""
-        return len(self._workers)
+        """Return the number of processes."""
+        return len(self._places)
 
-    def submit(self, job: Job) -> "Future[Ending]":
-        """Do a job in the next free process."""
-        return self._threads.submit(self._ask, job)
+    def submit(self, job: "Job") -> "Future[Ending]":
+        """Perform a job in the next free process."""
+        if self._pool is None:
+            self._pool = Pool(
+                "graphtask.study.worker",
+                environments=self._places,
+                at_end="save",
+                keys=Ending._fields,
+                log=job.out / LOG,
+            )
+        if self._is_stopped:
+            self._pool.stop()
+        return self._pool.submit(encoded(job.to_dict()), then=partial(_ending, job.out / LOG))
 
     def stop(self) -> None:
         """Ask all processes to save and to end."""
-        for worker in self._workers:
-            worker.stop()
+        self._is_stopped = True
+        if self._pool is not None:
+            self._pool.stop()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for worker in self._workers:
-            worker.kill()
-        self._threads.shutdown(cancel_futures=True)
-
-    def _ask(self, job: Job) -> Ending:
-        worker = self._free.get()
-        try:
-            return worker.ask(job)
-        finally:
-            self._free.put(worker)
+        if self._pool is not None:
+            self._pool.close()
 
 
-class _Worker:
-    """One process, or the next one after it has died."""
-
-    def __init__(self, settings: dict[str, str]) -> None:
-        self._settings = settings
-        self._process: subprocess.Popen[bytes] | None = None
-        self._is_over = False
-        self._lock = threading.Lock()
-
-    def ask(self, job: Job) -> Ending:
-        try:
-            reply = self._reply_to(job)
-        except OSError as error:
-            return Ending("died", f"no process can be started ({error.strerror})")
-        ending = ending_of(reply)
-        if ending is not None:
-            return ending
-        how = self._buried()
-        if self._is_over:
-            return Ending("interrupted", "the process was ended")
-        hint = "; its memory may have run out" if how == "SIGKILL" else f"; {job.out / LOG} may say more"
-        return Ending("died", f"the process that trained it ended ({how}){hint}")
-
-    def stop(self) -> None:
-        with self._lock:
-            self._is_over = True
-            if self._process is not None and self._process.stdin is not None:
-                with contextlib.suppress(OSError):
-                    self._process.stdin.close()
-
-    def kill(self) -> None:
-        self.stop()
-        with self._lock:
-            process = self._process
-        if process is not None:
-            process.kill()
-            self._buried()
-
-    def _reply_to(self, job: Job) -> bytes:
-        """The line that answers; nothing if the process dies over it, or is to do nothing any more."""
-        with self._lock:
-            if self._is_over:
-                return b""
-            if self._process is None:
-                self._process = self._started(job.out)
-            process = self._process
-            try:
-                process.stdin.write(job.to_json().encode() + b"\n")  # type: ignore[union-attr]
-                process.stdin.flush()  # type: ignore[union-attr]
-            except (OSError, ValueError):
-                return b""
-        try:
-            return process.stdout.readline()  # type: ignore[union-attr]
-        except (OSError, ValueError):
-            return b""
-
-    def _started(self, out: Path) -> subprocess.Popen[bytes]:
-        with _log(out) as log:
-            return subprocess.Popen(  # noqa: S603 - our own program
-                [sys.executable, "-c", _PROGRAM, json.dumps([str(entry) for entry in sys.path])],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                # The number of threads of PyTorch itself is set by each job.
-                env=os.environ | dict.fromkeys(THREADS, "1") | self._settings,
-                process_group=0 if os.name == "posix" else None,  # Ctrl-C is for the driver to deal with
-            )
-
-    def _buried(self) -> str:
-        """Wait for the process to be gone, and say how it ended."""
-        with self._lock:
-            process, self._process = self._process, None
-        if process is None:
-            return "it never began"
-        status = self._status_of(process)
-        for pipe in (process.stdin, process.stdout):
-            with contextlib.suppress(OSError, ValueError, AttributeError):
-                pipe.close()  # type: ignore[union-attr]
-        if status < 0:
-            with contextlib.suppress(ValueError):
-                return signal.Signals(-status).name
-        return f"status {status}"
-
-    def _status_of(self, process: "subprocess.Popen[bytes]") -> int:
-        """Wait for the process to end, for a while; one that has closed its pipe and stays is of no use."""
-        try:
-            return process.wait(_PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            return process.wait()
+def _ending(log: Path, reply: Reply) -> Ending:
+    if reply.kind == "replied":
+        assert reply.values is not None
+        return Ending(**{name: reply.values[name] for name in Ending._fields})
+    if reply.kind == "stopped":
+        return Ending("interrupted", "the process was ended")
+    if reply.kind == "not started":
+        return Ending("died", f"no process can be started ({reply.problem})")
+    hint = "its memory may have run out" if reply.problem == "SIGKILL" else f"see {log}"
+    return Ending("died", f"the process that trained it ended ({reply.problem}); {hint}")
 
 
-def ending_of(reply: bytes) -> Ending | None:
-    """The ending that a process has sent; None unless the whole line has come: it was killed while it wrote.
-
-    Example:
-        >>> ending_of(b'{"kind": "fini') is None
-        True
-    """
-    try:
-        return Ending(**json.loads(reply)) if reply.endswith(b"\n") else None
-    except (ValueError, TypeError):
-        return None
-
-
-def _log(out: Path) -> "contextlib.AbstractContextManager[IO[Any] | int]":
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        return (out / LOG).open("ab")
-    except OSError:
-        return contextlib.nullcontext(subprocess.DEVNULL)
-
-
-def _gpu_settings(gpu: int) -> dict[str, str]:
-    """The environment in which a process sees one GPU, counted among those that this process sees."""
+def _gpu_variables(gpu: int) -> Mapping[str, str]:
+    """Return the environment in which a process sees one GPU, counted among those that this process sees."""
     visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
     if visible and gpu >= len(visible):
-        raise ArgumentError(f"there is no GPU {gpu}; CUDA_VISIBLE_DEVICES names {len(visible)}")
+        raise invalid("gpus", f"numbers below {len(visible)}, the GPUs that CUDA_VISIBLE_DEVICES lists", gpu)
     return {"CUDA_VISIBLE_DEVICES": visible[gpu] if visible else str(gpu)}

@@ -10,7 +10,7 @@
 - ``refused``: the machine that got it cannot do it, and another one can; nothing was begun;
 - ``interrupted``: `Engine.stop` was called, and the state is saved.
 
-Jobs can be pickled, and travel as text through `Job.to_json` and `Job.from_json`.
+Jobs can be pickled, and travel as JSON values through `Job.to_dict` and `Job.from_dict`.
 """
 
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self

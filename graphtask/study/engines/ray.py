@@ -101,13 +101,15 @@ class RayEngine:
         """Do a job on a node that has room for it."""
         gpus = self._gpus or 0.0
         if not gpus and job.device == "auto":
-            job = replace(job, device="cpu")  # the GPUs of a node belong to those who asked Ray for them
+            job = replace(
+                job, config=job.config.replace(device="cpu")
+            )  # the GPUs of a node belong to those who asked Ray for them
         options: dict[str, Any] = {"num_cpus": job.threads, "num_gpus": gpus, "name": f"graphtask {job.name}"}
         if self._refusing:
             options["label_selector"] = {"ray.io/node-id": f"!in({','.join(sorted(self._refusing))})"}
         assert self._mark is not None
         future: Future[Ending] = Future()
-        reference = self._task.options(**options).remote(job.to_json(), self._mark)
+        reference = self._task.options(**options).remote(job.to_dict(), self._mark)
         self._running[future] = reference
         reference.future().add_done_callback(lambda done: self._end(future, done))
         return future
@@ -234,7 +236,7 @@ def runs_on_gpus(n_gpus: int, gpus_per_run: float) -> int:
     return int(n_gpus // gpus_per_run)
 
 
-def _perform(job: str, mark: Mark) -> tuple[str, str, str]:
+def _perform(job: dict[str, Any], mark: Mark) -> tuple[str, str, str]:
     """What a node does: the ending of the job, and which node it was."""
     import ray
 
@@ -244,7 +246,7 @@ def _perform(job: str, mark: Mark) -> tuple[str, str, str]:
     problem = mark.problem()
     if problem:  # a node that came later; another one may do it
         return "refused", f"node {socket.gethostname()} of the cluster cannot take part: {problem}", node
-    ending = perform(Job.from_json(job))
+    ending = perform(Job.from_dict(job))
     return ending.kind, ending.reason, node
 
 

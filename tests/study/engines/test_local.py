@@ -13,7 +13,7 @@ def test_every_process_sees_one_gpu_of_those_that_are_visible(monkeypatch):
 
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert seen(gpus=[0, 2], jobs_per_gpu=2) == ["0", "2", "0", "2"]
-    assert seen(jobs=2) == [None, None]
+    assert seen(n_jobs=2) == [None, None]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,GPU-5")
     assert seen(gpus=[1, 0]) == ["GPU-5", "4"]
     with pytest.raises(gt.ArgumentError, match="there is no GPU 2; CUDA_VISIBLE_DEVICES names 2"):
@@ -23,9 +23,9 @@ def test_every_process_sees_one_gpu_of_those_that_are_visible(monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"jobs": 0}, "jobs is 0"),
+        ({"n_jobs": 0}, "jobs is 0"),
         ({"jobs_per_gpu": 0}, "jobs_per_gpu is 0"),
-        ({"jobs": 1, "gpus": [0]}, "not both"),
+        ({"n_jobs": 1, "gpus": [0]}, "not both"),
         ({"gpus": [0, 0]}, "once"),
         ({"gpus": [-1]}, "counted from 0"),
     ],
@@ -62,13 +62,13 @@ def test_a_process_that_cannot_be_started_is_an_ending(study, monkeypatch):
         raise OSError(12, "Cannot allocate memory")
 
     monkeypatch.setattr("subprocess.Popen", refuse)
-    with LocalEngine(jobs=1) as engine:
+    with LocalEngine(n_jobs=1) as engine:
         ending = engine.submit(study.jobs[0]).result()
     assert (ending.kind, ending.reason) == ("died", "no process can be started (Cannot allocate memory)")
 
 
 def test_an_engine_that_was_stopped_begins_nothing(study):
-    with LocalEngine(jobs=1) as engine:
+    with LocalEngine(n_jobs=1) as engine:
         engine.stop()
         assert engine.submit(study.jobs[0]).result().kind == "interrupted"
     assert not study.jobs[0].folder.exists()
@@ -80,7 +80,7 @@ def test_an_engine_that_was_stopped_begins_nothing(study):
 def test_a_reply_that_is_cut_off_is_that_of_a_dead_process(study, monkeypatch, cut):
     program = f"import sys; sys.stdin.readline(); sys.stdout.buffer.write({cut!r})"
     monkeypatch.setattr("graphtask.study.engines.local._PROGRAM", program)
-    with LocalEngine(jobs=1) as engine:
+    with LocalEngine(n_jobs=1) as engine:
         ending = engine.submit(study.jobs[0]).result()
     assert ending.kind == "died"
     assert ending.reason.startswith("the process that trained it ended (status 0)")
@@ -90,6 +90,6 @@ def test_a_process_that_answers_nonsense_and_stays_is_ended(study, monkeypatch):
     program = "import sys, time; sys.stdin.readline(); print('hello', flush=True); time.sleep(600)"
     monkeypatch.setattr("graphtask.study.engines.local._PROGRAM", program)
     monkeypatch.setattr("graphtask.study.engines.local._PATIENCE", 0.1)
-    with LocalEngine(jobs=1) as engine:
+    with LocalEngine(n_jobs=1) as engine:
         ending = engine.submit(study.jobs[0]).result()
     assert (ending.kind, "SIGKILL" in ending.reason) == ("died", True)
