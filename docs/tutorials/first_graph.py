@@ -20,8 +20,8 @@ gt.draw(graph)
 # epochs a larger penalty shows the effect.
 
 # %%
-config = gt.TrainConfig(data="cdigits", channels=4, epochs=16, batch_size=32, edge_l1=0.02, threads=1, progress=False)
-run = gt.train(graph, config)
+config = gt.TrainConfig(data="cdigits", channels=4, epochs=16, batch_size=32, edge_l1=0.02, threads=1)
+run = gt.train(graph, config, progress=False)
 run.metrics[["epoch", "train_loss", "test_accuracy", "live_edges"]].tail(4)
 
 # %% [markdown]
@@ -46,7 +46,7 @@ gt.measure_all({"initial": graph, "pruned": pruned}, channels=4)[
 
 # %%
 sweep = gt.sweep(run)
-gt.plot.draw_sweep(sweep)
+sweep.plot()
 
 # %% [markdown]
 # Next: [a prior of your own](own_prior.ipynb), or [from data sets to distributions](distributions.ipynb).
