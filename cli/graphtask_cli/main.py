@@ -11,6 +11,7 @@ from graphtask_cli.options import examples
 
 COMMANDS = (
     "new",
+    "convert",
     "trace",
     "compile",
     "train",
@@ -20,6 +21,7 @@ COMMANDS = (
     "retrain",
     "compare",
     "dynamics",
+    "check",
     "draw",
     "view",
     "report",

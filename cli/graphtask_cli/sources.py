@@ -1,6 +1,5 @@
 """Graphs that command-line arguments name: graph files, run folders, and folders of graph files."""
 
-import json
 import os
 import sys
 from collections import Counter
@@ -9,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from graphtask_cli.messages import problem, warn
+from graphtask_cli.messages import note, problem, warn
 
 if TYPE_CHECKING:
     import igraph
@@ -45,14 +44,16 @@ def graph_path(path: Path) -> Path:
     """
     from graphtask.errors import FormatError, RunError
     from graphtask.runs.layout import TRAINED
-    from graphtask.runs.status import unfinished
+    from graphtask.runs.manifest import check_files
+    from graphtask.runs.status import explain_status, is_finished
 
     if not path.is_dir():
         return path
-    if (path / TRAINED).is_file():
+    if is_finished(path):
+        check_files(path, (TRAINED,))
         return path / TRAINED
     if is_run(path):
-        raise RunError(f"{path}: {unfinished(path)}")
+        raise RunError(f"{path}: {explain_status(path)}")
     raise FormatError(f"{path}: not a run folder; pass a graph file or the folder of a run")
 
 
@@ -62,19 +63,15 @@ def run_config(folder: Path) -> dict[str, int]:
     Raises:
         RunError: The file is damaged.
     """
-    from graphtask.errors import RunError
-    from graphtask.runs.layout import CONFIG
+    from graphtask.runs.config import read_config
 
-    path = folder / CONFIG
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        return {
-            "channels": int(config["model"]["channels"]),
-            **{name: int(config[name]) for name in ("in_channels", "n_classes")},
-            "size": int(config["size"][0]),
-        }
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path}: damaged ({error}); delete the folder and train again") from error
+    config = read_config(folder)
+    return {
+        "channels": config["model"]["channels"],
+        "in_channels": config["in_channels"],
+        "n_classes": config["n_classes"],
+        "size": config["size"][0],
+    }
 
 
 @contextmanager
@@ -108,6 +105,8 @@ def read_graph(path: Path, **reading: Any) -> "igraph.Graph":
     graph = gt.read(path, **reading)
     if kept_its_stages(graph, reading.get("stages")):
         warn(f"{path}: --stages is ignored, because the graph has stages")
+    for line in gt.provenance(graph).get("reading", []):
+        note(f"{path}: {line}")
     return graph
 
 
@@ -219,7 +218,6 @@ def file_stem(label: str) -> str:
 
 
 def _graph_suffix(file: str) -> str:
-    from graphtask.storage.formats import PARSERS
+    from graphtask.storage.formats import is_graph_name, suffix
 
-    end = Path(file).suffix
-    return end if end in PARSERS else ""
+    return file[-len(suffix(file)) :] if is_graph_name(file) else ""

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphtask.drawing.grouped import Group, draw_mean, groups_of, require_columns, share_legend, tidy
+from graphtask.drawing.picture import new_figure
 from graphtask.drawing.style import INK, WIDTH
 
 if TYPE_CHECKING:
@@ -35,21 +36,21 @@ def draw_sweep(table: "pd.DataFrame") -> "Figure":
 
     Example:
         >>> import pandas as pd
-        >>> row = dict(run="0", data="digits", prior="full", critical_threshold=0.5, suggested_threshold=0.01)
+        >>> row = dict(
+        ...     run="0", dataset="digits", prior="full", critical_threshold=0.5, suggested_threshold=0.01
+        ... )
         >>> rows = [row | dict(threshold=t, test_accuracy=0.9, sparsity=t) for t in (0.0, 0.01, 0.5)]
         >>> [axes.get_title(loc="left") for axes in draw_sweep(pd.DataFrame(rows)).axes]
         ['test accuracy', 'sparsity', '', '']
     """
-    from matplotlib.figure import Figure
-
-    needed = {"run", "data", "prior", "threshold", *_CURVES, *_MARKS}
+    needed = {"run", "dataset", "prior", "threshold", *_CURVES, *_MARKS}
     require_columns(table, needed, made_by="graphtask.sweep")
     positive = table.loc[table["threshold"] > 0, "threshold"]
     least = float(positive.min()) if len(positive) else 1e-4
     shifted = table.assign(at=_shifted(table["threshold"], least))
     groups = groups_of(shifted)
     height = 0.2 + _ROW * len(groups)
-    figure = Figure(figsize=(WIDTH, 3.1 + height), layout="constrained")
+    figure = new_figure(figsize=(WIDTH, 3.1 + height), layout="constrained")
     panels = figure.subplots(2, 2, sharex=True, height_ratios=[2.4, height])
     for axes, (column, title) in zip(panels[0], _CURVES.items(), strict=True):
         for group in groups:

@@ -11,8 +11,10 @@ from graphtask.errors import DataError, GraphtaskError
 from graphtask.metrics.registry import select
 from graphtask.metrics.table import UNDEFINED
 from graphtask.metrics.view import Options
+from graphtask.runs.outcome import Row
+from graphtask.runs.settling import SETTLED
 from graphtask.study.job import Job
-from graphtask.study.outcome import Row, known_outcome, record_outcome
+from graphtask.study.outcome import known_outcome, record_outcome
 from graphtask.study.spec import Study, load_study
 from graphtask.study.status import State, seconds_left, state_of
 from graphtask.training.config import DataConfig
@@ -88,7 +90,8 @@ def study_status(study: Study | str | Path | Mapping[str, Any]) -> "pd.DataFrame
     """How far every run of a study is, as the run folders tell: one row for each, in the order of their turn.
 
     The columns are ``run``, ``state`` (waiting, running, finished, failed), ``epoch`` (complete ones), ``epochs``,
-    ``test_accuracy``, ``live_edges``, ``seconds_per_epoch``, ``seconds_left`` (NaN if nothing tells) and ``reason``
+    ``test_accuracy``, ``live_edges``, ``edge_change`` (relative, in the last epoch) and ``settled`` (at most 1 %),
+    ``seconds_per_epoch``, ``seconds_left`` (NaN if nothing tells) and ``reason``
     (why it failed). A run that was stopped half-way is waiting.
 
     Example:
@@ -117,6 +120,8 @@ def _status(state: State, states: Sequence[State]) -> Row:
         "epochs": state.job.config.optimization.epochs,
         "test_accuracy": math.nan if state.test_accuracy is None else state.test_accuracy,
         "live_edges": math.nan if state.live_edges is None else state.live_edges,
+        "edge_change": math.nan if state.edge_change is None else state.edge_change,
+        "settled": None if state.edge_change is None else state.edge_change <= SETTLED,
         "seconds_per_epoch": math.nan if state.seconds_per_epoch is None else state.seconds_per_epoch,
         "seconds_left": math.nan if left is None or state.word == "failed" else left,
         "reason": state.reason,

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import io
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -11,9 +12,13 @@ from graphtask.errors import GraphtaskError, RunError
 from graphtask.runs.config import check_same_run, read_config
 from graphtask.runs.layout import CHECKPOINT, CONFIG, METRICS, WEIGHTS
 from graphtask.runs.lock import is_locked
+from graphtask.runs.manifest import check_sizes
 from graphtask.runs.status import is_finished
 from graphtask.storage.atomic import write_atomically
+from graphtask.storage.regular import read_regular
 from graphtask.study.job import Job
+
+_LARGEST = 64 << 20  # bytes of a metrics table
 
 Word = Literal["waiting", "running", "finished", "failed"]
 
@@ -36,6 +41,8 @@ class State(NamedTuple):
     """After the last of them."""
     seconds_per_epoch: float | None = None
     """Median."""
+    edge_change: float | None = None
+    """Relative change of the edges in the last of them."""
 
     @property
     def epochs_left(self) -> int:
@@ -56,6 +63,7 @@ def state_of(job: Job) -> State:
         if (folder / CONFIG).exists():
             check_same_run(folder, job.identity())
         if is_finished(folder):
+            check_sizes(folder)
             return state._replace(word="finished")
         if is_locked(folder):
             return state._replace(word="running")
@@ -146,14 +154,15 @@ def _epoch_seconds(state: State, known: Sequence[State]) -> float | None:
 def _progress(folder: Path) -> dict[str, Any]:
     """What the metrics table of a run says so far."""
     try:
-        with (folder / METRICS).open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
+        text = read_regular(folder / METRICS, limit=_LARGEST).decode()
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
         if not rows:
             return {}
         last = rows[-1]
         return {
             "epoch": int(last["epoch"]),
-            "test_accuracy": float(last["test_accuracy"]),
+            "test_accuracy": float(last["test_accuracy"]) if last["test_accuracy"] else None,
+            "edge_change": float(last["edge_change"]),
             "live_edges": int(last["live_edges"]),
             "seconds_per_epoch": statistics.median(float(row["seconds"]) for row in rows),
         }

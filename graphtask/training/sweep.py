@@ -18,10 +18,10 @@ from graphtask.data.dataset import ImageData
 from graphtask.data.stream import Part, permutation
 from graphtask.graph import WEIGHT
 from graphtask.metrics.registry import select
-from graphtask.metrics.table import UNDEFINED, measure_all
+from graphtask.metrics.table import measure_all, with_reasons
 from graphtask.metrics.view import Options
 from graphtask.pruning import critical_threshold, prune, pruned_parts
-from graphtask.runs.labels import origin
+from graphtask.runs.labels import provenance_labels
 from graphtask.training.batches import evaluation_batches, split_batches, with_splits
 from graphtask.training.callbacks import tracked
 from graphtask.training.config import TrainConfig
@@ -81,7 +81,7 @@ class SweepResult:
         return float(self.table["suggested_threshold"].iloc[0])
 
     def plot(self) -> "Figure":
-        """Draw accuracy over sparsity and threshold (Fig. 2); see `graphtask.draw_sweep`."""
+        """Draw accuracy over sparsity and threshold (Fig. 2); see `graphtask.plot.draw_sweep`."""
         from graphtask.drawing.sweeps import draw_sweep
 
         return draw_sweep(self.table)
@@ -143,7 +143,9 @@ def sweep(
     steps = [sweeper.at(threshold) for threshold in tracked(grid, title="sweeping", visible=progress)]
     measured = _measured([step.graph for step in steps], metrics)
     table = pd.concat([pd.DataFrame([step.row for step in steps]), measured], axis=1)
-    for place, (name, value) in enumerate({"run": _name(run), **origin(run.graph)._asdict()}.items()):
+    for place, (name, value) in enumerate(
+        {"run": _name(run), **provenance_labels(run.graph)._asdict()}.items()
+    ):
         table.insert(place, name, value)
     table["trained_accuracy"] = before.test.accuracy
     table["test_images"] = test.n_images
@@ -293,8 +295,8 @@ def _measured(graphs: list[igraph.Graph], metrics: str | Sequence[str]) -> "pd.D
     """Measure every graph, repeated ones once."""
     distinct = list({id(graph): graph for graph in graphs}.values())
     place = {id(graph): index for index, graph in enumerate(distinct)}
-    basic = measure_all(distinct, metrics=_BASIC).drop(columns=UNDEFINED)
-    asked = measure_all(distinct, metrics=metrics)
+    basic = measure_all(distinct, metrics=_BASIC)
+    asked = with_reasons(measure_all(distinct, metrics=metrics))
     whole = basic.join(asked.drop(columns=[name for name in _BASIC if name in asked]))
     return whole.iloc[[place[id(graph)] for graph in graphs]].reset_index(drop=True)
 

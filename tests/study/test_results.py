@@ -117,7 +117,7 @@ def test_a_changed_study_says_for_each_run_what_is_there(done):
     study = gt.Study(name="done", out=done.out, threshold=0.3, jobs=tuple(jobs))
     table = gt.study_status(study)
     assert table["state"].tolist() == ["failed", "failed", "waiting"]
-    assert "holds a run with epochs 3, and 4 is asked for" in table["reason"][0]
+    assert "holds a run with epochs 3, got 4" in table["reason"][0]
     ending = perform(jobs[0])
     assert (ending.kind, ending.reason) == ("failed", table["reason"][0])
 

@@ -82,7 +82,10 @@ def test_the_table_has_the_priors_side_by_side_and_finished_runs_are_opened(done
     assert len(engines) == 8
     assert found.table["run"].tolist()[::4] == [job.name for job in done.jobs]
     side_by_side = found.side_by_side()
-    assert side_by_side[["data", "prior"]].to_numpy().tolist() == [["scans", "full"], ["scans", "banded-3"]]
+    assert side_by_side[["dataset", "prior"]].to_numpy().tolist() == [
+        ["scans", "full"],
+        ["scans", "banded-3"],
+    ]
     for _, row in side_by_side.iterrows():
         of_prior = found.table[found.table["prior"] == row["prior"]]
         for network in ("full", "thresholded", "retrained", "retrained_fit"):
@@ -144,7 +147,8 @@ def test_what_is_damaged_while_others_are_trained_costs_only_itself(done, tmp_pa
     monkeypatch.setattr("graphtask.study.retrain.local_engine", lambda *_, **__: Damaging())
     runs = {"spoilt": stored, "whole": done.jobs[2].folder}
     options = {"threshold": TAU, "channels": ["same"], "device": "cpu", "progress": False}
-    table, failed = gt.retrain_runs(runs, out=tmp_path / "new", **options)
+    result = gt.retrain_runs(runs, out=tmp_path / "new", **options)
+    table, failed = result.table, result.failed
     ((name, reason),) = failed.items()
     assert "the run is damaged" in reason
     accuracies = table.set_index(["run", "network"])["accuracy"]
@@ -182,7 +186,7 @@ def test_a_budget_without_channels_that_are_fitted_to_it_is_refused(done, tmp_pa
 
 
 def test_a_table_of_one_run_has_no_deviation():
-    row = {"data": "a", "prior": "full", "network": "full", "accuracy": 0.5}
+    row = {"dataset": "a", "prior": "full", "network": "full", "accuracy": 0.5}
     table = gt.RetrainResult(pd.DataFrame([row])).side_by_side()
     assert table["full_n"].tolist() == [1]
     assert table["full_std"].isna().all()
