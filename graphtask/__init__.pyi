@@ -98,24 +98,23 @@ from .study.cost import study_cost as study_cost
 from .study.engines.ray import RayEngine as RayEngine
 from .study.results import study_results as study_results
 from .study.results import study_status as study_status
-from .study.retrain import Retrained as Retrained
 from .study.retrain import retrain_runs as retrain_runs
 from .study.run import run_study as run_study
 from .study.spec import Study as Study
 from .study.spec import load_study as load_study
 from .study.summary import study_summary as study_summary
 from .tracing.trace import trace as trace
-from .training.config import Regime as Regime
+from .training.callbacks import Callback as Callback
+from .training.config import TrainConfig as TrainConfig
 from .training.parity import Parity as Parity
 from .training.parity import parity as parity
+from .training.retrain import RetrainResult as RetrainResult
+from .training.retrain import compare_retrained as compare_retrained
 from .training.retrain import retrain as retrain
-from .training.retrained import compare_retrained as compare_retrained
-from .training.retrained import retraining_table as retraining_table
-from .training.retrained import summarize_retrained as summarize_retrained
 from .training.run import Run as Run
-from .training.run import open_run as open_run
-from .training.run import train as train
+from .training.sweep import SweepResult as SweepResult
 from .training.sweep import suggested_threshold as suggested_threshold
 from .training.sweep import sweep as sweep
+from .training.train import train as train
 
 __version__: str

@@ -4,10 +4,11 @@ Template: ``<name> must be <requirement>, got <value>; <remedy>``. The command l
 by the name of its option (see `graphtask.errors.ArgumentError.argument`).
 """
 
+import difflib
 import math
 import operator
 import reprlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from numbers import Real
 
 from graphtask.errors import ArgumentError
@@ -161,3 +162,15 @@ def _bounds(least: float, most: float | None) -> str:
     if most is not None and not math.isinf(most):
         return f"in [{least:g}, {most:g}]"
     return "" if math.isinf(least) else f">= {least:g}"
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Return a remedy for an unknown word: the nearest known one, or all of them.
+
+    Example:
+        >>> suggestion("sead", ["seed", "root"])
+        "did you mean 'seed'?"
+    """
+    names = list(known)
+    near = difflib.get_close_matches(word, names, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names)}"

@@ -69,7 +69,8 @@ def run_config(folder: Path) -> dict[str, int]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
         return {
-            **{name: int(config[name]) for name in ("channels", "in_channels", "n_classes")},
+            "channels": int(config["model"]["channels"]),
+            **{name: int(config[name]) for name in ("in_channels", "n_classes")},
             "size": int(config["size"][0]),
         }
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -1,1 +1,1 @@
-"""Where images come from, what is done to them once, and how they reach the network batch by batch."""
+"""Image data: sources, transforms applied once, and batches on the device."""

@@ -1,12 +1,12 @@
-"""Batches of images that live on the device: shuffled, augmented and normalized there.
+"""Batches of images on the device: shuffled, augmented and normalized there.
 
-The images are kept once, as bytes; an epoch makes no copy of the data set and never waits for the device.
+The images are stored once, as bytes; an epoch makes no copy of the data set and never waits for the device.
 """
 
 import hashlib
 import math
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from graphtask.data.dataset import Images, Labels
-from graphtask.errors import ArgumentError, DataError
-from graphtask.validation import counted
+from graphtask.errors import DataError
+from graphtask.validation import counted, integer, invalid
 
 Batch = tuple[Float[Tensor, "batch channels height width"], Int64[Tensor, " batch"]]
 
@@ -31,21 +31,20 @@ class ChannelStatistics(NamedTuple):
 
 
 class Draws(NamedTuple):
-    """What chance decides in one epoch; entry i is about the i-th image that the epoch shows."""
+    """Random draws of one epoch; entry i belongs to the i-th image of the epoch."""
 
     order: Int64[Tensor, " images"]
-    """Which image it is."""
+    """Index of the image."""
     shift: Int64[Tensor, "images 2"]
-    """Row and column, 0 … 2·padding, where its crop begins in the padded image."""
+    """Row and column, 0 … 2·padding, at which its crop starts in the padded image."""
     flip: Bool[Tensor, " images"]
-    """Whether the crop is mirrored left to right."""
+    """True if the crop is mirrored left to right."""
 
 
 def channel_statistics(images: Images) -> ChannelStatistics:
-    """Mean and standard deviation (of the population) of each channel, of values divided by 255, in float64.
+    """Return mean and population standard deviation of each channel, of values divided by 255, in float64.
 
-    Computed from exact counts of the 256 values. A channel that never changes gets the deviation 1, so that it
-    can be normalized.
+    Computed from exact counts of the 256 values. A constant channel has deviation 1, so that it can be normalized.
 
     Example:
         >>> channel_statistics(np.array([[[[0]]], [[[255]]]], np.uint8))
@@ -74,14 +73,14 @@ class Batches:
         batch_size: Images per batch; the last batch of an epoch may be smaller.
         mean: Mean of each channel, of values divided by 255; from the training images (see `channel_statistics`).
         std: Standard deviation of each channel, likewise.
-        device: Where the images live.
+        device: Device of the images.
         padding: Black pixels on each side from which a random crop of the old size is taken; 0 for no cropping.
-        flip: Whether half of the images, by chance, are mirrored left to right.
-        dtype: Type of the images in a batch; normalized in float32 before the cast.
+        flip: Mirror a random half of the images left to right.
+        dtype: Data type of the images in a batch; they are normalized in float32 before the cast.
 
     Raises:
         ArgumentError: A number is outside its range.
-        DataError: Images, labels, mean and std do not fit each other.
+        DataError: Images, labels, mean and std do not match.
 
     Example:
         >>> images = np.arange(5, dtype=np.uint8).reshape(5, 1, 1, 1)
@@ -121,40 +120,41 @@ class Batches:
         return math.ceil(self.n_images / self.batch_size)
 
     def epoch(self, *, seed: int, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """The batches of one epoch: every image once, in random order, augmented.
+        """Yield the batches of one epoch: every image once, in random order, augmented.
 
-        Everything random is drawn here, from ``seed`` and ``epoch`` alone (see `draws`), so that any epoch, and any
-        part of it, comes out the same whenever and on whatever device it is asked for.
+        All random draws follow from ``seed`` and ``epoch`` alone (see `draws`), so that any epoch, and any part of it,
+        is the same at any time and on any device.
 
         Args:
             seed: Seed of the run.
             epoch: Number of the epoch, from 0.
-            start: Number of the batch to begin with; the ones before it are skipped.
+            start: Number of the first batch; earlier ones are skipped.
 
         Raises:
             ArgumentError: ``start`` is not a batch of the epoch (the end counts as one).
         """
         if not 0 <= start <= len(self):
-            raise ArgumentError(f"an epoch has batches 0 … {len(self) - 1}; start is {start}")
+            raise invalid("start", f"an integer in [0, {len(self)}]", start)
         draws = Draws(*(drawn.to(self.device) for drawn in self.draws(seed=seed, epoch=epoch)))
         return (self._augmented(draws, batch) for batch in range(start, len(self)))
 
     def in_order(self) -> Iterator[Batch]:
-        """The batches of all images in their own order, neither cropped nor mirrored: for evaluation."""
+        """Yield the batches of all images in their own order, without augmentation: for evaluation."""
         for begin in range(0, self.n_images, self.batch_size):
             end = begin + self.batch_size
             yield self._normalized(self._inside[begin:end]), self._labels[begin:end]
 
     def draws(self, *, seed: int, epoch: int) -> Draws:
-        """What chance decides in an epoch, drawn on the CPU: order, shifts, flips (whether they are used or not).
+        """Return the random draws of an epoch, made on the CPU: order, shifts, flips (used or not).
 
         The generator of the epoch is seeded with the first eight bytes, little-endian and without the top bit, of
         SHA-256 of the text ``graphtask epoch <seed> <epoch>``.
         """
         generator = torch.Generator().manual_seed(epoch_seed(seed, epoch))
-        order = torch.randperm(self.n_images, generator=generator)
-        shift = torch.randint(0, 2 * self.padding + 1, (self.n_images, 2), generator=generator)
-        flip = torch.randint(0, 2, (self.n_images,), generator=generator, dtype=torch.bool)
+        options: Any = {"generator": generator, "device": "cpu"}  # whatever the default device of PyTorch is
+        order = torch.randperm(self.n_images, **options)
+        shift = torch.randint(0, 2 * self.padding + 1, (self.n_images, 2), **options)
+        flip = torch.randint(0, 2, (self.n_images,), dtype=torch.bool, **options)
         return Draws(order, shift, flip)
 
     def _augmented(self, draws: Draws, batch: int) -> Batch:
@@ -170,7 +170,7 @@ class Batches:
     def _pixels(
         self, shift: Int64[Tensor, "batch 2"], flip: Bool[Tensor, " batch"]
     ) -> Int64[Tensor, "batch 1 pixels"]:
-        """Which pixel of the padded image, row by row, each pixel of the crop shows."""
+        """Return the source pixel in the padded image, row by row, of each pixel of the crop."""
         rows = shift[:, :1] + torch.arange(self.height, device=self.device)
         columns = torch.arange(self.width, device=self.device)
         if self.flip:
@@ -190,7 +190,7 @@ class Batches:
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
-    """The seed of an epoch's generator; see `Batches.draws`.
+    """Return the seed of an epoch's generator; see `Batches.draws`.
 
     Example:
         >>> epoch_seed(0, 1) == epoch_seed(1, 0)
@@ -208,12 +208,12 @@ def _histogram(channel: UInt8[np.ndarray, "images height width"]) -> Int64[np.nd
 
 
 def _padded(images: Images, padding: int) -> UInt8[Tensor, "images channels rows columns"]:
-    channels_first = torch.tensor(np.ascontiguousarray(np.moveaxis(images, 3, 1)))
+    channels_first = torch.tensor(np.ascontiguousarray(np.moveaxis(images, 3, 1)), device="cpu")
     return pad(channels_first, (padding,) * 4) if padding else channels_first
 
 
 def _per_channel(values: Float64[np.ndarray, " channels"]) -> Float[Tensor, "channels 1 1"]:
-    return torch.tensor(values, dtype=torch.float32)[:, None, None]
+    return torch.tensor(values, dtype=torch.float32, device="cpu")[:, None, None]
 
 
 def _check(
@@ -225,16 +225,15 @@ def _check(
     batch_size: int,
     padding: int,
 ) -> None:
-    for name, number, least in (("batch size", batch_size, 1), ("padding", padding, 0)):
-        if not isinstance(number, int) or number < least:
-            raise ArgumentError(f"the {name} is {number!r}; it has to be a whole number of at least {least}")
+    integer(batch_size, name="batch_size")
+    integer(padding, name="padding", least=0)
     if images.dtype != np.uint8 or images.ndim != 4 or not images.size:
         raise DataError(
-            f"images are {images.dtype} of shape {images.shape}; batches are made of uint8 (images, height, width, channels)"
+            f"images must be uint8 (images, height, width, channels), got {images.dtype} of shape {images.shape}"
         )
     if labels.shape != images.shape[:1]:
         raise DataError(
-            f"labels have shape {labels.shape}; those of {counted(len(images), 'image')} have ({len(images)},)"
+            f"labels must have shape ({len(images)},) for {counted(len(images), 'image')}, got {labels.shape}"
         )
     for name, values in (("mean", np.asarray(mean)), ("std", np.asarray(std))):
         if (
@@ -244,5 +243,5 @@ def _check(
         ):
             positive = " positive" if name == "std" else ""
             raise DataError(
-                f"the {name} is {values.tolist()}; it takes{positive} numbers, one for each channel ({images.shape[3]})"
+                f"{name} must be{positive} numbers, one for each channel ({images.shape[3]}), got {values.tolist()}"
             )

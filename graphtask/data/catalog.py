@@ -1,22 +1,24 @@
-"""The data sets that have a name, and the one function that loads any data set."""
+"""Catalog of named data sets, and the one function that loads any data set."""
 
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from graphtask.data.arrays import as_image_data
 from graphtask.data.dataset import ImageData
 from graphtask.data.folder import read_folder
 from graphtask.data.npz import read_npz
 from graphtask.data.sources import read_digits, read_torchvision
 from graphtask.data.transforms import Transform, parse_transform, transform
 from graphtask.errors import DataError
+from graphtask.validation import abbreviated
 
 
 class Recipe(NamedTuple):
-    """How a data set of the catalog is made: a source, and transforms in their order."""
+    """Recipe of a data set of the catalog: a source, and transforms in their order."""
 
     source: str
     transforms: tuple[str, ...]
@@ -41,62 +43,68 @@ CATALOG: Mapping[str, Recipe] = MappingProxyType(
 
 
 def load_data(
-    source: str | os.PathLike[str] | ImageData,
+    source: Any,
     *,
     root: str | os.PathLike[str] | None = None,
     download: bool = False,
     transforms: Sequence[str | Transform] = (),
     seed: int = 0,
 ) -> ImageData:
-    """The data set that ``source`` names, transformed.
+    """Load a data set by name, from a file or folder, or from arrays in memory, and transform it.
 
     Args:
         source: A name of `CATALOG`; the path of a .npz file (see `graphtask.data.npz.read_npz`) or of an image
-            folder (see `graphtask.data.folder.read_folder`); or a data set, which is used as it is. A name goes
-            before a path: write ``./cmnist`` for a folder of that name.
-        root: Folder of downloaded data sets; by default $GRAPHTASK_DATA, else ``~/.cache/graphtask``.
-        download: Whether files that are missing may be downloaded, by torchvision.
-        transforms: Applied after what the catalog does, in this order: ``"color"``, ``"pad:2"``, ``"tiles:8"`` …
-        seed: Seed of colors and tiles.
+            folder (see `graphtask.data.folder.read_folder`); an `ImageData`; or arrays or PyTorch data sets (see
+            `graphtask.data.arrays.as_image_data`). A name has priority over a path: write ``./cmnist`` for a folder
+            of that name.
+        root: Folder of downloaded data sets; by default $GRAPHTASK_DATA, else ``~/.cache/graphtask``. A file or folder
+            that is missing is looked for in it, by its name.
+        download: Allow torchvision to download missing files.
+        transforms: Applied after those of the catalog, in this order: ``"color"``, ``"pad:2"``, ``"tiles:8"`` …
+        seed: Random seed for colors and tiles.
 
     Raises:
         DataError: There is no such data set, it cannot be read, or a transform does not fit its images.
-        ArgumentError: There is no such transform, or the seed is wrong.
+        ArgumentError: A transform is unknown, or the seed is invalid.
 
     Example:
         >>> data = load_data("cdigits")
         >>> data.x_train.shape, data.x_test.shape, data.n_classes
         ((1438, 24, 24, 3), (359, 24, 24, 3), 10)
+        >>> load_data((data.x_train / 255, data.y_train)).x_train.shape
+        (1150, 24, 24, 3)
     """
     steps = [parse_transform(text) for text in transforms]
-    if isinstance(source, ImageData):
-        return transform(source, steps, seed=seed)
+    if not isinstance(source, str | os.PathLike):
+        return transform(as_image_data(source), steps, seed=seed)
     if str(source) in CATALOG:
         named = _from_catalog(str(source), root=root, download=download, seed=seed)
         return transform(named, steps, seed=seed)
-    path = existing(source)
+    path = existing(source, root=root)
     if path.is_dir():
-        # Images of different sizes become one array only if the first thing that happens to them is a resize.
+        # Images of different sizes become one array only if the first transform is a resize.
         first = steps.pop(0).value if steps and steps[0].name == "resize" else None
         return transform(read_folder(path, resize=first), steps, seed=seed)
     return transform(read_npz(path), steps, seed=seed)
 
 
-def existing(source: str | os.PathLike[str]) -> Path:
-    """The file or folder that is meant.
+def existing(source: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = None) -> Path:
+    """Return the path of a file or folder, which may have moved into ``root``.
 
     Raises:
-        DataError: There is none.
+        DataError: It does not exist.
     """
     try:
         path = Path(source).expanduser()
-        if str(source) and path.exists():
-            return path
-    except (OSError, RuntimeError, TypeError, ValueError):  # what pathlib says to things that cannot be paths
+        places = [path] if root is None else [path, Path(root).expanduser() / path.name]
+        for place in places:
+            if str(source) and place.exists():
+                return place
+    except (OSError, RuntimeError, TypeError, ValueError):  # raised by pathlib for texts that cannot be paths
         pass
     raise DataError(
-        f"there is no data set, file or folder {str(source)!r}; the catalog has {', '.join(CATALOG)}; "
-        "any .npz file or image folder works by its path"
+        f"unknown data set {abbreviated(os.fspath(source))}: no file or folder of that name, and the catalog has "
+        f"{', '.join(CATALOG)}; pass one of these, the path of a .npz file or image folder, or arrays"
     )
 
 

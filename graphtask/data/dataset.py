@@ -1,4 +1,4 @@
-"""A data set of images: plain arrays, checked once, that know how they were made."""
+"""Image data: plain arrays of two or three splits, checked once, with a record of how they were made."""
 
 import hashlib
 import math
@@ -12,34 +12,39 @@ import numpy.typing as npt
 from jaxtyping import Integer, UInt8
 
 from graphtask.data.stream import Part, permutation
-from graphtask.errors import ArgumentError, DataError
-from graphtask.validation import counted
+from graphtask.errors import DataError
+from graphtask.validation import counted, integer, number
 
 MAX_BYTES = 4 * 2**30
-"""What the images of one split may take up; larger ones are refused before they are unpacked or computed."""
+"""Largest size of the images of one split; larger ones are refused before they are unpacked or computed."""
 
 Images = UInt8[np.ndarray, "_images _height _width _channels"]
 Labels = Integer[np.ndarray, " _images"]
+
+_PARTS = {"train": Part.TRAIN_SUBSET, "test": Part.TEST_SUBSET, "val": Part.VAL_SUBSET}
 
 
 @dataclass(frozen=True, eq=False)
 class ImageData:
     """Images and labels for training and testing, checked and read-only.
 
-    Images may have any number of channels and need not be square; both splits have the same shape of image.
-    A class without images in one of the splits is allowed.
+    Images may have any number of channels and need not be square; all splits have the same shape of image.
+    A class without images in one of the splits is allowed. `graphtask.load_data` makes image data of arrays of other
+    types and layouts.
 
     Args:
-        name: What tables and run folders call the data set.
+        name: Name of the data set in tables and run folders.
         x_train: Training images, uint8 0 … 255, of shape (images, height, width, channels).
-        y_train: Class of each training image, whole numbers 0 … classes-1, of shape (images,); kept as int64.
+        y_train: Class of each training image, integers 0 … classes-1, of shape (images,); kept as int64.
         x_test: Test images, like ``x_train``.
         y_test: Class of each test image, like ``y_train``.
         class_names: One name per class; at least two.
         origin: How the images were made, in JSON values: source, transforms with arguments and seed.
+        x_val: Validation images, like ``x_train``; None if there are none.
+        y_val: Class of each validation image, like ``y_train``; None if there are none.
 
     Raises:
-        DataError: The arrays do not make a data set; the message names the array and what is wrong with it.
+        DataError: The arrays do not make a data set; the message names the array and the reason.
 
     Example:
         >>> gray = np.zeros((4, 8, 8, 1), np.uint8)
@@ -55,25 +60,35 @@ class ImageData:
     y_test: Labels = field(repr=False)
     class_names: tuple[str, ...]
     origin: Mapping[str, Any] = field(default_factory=dict)
+    x_val: Images | None = field(default=None, repr=False)
+    y_val: Labels | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "class_names", tuple(str(name) for name in self.class_names))
         if self.n_classes < 2:
             raise DataError(f"{self.name}: {self.n_classes} class; classification needs at least 2")
-        for split in ("train", "test"):
-            _check_images(getattr(self, f"x_{split}"), where=f"{self.name}: x_{split}")
+        if (self.x_val is None) != (self.y_val is None):
+            raise DataError(f"{self.name}: x_val and y_val come in a pair")
+        for split in self.splits:
+            images = getattr(self, f"x_{split}")
+            _check_images(images, where=f"{self.name}: x_{split}")
             self._check_labels(split)
-        if self.x_train.shape[1:] != self.x_test.shape[1:]:
-            raise DataError(
-                f"{self.name}: training images are {_shape(self.x_train)}, test images {_shape(self.x_test)} "
-                "(height × width × channels); both have to have the same shape"
-            )
-        # The fingerprint is computed once, so what it was computed from must not change.
-        for key in ("x_train", "y_train", "x_test", "y_test"):
+            if images.shape[1:] != self.x_train.shape[1:]:
+                raise DataError(
+                    f"{self.name}: training images are {_shape(self.x_train)}, {split} images {_shape(images)} "
+                    "(height × width × channels); both must have the same shape"
+                )
+        # The fingerprint is computed once: the arrays it is computed from must not change.
+        for key in (f"{kind}_{split}" for split in self.splits for kind in "xy"):
             array = getattr(self, key)
             kept = array.astype(np.int64).view() if key.startswith("y") else array.view()
             kept.flags.writeable = False
             object.__setattr__(self, key, kept)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits: ``train``, ``test``, and ``val`` if there are validation images."""
+        return ("train", "test") if self.x_val is None else ("train", "test", "val")
 
     @property
     def n_classes(self) -> int:
@@ -92,7 +107,7 @@ class ImageData:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over the four arrays and their shapes, in hexadecimal; names and origin play no part.
+        """SHA-256 over the arrays and their shapes, in hexadecimal; names and origin are not part of it.
 
         Example:
             >>> gray = np.zeros((2, 2, 2, 1), np.uint8)
@@ -100,43 +115,81 @@ class ImageData:
             'b88faee2cc9d4b2c'
         """
         digest = hashlib.sha256()
-        for key, kind in (("x_train", "|u1"), ("y_train", "<i8"), ("x_test", "|u1"), ("y_test", "<i8")):
-            array = np.ascontiguousarray(getattr(self, key), dtype=kind)
-            digest.update(f"{key} {kind} {array.shape}\n".encode())
-            digest.update(array.data)
+        for split in self.splits:
+            for key, kind in ((f"x_{split}", "|u1"), (f"y_{split}", "<i8")):
+                array = np.ascontiguousarray(getattr(self, key), dtype=kind)
+                digest.update(f"{key} {kind} {array.shape}\n".encode())
+                digest.update(array.data)
         return digest.hexdigest()
 
-    def subset(self, n_train: int, n_test: int, *, seed: int) -> "ImageData":
-        """A smaller data set with (almost) the same number of images in every class, in their old order.
+    def subset(self, n_train: int, n_test: int, *, seed: int, n_val: int | None = None) -> "ImageData":
+        """Return a smaller data set with (almost) the same number of images in every class, in their old order.
 
         A larger subset of the same seed contains the smaller one.
 
         Args:
             n_train: Training images to keep; the first classes get one more if it is not a multiple of the classes.
             n_test: Test images to keep.
-            seed: Which images are kept.
+            seed: Seed of the choice, at least 0.
+            n_val: Validation images to keep; None keeps all.
 
         Raises:
             ArgumentError: A number is below 1, or the seed below 0.
             DataError: A class has too few images.
         """
-        train = self._balanced("train", n_train, seed=seed)
-        test = self._balanced("test", n_test, seed=seed)
+        counts = {"train": n_train, "test": n_test} | ({} if n_val is None else {"val": n_val})
+        kept = {split: self._balanced(split, count, seed=seed) for split, count in counts.items()}
         return replace(
             self,
-            x_train=self.x_train[train],
-            y_train=self.y_train[train],
-            x_test=self.x_test[test],
-            y_test=self.y_test[test],
+            **{
+                f"{kind}_{split}": getattr(self, f"{kind}_{split}")[index]
+                for split, index in kept.items()
+                for kind in "xy"
+            },
             origin={
                 **self.origin,
-                "subset": {"n_train": int(n_train), "n_test": int(n_test), "seed": int(seed)},
+                "subset": {f"n_{split}": int(count) for split, count in counts.items()} | {"seed": int(seed)},
             },
         )
 
+    def with_validation(self, share: float, *, seed: int) -> "ImageData":
+        """Return the data set with a share of the training images of every class as its validation images.
+
+        Validation images that it has already are replaced; 0 leaves none.
+
+        Args:
+            share: Share of the training images, in [0, 0.5].
+            seed: Seed of the choice, at least 0.
+
+        Raises:
+            ArgumentError: The share or the seed is outside its range.
+            DataError: No class has enough images.
+
+        Example:
+            >>> gray = np.zeros((20, 8, 8, 1), np.uint8)
+            >>> data = ImageData("blank", gray, np.arange(20) % 2, gray, np.arange(20) % 2, ("even", "odd"))
+            >>> split = data.with_validation(0.2, seed=0)
+            >>> len(split.x_train), len(split.x_val)
+            (16, 4)
+        """
+        if number(share, name="validation", least=0, most=0.5) == 0:
+            return replace(self, x_val=None, y_val=None)
+        chosen = held_out(self.y_train, share=share, seed=seed, part=Part.VALIDATION)
+        if not chosen.any():
+            raise DataError(
+                f"{self.name}: validation={share:g} of {counted(len(chosen), 'training image')} holds out no image of "
+                f"any class; choose a larger share"
+            )
+        return replace(
+            self,
+            x_train=self.x_train[~chosen],
+            y_train=self.y_train[~chosen],
+            x_val=self.x_train[chosen],
+            y_val=self.y_train[chosen],
+        )
+
     def _balanced(self, split: str, count: int, *, seed: int) -> npt.NDArray[np.int64]:
-        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
-            raise ArgumentError(f"a subset of {count!r} {split} images; give a whole number of at least 1")
+        count = integer(count, name=f"n_{split}")
         labels = getattr(self, f"y_{split}")
         wanted = count // self.n_classes + (np.arange(self.n_classes) < count % self.n_classes)
         present = np.bincount(labels, minlength=self.n_classes)
@@ -145,10 +198,9 @@ class ImageData:
             raise DataError(
                 f"{self.name}: class {self.class_names[short[0]]!r} has {counted(present[short[0]], f'{split} image')}, "
                 f"a balanced subset of {count} needs {wanted[short[0]]}; "
-                f"ask for at most {present.min() * self.n_classes}"
+                f"use at most {present.min() * self.n_classes}"
             )
-        part = Part.TRAIN_SUBSET if split == "train" else Part.TEST_SUBSET
-        order = permutation(len(labels), seed=seed, part=part)
+        order = permutation(len(labels), seed=seed, part=_PARTS[split])
         kept = [order[labels[order] == label][:number] for label, number in enumerate(wanted)]
         return np.sort(np.concatenate(kept))
 
@@ -156,24 +208,34 @@ class ImageData:
         where, labels = f"{self.name}: y_{split}", getattr(self, f"y_{split}")
         n_images = len(getattr(self, f"x_{split}"))
         if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iu":
-            raise DataError(f"{where} is {_kind(labels)}; labels are an array of whole numbers")
+            raise DataError(f"{where} must be an array of integers, got {_kind(labels)}")
         if labels.shape != (n_images,):
             raise DataError(
-                f"{where} has shape {labels.shape}; labels of {counted(n_images, 'image')} have shape ({n_images},)"
+                f"{where} must have shape ({n_images},) for {counted(n_images, 'image')}, got {labels.shape}"
             )
         wrong = np.flatnonzero((labels < 0) | (labels >= self.n_classes))
         if len(wrong):
             raise DataError(
-                f"{where}[{wrong[0]}] is {labels[wrong[0]]}; {self.n_classes} classes have labels "
-                f"0 … {self.n_classes - 1}"
+                f"{where}[{wrong[0]}] must be in [0, {self.n_classes - 1}] for {self.n_classes} classes, got "
+                f"{labels[wrong[0]]}"
             )
+
+
+def held_out(labels: Labels, *, share: float, seed: int, part: Part) -> npt.NDArray[np.bool_]:
+    """Return a mask with the same share of every class, drawn from one part of the random stream of a seed."""
+    order = permutation(len(labels), seed=seed, part=part)
+    chosen = np.zeros(len(labels), dtype=np.bool_)
+    for label in np.unique(labels):
+        members = order[labels[order] == label]
+        chosen[members[: round(share * len(members))]] = True
+    return chosen
 
 
 def check_size(shape: tuple[int, ...], *, what: str) -> None:
     """Raise unless uint8 images of this shape stay within `MAX_BYTES`.
 
     Raises:
-        DataError: They do not; the message says how large they would be.
+        DataError: They are larger; the message has their size.
     """
     size = math.prod(shape)
     if size > MAX_BYTES:
@@ -184,13 +246,13 @@ def check_size(shape: tuple[int, ...], *, what: str) -> None:
 
 def _check_images(images: Any, *, where: str) -> None:
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
-        raise DataError(f"{where} is {_kind(images)}; images are an array of uint8, 0 … 255")
-    if images.ndim != 4:
         raise DataError(
-            f"{where} has shape {images.shape}; images have shape (images, height, width, channels)"
+            f"{where} must be an array of uint8 in [0, 255], got {_kind(images)}; graphtask.load_data converts others"
         )
+    if images.ndim != 4:
+        raise DataError(f"{where} must have shape (images, height, width, channels), got {images.shape}")
     if images.size == 0:
-        raise DataError(f"{where} has shape {images.shape}: no images; both splits need at least one")
+        raise DataError(f"{where} must have at least one image, got shape {images.shape}")
 
 
 def _kind(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""How large a data set is, told without its images: from the catalog, or from the headers of files."""
+"""Size of a data set without reading its images: from the catalog, or from the headers of files."""
 
 import os
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from graphtask.data.transforms import Transform, transform
 
 
 class Extent(NamedTuple):
-    """How many images a data set has, and what they are like."""
+    """Number, size and classes of the images of a data set."""
 
     n_train: int
     n_test: int
@@ -28,9 +28,9 @@ class Extent(NamedTuple):
 
 
 def extent_of(source: str | os.PathLike[str], *, transforms: Sequence[str | Transform] = ()) -> Extent:
-    """The extent of a data set; those of the catalog need not be there.
+    """Return the extent of a data set; those of the catalog need not be downloaded.
 
-    Of an image folder only the first image is looked at.
+    Of an image folder only the first image is read.
 
     Args:
         source: A name of the catalog, or the path of an ``.npz`` file or an image folder; see `load_data`.
@@ -38,7 +38,7 @@ def extent_of(source: str | os.PathLike[str], *, transforms: Sequence[str | Tran
 
     Raises:
         DataError: There is no such data set, its file cannot be read, or a transform does not fit.
-        ArgumentError: There is no such transform.
+        ArgumentError: A transform is unknown.
 
     Example:
         >>> extent_of("cifar10_t8")
@@ -57,7 +57,7 @@ def extent_of(source: str | os.PathLike[str], *, transforms: Sequence[str | Tran
 
 
 def _transformed(size: SourceSize, steps: Sequence[str | Transform], *, name: str) -> ImageData:
-    """Two black images of that size after the transforms, which say themselves what they make of it."""
+    """Return two black images of that size after the transforms."""
     blank = np.zeros((2, *size.shape), dtype=np.uint8)
     classes = np.arange(2)
     return transform(ImageData(name, blank, classes, blank, classes, ("a", "b")), steps)

@@ -1,4 +1,4 @@
-"""Images from folders: a folder for each split, in it one for each class, in it the files."""
+"""Images from folders: one folder per split, in it one per class, in it the files."""
 
 import os
 import warnings
@@ -27,22 +27,21 @@ IMAGE_FORMATS = (
     "PPM",
     "WEBP",
 )  # Pillow knows more; EPS, for one, runs a program
-_GREY_MODES = frozenset({"1", "L", "LA"})
+_GRAY_MODES = frozenset({"1", "L", "LA"})
 _DEEP_MODES = frozenset({"F", "I", "I;16", "I;16B", "I;16L", "I;16N"})
 _FOLDER_SHAPE = "an image folder has train/<class>/*.png and test/<class>/*.png"
 
 
 def read_folder(path: str | os.PathLike[str], *, resize: int | None = None) -> ImageData:
-    """The data set in a folder of images: ``train/<class>/*.png`` and ``test/<class>/*.png`` (or jpg, bmp, …).
+    """Read the data set in a folder of images: ``train/<class>/*.png`` and ``test/<class>/*.png`` (or jpg, bmp, …).
 
     Classes are the names of the folders in ``train``, sorted as text. Images are gray if every file is, else in
-    three channels; transparency is dropped. Files whose names begin with a dot or do not end like an image's are
-    passed over.
+    three channels; transparency is dropped. Files whose names start with a dot or lack an image suffix are skipped.
 
     Args:
         path: The folder.
-        resize: Side in pixels to which every image is resized as it is read (as the transform ``resize`` does it);
-            by default all have to have the same size.
+        resize: Side in pixels to which every image is resized as it is read, as by the transform ``resize``; by
+            default all must have the same size.
 
     Raises:
         DataError: A folder is missing or empty, or a file is unreadable or of another size; the message names it.
@@ -68,7 +67,7 @@ def read_folder(path: str | os.PathLike[str], *, resize: int | None = None) -> I
 
 
 def folder_size(path: Path) -> SourceSize:
-    """The size of the data set in a folder of images, as its files are listed; all images are taken to be as the first.
+    """Return the size of the data set in a folder of images from its file list and its first image.
 
     Raises:
         DataError: A folder is missing or empty, or the first image cannot be read.
@@ -82,7 +81,7 @@ def folder_size(path: Path) -> SourceSize:
 
 
 class _Layout(NamedTuple):
-    """What all images of a folder are read as."""
+    """Common size and color of all images of a folder."""
 
     width: int
     height: int
@@ -92,7 +91,7 @@ class _Layout(NamedTuple):
 
 def _class_folders(folder: Path) -> tuple[str, ...]:
     if not folder.is_dir():
-        raise DataError(f"{folder}: there is no such folder; {_FOLDER_SHAPE}")
+        raise DataError(f"{folder}: is not a folder; {_FOLDER_SHAPE}")
     names = (entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     return tuple(sorted(names))
 
@@ -117,18 +116,18 @@ def _is_image(file: Path) -> bool:
 
 
 def _common_layout(files: Sequence[Path], *, resize: int | None) -> _Layout:
-    """Size and color that fit all the files, from their headers alone."""
+    """Return size and color that fit all files, from their headers alone."""
     gray, size = True, (0, 0)
     for index, file in enumerate(files):
         with _opened(file) as image:
             if image.mode in _DEEP_MODES:
-                raise DataError(f"{file}: has more than 8 bits a channel; save it with 8")
-            gray = gray and image.mode in _GREY_MODES
+                raise DataError(f"{file}: has more than 8 bits per channel; save it with 8")
+            gray = gray and image.mode in _GRAY_MODES
             size = image.size if index == 0 else size
             if resize is None and image.size != size:
                 raise DataError(
                     f"{file}: {image.size[0]}×{image.size[1]} pixels where {files[0]} has {size[0]}×{size[1]}; "
-                    "resize the images as they are read (--transform resize:32)"
+                    "resize the images as they are read: transform resize:32"
                 )
     width, height = size if resize is None else (resize, resize)
     check_size(
@@ -153,7 +152,7 @@ def _read_images(files: Sequence[Path], *, layout: _Layout) -> Images:
 
 @contextmanager
 def _opened(file: Path) -> Iterator["Image.Image"]:
-    """The image in a file, its pixels not read yet; whatever goes wrong with it is a DataError that names it."""
+    """Open an image without reading its pixels; every failure is a DataError that names the file."""
     from PIL import Image
 
     try:

@@ -11,9 +11,9 @@ from urllib.error import URLError
 import numpy as np
 import numpy.typing as npt
 
-from graphtask.data.dataset import ImageData, Images, Labels
+from graphtask.data.dataset import ImageData, Images, held_out
 from graphtask.data.reading import UNREADABLE, SourceSize, reason_of
-from graphtask.data.stream import Part, permutation
+from graphtask.data.stream import Part
 from graphtask.errors import DataError
 from graphtask.validation import install_hint
 
@@ -35,7 +35,7 @@ _CIFAR_CLASSES = (
 
 
 class TorchvisionSource(NamedTuple):
-    """How torchvision knows a data set: its class, its folder under the root, the names of its classes."""
+    """Data set of torchvision: its class, its folder under the root, the names of its classes."""
 
     dataset: str
     folder: str
@@ -59,23 +59,22 @@ TORCHVISION: Mapping[str, TorchvisionSource] = MappingProxyType(
 
 
 def data_root(root: str | os.PathLike[str] | None = None) -> Path:
-    """The folder of downloaded data sets: ``root``, else what $GRAPHTASK_DATA says, else ~/.cache/graphtask."""
+    """Return the folder of downloaded data sets: ``root``, else $GRAPHTASK_DATA, else ~/.cache/graphtask."""
     return Path(root or os.environ.get(ROOT_VARIABLE) or DEFAULT_ROOT).expanduser()
 
 
 def read_torchvision(
     name: str, *, root: str | os.PathLike[str] | None = None, download: bool = False
 ) -> ImageData:
-    """One of torchvision's data sets, from the files that torchvision keeps under a root folder.
+    """Read one of torchvision's data sets from its files under a root folder.
 
     Args:
         name: A key of `TORCHVISION`.
         root: The folder; see `data_root`.
-        download: Whether torchvision may download files that are missing.
+        download: Allow torchvision to download missing files.
 
     Raises:
-        DataError: The files are missing (the message says where they were looked for), damaged, or cannot be
-            downloaded.
+        DataError: The files are missing (the message names the folder), damaged, or cannot be downloaded.
     """
     source, folder = TORCHVISION[name], data_root(root)
     place = folder / source.folder
@@ -110,7 +109,7 @@ def read_torchvision(
 
 
 def _is_complete(read: Callable[..., Any], folder: Path) -> bool:
-    """Whether torchvision finds all files, so that there is nothing to be downloaded."""
+    """Return True if torchvision finds all files."""
     try:
         read(folder, train=False, download=False)
     except RuntimeError:  # "Dataset not found"
@@ -119,7 +118,7 @@ def _is_complete(read: Callable[..., Any], folder: Path) -> bool:
 
 
 def _network_reason(error: Exception) -> str:
-    r"""What the network said: torchvision lists all that it tried, and the last line has the reason.
+    r"""Return the reason of a failed download: torchvision lists all mirrors, and the last line has the reason.
 
     Example:
         >>> _network_reason(
@@ -132,10 +131,10 @@ def _network_reason(error: Exception) -> str:
 
 
 def read_digits() -> ImageData:
-    """scikit-learn's 1,797 scanned digits of 8×8 pixels, 0 … 16 stretched to 0 … 255; nothing is downloaded.
+    """Read scikit-learn's 1,797 scanned digits of 8×8 pixels, 0 … 16 scaled to 0 … 255; nothing is downloaded.
 
-    A fifth of every class is held out for testing, always the same images. The writers are not told apart: most
-    of them wrote digits of both splits.
+    A fifth of every class is held out for testing, always the same images. Writers are not separated: most of them
+    wrote digits of both splits.
 
     Example:
         >>> digits = read_digits()
@@ -147,7 +146,7 @@ def read_digits() -> ImageData:
     stored = load_digits()
     images = _channels_added(((stored.images.astype(np.uint16) * 255 + 8) // 16).astype(np.uint8))
     labels = stored.target.astype(np.int64)
-    held_out = _held_out(labels)
+    test = held_out(labels, share=_DIGITS_TEST_SHARE, seed=_DIGITS_SPLIT_SEED, part=Part.HELD_OUT)
     origin = {
         "source": "scikit-learn",
         "dataset": "digits",
@@ -156,10 +155,10 @@ def read_digits() -> ImageData:
     }
     return ImageData(
         "digits",
-        images[~held_out],
-        labels[~held_out],
-        images[held_out],
-        labels[held_out],
+        images[~test],
+        labels[~test],
+        images[test],
+        labels[test],
         _TEN_DIGITS,
         origin,
     )
@@ -177,12 +176,3 @@ def _torchvision_datasets() -> ModuleType:
 
 def _channels_added(images: npt.NDArray[Any]) -> Images:
     return np.ascontiguousarray(images if images.ndim == 4 else images[..., None])
-
-
-def _held_out(labels: Labels) -> npt.NDArray[np.bool_]:
-    order = permutation(len(labels), seed=_DIGITS_SPLIT_SEED, part=Part.HELD_OUT)
-    held_out = np.zeros(len(labels), dtype=np.bool_)
-    for label in np.unique(labels):
-        members = order[labels[order] == label]
-        held_out[members[: round(_DIGITS_TEST_SHARE * len(members))]] = True
-    return held_out

@@ -1,7 +1,7 @@
-"""What is done to all images once, before training: color, pad, tiles, scale, resize, subset.
+"""Transforms of all images, applied once before training: color, pad, tiles, scale, resize, subset.
 
-Everything random repeats from its seed on every NumPy version (see `graphtask.data.stream`). Transforms are named
-with one optional number, the way the command line takes them: ``color``, ``pad:2``, ``tiles:8``.
+Random draws repeat from their seed on every NumPy version (see `graphtask.data.stream`). A transform is written as a
+name with an optional number, as on the command line: ``color``, ``pad:2``, ``tiles:8``.
 """
 
 import re
@@ -16,11 +16,14 @@ import numpy as np
 from graphtask.data.dataset import ImageData, Images, check_size
 from graphtask.data.stream import Part, words
 from graphtask.errors import ArgumentError, DataError
+from graphtask.validation import abbreviated, integer
+
+_COLORS = {"train": Part.TRAIN_COLORS, "test": Part.TEST_COLORS, "val": Part.VAL_COLORS}
 
 
 @dataclass(frozen=True)
 class Transform:
-    """A transform by name, with its number if it takes one.
+    """A transform by name, with its number if it has one.
 
     Args:
         name: A key of `TRANSFORMS`.
@@ -35,7 +38,7 @@ class Transform:
 
 
 class TransformKind(NamedTuple):
-    """What the table of transforms knows about each of them."""
+    """Entry of the table of transforms."""
 
     function: Callable[..., Any]
     about: str
@@ -44,11 +47,11 @@ class TransformKind(NamedTuple):
     seeded: bool = False
     by_split: bool = False
     whole: bool = False
-    """Whether it takes (and gives) the data set instead of the images of one part."""
+    """True if it maps the data set instead of the images of one split."""
 
 
-def color(images: Images, *, seed: int, test: bool = False) -> Images:
-    """Gray images in color: one bright random color per image, whatever its class; black stays black.
+def color(images: Images, *, seed: int, split: str = "train") -> Images:
+    """Color gray images: one bright random color per image, independent of its class; black stays black.
 
     One 64-bit word per image decides: which of the three channels is 255 (word // 2^32 mod 3), and, in its two
     lowest bytes, the values of the next two channels (cyclically red, green, blue). A gray value g turns into
@@ -56,8 +59,8 @@ def color(images: Images, *, seed: int, test: bool = False) -> Images:
 
     Args:
         images: Gray images of shape (images, height, width, 1).
-        seed: Which colors.
-        test: Whether these are the test images, whose colors come from another part of the stream.
+        seed: Random seed for the colors.
+        split: ``train``, ``test`` or ``val``; each has its own part of the random stream.
 
     Returns:
         Images of shape (images, height, width, 3).
@@ -72,10 +75,10 @@ def color(images: Images, *, seed: int, test: bool = False) -> Images:
     """
     n_images, height, width, n_channels = images.shape
     if n_channels != 1:
-        raise DataError(f"color is for gray images; these have {n_channels} channels already")
+        raise DataError(f"color needs gray images, got {n_channels} channels")
     shape = (n_images, height, width, 3)
     check_size(shape, what="colored images")
-    colors = _colors(n_images, seed=seed, part=Part.TEST_COLORS if test else Part.TRAIN_COLORS)
+    colors = _colors(n_images, seed=seed, part=_COLORS[split])
     colored = np.empty(shape, dtype=np.uint8)
     gray = images[..., 0].astype(np.uint16)
     for channel in range(3):
@@ -84,7 +87,7 @@ def color(images: Images, *, seed: int, test: bool = False) -> Images:
 
 
 def pad(images: Images, *, width: int = 2) -> Images:
-    """Images with a frame of ``width`` black pixels on all four sides.
+    """Add a frame of ``width`` black pixels on all four sides.
 
     Example:
         >>> pad(np.ones((1, 28, 28, 1), np.uint8), width=2).shape
@@ -97,7 +100,7 @@ def pad(images: Images, *, width: int = 2) -> Images:
 
 
 def scale(images: Images, *, factor: int = 2) -> Images:
-    """Images in which every pixel is repeated ``factor`` times in both directions.
+    """Repeat every pixel ``factor`` times in both directions.
 
     Example:
         >>> scale(np.array([[[[1], [2]]]], np.uint8))[0, :, :, 0].tolist()
@@ -110,14 +113,14 @@ def scale(images: Images, *, factor: int = 2) -> Images:
 
 
 def tiles(images: Images, *, size: int = 8, seed: int) -> Images:
-    """Images cut into tiles of ``size`` × ``size`` pixels, shuffled, each turned by a multiple of 90°.
+    """Cut images into tiles of ``size`` × ``size`` pixels, shuffle them, and turn each by a multiple of 90°.
 
-    The shuffle and the turns are drawn once, and are the same for all images, for training and testing alike.
+    The shuffle and the turns are drawn once and are the same for all images of all splits.
 
     Args:
         images: Images whose height and width are multiples of ``size``.
         size: Height and width of a tile in pixels.
-        seed: Which shuffle and turns.
+        seed: Random seed for the shuffle and the turns.
 
     Raises:
         DataError: The tiles do not fit the images.
@@ -141,9 +144,9 @@ def tiles(images: Images, *, size: int = 8, seed: int) -> Images:
 
 
 def resize(images: Images, *, size: int = 32) -> Images:
-    """Images of ``size`` × ``size`` pixels: bilinear interpolation, smoothed when they shrink, as Pillow does it.
+    """Resize images to ``size`` × ``size`` pixels by bilinear interpolation, anti-aliased, with Pillow.
 
-    The only transform whose values may differ between releases of a library.
+    This is the only transform whose values may differ between releases of a library.
 
     Example:
         >>> resize(np.full((1, 20, 30, 3), 7, np.uint8), size=16).shape
@@ -163,7 +166,7 @@ def resize(images: Images, *, size: int = 32) -> Images:
 
 
 def subset(data: ImageData, *, number: int = 1000, seed: int) -> ImageData:
-    """A balanced subset with ``number`` training images and as large a share of the test images (at least one).
+    """Return a balanced subset with ``number`` training images and the same share of the other splits (at least one).
 
     See `ImageData.subset`: a larger subset of the same seed contains the smaller one.
 
@@ -176,7 +179,11 @@ def subset(data: ImageData, *, number: int = 1000, seed: int) -> ImageData:
     """
     _check_number("number", number)
     share = number / len(data.x_train)
-    return data.subset(number, max(1, round(share * len(data.x_test))), seed=seed)
+    n_test, n_val = (
+        None if images is None else max(1, round(share * len(images))) for images in (data.x_test, data.x_val)
+    )
+    assert n_test is not None
+    return data.subset(number, n_test, n_val=n_val, seed=seed)
 
 
 TRANSFORMS: Mapping[str, TransformKind] = MappingProxyType(
@@ -196,7 +203,7 @@ TRANSFORMS: Mapping[str, TransformKind] = MappingProxyType(
         "resize": TransformKind(resize, "square images of this many pixels, interpolated", "size", 32),
         "subset": TransformKind(
             subset,
-            "this many training images, balanced over the classes, and as large a share of the test images",
+            "this many training images, balanced over the classes, and the same share of the test images",
             "number",
             1000,
             seeded=True,
@@ -207,10 +214,10 @@ TRANSFORMS: Mapping[str, TransformKind] = MappingProxyType(
 
 
 def parse_transform(text: str | Transform) -> Transform:
-    """The transform that a text such as ``tiles:8`` names; without a number, its default.
+    """Return the transform that a text such as ``tiles:8`` names; without a number, its default.
 
     Raises:
-        ArgumentError: There is no such transform, or its number is wrong; the message lists what exists.
+        ArgumentError: The transform is unknown, or its number is invalid.
 
     Example:
         >>> parse_transform("tiles"), str(parse_transform("pad:4"))
@@ -220,28 +227,33 @@ def parse_transform(text: str | Transform) -> Transform:
     kind = TRANSFORMS.get(name)
     if kind is None:
         known = ", ".join(_usage(name) for name in TRANSFORMS)
-        raise ArgumentError(f"there is no transform {name!r}; there are {known}")
+        raise ArgumentError(
+            f"unknown transform {abbreviated(name)}; known are {known}", argument="transforms"
+        )
     if not colon:
         return Transform(name, kind.default)
     if kind.argument is None:
-        raise ArgumentError(f"transform {str(text)!r}: {name} takes no number; write {name}")
+        raise ArgumentError(
+            f"transform {str(text)!r}: {name} has no number; write {name}", argument="transforms"
+        )
     if not re.fullmatch(r"[0-9]{1,9}", number) or int(number) < 1:
         raise ArgumentError(
-            f"transform {str(text)!r}: the {kind.argument} has to be a whole number of at least 1, as in {_usage(name)}"
+            f"transform {str(text)!r}: the {kind.argument} must be an integer >= 1, as in {_usage(name)}",
+            argument="transforms",
         )
     return Transform(name, int(number))
 
 
 def transform(data: ImageData, transforms: Sequence[str | Transform], *, seed: int = 0) -> ImageData:
-    """The data set after these transforms, one after the other; its origin says so.
+    """Apply transforms to a data set, sequentially; its origin records them.
 
     Args:
         data: Any data set.
         transforms: Transforms, or texts such as ``"pad:2"``, in the order in which they apply.
-        seed: Seed of the random ones.
+        seed: Random seed of the random ones.
 
     Raises:
-        ArgumentError: A transform does not exist, or its number or the seed is wrong.
+        ArgumentError: A transform is unknown, or its number or the seed is invalid.
         DataError: A transform does not fit the images.
 
     Example:
@@ -275,20 +287,18 @@ def _apply(data: ImageData, step: Transform, *, seed: int) -> ImageData:
 def _apply_to_images(
     function: Callable[..., Images], by_split: bool, data: ImageData, **arguments: int
 ) -> ImageData:
-    test = {"test": True} if by_split else {}
+    def transformed(split: str) -> Images:
+        return function(getattr(data, f"x_{split}"), **arguments, **({"split": split} if by_split else {}))
+
     try:
-        return replace(
-            data,
-            x_train=function(data.x_train, **arguments),
-            x_test=function(data.x_test, **arguments, **test),
-        )
+        changes: dict[str, Any] = {f"x_{split}": transformed(split) for split in data.splits}
+        return replace(data, **changes)
     except DataError as error:
         raise DataError(f"{data.name}: {error}") from error
 
 
 def _check_number(name: str, value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ArgumentError(f"the {name} is {value!r}; it has to be a whole number of at least 1")
+    integer(value, name=name)
 
 
 def _usage(name: str) -> str:
@@ -308,7 +318,7 @@ def _colors(n_images: int, *, seed: int, part: Part) -> "np.ndarray[Any, np.dtyp
 
 
 def _tiled_pixels(height: int, width: int, *, size: int, seed: int) -> "np.ndarray[Any, np.dtype[np.int64]]":
-    """Which pixel of the image (row by row) each pixel of the tiled image shows; shape (height, width)."""
+    """Return the source pixel (row by row) of each pixel of the tiled image; shape (height, width)."""
     rows, columns = height // size, width // size
     n_tiles = rows * columns
     drawn = words(2 * n_tiles, seed=seed, part=Part.TILES)

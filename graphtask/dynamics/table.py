@@ -90,8 +90,7 @@ def dynamics_table(runs: Mapping[str, Any], *, threshold: float = 0.006) -> "pd.
     Example:
         >>> import graphtask as gt
         >>> digits = gt.load_data("cdigits").subset(n_train=100, n_test=50, seed=0)
-        >>> quick = gt.Regime(epochs=2, batch_size=64)
-        >>> run = gt.train(gt.full_dag(5), data=digits, channels=2, regime=quick, progress=False)
+        >>> run = gt.train(gt.full_dag(5), data=digits, channels=2, epochs=2, batch_size=64, progress=False)
         >>> table = gt.dynamics_table({"first": run})
         >>> table[["run", "data", "prior", "edges", "eliminated"]].values.tolist()
         [['first', 'cdigits', 'full', 10, 0]]

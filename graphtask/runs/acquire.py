@@ -8,8 +8,8 @@ from typing import Any
 import igraph
 
 from graphtask.errors import RunError
-from graphtask.runs.config import check_same_run, write_config
-from graphtask.runs.layout import CONFIG, INITIAL, LOCK
+from graphtask.runs.config import check_same_run, is_extension, write_config
+from graphtask.runs.layout import CHECKPOINT, CONFIG, INITIAL, LOCK, MANIFEST, OUTCOME, TRAINED, WEIGHTS
 from graphtask.runs.lock import lock_run
 from graphtask.runs.provenance import record_environment
 from graphtask.runs.status import forget_divergence, is_finished
@@ -40,7 +40,9 @@ def acquire_run(
         yield
         return
     with lock_run(folder):
-        if (folder / CONFIG).exists():
+        if (folder / CONFIG).exists() and is_extension(folder, config):
+            reopen_run(folder, config)
+        elif (folder / CONFIG).exists():
             check_same_run(folder, config)
         else:
             others = sorted(path.name for path in folder.iterdir() if path.name != LOCK)
@@ -54,3 +56,24 @@ def acquire_run(
             forget_divergence(folder)
             record_environment(folder, environment())
         yield
+
+
+def reopen_run(folder: Path, config: dict[str, Any]) -> None:
+    """Turn a finished run into an unfinished one with more epochs, which resumes from its final state.
+
+    A kill at any moment leaves a run that either command, the old one or the new one, completes.
+
+    Args:
+        folder: The run folder; this process holds its lock.
+        config: Settings with the new number of epochs.
+
+    Raises:
+        RunError: The final state is missing.
+    """
+    if is_finished(folder) and not (folder / CHECKPOINT).is_file():
+        raise RunError(
+            f"{folder}: {CHECKPOINT} is missing, so the run cannot be trained further; train in another folder"
+        )
+    for name in (MANIFEST, WEIGHTS, TRAINED, OUTCOME):
+        (folder / name).unlink(missing_ok=True)
+    write_config(folder, config)

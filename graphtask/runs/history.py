@@ -30,7 +30,7 @@ class EdgeHistory:
     @property
     def magnitudes(self) -> npt.NDArray[np.float64]:
         """|gate(w)|, shape (epochs + 1, edges)."""
-        return np.asarray(np.abs(_GATES[self.gate](self.w.astype(np.float64))))
+        return np.abs(gate_values(self.w.astype(np.float64), gate=self.gate))
 
     def save(self, path: Path) -> None:
         """Write the history as ``.npz`` (arrays ``w``, ``source``, ``target``, ``gate``; no pickles)."""
@@ -39,6 +39,16 @@ class EdgeHistory:
             np.savez(
                 file, w=self.w, source=np.array(source), target=np.array(target), gate=np.array(self.gate)
             )
+
+
+def gate_values(w: npt.NDArray[np.float64], *, gate: str) -> npt.NDArray[np.float64]:
+    """Return gate(w), the factors of edges with these raw weights.
+
+    Example:
+        >>> gate_values(np.array([0.0, 1.0]), gate="none").tolist()
+        [0.0, 1.0]
+    """
+    return np.asarray(_GATES[gate](w))
 
 
 def load_history(path: Path) -> EdgeHistory:

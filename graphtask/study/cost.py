@@ -63,12 +63,12 @@ def study_cost(
 
     Example:
         >>> import graphtask as gt
-        >>> regime = {"epochs": 2, "batch_size": 719}
         >>> study = {
         ...     "priors": {"full": {"nodes": 3}},
         ...     "data": {"cdigits": {}},
         ...     "channels": 1,
-        ...     "regime": regime,
+        ...     "epochs": 2,
+        ...     "batch_size": 719,
         ... }
         >>> cost = gt.study_cost(study)
         >>> cost[["data", "prior", "runs", "left", "epochs", "images"]].values.tolist()
@@ -80,7 +80,7 @@ def study_cost(
         study = load_study(study)
     groups: dict[tuple[str, str], list[State]] = {}
     for job in study.jobs:
-        groups.setdefault((job.data.name, job.prior.name), []).append(state_of(job))
+        groups.setdefault((job.data_name, job.prior.name), []).append(state_of(job))
     tried: dict[str, _Length] = {}
     return pd.DataFrame([_row(states, tried) for states in watch(list(groups.values()))])
 
@@ -101,20 +101,20 @@ def hours_in_all(cost: "pd.DataFrame", *, slots: int) -> float:
 
 def _row(states: Sequence[State], tried: dict[str, _Length]) -> dict[str, Any]:
     job = states[0].job
-    ahead = [job.regime.epochs - state.epoch for state in states if state.word != "finished"]
+    ahead = [job.config.optimization.epochs - state.epoch for state in states if state.word != "finished"]
     extent, problem = _extent(job)
     length = _known(states) or _tried(job, extent, problem, tried)
     test = _TEST_SHARE * extent.n_test / extent.n_train if extent else 0.0
     hours = length.seconds * (1 + test) / 3600
     return {
-        "data": job.data.name,
+        "data": job.data_name,
         "prior": job.prior.name,
         "runs": len(states),
         "left": len(ahead),
-        "epochs": job.regime.epochs,
+        "epochs": job.config.optimization.epochs,
         "images": extent.n_train if extent else math.nan,
         "seconds_per_epoch": length.seconds,
-        "hours_per_run": hours * job.regime.epochs,
+        "hours_per_run": hours * job.config.optimization.epochs,
         "hours_left": hours * sum(ahead) if ahead else 0.0,
         "longest": hours * max(ahead) if ahead else 0.0,
         "threads": job.threads,
@@ -126,7 +126,7 @@ def _row(states: Sequence[State], tried: dict[str, _Length]) -> dict[str, Any]:
 
 def _extent(job: Job) -> tuple[Extent | None, str]:
     try:
-        return extent_of(job.data.source, transforms=job.data.transforms), ""
+        return extent_of(job.data_source, transforms=job.data.transforms), ""
     except GraphtaskError as error:
         return None, str(error)
 
@@ -156,15 +156,15 @@ def _tried(job: Job, extent: Extent | None, problem: str, tried: dict[str, _Leng
         else:
             tried[key] = _Length(seconds, counted(n_steps, "step"))
     step = tried[key]
-    return step._replace(seconds=step.seconds * extent.n_train / job.regime.batch_size)
+    return step._replace(seconds=step.seconds * extent.n_train / job.config.optimization.batch_size)
 
 
 def _network(job: Job, extent: Extent) -> str:
     """What two jobs have in common whose steps take the same time."""
     options = (
-        job.channels, job.gate, job.precision, job.execution, job.cuda_graph, job.device, job.threads
+        job.config.model, job.config.runtime
     )  # fmt: skip
-    shape = (extent.size, extent.in_channels, extent.n_classes, job.regime.batch_size)
+    shape = (extent.size, extent.in_channels, extent.n_classes, job.config.optimization.batch_size)
     return repr((sorted(asdict(job.prior).items()), options, shape))
 
 

@@ -1,4 +1,4 @@
-"""One job of a study: everything that a process anywhere needs to know to train one run."""
+"""One job of a study: all that a process needs to train one run."""
 
 import hashlib
 import json
@@ -15,7 +15,8 @@ from graphtask.graph import untrained, with_initial_size
 from graphtask.priors.registry import PRIORS
 from graphtask.reading import read
 from graphtask.storage.graphml import dumps
-from graphtask.training.config import Regime
+from graphtask.training.config import DataConfig, TrainConfig
+from graphtask.types import PAPER_THRESHOLD
 
 KINDS: Mapping[str, Callable[..., igraph.Graph]] = MappingProxyType(
     {
@@ -27,24 +28,6 @@ KINDS: Mapping[str, Callable[..., igraph.Graph]] = MappingProxyType(
 
 RUN_SEED = "run"
 """As the ``seed`` of a random prior: that of the run, so that every run has a graph of its own."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Data:
-    """A data set of a study; see `graphtask.load_data`."""
-
-    name: str
-    """What it is called in the study."""
-    source: str
-    """A name of the catalog, or the absolute path of an ``.npz`` file or an image folder."""
-    root: str | None = None
-    """Where data sets of the catalog lie."""
-    download: bool = False
-    """Whether they may be downloaded."""
-    transforms: tuple[str, ...] = ()
-    """More transforms, in their order."""
-    seed: int = 0
-    """Of colors and tiles."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,33 +59,52 @@ class Prior:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One run of a study: a data set, a prior, a seed, and how to train; options as those of `graphtask.train`."""
+    """One run of a study: an initial graph, and its training configuration."""
 
     out: Path
     """Folder of all runs of the study, absolute."""
-    data: Data
     prior: Prior
-    seed: int
-    channels: int = 11
-    regime: Regime = field(default_factory=Regime)
-    gate: str = "tanh"
-    precision: str = "fp32"
-    execution: str = "auto"
-    cuda_graph: bool = True
-    device: str = "auto"
-    fresh: bool = False
-    threads: int = 1
-    """CPU threads while it is trained."""
-    checkpoint_seconds: float = 300.0
-    threshold: float = 0.006
-    """At which the trained graph is pruned for the table of results."""
+    config: TrainConfig
+    """Training configuration, with the data set and the seed of the run."""
+    threshold: float = PAPER_THRESHOLD
+    """Threshold at which the trained graph is pruned for the table of results."""
     label: str = ""
-    """What the run is called, if not after its data set, prior and seed."""
+    """Name of the run, if it is not made of its data set, prior and seed."""
+
+    @property
+    def data(self) -> DataConfig:
+        """Data set of the run; ``name`` is its name in the study."""
+        return self.config.data
+
+    @property
+    def data_name(self) -> str:
+        """Name of the data set in the study."""
+        return str(self.data.name)
+
+    @property
+    def data_source(self) -> str:
+        """Name, path or folder of the data set."""
+        return str(self.data.source)
+
+    @property
+    def seed(self) -> int:
+        """Seed of the run."""
+        return self.config.optimization.seed
+
+    @property
+    def device(self) -> str:
+        """Device of the run, such as ``auto`` or ``cuda:1``."""
+        return self.config.runtime.device
+
+    @property
+    def threads(self) -> int:
+        """CPU threads of the run."""
+        return self.config.runtime.threads or 1
 
     @property
     def name(self) -> str:
-        """How the run is called in messages and tables, such as ``cmnist/full/seed-0``."""
-        return self.label or f"{self.data.name}/{self.prior.name}/seed-{self.seed}"
+        """Name of the run in messages and tables, such as ``cmnist/full/seed-0``."""
+        return self.label or f"{self.data_name}/{self.prior.name}/seed-{self.seed}"
 
     @property
     def folder(self) -> Path:
@@ -110,43 +112,41 @@ class Job:
         return self.out / self.name
 
     def graph(self) -> igraph.Graph:
-        """The initial graph."""
+        """Return the initial graph."""
         return self.prior.graph(self.seed)
 
     def identity(self) -> dict[str, Any]:
-        """What the config of its run folder has to say, as far as that is known without the data."""
-        # Who watches a study asks often; but a file may change.
+        """Return the part of the config of its run folder that is known without the data."""
+        # A study that is watched asks often; but a file may change.
         digest = _digest.__wrapped__ if self.prior.kind == "file" else _digest
         seed = self.seed if self.prior.arguments.get("seed") == RUN_SEED else 0
-        return {
-            "graph_sha256": digest(json.dumps(asdict(self.prior)), seed, fresh=self.fresh),
-            "channels": self.channels,
-            "gate": self.gate,
-            "seed": self.seed,
-            "precision": self.precision,
-            "regime": json.loads(json.dumps(asdict(self.regime))),
-        }
+        graph = digest(json.dumps(asdict(self.prior)), seed, reset_weights=self.config.model.reset_weights)
+        return {"graph_sha256": graph, **self.config.to_json()}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the job as values that JSON can hold; `from_dict` returns an equal job."""
-        return asdict(self) | {"out": str(self.out)}
+        return {
+            "out": str(self.out),
+            "prior": asdict(self.prior),
+            "config": self.config.to_json(),
+            "threshold": self.threshold,
+            "label": self.label,
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Job":
         """Return the job from the result of `to_dict`."""
-        data = values["data"]
         parts = {
             "out": Path(values["out"]),
-            "data": Data(**data | {"transforms": tuple(data["transforms"])}),
             "prior": Prior(**values["prior"]),
-            "regime": Regime(**values["regime"] | {"milestones": tuple(values["regime"]["milestones"])}),
+            "config": TrainConfig.from_json(values["config"]),
         }
         return cls(**{**values, **parts})
 
 
 @lru_cache(maxsize=4096)
-def _digest(prior: str, seed: int, *, fresh: bool) -> str:
-    """The SHA-256 by which `graphtask.train` knows an initial graph."""
+def _digest(prior: str, seed: int, *, reset_weights: bool) -> str:
+    """Return the SHA-256 of an initial graph in the config of its run."""
     graph = Prior(**json.loads(prior)).graph(seed)
-    initial = with_initial_size(untrained(graph) if fresh else graph)
+    initial = with_initial_size(untrained(graph) if reset_weights else graph)
     return hashlib.sha256(dumps(initial)).hexdigest()

@@ -87,14 +87,17 @@ def _outcome(run: "Run", job: Job, *, images: "ImageData | None") -> Row:
 def _accuracy(run: "Run", pruned: "igraph.Graph", images: "ImageData", job: Job) -> float:
     """The accuracy of the pruned network on the test images, the same as `graphtask.parity` gives."""
     from graphtask.compiler.writeback import extract_subnetwork
+    from graphtask.training.batches import split_batches
     from graphtask.training.device import choose_device, limited_threads
     from graphtask.training.loop import evaluate
-    from graphtask.training.run import data_batches
 
+    device = job.device
     with limited_threads(job.threads):
-        net = extract_subnetwork(run.module(device=job.device), pruned).to(choose_device(job.device))
-        _, test = data_batches(images, regime=job.regime, device=net.edge_weight.device)
-        return evaluate(net, test).accuracy
+        net = extract_subnetwork(run.module(device=device, block=job.config.model.block), pruned).to(
+            choose_device(device)
+        )
+        batches = split_batches(images, job.config, device=net.edge_weight.device)
+        return evaluate(net, batches.test).accuracy
 
 
 def _stored(folder: Path) -> dict[str, Row]:

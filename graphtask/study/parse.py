@@ -1,6 +1,5 @@
 """From the tables of a study file to its jobs."""
 
-import dataclasses
 import inspect
 import os
 import re
@@ -12,10 +11,8 @@ from graphtask.data.catalog import CATALOG
 from graphtask.data.transforms import parse_transform
 from graphtask.errors import ArgumentError, GraphtaskError
 from graphtask.priors.registry import PRIORS
-from graphtask.study.job import KINDS, RUN_SEED, Data, Job, Prior
+from graphtask.study.job import KINDS, RUN_SEED, Job, Prior
 from graphtask.study.tables import (
-    COUNT,
-    DEVICE,
     FLAG,
     LEAST_0,
     NUMBER,
@@ -30,21 +27,21 @@ from graphtask.study.tables import (
     choice,
     suggestion,
 )
-from graphtask.training.config import Regime
+from graphtask.training.config import OPTIONS, TrainConfig
 
-# What may be said for the whole study, and otherwise for one of its data sets or priors.
+_ANY = Kind(lambda _: True, "")  # checked by TrainConfig
+_SECTIONS = tuple(name for name in TrainConfig.sections if name != "data")
+
+# Options for the whole study, or for one of its data sets or priors: those of TrainConfig, by keyword or in a section.
 _OPTIONS: Mapping[str, Kind] = {
     "seeds": SEEDS,
-    "channels": COUNT,
-    "gate": choice("tanh", "sigmoid", "none"),
-    "precision": choice("fp32", "bf16"),
-    "execution": choice("auto", "fast", "plain"),
-    "cuda_graph": FLAG,
-    "device": DEVICE,
-    "fresh": FLAG,
-    "threads": COUNT,
-    "checkpoint_seconds": LEAST_0,
-    "regime": TABLE,
+    **{
+        keyword: _ANY
+        for keyword, (section, name) in OPTIONS.items()
+        if keyword not in {"seed", "threshold"}
+        and (section != "data" or name in {"validation", "crop_padding", "flip"})
+    },
+    **dict.fromkeys(_SECTIONS, TABLE),
 }
 _STUDY: Mapping[str, Kind] = {
     "name": TEXT,
@@ -133,11 +130,14 @@ def plan(values: Mapping[str, Any], place: Place, *, out: Path | None, data_root
     priors = {table.path[1]: (table, _prior(table, place)) for table in _tables(top, "priors")}
     threshold = float(values.get("threshold", 0.006))
     ranked = [
-        (rank, Job(out=out, data=one, prior=prior, seed=seed, threshold=threshold, **options))
+        (
+            rank,
+            Job(out=out, prior=prior, config=config.replace(data=one, seed=seed), threshold=threshold),
+        )
         for of_data, one in data.values()
         for of_prior, prior in priors.values()
-        if one.name in _chosen(of_prior, data)
-        for seeds, options in [_train_options(top, of_data, of_prior)]
+        if one["name"] in _chosen(of_prior, data)
+        for seeds, config in [_configuration(top, of_data, of_prior)]
         for rank, seed in enumerate(seeds)
     ]
     if not 0 < len(ranked) <= _MOST_JOBS:
@@ -161,7 +161,7 @@ def _tables(top: Table, key: str) -> Iterator[Table]:
         yield group.table(name)
 
 
-def _data(table: Table, top: Table, data_root: Path | None, place: Place) -> Data:
+def _data(table: Table, top: Table, data_root: Path | None, place: Place) -> dict[str, Any]:
     table.check(_DATA)
     values, name = table.values, table.path[1]
     root = _absolute(values["root"], place.folder) if "root" in values else data_root
@@ -173,14 +173,14 @@ def _data(table: Table, top: Table, data_root: Path | None, place: Place) -> Dat
             parse_transform(text)
     except ArgumentError as error:
         raise table.error(f"has transforms that do not work: {error}") from error
-    return Data(
-        name=name,
-        source=source,
-        root=str(root) if root is not None and source in CATALOG else None,
-        download=values.get("download", top.values.get("download", False)),
-        transforms=tuple(values.get("transforms", ())),
-        seed=values.get("seed", 0),
-    )
+    return {
+        "name": name,
+        "source": source,
+        "root": str(root) if root is not None and source in CATALOG else None,
+        "download": values.get("download", top.values.get("download", False)),
+        "transforms": tuple(values.get("transforms", ())),
+        "seed": values.get("seed", 0),
+    }
 
 
 def _data_path(source: str, folder: Path, table: Table) -> str:
@@ -223,30 +223,36 @@ def _chosen(prior: Table, data: Mapping[str, Any]) -> list[str]:
     return names
 
 
-def _train_options(top: Table, data: Table, prior: Table) -> tuple[list[int], dict[str, Any]]:
-    """The seeds, and the arguments of a job: the word of a prior goes before that of a data set, and that of the study."""
-    said: dict[str, Any] = {}
-    regime: dict[str, Any] = {}
+def _configuration(top: Table, data: Table, prior: Table) -> tuple[list[int], TrainConfig]:
+    """Return the seeds and the configuration: a prior overrides its data set, which overrides the study."""
+    seeds: Any = 1
+    config = TrainConfig(threads=1)
     for table in (top, data, prior):
-        said |= {key: value for key, value in table.values.items() if key in _OPTIONS}
-        regime |= _regime_values(table.table("regime"))
-    seeds = said.pop("seeds", 1)
-    return list(range(seeds)) if isinstance(seeds, int) else list(seeds), said | {"regime": Regime(**regime)}
+        seeds = table.values.get("seeds", seeds)
+        config = _updated(config, table)
+    return list(range(seeds)) if isinstance(seeds, int) else list(seeds), config
 
 
-def _regime_values(table: Table) -> dict[str, Any]:
-    names = [field.name for field in dataclasses.fields(Regime)]
-    for key in table.values:
-        if key not in names:
-            raise table.error(f"has no key {key!r}; {suggestion(key, names)}")
-    values: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in table.values.items()
-    }
+def _updated(config: TrainConfig, table: Table) -> TrainConfig:
+    """Return a configuration with the options of a table, and those of its sections."""
+    for name in _SECTIONS:
+        section = table.table(name)
+        if "seed" in section.values:
+            raise section.error("has seed; write seeds = … for the whole study")
+        try:
+            config = config.replace(**{name: section.values})
+        except ArgumentError as error:
+            raise _invalid(section, str(error).removeprefix(f"[{name}] ")) from error
+    keywords = {key: value for key, value in table.values.items() if key in OPTIONS and key in _OPTIONS}
     try:
-        Regime(**values)  # the ranges are independent of each other
+        return config.replace(**keywords)
     except ArgumentError as error:
-        raise table.error(f"does not work: {error}") from error
-    return values
+        raise _invalid(table, str(error)) from error
+
+
+def _invalid(table: Table, message: str) -> ArgumentError:
+    place = f"[{'.'.join(table.path)}] " if table.path else ""
+    return ArgumentError(f"{table.file}: {place}{message}")
 
 
 def _check_priors(jobs: list[Job], top: Table) -> None:

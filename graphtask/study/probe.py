@@ -1,7 +1,6 @@
 """How long a step of training takes, tried out on made-up images; the data need not be there."""
 
 import time
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -12,11 +11,11 @@ from graphtask.data.dataset import ImageData
 from graphtask.data.extent import Extent
 from graphtask.graph import untrained
 from graphtask.study.job import Job
+from graphtask.training.batches import split_batches
 from graphtask.training.cuda_graph import WARM_UP, cuda_recorder
 from graphtask.training.device import choose_device, limited_threads
 from graphtask.training.loop import Trainer
-from graphtask.training.progress import Silence
-from graphtask.training.run import data_batches
+from graphtask.training.run import load_block
 from graphtask.validation import counted
 
 _SECONDS = 1.0  # about as long as the steps may take that count
@@ -34,14 +33,16 @@ def seconds_per_step(job: Job, extent: Extent) -> tuple[float, int]:
     Raises:
         GraphtaskError: Its graph cannot be made, or its device is not here.
     """
-    with limited_threads(job.threads):
+    config = job.config
+    with limited_threads(config.runtime.threads):
         module = compile_graph(
             untrained(job.graph()),
-            channels=job.channels,
+            channels=config.model.channels,
             in_channels=extent.in_channels,
             n_classes=extent.n_classes,
-            gate=job.gate,  # type: ignore[arg-type]  # checked when the study was read
-            execution=job.execution,  # type: ignore[arg-type]
+            gate=config.model.gate,  # type: ignore[arg-type]  # checked when the study was read
+            execution=config.runtime.execution,  # type: ignore[arg-type]
+            block=load_block(config.model.block),
         ).to(choose_device(job.device))
         # The first steps do not count: plans are made, and memory is taken.
         step = _timed(module, job, extent, n_steps=1)
@@ -54,22 +55,20 @@ def seconds_per_step(job: Job, extent: Extent) -> tuple[float, int]:
 
 def _timed(module: GraphModule, job: Job, extent: Extent, *, n_steps: int) -> float:
     """Seconds that an epoch of so many steps takes."""
-    recorder = cuda_recorder(module) if job.cuda_graph else None
+    recorder = cuda_recorder(module) if job.config.runtime.cuda_graph else None
     epochs = 1 if recorder is None else 2  # the first one captures the step, and the second replays it
     # The rate is tiny, because labels that mean nothing make the loss diverge at that of the job.
-    regime = replace(job.regime, epochs=epochs, learning_rate=1e-9)
-    n_images = n_steps * regime.batch_size
+    config = job.config.replace(epochs=epochs, learning_rate=1e-9, validation=None, early_stopping=0)
+    n_images = n_steps * config.optimization.batch_size
     rng = np.random.Generator(np.random.PCG64(0))
     images = rng.integers(0, 256, (n_images, *extent.size, extent.in_channels), dtype=np.uint8)
     labels = rng.integers(0, extent.n_classes, n_images)
     names = tuple(map(str, range(extent.n_classes)))
     made_up = ImageData("made up", images, labels, images[:1], labels[:1], names)
-    train, test = data_batches(made_up, regime=regime, device=module.edge_weight.device)
-    trainer = Trainer(
-        module, train=train, test=test, regime=regime, seed=0, precision=job.precision, recorder=recorder
-    )
+    batches = split_batches(made_up, config, device=module.edge_weight.device)
+    trainer = Trainer(module, train=batches.train, test=batches.test, config=config, recorder=recorder)
     wall, cpu = time.perf_counter(), time.process_time()
-    trainer.fit(reporter=Silence(), on_step=_nothing, on_epoch=_nothing)
+    trainer.fit()
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     # On a CPU, time in which this process did nothing at all was taken by others, and is not part of the cost.
     share = min(cpu / wall, 1.0) if module.edge_weight.device.type == "cpu" else 1.0
@@ -88,7 +87,3 @@ def place_of(job: Job) -> str:
     if device.type == "mps":
         return "MPS"
     return counted(job.threads, "CPU thread")
-
-
-def _nothing() -> None:
-    pass

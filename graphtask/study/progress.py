@@ -23,7 +23,7 @@ _UNFINISHED: Mapping[str, Callable[[State, Ending], str]] = {
     "busy": lambda *_: "another process is training it; waiting for that",
     "refused": lambda _, ending: f"{ending.reason}; waiting for another machine",
     "interrupted": lambda state, _: (
-        f"saved after {state.epoch} of {counted(state.job.regime.epochs, 'epoch')}"
+        f"saved after {state.epoch} of {counted(state.job.config.optimization.epochs, 'epoch')}"
     ),
     "died": lambda _, ending: f"{ending.reason}; it will go on from its last checkpoint",
 }
@@ -170,7 +170,7 @@ class StudyProgress:
 
     def _picture(self, running: list[State]) -> RenderableType:
         done = sum(state.epoch for state in self._states.values())
-        total = sum(state.job.regime.epochs for state in self._states.values())
+        total = sum(state.job.config.optimization.epochs for state in self._states.values())
         width = min(20, self._console.width // 8)
         grid = Table.grid(padding=(0, 2), expand=True)
         grid.add_column(no_wrap=True)
@@ -179,7 +179,7 @@ class StudyProgress:
         grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         grid.add_row(Text("all"), ProgressBar(total, done, width=width), Text(self._summary()))
         for state in running[:_SHOWN_RUNS]:
-            epochs = state.job.regime.epochs
+            epochs = state.job.config.optimization.epochs
             bar = ProgressBar(epochs, state.epoch, width=width)
             grid.add_row(Text(state.job.name), bar, Text(_about(state) + self._first_epoch(state)))
         more = len(running) - _SHOWN_RUNS
@@ -210,7 +210,7 @@ def _about(state: State) -> str:
     if state.seconds_per_epoch is not None and state.epochs_left:
         left = f", {duration(state.seconds_per_epoch * state.epochs_left)} left"
     return (
-        f"epoch {state.epoch}/{state.job.regime.epochs}"
+        f"epoch {state.epoch}/{state.job.config.optimization.epochs}"
         + left
         + (f", {_learned(state)}" if state.epoch else "")
     )

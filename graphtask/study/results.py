@@ -11,10 +11,11 @@ from graphtask.errors import DataError, GraphtaskError
 from graphtask.metrics.registry import select
 from graphtask.metrics.table import UNDEFINED
 from graphtask.metrics.view import Options
-from graphtask.study.job import Data, Job
+from graphtask.study.job import Job
 from graphtask.study.outcome import Row, known_outcome, record_outcome
 from graphtask.study.spec import Study, load_study
 from graphtask.study.status import State, seconds_left, state_of
+from graphtask.training.config import DataConfig
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,7 +114,7 @@ def _status(state: State, states: Sequence[State]) -> Row:
         RUN: state.job.name,
         "state": state.word,
         "epoch": state.epoch,
-        "epochs": state.job.regime.epochs,
+        "epochs": state.job.config.optimization.epochs,
         "test_accuracy": math.nan if state.test_accuracy is None else state.test_accuracy,
         "live_edges": math.nan if state.live_edges is None else state.live_edges,
         "seconds_per_epoch": math.nan if state.seconds_per_epoch is None else state.seconds_per_epoch,
@@ -124,14 +125,14 @@ def _status(state: State, states: Sequence[State]) -> Row:
 
 def _by_name(jobs: Sequence[Job]) -> list[Job]:
     """All seeds of a prior on a data set together; data sets and priors in the order of the study."""
-    data = list(dict.fromkeys(job.data.name for job in jobs))
+    data = list(dict.fromkeys(job.data_name for job in jobs))
     priors = list(dict.fromkeys(job.prior.name for job in jobs))
-    return sorted(jobs, key=lambda job: (data.index(job.data.name), priors.index(job.prior.name), job.seed))
+    return sorted(jobs, key=lambda job: (data.index(job.data_name), priors.index(job.prior.name), job.seed))
 
 
-def _row(job: Job, images: Callable[[Data], "ImageData"]) -> Row:
+def _row(job: Job, images: Callable[[DataConfig], "ImageData"]) -> Row:
     state = state_of(job)
-    row: Row = {"data": job.data.name, "prior": job.prior.name, "seed": job.seed, "status": state.word}
+    row: Row = {"data": job.data_name, "prior": job.prior.name, "seed": job.seed, "status": state.word}
     row |= {"error": state.reason, "threshold": job.threshold}
     if state.word == "finished":
         try:
@@ -143,20 +144,20 @@ def _row(job: Job, images: Callable[[Data], "ImageData"]) -> Row:
     return row | {RUN: job.name}
 
 
-def _outcome(job: Job, images: Callable[[Data], "ImageData"]) -> Row:
+def _outcome(job: Job, images: Callable[[DataConfig], "ImageData"]) -> Row:
     known = known_outcome(job)
     if known is not None:
         return known
-    from graphtask.training.run import open_run
+    from graphtask.training.run import Run
 
-    run = open_run(job.folder)
+    run = Run.open(job.folder)
     found = images(job.data)
-    if found.fingerprint != run.config["data_fingerprint"]:
-        raise DataError(f"{job.folder}: was trained on other data than {job.data.source} holds now")
+    if found.fingerprint != run.record["data_fingerprint"]:
+        raise DataError(f"{job.folder}: was trained on other data than {job.data_source} holds now")
     return record_outcome(run, job, images=found)
 
 
-def _images(data: Data) -> "ImageData":
+def _images(data: DataConfig) -> "ImageData":
     from graphtask.data.catalog import load_data
 
     return load_data(

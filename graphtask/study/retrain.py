@@ -1,7 +1,7 @@
 """Many runs pruned and trained again: a study of its own, whose initial graphs are what pruning left."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -9,14 +9,15 @@ from graphtask.errors import ArgumentError, DisconnectedError, GraphtaskError
 from graphtask.runs.labels import origin
 from graphtask.runs.provenance import read_environments
 from graphtask.storage.graphml import dumps
-from graphtask.study.job import Data, Job, Prior
+from graphtask.study.job import Job, Prior
 from graphtask.study.run import local_engine, run_study
 from graphtask.study.spec import Study
-from graphtask.training.config import Regime
+from graphtask.training.config import TrainConfig
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from graphtask.training.retrain import RetrainResult
     from graphtask.training.run import Run
     from graphtask.training.run_data import RunDataCache
 
@@ -26,15 +27,6 @@ VARIANTS: Mapping[str, str] = {"same": "retrained", "fit": "retrained_fit"}
 """What a network is called that was retrained with these channels; also the name of its folder."""
 
 
-class Retrained(NamedTuple):
-    """What came of retraining many runs."""
-
-    table: "pd.DataFrame"
-    """What `graphtask.compare_retrained` gives, for all of them."""
-    failed: dict[str, str]
-    """What is missing from it, run or new network, and why, in one line."""
-
-
 def retrain_runs(
     runs: Iterable[str | Path] | Mapping[str, str | Path],
     *,
@@ -42,17 +34,13 @@ def retrain_runs(
     channels: Sequence[str] = ("same", "fit"),
     budget: int | None = None,
     threshold: float = 0.006,
-    regime: Mapping[str, Any] | None = None,
-    seed: int | None = None,
     data_root: str | Path | None = None,
-    device: str = "auto",
-    threads: int | None = None,
-    cuda_graph: bool = True,
     jobs: int | None = None,
     gpus: Sequence[int] | None = None,
     jobs_per_gpu: int = 1,
     progress: bool = True,
-) -> Retrained:
+    **options: Any,
+) -> "RetrainResult":
     """Train the pruned graphs of many runs again, several at a time, and compare.
 
     The new runs are a study in the folder ``out``: that of a run is ``<out>/<data>/<prior>/seed-<seed>/retrained``, or
@@ -67,16 +55,14 @@ def retrain_runs(
         channels: Which networks, one or both of ``"same"`` and ``"fit"``; see `retrain`.
         budget: As in `retrain`.
         threshold: As in `retrain`.
-        regime: What is to be another than in the runs, as names and values of `Regime`; None is nothing.
-        seed: Of all new runs; None is that of each run + 1000.
-        data_root: As in `retrain`.
-        device: As in `train`.
-        threads: CPU threads of each new run; None is as many as the run had, so that times can be compared.
-        cuda_graph: As in `train`.
+        data_root: Folder of the named data sets now; None is that of training.
         jobs: As in `run_study`.
         gpus: As in `run_study`.
         jobs_per_gpu: As in `run_study`.
-        progress: Whether to report on standard error.
+        progress: Report on standard error.
+        options: Options of `TrainConfig` that differ from those of the runs, by keyword. ``seed`` is that of each run
+            + 1000 unless it is given, ``device`` is ``auto``, and ``threads`` is the number that the run had, so that
+            times can be compared.
 
     Raises:
         ArgumentError: An option is outside its range, or a budget is given and no channels are fitted to it.
@@ -87,10 +73,10 @@ def retrain_runs(
     Example:
         >>> import graphtask as gt
         >>> found = gt.retrain_runs(["runs/full-0", "runs/full-1"], out="retrained")  # doctest: +SKIP
-        >>> gt.retraining_table(found.table)  # doctest: +SKIP
+        >>> found.side_by_side()  # doctest: +SKIP
     """
     from graphtask.training.device import choose_device
-    from graphtask.training.retrain import FIT
+    from graphtask.training.retrain import FIT, RetrainResult
     from graphtask.training.run_data import RunDataCache
 
     named = dict(runs) if isinstance(runs, Mapping) else {str(path): path for path in runs}
@@ -101,42 +87,30 @@ def retrain_runs(
         )
     if budget is not None and FIT not in channels:
         raise ArgumentError('a budget needs "fit" among the channels: they follow from it')
-    # What cannot be is said before anything is written.
-    Regime(**(regime or {}))
-    choose_device(device)
-    options = _Options(
-        channels=tuple(channels),
-        budget=budget,
-        threshold=threshold,
-        regime=regime or {},
-        seed=seed,
-        device=device,
-        threads=threads,
-        cuda_graph=cuda_graph,
+    # Invalid options fail before anything is written.
+    choose_device(TrainConfig(**options).runtime.device)
+    settings = _Settings(
+        channels=tuple(channels), budget=budget, threshold=threshold, options={"device": "auto"} | options
     )
     originals = RunDataCache(data_root)
-    plan = _planned(named, Path(out).absolute(), options, originals)
+    plan = _planned(named, Path(out).absolute(), settings, originals)
     failed = dict(plan.failed)
     if plan.jobs:
         study = Study(name=NAME, out=Path(out).absolute(), threshold=threshold, jobs=tuple(plan.jobs))
         engine = local_engine(study, jobs=jobs, gpus=gpus, jobs_per_gpu=jobs_per_gpu)
         failed |= run_study(study, engine=engine, progress=progress).failed
-    table, damaged = _compared(plan, failed, options, originals)
-    return Retrained(table, failed | damaged)
+    table, damaged = _compared(plan, failed, settings, originals)
+    return RetrainResult(table, failed | damaged)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Options:
-    """How all runs are retrained."""
+class _Settings:
+    """Settings of all new runs."""
 
     channels: tuple[str, ...]
     budget: int | None
     threshold: float
-    regime: Mapping[str, Any]
-    seed: int | None
-    device: str
-    threads: int | None
-    cuda_graph: bool
+    options: Mapping[str, Any]
 
 
 class _Entry(NamedTuple):
@@ -163,23 +137,23 @@ class _Plan:
 
 
 def _planned(
-    runs: Mapping[str, str | Path], out: Path, options: _Options, originals: "RunDataCache"
+    runs: Mapping[str, str | Path], out: Path, settings: _Settings, originals: "RunDataCache"
 ) -> _Plan:
-    from graphtask.training.run import open_run
+    from graphtask.training.run import Run
 
     plan = _Plan()
     places: dict[Path, str] = {}
     first: GraphtaskError | None = None
     for label, folder in runs.items():
         try:
-            run = open_run(folder)
+            run = Run.open(folder)
             place = _place(run, out)
             if place in places:
                 raise ArgumentError(
                     f"{folder}: its new runs would be in {place}, as those of {places[place]}; use another out"
                 )
             originals.of(run)  # complains if the data are not there, or not what they were
-            entry = _entry(label, run, place, options, originals.root)
+            entry = _entry(label, run, place, settings, originals.root)
         except GraphtaskError as error:
             first = first or error
             plan.failed[label] = str(error)
@@ -198,58 +172,44 @@ def _place(run: "Run", out: Path) -> Path:
     return out.joinpath(*parts, f"seed-{known.seed}")
 
 
-def _entry(label: str, run: "Run", place: Path, options: _Options, data_root: str | Path | None) -> _Entry:
+def _entry(label: str, run: "Run", place: Path, settings: _Settings, data_root: str | Path | None) -> _Entry:
     from graphtask.training.retrain import channels_of, pruned_again
     from graphtask.training.run_data import with_data_root
 
     assert run.folder is not None
-    names = [VARIANTS[word] for word in options.channels]
-    source = with_data_root(run, data_root).config["data"]
-    if source["source"] is None:
+    names = [VARIANTS[word] for word in settings.channels]
+    if run.config.data.source is None:
         raise ArgumentError(f"{run.folder}: was trained on arrays in memory; use retrain with data")
     try:
-        pruned = pruned_again(run, threshold=options.threshold)
+        pruned = pruned_again(run, threshold=settings.threshold)
     except DisconnectedError as error:
         return _Entry(label, run.folder, {}, dict.fromkeys(names, str(error)))
-    path = place / f"pruned-{options.threshold:g}.graphml"
+    path = place / f"pruned-{settings.threshold:g}.graphml"
     _write_once(path, dumps(pruned))
     jobs: dict[str, Job] = {}
-    for word, name in zip(options.channels, names, strict=True):
-        channels = channels_of(run, pruned, word, budget=options.budget if word == "fit" else None)
+    for word, name in zip(settings.channels, names, strict=True):
+        channels = channels_of(run, pruned, word, budget=settings.budget if word == "fit" else None)
         # The fitted channels may be the same ones, and the network, too: it is not trained twice.
-        twin = next((job for job in jobs.values() if job.channels == channels), None)
-        jobs[name] = twin or _job(run, source, options, graph=path, name=name, channels=channels)
+        twin = next((job for job in jobs.values() if job.config.model.channels == channels), None)
+        jobs[name] = twin or _job(
+            with_data_root(run, data_root), settings, graph=path, name=name, channels=channels
+        )
     return _Entry(label, run.folder, jobs, {})
 
 
-def _job(
-    run: "Run", source: Mapping[str, Any], options: _Options, *, graph: Path, name: str, channels: int
-) -> Job:
-    from graphtask.training.retrain import another_seed
+def _job(run: "Run", settings: _Settings, *, graph: Path, name: str, channels: int) -> Job:
+    from graphtask.training.retrain import retrain_config
 
     place, out = graph.parent, graph.parents[3]
+    config = retrain_config(
+        run, channels=channels, options={"threads": _threads_of(run)} | dict(settings.options)
+    )
     return Job(
         out=out,
         label=str((place / name).relative_to(out)),
-        data=Data(
-            name=source["name"],
-            source=source["source"],
-            root=source["root"],
-            transforms=tuple(source["transforms"]),
-            seed=source["seed"],
-        ),
         prior=Prior(name=f"{origin(run.graph).prior}-{name}", kind="file", arguments={"path": str(graph)}),
-        seed=another_seed(run) if options.seed is None else options.seed,
-        channels=channels,
-        regime=replace(Regime(**run.config["regime"]), **options.regime),
-        gate=run.config["gate"],
-        precision=run.config["precision"],
-        execution=run.config["execution"],
-        cuda_graph=options.cuda_graph,
-        device=options.device,
-        fresh=True,
-        threads=options.threads or _threads_of(run),
-        threshold=options.threshold,
+        config=config.replace(data_name=run.data_name),
+        threshold=settings.threshold,
     )
 
 
@@ -276,7 +236,7 @@ def _threads_of(run: "Run") -> int:
 
 
 def _compared(
-    plan: _Plan, failed: Mapping[str, str], options: _Options, originals: "RunDataCache"
+    plan: _Plan, failed: Mapping[str, str], settings: _Settings, originals: "RunDataCache"
 ) -> tuple["pd.DataFrame", dict[str, str]]:
     """The table of all networks, and which of them, run or new network, are damaged by now, and why."""
     import pandas as pd
@@ -286,7 +246,7 @@ def _compared(
     first: GraphtaskError | None = None
     for entry in plan.entries:
         try:
-            tables.append(_table(entry, {**failed, **damaged}, damaged, options, originals))
+            tables.append(_table(entry, {**failed, **damaged}, damaged, settings, originals))
         except GraphtaskError as error:
             first = first or error
             damaged[entry.label] = str(error)
@@ -299,29 +259,29 @@ def _table(
     entry: _Entry,
     failed: Mapping[str, str],
     damaged: dict[str, str],
-    options: _Options,
+    settings: _Settings,
     originals: "RunDataCache",
 ) -> "pd.DataFrame":
     """The rows of one run; new networks that cannot be opened any more are added to ``damaged``."""
-    from graphtask.training.retrained import compare_retrained
-    from graphtask.training.run import open_run
+    from graphtask.training.retrain import compare_retrained
+    from graphtask.training.run import Run
 
-    run = open_run(entry.folder)
+    run = Run.open(entry.folder)
     problems, found = dict(entry.problems), {}
     for name, job in entry.jobs.items():
         if job.name in failed:
             problems[name] = failed[job.name]
             continue
         try:
-            found[name] = open_run(job.folder)
+            found[name] = Run.open(job.folder)
         except GraphtaskError as error:
             problems[name] = damaged[job.name] = str(error)
     table = compare_retrained(
         run,
         found,
-        threshold=options.threshold,
+        threshold=settings.threshold,
         data=originals.of(run),
-        device=options.device,
+        device=str(settings.options["device"]),
         failures=problems,
-    )
+    ).table
     return table.assign(run=entry.label)

@@ -38,7 +38,7 @@ class Study:
 
     def __repr__(self) -> str:
         n_data, n_priors = (
-            len({job.data.name for job in self.jobs}),
+            len({job.data_name for job in self.jobs}),
             len({job.prior.name for job in self.jobs}),
         )
         return (
@@ -113,18 +113,16 @@ def load_study(
         ...         "name": "small",
         ...         "seeds": 2,
         ...         "priors": {"full": {"nodes": 8}},
-        ...         "data": {"cdigits": {}, "cdigits_t8": {"regime": {"epochs": 20}}},
+        ...         "data": {"cdigits": {}, "cdigits_t8": {"epochs": 20}},
         ...     }
         ... )
-        >>> [job.name for job in study.jobs][:3], study.jobs[1].regime.epochs
+        >>> [job.name for job in study.jobs][:3], study.jobs[1].config.optimization.epochs
         (['cdigits/full/seed-0', 'cdigits_t8/full/seed-0', 'cdigits/full/seed-1'], 20)
     """
     study = _loaded(source, out=_absolute(out), data_root=_absolute(data_root))
     if threads is None:
         return study
-    if threads < 1:
-        raise ArgumentError(f"threads is {threads}; use at least 1")
-    jobs = tuple(dataclasses.replace(job, threads=threads) for job in study.jobs)
+    jobs = tuple(dataclasses.replace(job, config=job.config.replace(threads=threads)) for job in study.jobs)
     return dataclasses.replace(study, jobs=jobs)
 
 

@@ -40,7 +40,7 @@ class State(NamedTuple):
     @property
     def epochs_left(self) -> int:
         """Epochs that are still to come; none if it is finished or has failed."""
-        return self.job.regime.epochs - self.epoch if self.word in {"waiting", "running"} else 0
+        return self.job.config.optimization.epochs - self.epoch if self.word in {"waiting", "running"} else 0
 
 
 def state_of(job: Job) -> State:
@@ -75,7 +75,8 @@ def is_settled(state: State) -> bool:
     if state.word != "finished":
         return False
     data, stored = state.job.data, read_config(state.job.folder).get("data")
-    sources = {data.source, str(Path(data.source).resolve())}
+    source = state.job.data_source
+    sources = {source, str(Path(source).resolve())}
     return (
         isinstance(stored, dict)
         and stored.get("source") in sources
@@ -130,7 +131,7 @@ def _epoch_seconds(state: State, known: Sequence[State]) -> float | None:
     if state.seconds_per_epoch is not None:
         return state.seconds_per_epoch
     keys: list[Callable[[State], Any]] = [
-        lambda other: (other.job.data.name, other.job.prior.name),
+        lambda other: (other.job.data_name, other.job.prior.name),
         lambda other: other.job.prior.name,
         lambda _: None,
     ]

@@ -14,8 +14,9 @@ import filelock
 
 from graphtask.errors import GraphtaskError, RunInterruptedError, RunInUseError
 from graphtask.study.engines.protocol import Ending
-from graphtask.study.job import Data, Job
+from graphtask.study.job import Job
 from graphtask.study.outcome import record_outcome
+from graphtask.training.config import DataConfig
 from graphtask.workers import Parent
 
 
@@ -47,38 +48,18 @@ def serve() -> None:
 
 
 def _performed(job: Job) -> Ending:
-    from graphtask.training.run import train
+    from graphtask.training.train import train
 
     if job.data.download:
         _download(job.data)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", RuntimeWarning)
-        run = train(
-            job.graph(),
-            data=job.data.source,
-            data_name=job.data.name,
-            data_root=job.data.root,
-            transforms=job.data.transforms,
-            data_seed=job.data.seed,
-            out=job.folder,
-            channels=job.channels,
-            seed=job.seed,
-            regime=job.regime,
-            device=job.device,
-            precision=job.precision,
-            execution=job.execution,  # type: ignore[arg-type]  # checked when the study was read
-            gate=job.gate,  # type: ignore[arg-type]
-            fresh=job.fresh,
-            threads=job.threads,
-            cuda_graph=job.cuda_graph,
-            progress=False,
-            checkpoint_seconds=job.checkpoint_seconds,
-        )
+        run = train(job.graph(), job.config, out=job.folder, progress=False)
     record_outcome(run, job)
     return Ending("finished", "; ".join(_warnings(caught)))
 
 
-def _download(data: Data) -> None:
+def _download(data: DataConfig) -> None:
     """Download the data if missing; one process at a time, because all need the same files."""
     from graphtask.data.catalog import load_data
     from graphtask.data.sources import data_root

@@ -58,8 +58,8 @@ class Checkpointer:
             self._save()
             self.trainer.processes.anywhere(False)  # wait until the leader has written
             raise RunInterruptedError(
-                f"stopped in epoch {self.trainer.epoch + 1} of {self.trainer.regime.epochs}; everything is saved in "
-                f"{self.folder}: run the same command again to go on"
+                f"stopped in epoch {self.trainer.epoch + 1} of {self.trainer.config.optimization.epochs}; everything is saved in "
+                f"{self.folder}: run the same command again to resume"
             )
         if time.monotonic() - self._saved > self._seconds:
             self._save()

@@ -1,15 +1,159 @@
-"""The training regime: how long, how fast, and at what price."""
+"""Training configuration: four frozen dataclasses that Python, TOML files and the command line share."""
 
+import dataclasses
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar, TypeVar
 
+from graphtask.data.arrays import as_image_data
+from graphtask.data.dataset import ImageData
+from graphtask.data.transforms import parse_transform
 from graphtask.errors import ArgumentError
+from graphtask.training.named import name_of
+from graphtask.types import PAPER_THRESHOLD
+from graphtask.validation import choice, integer, invalid, number, suggestion
+
+GATES = ("tanh", "sigmoid", "none")
+PRECISIONS = ("fp32", "bf16")
+EXECUTIONS = ("auto", "fast", "plain")
+EDGE_UPDATES = ("gradient", "proximal")
+
+VERSION = 2
+"""Version of the stored form; 1 had no sections."""
+
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,3})?")
+_Section = TypeVar("_Section")
+
+
+def _option(default: Any, about: str, **metadata: Any) -> Any:
+    """Return a dataclass field with its help text, and its keyword if that differs from its name."""
+    return field(default=default, metadata={"about": about, **metadata})
+
+
+class _Checked:
+    """Base of the sections: reads the values of its fields with the checks of `_rules`."""
+
+    def _put(self, **values: Any) -> None:
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Regime:
-    """How a network is trained; the defaults are those of Janik & Nowak (2020), Appendix A.
+class ModelConfig(_Checked):
+    """Network of a graph.
+
+    Raises:
+        ArgumentError: A value is outside its range.
+    """
+
+    channels: int = _option(11, "Channels of stage 0; doubled with every stage.")
+    """Channels of stage 0, at least 1; doubled with every stage."""
+
+    gate: str = _option("tanh", "Activation applied to the edge weights.", choices=GATES)
+    """Activation applied to the edge weights: ``tanh``, ``sigmoid`` or ``none``."""
+
+    block: str | None = _option(None, "Custom block, as package.module:name.")
+    """Custom block as ``package.module:name``: a class or function of (in_channels, out_channels, stride); see
+    `graphtask.compile`. The class itself may be passed, too. None is the standard block."""
+
+    reset_weights: bool = _option(
+        False, "Start a trained graph from equal edge weights instead of its trained ones."
+    )
+    """Start a trained graph from equal edge weights, as from its initial graph."""
+
+    def __post_init__(self) -> None:
+        block = self.block
+        self._put(
+            channels=integer(self.channels, name="channels"),
+            block=block if block is None or isinstance(block, str) else name_of(block, name="block"),
+        )
+        choice(self.gate, name="gate", choices=GATES)
+        _flag(self.reset_weights, name="reset_weights")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig(_Checked):
+    """Images: their source, and how they are prepared, split and augmented.
+
+    As keywords of `TrainConfig` and `graphtask.train` the first four are called ``data``, ``data_name``,
+    ``data_root`` and ``data_seed``.
+
+    Raises:
+        ArgumentError: A value is outside its range.
+        DataError: Arrays do not make a data set.
+    """
+
+    source: "str | ImageData | None" = _option(  # noqa: RUF009 - it returns a field
+        None, "Name of a data set, path of a .npz file, or image folder.", keyword="data"
+    )
+    """Name of a data set, path of a ``.npz`` file or image folder, or the data itself; see `graphtask.load_data`."""
+
+    name: str | None = _option(
+        None, "Name of the data set in tables, instead of that of its file.", keyword="data_name"
+    )
+    """Name in tables and provenance; None uses the data set's own name, for a file that of the file."""
+
+    root: str | None = _option(None, "Folder of the named data sets, or of the file.", keyword="data_root")
+    """Folder of the named data sets; a relative path of a file that does not exist is looked for in it, too."""
+
+    seed: int = _option(0, "Random seed for the colors and tiles of the data set.", keyword="data_seed")
+    """Random seed for the colors and tiles, at least 0."""
+
+    download: bool = _option(False, "Download a named data set that is missing.")
+    """Download a named data set that is missing."""
+
+    transforms: tuple[str, ...] = _option(
+        (), "Transforms of the images, such as pad:2 or color, in the order given."
+    )
+    """Transforms applied once, in this order, such as ``("pad:2", "color")``."""
+
+    validation: float | None = _option(
+        None,
+        "Share of the training images held out for decisions; test images are then used once, at the end.",
+    )
+    """Share of the training images, in [0, 0.5], that is held out (always the same ones) for early stopping and the
+    choice of τ and λ; the test images are then used once, after training. None uses the validation images that the
+    data set brings, if any; 0 uses none, as the paper does."""
+
+    crop_padding: int = _option(4, "Pixels by which images are randomly shifted; 0 for none.")
+    """Black pixels around an image before it is randomly cropped to its size; 0 for no cropping."""
+
+    flip: bool = _option(True, "Mirror half of the training images left to right at random.")
+    """Mirror half of the training images left to right at random."""
+
+    def __post_init__(self) -> None:
+        source: Any = self.source
+        if isinstance(source, os.PathLike):
+            source = os.fspath(source)
+        elif source is not None and not isinstance(source, str | ImageData):
+            source = as_image_data(source)
+        name = None if self.name is None else _text(self.name, name="data_name")
+        root: Any = self.root
+        root = os.fspath(root) if isinstance(root, os.PathLike) else root
+        root = None if root is None else _text(root, name="data_root")
+        self._put(
+            source=source,
+            name=name,
+            root=root,
+            seed=integer(self.seed, name="data_seed", least=0),
+            transforms=_transforms(self.transforms),
+            validation=None
+            if self.validation is None
+            else number(self.validation, name="validation", least=0, most=0.5),
+            crop_padding=integer(self.crop_padding, name="crop_padding", least=0),
+        )
+        _flag(self.download, name="download")
+        _flag(self.flip, name="flip")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizationConfig(_Checked):
+    """Loss, optimizer and schedule; the defaults are those of Janik & Nowak (2020), Appendix A.
 
     The loss is cross-entropy + ``edge_l1`` · Σ|gate(w)| over the edges, minimized by SGD.
 
@@ -17,93 +161,411 @@ class Regime:
         ArgumentError: A value is outside its range.
 
     Example:
-        >>> regime = Regime(epochs=10)
-        >>> [round(regime.learning_rate_at(epoch), 4) for epoch in (0, 7, 8, 9)]
+        >>> optimization = OptimizationConfig(epochs=10)
+        >>> [round(optimization.learning_rate_at(epoch), 4) for epoch in (0, 7, 8, 9)]
         [0.1, 0.1, 0.01, 0.001]
     """
 
-    epochs: int = 100
+    seed: int = _option(0, "Random seed for initialization, data order and augmentation.")
+    """Random seed for initialization, data order and augmentation, at least 0."""
+
+    epochs: int = _option(100, "Passes over the training images.")
     """Passes over the training images, at least 1."""
 
-    batch_size: int = 128
-    """Images a step, at least 2 (batch normalization needs more than one); the last, shorter batch is kept."""
+    batch_size: int = _option(128, "Images per step.")
+    """Images per step, at least 2 (batch normalization needs more than one); the last, shorter batch is kept."""
 
-    learning_rate: float = 0.1
-    """Step size of SGD at the start, above 0."""
+    learning_rate: float = _option(0.1, "Initial step size of SGD.")
+    """Initial step size of SGD, above 0."""
 
-    momentum: float = 0.9
+    momentum: float = _option(0.9, "Momentum of SGD.")
     """Momentum of SGD, in [0, 1)."""
 
-    weight_decay: float = 1e-4
-    """L2 penalty of SGD on every parameter, edge weights included; at least 0."""
+    weight_decay: float = _option(1e-4, "L2 penalty on all parameters.")
+    """L2 penalty of SGD on all parameters, edge weights included; at least 0."""
 
-    milestones: tuple[float, ...] = (0.8, 0.9)
-    """Fractions of ``epochs``, in [0, 1], after which the learning rate falls; an epoch that such a point falls into is finished first."""
+    milestones: tuple[float, ...] = _option(
+        (0.8, 0.9), "Fractions of the epochs after which the learning rate is reduced."
+    )
+    """Fractions of ``epochs``, in [0, 1], after which the learning rate is reduced, from the next whole epoch on."""
 
-    learning_rate_decay: float = 0.1
+    learning_rate_decay: float = _option(0.1, "Factor on the learning rate at each milestone.")
     """Factor on the learning rate at each milestone, in (0, 1]."""
 
-    edge_l1: float = 1e-3
-    """λ, the price of a connection of full strength; at least 0."""
+    edge_l1: float = _option(1e-3, "λ, the L1 penalty on the edges.")
+    """λ, the L1 penalty on the edges; at least 0."""
 
-    crop_padding: int = 4
-    """Black pixels around an image before it is cropped at random back to its size; 0 switches crops off."""
+    edge_update: str = _option(
+        "gradient",
+        "Treatment of the L1 penalty: part of the gradient, or a proximal step.",
+        choices=EDGE_UPDATES,
+    )
+    """``gradient``: the penalty is part of the loss, as in the paper. ``proximal``: after each step, gate(w) is
+    soft-thresholded by learning rate · λ / (1 − momentum), so that unwanted edges become exactly zero."""
 
-    flip: bool = True
-    """Whether half of the training images are mirrored left to right at random."""
+    edge_learning_rate: float | None = _option(None, "Initial step size of the edge weights, if another.")
+    """Initial step size of the edge weights, above 0; None is ``learning_rate``."""
 
-    threshold: float = 0.006
-    """τ: connections of at least this magnitude count as live in the reports; at least 0."""
+    edge_weight_decay: float | None = _option(None, "L2 penalty on the edge weights, if another.")
+    """L2 penalty on the edge weights, at least 0; None is ``weight_decay``."""
+
+    optimizer: str = _option("SGD", "Class of torch.optim, or package.module:name.")
+    """Class of `torch.optim` such as ``AdamW``, or ``package.module:name``; ``momentum`` is passed to SGD only."""
+
+    optimizer_options: Mapping[str, Any] = field(
+        default_factory=dict, hash=False, metadata={"about": "Further arguments of the optimizer."}
+    )
+    """Further arguments of the optimizer, such as ``{"nesterov": True}``."""
+
+    schedule: str = _option("steps", "steps, a class of torch.optim.lr_scheduler, or package.module:name.")
+    """``steps`` (``milestones`` and ``learning_rate_decay``), a class of `torch.optim.lr_scheduler` such as
+    ``CosineAnnealingLR``, or ``package.module:name``; stepped after every epoch."""
+
+    schedule_options: Mapping[str, Any] = field(
+        default_factory=dict, hash=False, metadata={"about": "Arguments of the schedule."}
+    )
+    """Arguments of the schedule; ``T_max`` is ``epochs`` unless it is given."""
+
+    early_stopping: int = _option(0, "Stop after so many epochs without a lower validation loss; 0 never.")
+    """Stop after this many epochs without a lower validation loss, at least 0; 0 never stops early. Needs validation
+    images."""
+
+    threshold: float = _option(PAPER_THRESHOLD, "Weight from which an edge counts as live in reports.")
+    """τ: edges of at least this weight count as live in reports; at least 0."""
 
     def __post_init__(self) -> None:
-        wholes = ("epochs", "batch_size", "crop_padding")
-        self._check((name, _is_whole(getattr(self, name)), "a whole number") for name in wholes)
-        numbers = {field.name for field in fields(self)} - {*wholes, "milestones", "flip"}
-        self._check((name, _is_number(getattr(self, name)), "a number") for name in sorted(numbers))
-        self._check(
-            [
-                ("flip", isinstance(self.flip, bool), "True or False"),
-                ("milestones", _are_numbers(self.milestones), "numbers in a row, such as (0.8, 0.9)"),
-            ]
+        self._put(
+            seed=integer(self.seed, name="seed", least=0),
+            epochs=integer(self.epochs, name="epochs"),
+            batch_size=integer(self.batch_size, name="batch_size", least=2),
+            learning_rate=_positive(self.learning_rate, name="learning_rate"),
+            momentum=_below(self.momentum, name="momentum", most=1),
+            weight_decay=number(self.weight_decay, name="weight_decay", least=0),
+            milestones=_milestones(self.milestones),
+            learning_rate_decay=_positive(self.learning_rate_decay, name="learning_rate_decay", most=1),
+            edge_l1=number(self.edge_l1, name="edge_l1", least=0),
+            edge_learning_rate=None
+            if self.edge_learning_rate is None
+            else _positive(self.edge_learning_rate, name="edge_learning_rate"),
+            edge_weight_decay=None
+            if self.edge_weight_decay is None
+            else number(self.edge_weight_decay, name="edge_weight_decay", least=0),
+            optimizer=_text(self.optimizer, name="optimizer"),
+            optimizer_options=_table(self.optimizer_options, name="optimizer_options"),
+            schedule=_text(self.schedule, name="schedule"),
+            schedule_options=_table(self.schedule_options, name="schedule_options"),
+            early_stopping=integer(self.early_stopping, name="early_stopping", least=0),
+            threshold=number(self.threshold, name="threshold", least=0),
         )
-        self._check(
-            [
-                ("epochs", self.epochs >= 1, "at least 1"),
-                ("batch_size", self.batch_size >= 2, "at least 2"),
-                ("learning_rate", 0 < self.learning_rate < math.inf, "above 0"),
-                ("momentum", 0 <= self.momentum < 1, "in [0, 1)"),
-                ("weight_decay", 0 <= self.weight_decay < math.inf, "at least 0"),
-                (
-                    "milestones",
-                    all(0 <= milestone <= 1 for milestone in self.milestones),
-                    "fractions in [0, 1]",
-                ),
-                ("learning_rate_decay", 0 < self.learning_rate_decay <= 1, "in (0, 1]"),
-                ("edge_l1", 0 <= self.edge_l1 < math.inf, "at least 0"),
-                ("crop_padding", self.crop_padding >= 0, "at least 0"),
-                ("threshold", 0 <= self.threshold < math.inf, "at least 0"),
-            ]
-        )
-
-    def _check(self, rules: Iterable[tuple[str, bool, str]]) -> None:
-        for name, holds, expected in rules:
-            if not holds:
-                raise ArgumentError(f"{name} is {getattr(self, name)!r}; it has to be {expected}")
+        choice(self.edge_update, name="edge_update", choices=EDGE_UPDATES)
 
     def learning_rate_at(self, epoch: int) -> float:
-        """The learning rate during ``epoch``, counted from 0."""
+        """Return the learning rate during ``epoch``, counted from 0."""
         # Rounded, because 0.07 · 100 is a little more than 7 in binary.
         passed = sum(epoch >= round(milestone * self.epochs, 9) for milestone in self.milestones)
         return self.learning_rate * self.learning_rate_decay**passed
 
+    def edge_step(self, learning_rate: float) -> float:
+        """Return learning rate · λ / (1 − momentum), the weight by which an edge at rest swings at most.
 
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+        Example:
+            >>> OptimizationConfig(edge_l1=0.001).edge_step(0.1)
+            0.001
+        """
+        momentum = self.momentum if self.optimizer == "SGD" else 0.0
+        return round(learning_rate * self.edge_l1 / (1 - momentum), 15)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+@dataclass(frozen=True, kw_only=True)
+class RuntimeConfig(_Checked):
+    """Execution: where, how precisely and how fast. All but ``precision`` may differ when a run is resumed.
+
+    Raises:
+        ArgumentError: A value is outside its range.
+    """
+
+    device: str = _option("auto", "auto (CUDA, else MPS, else CPU), cpu, cuda, cuda:1 or mps.")
+    """``auto`` (CUDA, else MPS, else CPU), ``cpu``, ``cuda``, ``cuda:1`` or ``mps``. A default device of PyTorch
+    (`torch.set_default_device`) is ignored: this option decides."""
+
+    precision: str = _option("fp32", "Floating-point format of the forward pass.", choices=PRECISIONS)
+    """Floating-point format of the forward pass: ``fp32`` or ``bf16``."""
+
+    execution: str = _option("auto", "Execution of the network; the results agree.", choices=EXECUTIONS)
+    """Execution of the network, ``auto``, ``fast`` or ``plain``; see `graphtask.compile`."""
+
+    threads: int | None = _option(None, "CPU threads.  [default: PyTorch's number]")
+    """CPU threads during the run, at least 1; None leaves PyTorch's number."""
+
+    cuda_graph: bool = _option(True, "Capture the training step as a CUDA graph, on a GPU.")
+    """Capture the training step of a single process on a GPU as a CUDA graph: same results, faster, more memory."""
+
+    checkpoint_seconds: float = _option(300.0, "Seconds between checkpoints within an epoch.")
+    """Seconds between checkpoints within an epoch, at least 0; there is one after every epoch in any case."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.device, str) or not _DEVICE.fullmatch(self.device):
+            raise invalid("device", "auto, cpu, cuda, cuda:1 or mps", self.device)
+        choice(self.precision, name="precision", choices=PRECISIONS)
+        choice(self.execution, name="execution", choices=EXECUTIONS)
+        _flag(self.cuda_graph, name="cuda_graph")
+        self._put(
+            threads=None if self.threads is None else integer(self.threads, name="threads"),
+            checkpoint_seconds=number(self.checkpoint_seconds, name="checkpoint_seconds", least=0),
+        )
 
 
-def _are_numbers(values: object) -> bool:
-    return isinstance(values, tuple | list) and all(map(_is_number, values))
+@dataclass(frozen=True, init=False)
+class TrainConfig:
+    """Training configuration: all options of a run, checked and immutable.
+
+    Options are given by keyword, as sections, or both; a keyword has priority over its section. Python, TOML files
+    and the command line (``--batch-size`` for ``batch_size``) use the same names.
+
+    Args:
+        model: `ModelConfig`, or a mapping of its fields.
+        data: `DataConfig`, or a mapping of its fields; or directly its ``source``: a name, a path, or the data.
+        optimization: `OptimizationConfig`, or a mapping of its fields.
+        runtime: `RuntimeConfig`, or a mapping of its fields.
+        options: Any field of the four; ``name``, ``root`` and ``seed`` of the data are ``data_name``, ``data_root``
+            and ``data_seed``.
+
+    Raises:
+        ArgumentError: An option is unknown or outside its range.
+        DataError: Arrays do not make a data set.
+
+    Example:
+        >>> config = TrainConfig(data="cdigits", channels=4, epochs=8, edge_l1=0.02)
+        >>> config.data.source, config.model.channels, config.optimization.epochs
+        ('cdigits', 4, 8)
+        >>> config == TrainConfig(
+        ...     data={"source": "cdigits"}, model={"channels": 4}, optimization={"epochs": 8, "edge_l1": 0.02}
+        ... )
+        True
+        >>> config.replace(epochs=16).optimization.epochs
+        16
+    """
+
+    model: ModelConfig
+    data: DataConfig
+    optimization: OptimizationConfig
+    runtime: RuntimeConfig
+
+    sections: ClassVar[Mapping[str, type]] = MappingProxyType(
+        {
+            "model": ModelConfig,
+            "data": DataConfig,
+            "optimization": OptimizationConfig,
+            "runtime": RuntimeConfig,
+        }
+    )
+    """Class of each section."""
+
+    def __init__(
+        self,
+        *,
+        model: ModelConfig | Mapping[str, Any] | None = None,
+        data: Any = None,
+        optimization: OptimizationConfig | Mapping[str, Any] | None = None,
+        runtime: RuntimeConfig | Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        if not _is_section(data, DataConfig):
+            options, data = {"data": data, **options}, None
+        given = {"model": model, "data": data, "optimization": optimization, "runtime": runtime}
+        bases: dict[str, Any] = {
+            name: _section(self.sections[name], value, name) for name, value in given.items()
+        }
+        for name, section in _updated(bases, options).items():
+            object.__setattr__(self, name, section)
+
+    def replace(self, **options: Any) -> "TrainConfig":
+        """Return a copy with some options changed; arguments as in `TrainConfig`.
+
+        A section given as a mapping changes the fields that it has.
+
+        Raises:
+            ArgumentError: An option is unknown or outside its range.
+        """
+        sections = dict(self._sections())
+        for name in self.sections:
+            value = options.get(name)
+            if value is None or (name == "data" and not _is_section(value, DataConfig)):
+                continue
+            options.pop(name)
+            if not isinstance(value, Mapping):
+                value = _values(_section(self.sections[name], value, name))
+            _check_names(value, (item.name for item in fields(sections[name])), where=f"[{name}] ")
+            sections[name] = dataclasses.replace(sections[name], **value)
+        return TrainConfig(**_updated(sections, options))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the configuration as nested JSON values; data that were passed as arrays become null."""
+        values: dict[str, Any] = {name: _values(section) for name, section in self._sections().items()}
+        if isinstance(self.data.source, ImageData):
+            values["data"]["source"] = None
+        return {
+            name: {key: list(value) if isinstance(value, tuple) else value for key, value in section.items()}
+            for name, section in values.items()
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "TrainConfig":
+        """Return the configuration that `to_json` wrote; entries that are no section are ignored.
+
+        Raises:
+            ArgumentError: An option is unknown or outside its range.
+        """
+        return cls(**{name: values[name] for name in cls.sections if name in values})
+
+    def _sections(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.sections}
+
+
+OPTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        item.metadata.get("keyword", item.name): (name, item.name)
+        for name, section in TrainConfig.sections.items()
+        for item in fields(section)
+    }
+)
+"""Section and field of every keyword of `TrainConfig`."""
+
+
+def option_field(keyword: str) -> "dataclasses.Field[Any]":
+    """Return the dataclass field of an option: its default, and ``about`` and ``choices`` in its metadata.
+
+    Example:
+        >>> option_field("data_seed").default
+        0
+    """
+    section, name = OPTIONS[keyword]
+    return next(item for item in fields(TrainConfig.sections[section]) if item.name == name)
+
+
+def read_config_file(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read training options from a TOML file, for `TrainConfig`: keywords at the top, sections as tables, or both.
+
+    Paths in it are relative to the file.
+
+    Raises:
+        ArgumentError: The file cannot be read, or an option in it is unknown or outside its range.
+    """
+    import tomllib
+
+    path = Path(path)
+    try:
+        if not path.is_file():
+            raise FileNotFoundError(2, "no such file")
+        values = _with_paths(tomllib.loads(path.read_text(encoding="utf-8")), path.absolute().parent)
+        TrainConfig(**values)
+    except OSError as error:
+        raise ArgumentError(f"{path}: the configuration cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, and of the options
+        kind = "" if isinstance(error, ArgumentError) else "not valid TOML: "
+        raise ArgumentError(f"{path}: {kind}{error}") from error
+    return values
+
+
+def _with_paths(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the options of a file with paths relative to its folder made absolute, if they exist there."""
+
+    def absolute(value: object) -> object:
+        return str(folder / value) if isinstance(value, str) and (folder / value).exists() else value
+
+    found: dict[str, Any] = dict(values)
+    found |= {key: absolute(value) for key, value in values.items() if key in {"data", "data_root"}}
+    if isinstance(values.get("data"), dict):
+        inside: dict[str, Any] = values["data"]
+        found["data"] = inside | {key: absolute(inside[key]) for key in ("source", "root") if key in inside}
+    return found
+
+
+def _is_section(value: object, section: type) -> bool:
+    """Return True for a section, or a mapping of its fields; a mapping of arrays is a data source."""
+    if isinstance(value, Mapping):
+        names = {item.name for item in fields(section)}
+        return not any(hasattr(entry, "shape") for entry in value.values()) or set(value) <= names
+    return isinstance(value, section)
+
+
+def _section(kind: type[_Section], value: Any, name: str) -> _Section:
+    if value is None:
+        return kind()
+    if isinstance(value, kind):
+        return value
+    if not isinstance(value, Mapping):
+        raise invalid(name, f"a {kind.__name__} or a table of its fields", value)
+    _check_names(value, (item.name for item in fields(kind)), where=f"[{name}] ")  # type: ignore[arg-type]
+    return kind(**value)
+
+
+def _updated(bases: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the sections with options changed by their keywords."""
+    _check_names(options, OPTIONS)
+    changes: dict[str, dict[str, Any]] = {name: {} for name in bases}
+    for keyword, value in options.items():
+        section, name = OPTIONS[keyword]
+        if keyword != "data" or value is not None:
+            changes[section][name] = value
+    return {
+        name: dataclasses.replace(base, **changes[name]) if changes[name] else base
+        for name, base in bases.items()
+    }
+
+
+def _check_names(values: Mapping[str, Any], known: Iterable[str], *, where: str = "") -> None:
+    names = list(known)
+    for key in values:
+        if key not in names:
+            raise ArgumentError(f"{where}unknown option {key!r}; {suggestion(str(key), names)}")
+
+
+def _values(section: Any) -> dict[str, Any]:
+    return {item.name: getattr(section, item.name) for item in fields(section)}
+
+
+def _positive(value: object, *, name: str, most: float = math.inf) -> float:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not 0 < value <= most
+        or value == math.inf
+    ):
+        raise invalid(name, f"a number in (0, {most:g}]" if most < math.inf else "a number > 0", value)
+    return float(value)
+
+
+def _below(value: object, *, name: str, most: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < most:
+        raise invalid(name, f"a number in [0, {most:g})", value)
+    return float(value)
+
+
+def _milestones(values: object) -> tuple[float, ...]:
+    if not isinstance(values, tuple | list):
+        raise invalid("milestones", "a list of fractions in [0, 1], such as (0.8, 0.9)", values)
+    return tuple(number(value, name="milestones", least=0, most=1) for value in values)
+
+
+def _transforms(values: object) -> tuple[str, ...]:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise invalid("transforms", 'a list of transforms, such as ("pad:2", "color")', values)
+    return tuple(str(parse_transform(value)) for value in values)
+
+
+def _text(value: object, *, name: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise invalid(name, "a non-empty text", value)
+    return value
+
+
+def _table(value: object, *, name: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise invalid(name, "a table of names and values", value)
+    return dict(value)
+
+
+def _flag(value: object, *, name: str) -> None:
+    if not isinstance(value, bool):
+        raise invalid(name, "True or False", value)

@@ -19,7 +19,7 @@ def current_environment(config: dict[str, Any], *, n_processes: int) -> dict[str
         config: Settings of the run, as in ``config.json``.
         n_processes: Number of processes that train the run together.
     """
-    device = torch.device(config["device"])
+    device = torch.device(config["runtime"]["device"])
     return {
         "time": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
@@ -28,7 +28,7 @@ def current_environment(config: dict[str, Any], *, n_processes: int) -> dict[str
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
         "threads": torch.get_num_threads(),
         "processes": n_processes,
-        "execution": config["execution"],
-        "seed": config["seed"],
+        "execution": config["runtime"]["execution"],
+        "seed": config["optimization"]["seed"],
         "data_fingerprint": config["data_fingerprint"],
     }

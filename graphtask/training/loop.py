@@ -1,12 +1,13 @@
-"""One training run as a loop whose whole state can be saved after any step and taken up again."""
+"""One training run as a loop whose whole state can be saved after any step and restored."""
 
 import contextlib
 import math
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -14,37 +15,41 @@ from torch.nn import functional
 
 from graphtask.compiler.module import GraphModule
 from graphtask.data.batches import Batches
-from graphtask.errors import DivergedError
-from graphtask.training.config import Regime
+from graphtask.errors import ArgumentError, DivergedError
+from graphtask.runs.history import gate_values
+from graphtask.runs.settling import edge_change
+from graphtask.training.callbacks import Callback
+from graphtask.training.config import TrainConfig
 from graphtask.training.cuda_graph import CapturedStep, Recorder
 from graphtask.training.distributed import Processes
-from graphtask.training.progress import Reporter
+from graphtask.training.optimizer import Schedule, build_optimizer, proximal_step
 
 
 class Evaluation(NamedTuple):
-    """How well a module does on a set of images: mean cross-entropy (natural logarithm) and share of hits."""
+    """Mean cross-entropy (natural logarithm) and accuracy of a module on a set of images."""
 
     loss: float
     accuracy: float
 
 
 class Trainer:
-    """A module in training: its optimizer, how far it is, and what was recorded on the way.
+    """A module in training: its optimizer, its progress, and the records so far.
 
-    The order of the images and their augmentation follow from ``seed`` and the number of the epoch alone, so that
-    `state_dict` has no random state in it, and a run goes on exactly where it was saved, in the middle of an
-    epoch too.
+    The order of the images and their augmentation follow from the seed and the number of the epoch alone. So
+    `state_dict` has no random state in it, and a run resumes exactly where it was saved, in the middle of an epoch too.
 
     Args:
-        module: The network; it stays on the device it is on.
+        module: The network; it stays on its device.
         train: Training images, on the same device.
         test: Test images, on the same device.
-        regime: How to train.
-        seed: Of the order of the images and of their augmentation.
-        precision: ``fp32``, or ``bf16`` for autocast to bfloat16 (edge weights and losses stay in float32).
-        processes: Who trains the run together with this process; None is nobody.
-        recorder: What the step is recorded with, to be replayed for every batch; None does each as it comes. For one
-            process only, and not on the CPU, where nothing is gained.
+        config: Training configuration; its data section plays no part here.
+        validation: Validation images, on the same device. With them, the test images are used once, after training.
+        processes: Processes that train the run together; None is this one alone.
+        recorder: Records the step, to replay it for every batch; None executes each step. For one process only, and
+            not on the CPU, where nothing is gained.
+
+    Raises:
+        ArgumentError: The optimizer or schedule is invalid, or early stopping lacks validation images.
     """
 
     def __init__(
@@ -53,9 +58,8 @@ class Trainer:
         *,
         train: Batches,
         test: Batches,
-        regime: Regime,
-        seed: int,
-        precision: str = "fp32",
+        config: TrainConfig,
+        validation: Batches | None = None,
         processes: Processes | None = None,
         recorder: Recorder | None = None,
     ) -> None:
@@ -63,17 +67,15 @@ class Trainer:
         self.processes = processes or Processes()
         self.train = train
         self.test = test
-        self.regime = regime
-        self.seed = seed
-        self.precision = precision
+        self.validation = validation
+        self.config = config
         self.device = module.edge_weight.device
-        self.optimizer = torch.optim.SGD(
-            module.parameters(),
-            lr=regime.learning_rate,
-            momentum=regime.momentum,
-            weight_decay=regime.weight_decay,
-            fused=self.device.type in {"cpu", "cuda"},
-        )
+        self._optimization = config.optimization
+        self._precision = config.runtime.precision
+        self._is_proximal = config.optimization.edge_update == "proximal"
+        self._check_options()
+        self.optimizer = build_optimizer(module, config.optimization)
+        self._schedule = Schedule(config.optimization)
         self.epoch = 0
         self.step = 0
         self.seconds = 0.0
@@ -82,9 +84,10 @@ class Trainer:
         # Sums over this epoch: cross-entropy, hits, images. They stay on the device: reading them waits for it.
         self.totals = torch.zeros(3, device=self.device)
         # On a GPU the learning rate is there too, in float32 as PyTorch asks: so a recorded step reads the present one.
-        on_device = self.device.type == "cuda" or recorder is not None
-        self._rate = torch.zeros((), dtype=torch.float32, device=self.device) if on_device else None
-        # Not a reference in a circle: the memory on the device has to go with the trainer, not with the next collection.
+        self._on_device = self.device.type == "cuda" or recorder is not None
+        self._rates: dict[int, Tensor] = {}
+        self._edge_step: float | Tensor = torch.zeros((), device=self.device) if self._on_device else 0.0
+        # Not a reference in a circle: the memory on the device must go with the trainer, not with the next collection.
         this = weakref.proxy(self)
         self._captured = (
             None
@@ -93,10 +96,11 @@ class Trainer:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that `load_state_dict` needs to go on, as tensors and plain values."""
+        """Return all that `load_state_dict` needs, as tensors and plain values."""
         return {
             "module": self.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "schedule": self._schedule.state_dict(),
             "epoch": self.epoch,
             "step": self.step,
             "seconds": self.seconds,
@@ -106,9 +110,10 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go back to a state that `state_dict` gave."""
+        """Restore a state that `state_dict` returned."""
         self.module.load_state_dict(state["module"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self._schedule.load_state_dict(state["schedule"])
         self.epoch = state["epoch"]
         self.step = state["step"]
         self.seconds = state["seconds"]
@@ -118,64 +123,106 @@ class Trainer:
         if self._captured is not None:
             self._captured.forget()  # the optimizer's state is in other tensors now
 
-    def fit(self, *, reporter: Reporter, on_step: Callable[[], None], on_epoch: Callable[[], None]) -> None:
+    def fit(
+        self,
+        *,
+        callbacks: Sequence[Callback] = (),
+        on_step: Callable[[], None] | None = None,
+        on_epoch: Callable[[], None] | None = None,
+    ) -> None:
         """Train to the end of the last epoch.
 
         Args:
-            reporter: Hears of every step and epoch.
+            callbacks: Called at the start, after every step and epoch, and at the end.
             on_step: Called after every step; may save the state, and may raise to stop.
             on_epoch: Called after every epoch, when its row and its edge weights are recorded.
 
         Raises:
-            DivergedError: The loss is not finite any more.
+            DivergedError: The loss is no longer finite.
         """
-        while self.epoch < self.regime.epochs:
-            self._train_epoch(reporter, on_step)
-            self._record_epoch()
-            reporter.epoch(self.rows[-1])
-            on_epoch()
+        with _around(callbacks, self):
+            while not self.is_done:
+                self._train_epoch(callbacks, on_step)
+                self._record_epoch()
+                for callback in callbacks:
+                    callback.epoch(self, self.rows[-1])
+                if on_epoch is not None:
+                    on_epoch()
 
-    def connections(self) -> tuple[float, int]:
-        """What all connections cost now, Σ|gate(w)|, and how many are live."""
+    @property
+    def is_done(self) -> bool:
+        """True after the last epoch, or when the validation loss no longer falls (``early_stopping``)."""
+        return self.epoch >= self._optimization.epochs or self._is_stale(
+            [row["validation_loss"] for row in self.rows if "validation_loss" in row]
+        )
+
+    def edge_sums(self) -> tuple[float, int]:
+        """Return Σ|gate(w)| and the number of live edges."""
         magnitudes = self.module.edge_weights().detach().abs().cpu().double()
-        return magnitudes.sum().item(), int((magnitudes >= self.regime.threshold).sum())
+        return magnitudes.sum().item(), int((magnitudes >= self._optimization.threshold).sum())
 
     def check_finite(self) -> None:
         """Raise if the loss of this epoch is not finite; on an accelerator this waits for it.
 
         Raises:
-            DivergedError: It is not; says what to change.
+            DivergedError: It is not; the message names a remedy.
         """
         self._check_finite(self.totals[0].item(), what="loss")
+
+    def _check_options(self) -> None:
+        if self._optimization.early_stopping and self.validation is None:
+            raise ArgumentError("early_stopping needs validation images; set validation, e.g. validation=0.1")
+        if self._is_proximal and self.module.gate == "sigmoid":
+            raise ArgumentError(
+                "edge_update='proximal' needs gate 'tanh' or 'none': sigmoid(w) is never zero"
+            )
+
+    def _is_stale(self, losses: Sequence[float]) -> bool:
+        patience = self._optimization.early_stopping
+        return 0 < patience < len(losses) and min(losses[-patience:]) >= min(losses[:-patience])
 
     def _check_finite(self, value: float, *, what: str) -> None:
         if not math.isfinite(value):
             raise DivergedError(
-                f"the {what} is not finite in epoch {self.epoch + 1} of {self.regime.epochs}; lower the learning rate "
-                f"(now {self.regime.learning_rate_at(self.epoch):g}) or the price (now "
-                f"{self.regime.edge_l1:g}), or take another seed, and train in another folder"
+                f"the {what} is not finite in epoch {self.epoch + 1} of {self._optimization.epochs}; lower the "
+                f"learning rate (now {self._schedule.rate(self.epoch):g}) or edge_l1 (now "
+                f"{self._optimization.edge_l1:g}), or take another seed, and train in another folder"
             )
 
-    def _train_epoch(self, reporter: Reporter, on_step: Callable[[], None]) -> None:
+    def _train_epoch(self, callbacks: Sequence[Callback], on_step: Callable[[], None] | None) -> None:
         self.module.train()
-        self._set_learning_rate(self.regime.learning_rate_at(self.epoch))
+        self._set_learning_rate(self._schedule.rate(self.epoch))
         clock = time.perf_counter()
-        for images, labels in self.train.epoch(seed=self.seed, epoch=self.epoch, start=self.step):
+        for images, labels in self.train.epoch(
+            seed=self._optimization.seed, epoch=self.epoch, start=self.step
+        ):
             self._train_step(images, labels)
             self.step += 1
             now = time.perf_counter()
             self.seconds += now - clock
             clock = now
             loss, accuracy = self._running() if self.device.type == "cpu" else (None, None)
-            reporter.step(epoch=self.epoch, loss=loss, accuracy=accuracy)
-            on_step()
+            for callback in callbacks:
+                callback.step(self, loss=loss, accuracy=accuracy)
+            if on_step is not None:
+                on_step()
         self.check_finite()
         self.seconds += time.perf_counter() - clock
 
-    def _set_learning_rate(self, value: float) -> None:
-        rate = value if self._rate is None else self._rate.fill_(value)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+    def _set_learning_rate(self, rate: float) -> None:
+        """Set the rate of every group, in proportion to its initial one."""
+        for index, group in enumerate(self.optimizer.param_groups):
+            own = rate * (group["initial_lr"] / self._optimization.learning_rate)
+            group["lr"] = self._kept(index, own) if self._on_device else own
+        if self._is_proximal:
+            edges = self.optimizer.param_groups[-1]["initial_lr"] / self._optimization.learning_rate
+            step = self._optimization.edge_step(rate * edges)
+            self._edge_step = self._edge_step.fill_(step) if isinstance(self._edge_step, Tensor) else step
+
+    def _kept(self, index: int, rate: float) -> Tensor:
+        """Return the rate of a group in the tensor that a recorded step reads."""
+        kept = self._rates.setdefault(index, torch.zeros((), dtype=torch.float32, device=self.device))
+        return kept.fill_(rate)
 
     def _train_step(self, images: Float[Tensor, "batch channels height width"], labels: Tensor) -> None:
         if self._captured is None:
@@ -184,15 +231,17 @@ class Trainer:
             self._captured(images, labels)
 
     def _compute(self, images: Float[Tensor, "batch channels height width"], labels: Tensor) -> None:
-        """One step: nothing that it does waits for the device, and all it leaves behind is written in place."""
+        """Execute one step: it never waits for the device, and writes its results in place."""
         with self.processes.part(len(labels)) as part:
             images, labels = images[part.images], labels[part.images]
-            with autocast(self.device, self.precision):
+            with autocast(self.device, self._precision):
                 logits = self.module(images)
             cross_entropy = functional.cross_entropy(logits.float(), labels)
-            loss = cross_entropy + self.regime.edge_l1 * self.module.resource_loss()
+            loss = cross_entropy
+            if not self._is_proximal:
+                loss = cross_entropy + self._optimization.edge_l1 * self.module.resource_loss()
             self.optimizer.zero_grad(set_to_none=True)
-            # The shares add up to 1, so that the price of the connections counts once.
+            # The shares add up to 1, so that the L1 penalty counts once.
             (loss * part.share).backward()  # type: ignore[no-untyped-call]
         counts = torch.zeros_like(self.totals)
         if part.counts:
@@ -202,6 +251,8 @@ class Trainer:
         gradients = [value.grad for value in self.module.parameters() if value.grad is not None]
         self.processes.add_up([*gradients, counts])
         self.optimizer.step()
+        if self._is_proximal:
+            proximal_step(self.module.edge_weight, gate=self.module.gate, step=self._edge_step)
         self.totals += counts
 
     def _running(self) -> tuple[float, float]:
@@ -211,35 +262,61 @@ class Trainer:
 
     def _record_epoch(self) -> None:
         loss, hits, images = self.totals.tolist()
-        test = evaluate(self.module, self.test, precision=self.precision, processes=self.processes)
-        price, live_edges = self.connections()
-        self._check_finite(price, what="sum of the edge weights")  # the last step may have spoilt them
+        resource_loss, live_edges = self.edge_sums()
+        self._check_finite(
+            resource_loss, what="sum of the edge weights"
+        )  # the last step may have spoilt them
+        row = {
+            "epoch": self.epoch + 1,
+            "learning_rate": self._schedule.rate(self.epoch),
+            "train_loss": loss / images,
+            "train_accuracy": hits / images,
+            "resource_loss": resource_loss,
+            **self._evaluations(),
+            "live_edges": live_edges,
+            "edge_change": edge_change(self._sums_before(), (resource_loss, live_edges)),
+            "seconds": self.seconds,
+        }
         self.history.append(_copy(self.module.edge_weight))
-        self.rows.append(
-            {
-                "epoch": self.epoch + 1,
-                "learning_rate": self.regime.learning_rate_at(self.epoch),
-                "train_loss": loss / images,
-                "train_accuracy": hits / images,
-                "resource_loss": price,
-                "test_loss": test.loss,
-                "test_accuracy": test.accuracy,
-                "live_edges": live_edges,
-                "seconds": self.seconds,
-            }
-        )
+        self.rows.append(row)
+        self._schedule.step(loss=row.get("validation_loss", row["train_loss"]))
         self.epoch += 1
         self.step = 0
         self.seconds = 0.0
         self.totals.zero_()
 
+    def _evaluations(self) -> dict[str, float]:
+        """Evaluate the epoch: on the test images, or, as long as training decides by it, on the validation images."""
+        if self.validation is None:
+            test = self._evaluate(self.test)
+            return {"test_loss": test.loss, "test_accuracy": test.accuracy}
+        held_out = self._evaluate(self.validation)
+        losses = [*(row["validation_loss"] for row in self.rows), held_out.loss]
+        is_last = self.epoch + 1 >= self._optimization.epochs or self._is_stale(losses)
+        test = self._evaluate(self.test) if is_last else Evaluation(math.nan, math.nan)
+        return {
+            "validation_loss": held_out.loss,
+            "validation_accuracy": held_out.accuracy,
+            "test_loss": test.loss,
+            "test_accuracy": test.accuracy,
+        }
+
+    def _evaluate(self, batches: Batches) -> Evaluation:
+        return evaluate(self.module, batches, precision=self._precision, processes=self.processes)
+
+    def _sums_before(self) -> tuple[float, int]:
+        if self.rows:
+            return self.rows[-1]["resource_loss"], self.rows[-1]["live_edges"]
+        magnitudes = np.abs(gate_values(self.history[0].double().numpy(), gate=self.module.gate))
+        return float(magnitudes.sum()), int((magnitudes >= self._optimization.threshold).sum())
+
 
 def evaluate(
     module: GraphModule, batches: Batches, *, precision: str = "fp32", processes: Processes | None = None
 ) -> Evaluation:
-    """Mean cross-entropy and accuracy of ``module`` on ``batches``, in evaluation mode.
+    """Return mean cross-entropy and accuracy of ``module`` on ``batches``, in evaluation mode.
 
-    Several processes take turns with the batches, and get the same result.
+    Several processes share the batches, and all receive the same result.
     """
     processes = processes or Processes()
     loss, hits, images = 0.0, 0, 0
@@ -247,7 +324,7 @@ def evaluate(
         loss += functional.cross_entropy(logits, labels, reduction="sum").item()
         hits += int((logits.argmax(dim=1) == labels).sum())
         images += len(labels)
-    totals = torch.tensor([loss, hits, images], dtype=torch.float64)
+    totals = torch.tensor([loss, hits, images], dtype=torch.float64, device="cpu")
     processes.add_up([totals])
     loss, hits, images = totals.tolist()
     return Evaluation(loss=loss / images, accuracy=hits / images)
@@ -256,9 +333,9 @@ def evaluate(
 def predictions(
     module: GraphModule, batches: Batches, *, precision: str = "fp32", processes: Processes | None = None
 ) -> Iterator[tuple[Float[Tensor, "batch classes"], Tensor]]:
-    """The logits (float32) and labels of every batch, in order, from ``module`` in evaluation mode.
+    """Yield the logits (float32) and labels of every batch, in order, from ``module`` in evaluation mode.
 
-    Of several processes each gives those of its own batches.
+    Of several processes each yields those of its own batches.
     """
     was_training = module.training
     module.eval()
@@ -272,7 +349,7 @@ def predictions(
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[Any]:
-    """The context in which a forward pass runs in ``precision``."""
+    """Return the context of a forward pass in ``precision``."""
     if precision == "fp32":
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype=torch.bfloat16)
@@ -280,3 +357,12 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
 
 def _copy(edge_weight: Tensor) -> Float[Tensor, " edge"]:
     return edge_weight.detach().to("cpu", torch.float32, copy=True)
+
+
+@contextlib.contextmanager
+def _around(callbacks: Sequence[Callback], trainer: Trainer) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        for callback in callbacks:
+            stack.callback(callback.end, trainer)
+            callback.start(trainer)
+        yield

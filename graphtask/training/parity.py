@@ -1,4 +1,4 @@
-"""Does the small network do what the trained one does without its cut edges? The report that shows it."""
+"""Equivalence check of pruning: the small network against the trained one without its cut edges."""
 
 from dataclasses import dataclass
 
@@ -11,10 +11,11 @@ from graphtask.data.batches import Batches
 from graphtask.data.dataset import ImageData
 from graphtask.graph import edge_names
 from graphtask.pruning import prune
-from graphtask.training.config import Regime
+from graphtask.training.batches import split_batches
 from graphtask.training.device import choose_device
 from graphtask.training.loop import predictions
-from graphtask.training.run import Run, data_batches
+from graphtask.training.run import Run
+from graphtask.types import PAPER_THRESHOLD
 
 # The raw edge weight that switches an edge off, by gate.
 _OFF = {"tanh": 0.0, "sigmoid": -torch.inf, "none": 0.0}
@@ -22,7 +23,7 @@ _OFF = {"tanh": 0.0, "sigmoid": -torch.inf, "none": 0.0}
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:
-    """Test accuracies (in [0, 1]) around pruning, and how far the logits move.
+    """Test accuracies (in [0, 1]) around pruning, and differences of the logits.
 
     Four networks are compared: *trained*; *thresholded*, the trained one with every edge below the threshold at
     zero; *cut*, which also has the edges of dead paths at zero; and *pruned*, the small network of the pruned graph
@@ -45,28 +46,27 @@ class Parity:
     difference_cut_pruned: float
     """Largest absolute difference of a logit between the cut and the pruned network."""
     difference_thresholded_cut: float
-    """Largest absolute difference of a logit that the dropped constants make."""
+    """Largest absolute difference of a logit due to the dropped constants."""
 
 
 def parity(
-    run: Run, *, threshold: float = 0.006, data: ImageData | None = None, device: str = "auto"
+    run: Run, *, threshold: float = PAPER_THRESHOLD, data: ImageData | None = None, device: str = "auto"
 ) -> Parity:
     """Compare a trained network with its pruned one on the test images.
 
     Args:
         run: A finished run.
-        threshold: τ; edges of smaller magnitude are cut.
+        threshold: τ; edges of smaller weight are cut.
         data: The images; None is the run's own data set.
         device: As in `train`.
 
     Raises:
-        DisconnectedError: Nothing connects input and output at this threshold.
+        DisconnectedError: No path connects input and output at this threshold.
 
     Example:
         >>> import graphtask as gt
         >>> digits = gt.load_data("cdigits").subset(n_train=100, n_test=50, seed=0)
-        >>> quick = gt.Regime(epochs=1, batch_size=64)
-        >>> run = gt.train(gt.full_dag(4), data=digits, channels=2, regime=quick, progress=False)
+        >>> run = gt.train(gt.full_dag(4), data=digits, channels=2, epochs=1, batch_size=64, progress=False)
         >>> report = gt.parity(run, threshold=0.006)
         >>> report.accuracy_cut == report.accuracy_pruned
         True
@@ -77,9 +77,7 @@ def parity(
     magnitudes = torch.tensor(run.graph.es["weight"], dtype=torch.float64)
     surviving = set(edge_names(pruned_graph))
     kept = torch.tensor([names in surviving for names in edge_names(run.graph)])
-    _, test = data_batches(
-        data or run.data(), regime=Regime(**run.config["regime"]), device=trained.edge_weight.device
-    )
+    test = split_batches(data or run.data(), run.config, device=trained.edge_weight.device).test
     outcomes = {
         "trained": _logits(trained, test),
         "thresholded": _logits(_switched_off(run, magnitudes < threshold, device), test),

@@ -1,23 +1,47 @@
-"""The pruned graph trained again from scratch: is it the wiring that is good, or the weights that grew with it?"""
+"""Pruned graphs trained again from scratch, and the comparison of all networks: Fig. 5, Tables 3 and 5 of the paper."""
 
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import igraph
+import torch
 
 from graphtask.compiler.budget import count_parameters, fit_channels
+from graphtask.compiler.writeback import extract_subnetwork
 from graphtask.data.dataset import ImageData
-from graphtask.errors import ArgumentError
+from graphtask.errors import ArgumentError, DisconnectedError
 from graphtask.graph import with_provenance
 from graphtask.pruning import prune
-from graphtask.training.config import Regime
-from graphtask.training.run import Run, train
+from graphtask.runs.labels import origin
+from graphtask.runs.provenance import read_environments
+from graphtask.training.batches import split_batches
+from graphtask.training.config import TrainConfig
+from graphtask.training.loop import evaluate
+from graphtask.training.run import Run
 from graphtask.training.run_data import with_data_root
+from graphtask.training.train import train
+from graphtask.types import PAPER_THRESHOLD
+from graphtask.validation import counted, invalid
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 SAME = "same"
 FIT = "fit"
 
-_ANOTHER_SEED = 1000  # what is added to the seed of the run: the paper retrains with another initialization
+FULL = "full"
+THRESHOLDED = "thresholded"
+RETRAINED = "retrained"
+RETRAINED_FIT = "retrained_fit"
+
+_SEED_OFFSET = 1000  # added to the seed of the run: the paper retrains with another initialization
+_GROUP = ["data", "prior", "network"]
+_SUMMARIZED = ("accuracy", "seconds_per_epoch", "epoch_time_ratio", "parameters", "channels", "edges")
+_CODE = ("block", "optimizer", "schedule")  # options that may name code
 
 
 def retrain(
@@ -26,56 +50,41 @@ def retrain(
     out: str | Path | None = None,
     channels: str | int = SAME,
     budget: int | None = None,
-    threshold: float = 0.006,
-    regime: Regime | None = None,
-    seed: int | None = None,
-    data: ImageData | None = None,
-    data_root: str | Path | None = None,
-    device: str = "auto",
-    threads: int | None = None,
-    cuda_graph: bool = True,
+    threshold: float = PAPER_THRESHOLD,
     progress: bool = True,
-    checkpoint_seconds: float = 300.0,
+    **options: Any,
 ) -> Run:
-    """Train the pruned graph of a run again, with new parameters and all edges at their initial strength.
+    """Train the pruned graph of a run again, with new parameters and all edges at their initial weight.
 
-    What is not given is as in the run: regime, gate, precision, execution, data. So the price of connections applies
-    again; the paper says that retraining has the same settings. Switch it off with ``edge_l1=0`` in the
-    regime. Killed at any moment, the same call goes on; a finished one is opened.
+    Options that are not given are those of the run, its λ included: the paper retrains with the same settings. Switch
+    the penalty off with ``edge_l1=0``. Killed at any moment, the same call resumes; a finished run is opened.
 
     Args:
         run: A finished run.
-        out: Folder of the new run, made if need be; None keeps everything in memory.
-        channels: ``"same"`` as the run; ``"fit"``, those with which the pruned network comes nearest to ``budget``; or
+        out: Folder of the new run, created if missing; None keeps everything in memory.
+        channels: ``"same"`` as in the run; ``"fit"``, those that bring the pruned network nearest to ``budget``; or
             a number.
-        budget: Parameters, for ``"fit"``; None is what the unpruned network has.
-        threshold: τ; edges of smaller magnitude are not in the new network.
-        regime: How to train; None is that of the run.
-        seed: None is that of the run + 1000, so that no parameter starts where it started before.
-        data: The images; None is the run's own data set.
-        data_root: Where named data sets lie now; None is where they were.
-        device: As in `train`.
-        threads: As in `train`.
-        cuda_graph: As in `train`.
-        progress: As in `train`.
-        checkpoint_seconds: As in `train`.
+        budget: Parameters for ``"fit"``; None is the number of the unpruned network.
+        threshold: τ; edges of smaller weight are not in the new network.
+        progress: Report progress on standard error.
+        options: Other options of `TrainConfig` by keyword. ``seed`` is that of the run + 1000 unless it is given, so
+            that no parameter starts where it started before; ``device`` and ``threads`` are those of this machine.
 
     Returns:
-        The new run. Its graph knows in ``provenance(graph)["retrained"]`` what it was pruned from, and still its
-        initial size, so that its sparsity is relative to the unpruned graph.
+        The new run. ``provenance(graph)["retrained"]`` of its graph records the run it was pruned from; its initial
+        size is kept, so that its sparsity is relative to the unpruned graph.
 
     Raises:
-        ArgumentError: ``channels`` is none of these, or a budget is given for channels that are not fitted to it.
-        DisconnectedError: Nothing connects input and output at this threshold.
-        GraphtaskError: As `train` does.
+        ArgumentError: An option is invalid, or a budget is given for channels that are not fitted to it.
+        DisconnectedError: No path connects input and output at this threshold.
+        GraphtaskError: As in `train`.
 
     Example:
         >>> import graphtask as gt
         >>> digits = gt.load_data("cdigits").subset(n_train=100, n_test=50, seed=0)
-        >>> quick = gt.Regime(epochs=1, batch_size=64)
-        >>> run = gt.train(gt.full_dag(5), data=digits, channels=2, regime=quick, progress=False)
+        >>> run = gt.train(gt.full_dag(5), data=digits, channels=2, epochs=1, batch_size=64, progress=False)
         >>> again = gt.retrain(run, threshold=0.3, progress=False)
-        >>> again.config["channels"], again.config["seed"], gt.provenance(again.graph)["retrained"]
+        >>> again.config.model.channels, again.seed, gt.provenance(again.graph)["retrained"]
         (2, 1000, {'seed': 0, 'threshold': 0.3, 'channels': 2})
 
     Source:
@@ -83,77 +92,272 @@ def retrain(
         and B, Fig. 5.
     """
     pruned = pruned_again(run, threshold=threshold)
-    return train(
-        pruned,
-        out=out,
+    config = retrain_config(
+        run,
         channels=channels_of(run, pruned, channels, budget=budget),
-        seed=another_seed(run) if seed is None else seed,
-        regime=regime or Regime(**run.config["regime"]),
-        device=device,
-        precision=run.config["precision"],
-        execution=run.config["execution"],
-        gate=run.config["gate"],
-        fresh=True,
-        threads=threads,
-        cuda_graph=cuda_graph,
-        progress=progress,
-        checkpoint_seconds=checkpoint_seconds,
-        **_data_options(with_data_root(run, data_root), data),
+        options={"device": "auto", "threads": None} | options,
     )
+    return train(pruned, config, out=out, progress=progress)
+
+
+def retrain_config(run: Run, *, channels: int, options: Mapping[str, Any]) -> TrainConfig:
+    """Return the configuration that trains the pruned graph of a run again.
+
+    Args:
+        run: The run.
+        channels: Channels of the new network.
+        options: Options that differ from those of the run.
+
+    Raises:
+        ArgumentError: An option is invalid, or the run has custom code that the options do not repeat.
+        DataError: The data set of the run is missing.
+        RunError: It has changed since training.
+    """
+    _check_code(run, options)
+    changes = {"seed": another_seed(run), **options, "channels": channels, "reset_weights": True}
+    if changes.get("data") is None:
+        moved = with_data_root(run, changes.pop("data_root", None))
+        images = moved.data()  # fails now if it is missing or has changed
+        source = moved.config.data.source
+        changes["data"] = images if source is None else source
+        changes["data_root"] = moved.config.data.root
+    return run.config.replace(**changes)
 
 
 def pruned_again(run: Run, *, threshold: float) -> igraph.Graph:
-    """The graph that is trained again: pruned, and in its provenance what it was pruned from.
+    """Return the graph that is trained again: pruned, with the run it was pruned from in its provenance.
 
     Raises:
-        DisconnectedError: Nothing connects input and output at this threshold.
+        DisconnectedError: No path connects input and output at this threshold.
     """
-    facts = {"seed": run.config["seed"], "threshold": float(threshold), "channels": run.config["channels"]}
+    facts = {"seed": run.seed, "threshold": float(threshold), "channels": run.config.model.channels}
     return with_provenance(prune(run.graph, threshold=threshold), retrained=facts)
 
 
 def another_seed(run: Run) -> int:
-    """The seed of the new run: another one, so that no parameter starts where it started before."""
-    return int(run.config["seed"]) + _ANOTHER_SEED
+    """Return the seed of the new run, so that no parameter starts where it started before."""
+    return run.seed + _SEED_OFFSET
 
 
 def unpruned_parameters(run: Run) -> int:
-    """The number of parameters of the network of a run, before any pruning."""
-    return count_parameters(run.graph, channels=run.config["channels"], **_ends(run))
+    """Return the number of parameters of the network of a run before pruning."""
+    return count_parameters(run.graph, channels=run.config.model.channels, **run.ends)
 
 
 def channels_of(run: Run, pruned: igraph.Graph, channels: str | int, *, budget: int | None = None) -> int:
-    """The channels of the new network; arguments as in `retrain`.
+    """Return the channels of the new network; arguments as in `retrain`.
 
     Raises:
-        ArgumentError: ``channels`` is none of these, or a budget is given for channels that are not fitted to it.
+        ArgumentError: ``channels`` is invalid, or a budget is given for channels that are not fitted to it.
     """
     if budget is not None and channels != FIT:
-        raise ArgumentError(f'a budget needs channels="fit", not {channels!r}: the channels follow from it')
+        raise invalid("channels", '"fit" with a budget', channels)
     if channels == SAME:
-        return int(run.config["channels"])
+        return run.config.model.channels
     if channels == FIT:
         wanted = unpruned_parameters(run) if budget is None else budget
-        return fit_channels(pruned, budget=wanted, **_ends(run))
+        return fit_channels(pruned, budget=wanted, **run.ends)
     if isinstance(channels, str):
-        raise ArgumentError(f'channels is {channels!r}; use "same", "fit", or a number')
+        raise invalid("channels", '"same", "fit", or an integer', channels)
     return channels
 
 
-def _ends(run: Run) -> dict[str, int]:
-    return {name: run.config[name] for name in ("in_channels", "n_classes")}
+@dataclass(frozen=True)
+class RetrainResult:
+    """Comparison of full, thresholded and retrained networks.
+
+    Args:
+        table: One row per network: ``run`` (name of its folder), ``data``, ``prior``, ``seed``, ``threshold``;
+            ``network``; ``channels``, ``parameters``, ``nodes``, ``edges``; ``accuracy`` on the test images, in
+            [0, 1]; ``seconds_per_epoch`` (mean over the epochs, of training without the test) and ``seconds_std``;
+            ``epoch_time_ratio``, relative to the full network; ``epochs`` and ``edge_l1``; ``undefined``, the reason
+            for NaN values. The thresholded network is not trained, so it has no seconds; seconds that were measured
+            on different hardware or with other threads have no ratio.
+        failed: Reason, in one line, for each run or new network that is missing from the table.
+
+    Example:
+        >>> import pandas as pd
+        >>> row = {"data": "digits", "prior": "full"}
+        >>> rows = [row | {"network": "full", "accuracy": value} for value in (0.5, 0.75)]
+        >>> RetrainResult(pd.DataFrame(rows)).side_by_side().round(3).values.tolist()
+        [['digits', 'full', 0.625, 0.177, 2]]
+    """
+
+    table: "pd.DataFrame"
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        runs = self.table["run"].nunique() if "run" in self.table else 0
+        return f"RetrainResult({counted(runs, 'run')}, {counted(len(self.table), 'network')}, {len(self.failed)} failed)"
+
+    def summary(self) -> "pd.DataFrame":
+        """Return means and standard deviations over the runs of each data set, initial graph and network.
+
+        Returns:
+            ``data``, ``prior``, ``network``, ``runs`` (that have an accuracy), and ``_mean`` and ``_std`` of accuracy,
+            seconds per epoch, ratio of epoch times, parameters, channels and edges. The deviation is that of a sample
+            (n − 1), NaN for a single run; NaN values are left out.
+        """
+        import pandas as pd
+
+        rows = []
+        for (data, prior, network), runs in self.table.groupby(_GROUP, sort=False):
+            row: dict[str, Any] = {
+                "data": data, "prior": prior, "network": network, "runs": int(runs["accuracy"].notna().sum())
+            }  # fmt: skip
+            for name in _SUMMARIZED:
+                row |= {f"{name}_mean": runs[name].mean(), f"{name}_std": runs[name].std()}
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+    def side_by_side(self, value: str = "accuracy") -> "pd.DataFrame":
+        """Return one value of all networks, one row per data set and initial graph: the paper's Tables 3 and 5.
+
+        Args:
+            value: A column of the table: ``accuracy`` (Table 5), ``seconds_per_epoch`` (Table 3), ``parameters`` …
+
+        Returns:
+            ``data``, ``prior``, then for each network ``<network>_mean``, ``<network>_std`` (of a sample, n − 1; NaN
+            for a single run) and ``<network>_n``.
+        """
+        import pandas as pd
+
+        networks = list(dict.fromkeys(self.table["network"]))
+        rows = []
+        for (data, prior), of_group in self.table.groupby(["data", "prior"], sort=False):
+            row: dict[str, Any] = {"data": data, "prior": prior}
+            for network in networks:
+                values = of_group.loc[of_group["network"] == network, value].dropna()
+                row[f"{network}_mean"] = float(values.mean()) if len(values) else math.nan
+                row[f"{network}_std"] = float(values.std()) if len(values) > 1 else math.nan
+                row[f"{network}_n"] = len(values)
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+    def plot(self) -> "Figure":
+        """Draw accuracy and seconds per epoch of all networks (Fig. 5); see `graphtask.draw_retraining`."""
+        from graphtask.drawing.retrain import draw_retraining
+
+        return draw_retraining(self.table)
 
 
-def _data_options(run: Run, data: ImageData | None) -> dict[str, Any]:
-    """The data set as `train` takes it: by its name or path, so that the new run finds it again too."""
-    source = run.config["data"]
-    if data is not None or source["source"] is None:
-        return {"data": run.data() if data is None else data}
-    run.data()  # loads it, and complains if it is not what it was
-    return {
-        "data": source["source"],
-        "data_root": source["root"],
-        "transforms": source["transforms"],
-        "data_seed": source["seed"],
-        "data_name": source["name"],
+def compare_retrained(
+    run: Run,
+    retrained: Mapping[str, Run],
+    *,
+    threshold: float = PAPER_THRESHOLD,
+    data: ImageData | None = None,
+    device: str = "auto",
+    failures: Mapping[str, str] | None = None,
+) -> RetrainResult:
+    """Compare the network of a run, its thresholded network, and retrained ones.
+
+    Args:
+        run: A finished run.
+        retrained: Results of `retrain`, by name: ``retrained`` with the same channels and ``retrained_fit`` with
+            fitted ones, say.
+        threshold: The τ that they were pruned with.
+        data: Images for the test of the thresholded network; None is the run's own data set.
+        device: Device of that test, as in `train`.
+        failures: Networks that could not be retrained, with the reason; each has a row without values.
+
+    Raises:
+        DataError: The data set is missing.
+        RunError: It has changed since training.
+    """
+    import pandas as pd
+
+    rows = [_trained_row(FULL, run, run)]
+    rows.append(_thresholded_row(run, threshold=threshold, data=data, device=device))
+    rows += [_trained_row(name, again, run) for name, again in retrained.items()]
+    rows += [{"network": name, "undefined": reason} for name, reason in (failures or {}).items()]
+    known = {
+        "run": run.folder.name if run.folder else "",
+        **origin(run.graph)._asdict(),
+        "threshold": threshold,
     }
+    table = pd.DataFrame([known | row for row in rows])
+    return RetrainResult(
+        table[[*(name for name in table.columns if name != "undefined"), "undefined"]], failures or {}
+    )
+
+
+def _check_code(run: Run, options: Mapping[str, Any]) -> None:
+    """Raise if the run names code of other packages that the caller has not named again."""
+    sections = run.config.model, run.config.optimization
+    for keyword in _CODE:
+        named = next((getattr(section, keyword) for section in sections if hasattr(section, keyword)), None)
+        if named is not None and ":" in named and keyword not in options:
+            raise ArgumentError(
+                f"the run was trained with {keyword} {named}, which is not imported by itself; pass {keyword}={named!r}",
+                argument=keyword,
+            )
+
+
+def _trained_row(name: str, run: Run, full: Run) -> dict[str, Any]:
+    seconds = run.metrics["seconds"]
+    ratio, reason = _time_ratio(run, full)
+    return {
+        "network": name,
+        **_size(run.graph, run),
+        "accuracy": run.test_accuracy,
+        "seconds_per_epoch": float(seconds.mean()),
+        "seconds_std": float(seconds.std()),
+        "epoch_time_ratio": ratio,
+        "epochs": len(run.metrics),
+        "edge_l1": run.config.optimization.edge_l1,
+        "undefined": reason,
+    }
+
+
+def _thresholded_row(run: Run, *, threshold: float, data: ImageData | None, device: str) -> dict[str, Any]:
+    try:
+        pruned = prune(run.graph, threshold=threshold)
+    except DisconnectedError as error:
+        return {"network": THRESHOLDED, "undefined": str(error)}
+    trained = run.module(device=device)
+    batches = split_batches(data or run.data(), run.config, device=trained.edge_weight.device)
+    outcome = evaluate(
+        extract_subnetwork(trained, pruned), batches.test, precision=run.config.runtime.precision
+    )
+    return {
+        "network": THRESHOLDED,
+        **_size(pruned, run),
+        "accuracy": outcome.accuracy,
+        "undefined": "seconds_per_epoch: the thresholded network is not trained",
+    }
+
+
+def _size(graph: igraph.Graph, run: Run) -> dict[str, int]:
+    channels = run.config.model.channels
+    return {
+        "channels": channels,
+        "parameters": count_parameters(graph, channels=channels, **run.ends),
+        "nodes": graph.vcount(),
+        "edges": graph.ecount(),
+    }
+
+
+def _time_ratio(run: Run, full: Run) -> tuple[float, str]:
+    """Return the time of an epoch relative to the full network's; NaN and a reason if the two are not comparable."""
+    here, there = _hardware(run), _hardware(full)
+    if here != there:
+        return math.nan, f"epoch_time_ratio: trained on {here}, the full network on {there}"
+    return float(run.metrics["seconds"].mean() / full.metrics["seconds"].mean()), ""
+
+
+def _hardware(run: Run) -> str:
+    """Return the machines and thread counts that trained a run, all of them if it was resumed elsewhere."""
+    if run.folder is None:
+        return f"{run.config.runtime.device} with {counted(torch.get_num_threads(), 'thread')}"
+    try:
+        places = [_place(place) for place in read_environments(run.folder)]
+    except LookupError:
+        places = []
+    return ", ".join(dict.fromkeys(places)) or "unknown hardware"
+
+
+def _place(environment: Mapping[str, Any]) -> str:
+    processes = environment["processes"]
+    several = f" in {processes} processes" if processes > 1 else ""
+    return f"{environment['device']} with {counted(environment['threads'], 'thread')}{several}"

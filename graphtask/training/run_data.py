@@ -11,8 +11,8 @@ def with_data_root(run: Run, root: str | Path | None) -> Run:
     """Return the run with another root for its data set; None leaves it as it is."""
     if root is None:
         return run
-    config = {**run.config, "data": {**run.config["data"], "root": str(Path(root).resolve())}}
-    return replace(run, config=config)
+    data = {**run.record["data"], "root": str(Path(root).resolve())}
+    return replace(run, record={**run.record, "data": data})
 
 
 @dataclass
@@ -33,7 +33,7 @@ class RunDataCache:
             DataError: It is missing.
             RunError: It has changed since training.
         """
-        fingerprint = run.config["data_fingerprint"]
+        fingerprint = run.record["data_fingerprint"]
         if self._kept is None or self._kept[0] != fingerprint:
             self._kept = None  # before the next one is loaded: one data set in memory is enough
             self._kept = fingerprint, with_data_root(run, self.root).data()

@@ -1,41 +1,90 @@
-"""What pruning at one threshold after the other leaves of a run: accuracy, sparsity and every metric (Fig. 2)."""
+"""Pruning of a run over a range of thresholds: accuracy, sparsity and every metric (Fig. 2)."""
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import igraph
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from graphtask.compiler.module import GraphModule
 from graphtask.compiler.writeback import extract_subnetwork
-from graphtask.data.batches import Batches
+from graphtask.data.batches import Batches, channel_statistics
 from graphtask.data.dataset import ImageData
-from graphtask.errors import ArgumentError
+from graphtask.data.stream import Part, permutation
 from graphtask.graph import WEIGHT
 from graphtask.metrics.registry import select
 from graphtask.metrics.table import UNDEFINED, measure_all
 from graphtask.metrics.view import Options
 from graphtask.pruning import critical_threshold, prune, pruned_parts
 from graphtask.runs.labels import origin
-from graphtask.training.config import Regime
+from graphtask.training.batches import evaluation_batches, split_batches, with_splits
+from graphtask.training.callbacks import tracked
+from graphtask.training.config import TrainConfig
 from graphtask.training.loop import Evaluation, evaluate
-from graphtask.training.progress import tracked
-from graphtask.training.run import Run, data_batches
-from graphtask.types import BoolArray
+from graphtask.training.run import Run
+from graphtask.types import PAPER_THRESHOLD, BoolArray
+from graphtask.validation import counted, invalid
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 CONNECTED = "connected"
 DISCONNECTED = "disconnected"
 
-_BASIC = ("sparsity", "edges", "nodes")  # in every table, whatever is measured besides
+_BASIC = ("sparsity", "edges", "nodes")  # in every table
 _PER_DECADE = 10
 _LOWEST_DECADE = -4
-_PAPER = 0.006
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """Result of pruning a run at a range of thresholds.
+
+    Args:
+        table: One row per threshold, in ascending order: ``run`` (name of its folder), ``data``, ``prior``, ``seed``;
+            ``threshold``; ``status`` (``connected``, or ``disconnected``: then nothing is left) and ``reason``;
+            ``test_accuracy`` (in [0, 1]; exactly the ``accuracy_pruned`` of `parity`) and ``test_loss``, NaN if
+            disconnected; ``decision_accuracy``, of the images that decide; ``sparsity``, ``edges``, ``nodes``, the
+            metrics, and ``undefined``, the reason for NaN values. Constant columns: ``trained_accuracy`` and
+            ``test_images`` (their number), ``decided_on`` (``validation`` or ``train``), ``critical_threshold``,
+            ``suggested_threshold``.
+
+    Example:
+        >>> import pandas as pd
+        >>> row = {"run": "a", "threshold": 0.1, "critical_threshold": 0.3, "suggested_threshold": 0.1}
+        >>> SweepResult(pd.DataFrame([row]))
+        SweepResult('a', 1 threshold, critical 0.3, suggested 0.1)
+    """
+
+    table: "pd.DataFrame"
+
+    def __repr__(self) -> str:
+        return (
+            f"SweepResult({self.table['run'].iloc[0]!r}, {counted(len(self.table), 'threshold')}, critical "
+            f"{self.critical_threshold:.4g}, suggested {self.suggested_threshold:.4g})"
+        )
+
+    @property
+    def critical_threshold(self) -> float:
+        """Largest threshold that leaves input and output connected."""
+        return float(self.table["critical_threshold"].iloc[0])
+
+    @property
+    def suggested_threshold(self) -> float:
+        """Largest threshold without a noticeable loss of accuracy; see `suggested_threshold`."""
+        return float(self.table["suggested_threshold"].iloc[0])
+
+    def plot(self) -> "Figure":
+        """Draw accuracy over sparsity and threshold (Fig. 2); see `graphtask.draw_sweep`."""
+        from graphtask.drawing.sweeps import draw_sweep
+
+        return draw_sweep(self.table)
 
 
 def sweep(
@@ -46,40 +95,34 @@ def sweep(
     data: ImageData | None = None,
     device: str = "auto",
     progress: bool = True,
-) -> "pd.DataFrame":
-    """Prune a run at each threshold, test what is left without training it further, and measure it.
+) -> SweepResult:
+    """Evaluate a run over a range of pruning thresholds, without further training, and measure each graph.
 
-    One pass: the images are loaded and the trained network is made once. A graph that several thresholds leave is
-    tested and measured once. So the cost is one test of a network that only shrinks, and one measurement, for each
-    *different* graph, of which there are at most as many as thresholds (or edges, if that is less).
+    The images are loaded and the trained network is made once. A graph that several thresholds leave is tested and
+    measured once. The cost is one test of a shrinking network and one measurement for each *different* graph, of which
+    there are at most as many as thresholds (or edges, if that is less).
+
+    No test image has a part in the suggested threshold. It is decided on the validation images of the run; without
+    any, on training images without augmentation: as many as there are test images, the same ones in every call.
 
     Args:
         run: A finished run.
         thresholds: τ, each ≥ 0, in any order; None is `threshold_grid`.
-        metrics: What is measured besides sparsity, edges and nodes: a set of metrics, or names; see `measure`.
+        metrics: Metrics besides sparsity, edges and nodes: a set of metrics, or names; see `measure`.
         data: The images; None is the run's own data set.
         device: As in `train`.
-        progress: Whether to report progress on standard error.
-
-    Returns:
-        One row for each threshold, in ascending order: ``run`` (the name of its folder), ``data``, ``prior``,
-        ``seed``; ``threshold``; ``status`` (``connected``, or ``disconnected``: then nothing is left) and ``reason``;
-        ``test_accuracy`` (in [0, 1]; exactly the ``accuracy_pruned`` of `parity`) and ``test_loss``, NaN if
-        disconnected; ``sparsity``, ``edges``, ``nodes``, the metrics, and ``undefined``, why some are NaN. The same in
-        every row: ``trained_accuracy``, ``test_images`` (how many), ``critical_threshold`` (see
-        `critical_threshold`), and ``suggested_threshold`` (see `suggested_threshold`).
+        progress: Report progress on standard error.
 
     Raises:
         ArgumentError: There is no threshold, one is negative or not a number, or a metric is unknown.
-        DataError: The data set is not where it was.
-        RunError: The run's files do not fit each other, or the data set is not what it was.
+        DataError: The data set is missing.
+        RunError: The run's files do not match, or the data set has changed since training.
 
     Example:
         >>> import graphtask as gt
         >>> digits = gt.load_data("cdigits").subset(n_train=100, n_test=50, seed=0)
-        >>> quick = gt.Regime(epochs=1, batch_size=64)
-        >>> run = gt.train(gt.full_dag(4), data=digits, channels=2, regime=quick, progress=False)
-        >>> table = gt.sweep(run, thresholds=[0.0, 1.0], progress=False)
+        >>> run = gt.train(gt.full_dag(4), data=digits, channels=2, epochs=1, batch_size=64, progress=False)
+        >>> table = gt.sweep(run, thresholds=[0.0, 1.0], progress=False).table
         >>> table[["threshold", "status", "sparsity", "edges"]].values.tolist()
         [[0.0, 'connected', 0.0, 6], [1.0, 'disconnected', 1.0, 0]]
 
@@ -89,32 +132,36 @@ def sweep(
     """
     import pandas as pd
 
-    select(metrics, options=Options())  # complains before the work, not after it
+    select(metrics, options=Options())  # fails before the work, not after it
     grid = _checked(threshold_grid(run.graph) if thresholds is None else thresholds)
     trained = run.module(device=device)
     images = data or run.data()
-    regime = Regime(**run.config["regime"])
-    _, test = data_batches(images, regime=regime, device=trained.edge_weight.device)
-    sweeper = _Sweeper(trained, run.graph, test)
+    test = split_batches(images, run.config, device=trained.edge_weight.device).test
+    deciding, decided_on = _deciding_batches(images, run.config, device=trained.edge_weight.device)
+    sweeper = _Sweeper(trained, run.graph, test, deciding)
     before = sweeper.unpruned()
     steps = [sweeper.at(threshold) for threshold in tracked(grid, title="sweeping", visible=progress)]
     measured = _measured([step.graph for step in steps], metrics)
     table = pd.concat([pd.DataFrame([step.row for step in steps]), measured], axis=1)
     for place, (name, value) in enumerate({"run": _name(run), **origin(run.graph)._asdict()}.items()):
         table.insert(place, name, value)
-    table["trained_accuracy"] = before.accuracy
-    table["test_images"] = len(images.x_test)
+    table["trained_accuracy"] = before.test.accuracy
+    table["test_images"] = test.n_images
+    table["decided_on"] = decided_on
     table["critical_threshold"] = critical_threshold(run.graph)
     table["suggested_threshold"] = suggested_threshold(
-        grid, table["test_accuracy"].to_numpy(), trained_accuracy=before.accuracy, n_images=len(images.x_test)
+        grid,
+        table["decision_accuracy"].to_numpy(),
+        trained_accuracy=before.decision.accuracy,
+        n_images=deciding.n_images,
     )
-    return table
+    return SweepResult(table)
 
 
 def threshold_grid(graph: igraph.Graph) -> list[float]:
-    """The thresholds that a sweep takes by default: the same for all graphs, but for the critical one of each.
+    """Return the default thresholds of a sweep: the same for all graphs, plus the critical one of each.
 
-    0, ten a decade from 0.0001 to 1, the paper's 0.006, and the largest that leaves the graph connected.
+    0, ten per decade from 0.0001 to 1, the paper's 0.006, and the largest that leaves the graph connected.
 
     Args:
         graph: A trained graph.
@@ -129,24 +176,25 @@ def threshold_grid(graph: igraph.Graph) -> list[float]:
     """
     decades = np.logspace(_LOWEST_DECADE, 0, -_LOWEST_DECADE * _PER_DECADE + 1)
     shared = [float(f"{value:.6g}") for value in decades]
-    return sorted({0.0, _PAPER, critical_threshold(graph), *shared})
+    return sorted({0.0, PAPER_THRESHOLD, critical_threshold(graph), *shared})
 
 
 def suggested_threshold(
     thresholds: npt.ArrayLike, accuracies: npt.ArrayLike, *, trained_accuracy: float, n_images: int
 ) -> float:
-    """The largest threshold up to which pruning does not cost more than one standard error of the accuracy.
+    """Return the largest threshold up to which pruning costs at most one standard error of the accuracy.
 
     That is the largest τ of the sweep for which every τ' ≤ τ of it has an accuracy of at least p − s, where p is the
-    trained network's accuracy on n test images and s = √(q(1 − q)/n) with q = (pn + 2)/(n + 4), the binomial standard
-    error; q instead of p (Agresti & Coull), so that a network without errors is allowed one. It is what the paper
-    chose its 0.006 by: the largest sparsity without a noticeable drop. A finer grid gives a finer answer.
+    accuracy of the trained network on n images and s = √(q(1 − q)/n) with q = (pn + 2)/(n + 4), the binomial standard
+    error; q instead of p (Agresti & Coull), so that a network without errors is allowed one. The paper chose its 0.006
+    in this spirit: the largest sparsity without a noticeable drop. A finer grid gives a finer answer.
 
     Args:
         thresholds: τ, ascending.
-        accuracies: The accuracy at each, in [0, 1]; NaN where nothing is left.
-        trained_accuracy: That of the network before pruning.
-        n_images: How many test images there are.
+        accuracies: The accuracy at each, in [0, 1]; NaN where nothing is left. Not of test images, if the accuracy on
+            them is to be reported.
+        trained_accuracy: Accuracy of the network before pruning, on the same images.
+        n_images: Number of these images.
 
     Returns:
         One of the thresholds; NaN if already the first one costs more.
@@ -164,49 +212,68 @@ def suggested_threshold(
     return float(np.asarray(thresholds, dtype=np.float64)[n_good - 1]) if n_good else math.nan
 
 
+def _deciding_batches(images: ImageData, config: TrainConfig, *, device: torch.device) -> tuple[Batches, str]:
+    """Return the images that decide on the threshold, and the name of their split."""
+    split = with_splits(images, config)
+    statistics = channel_statistics(split.x_train)
+    if split.x_val is not None:
+        return evaluation_batches(split, "val", config, statistics, device=device), "validation"
+    order = permutation(len(split.y_train), seed=0, part=Part.VALIDATION)
+    chosen = np.sort(order[: len(split.y_test)])
+    some = replace(split, x_train=split.x_train[chosen], y_train=split.y_train[chosen])
+    return evaluation_batches(some, "train", config, statistics, device=device), "train"
+
+
 class _Step(NamedTuple):
-    """One threshold: what it leaves, and the part of its row that is not measured on the graph."""
+    """Result of one threshold: the graph, and the part of its row that is not measured on the graph."""
 
     graph: igraph.Graph
     row: dict[str, Any]
 
 
 class _Left(NamedTuple):
-    """What some threshold leaves, and how well it does."""
+    """A pruned graph with the evaluations of its network."""
 
     graph: igraph.Graph
-    outcome: Evaluation
+    test: Evaluation
+    decision: Evaluation
 
 
 class _Sweeper:
-    """Prunes one network at any threshold; tests each graph that is left once."""
+    """Prunes one network at any threshold; evaluates each pruned graph once."""
 
-    def __init__(self, trained: GraphModule, graph: igraph.Graph, test: Batches) -> None:
+    def __init__(self, trained: GraphModule, graph: igraph.Graph, test: Batches, deciding: Batches) -> None:
         self._trained = trained
         self._graph = graph
         self._test = test
+        self._deciding = deciding
         self._known: dict[bytes, _Left] = {}
 
-    def unpruned(self) -> Evaluation:
-        return self._left(np.ones(self._graph.ecount(), dtype=np.bool_), 0.0).outcome
+    def unpruned(self) -> _Left:
+        return self._left(np.ones(self._graph.ecount(), dtype=np.bool_), 0.0)
 
     def at(self, threshold: float) -> _Step:
         parts = pruned_parts(self._graph, threshold=threshold)
         if parts.dead_nodes.all():
             row = {"status": DISCONNECTED, "reason": _why_disconnected(self._graph, threshold)}
-            outcome = Evaluation(loss=math.nan, accuracy=math.nan)
-            graph = _nothing(self._graph)
+            nothing = Evaluation(loss=math.nan, accuracy=math.nan)
+            left = _Left(_nothing(self._graph), nothing, nothing)
         else:
             row = {"status": CONNECTED, "reason": ""}
-            graph, outcome = self._left(~(parts.weak_edges | parts.dead_edges), threshold)
-        measured = {"test_accuracy": outcome.accuracy, "test_loss": outcome.loss}
-        return _Step(graph, {"threshold": threshold, **row, **measured})
+            left = self._left(~(parts.weak_edges | parts.dead_edges), threshold)
+        measured = {
+            "test_accuracy": left.test.accuracy,
+            "test_loss": left.test.loss,
+            "decision_accuracy": left.decision.accuracy,
+        }
+        return _Step(left.graph, {"threshold": threshold, **row, **measured})
 
     def _left(self, kept: BoolArray, threshold: float) -> _Left:
         key = np.packbits(kept).tobytes()
         if key not in self._known:
             graph = prune(self._graph, threshold=threshold)
-            self._known[key] = _Left(graph, evaluate(extract_subnetwork(self._trained, graph), self._test))
+            small = extract_subnetwork(self._trained, graph)
+            self._known[key] = _Left(graph, evaluate(small, self._test), evaluate(small, self._deciding))
         return self._known[key]
 
 
@@ -223,7 +290,7 @@ def _nothing(graph: igraph.Graph) -> igraph.Graph:
 
 
 def _measured(graphs: list[igraph.Graph], metrics: str | Sequence[str]) -> "pd.DataFrame":
-    """The metrics of every graph; those that come up again are measured once."""
+    """Measure every graph, repeated ones once."""
     distinct = list({id(graph): graph for graph in graphs}.values())
     place = {id(graph): index for index, graph in enumerate(distinct)}
     basic = measure_all(distinct, metrics=_BASIC).drop(columns=UNDEFINED)
@@ -236,9 +303,9 @@ def _checked(thresholds: Iterable[object]) -> list[float]:
     found = [float(value) if isinstance(value, Real) else math.nan for value in thresholds]
     wrong = [value for value in found if not value >= 0]
     if wrong:
-        raise ArgumentError(f"a threshold of {wrong[0]} does not work; give numbers of at least 0")
+        raise invalid("thresholds", "numbers >= 0", wrong[0])
     if not found:
-        raise ArgumentError("there is no threshold to sweep; give some, or none at all for the usual ones")
+        raise invalid("thresholds", "at least one number", found, remedy="leave it out for the default ones")
     return sorted(set(found))
 
 

@@ -24,6 +24,8 @@ import graphtask as gt
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # as pytest does: tests are no package
 
+from graphtask.training.progress import Silence
+
 from benchmarks.baseline import run_published
 from benchmarks.floors import (
     captured_launch_seconds,
@@ -41,7 +43,6 @@ from graphtask.compiler.planner import plan_stages
 from graphtask.data.batches import Batches
 from graphtask.training.cuda_graph import WARM_UP, CudaRecorder, Recorder
 from graphtask.training.loop import Trainer
-from graphtask.training.progress import Silence
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -120,7 +121,7 @@ class Bench:
             net,
             train=self.batches(n_images, padding=4, flip=True),
             test=self.batches(scale.batch),
-            regime=gt.Regime(epochs=WARM_UP + 2 if execution.captured else 2, batch_size=scale.batch),
+            config=gt.TrainConfig(epochs=WARM_UP + 2 if execution.captured else 2, batch_size=scale.batch),
             seed=0,
             precision=precision,
             recorder=self.recorder() if execution.captured else None,
@@ -335,7 +336,7 @@ def print_accuracy(bench: Bench) -> None:
     digits = gt.load_data("cdigits")
     if scale is QUICK:
         digits = digits.subset(n_train=60, n_test=20, seed=0)
-    regime = gt.Regime(epochs=scale.epochs, batch_size=32, edge_l1=0.02)
+    config = gt.TrainConfig(epochs=scale.epochs, batch_size=32, edge_l1=0.02)
     print(
         f"{digits.name}, full DAG of 12 nodes, 4 channels, {scale.epochs} epochs of batches of 32, price 0.02\n\n"
         "| precision | test accuracy of each seed | mean |\n|---|---|---|"
@@ -343,7 +344,7 @@ def print_accuracy(bench: Bench) -> None:
     for precision in PRECISIONS:
         found = [
             gt.train(
-                graph, data=digits, channels=4, seed=seed, regime=regime, device=str(bench.device),
+                graph, data=digits, channels=4, seed=seed, config=config, device=str(bench.device),
                 precision=precision, progress=False,
             ).metrics["test_accuracy"].iloc[-1]
             for seed in range(scale.seeds)

@@ -47,7 +47,7 @@ def test_the_program_gives_what_the_network_of_the_run_gives(call, run_folder, t
     result = call("compile", run_folder, "-o", "net.pt2", "--size", 24)
     assert result.exit_code == 0, result.output
     assert "the trained network" in result.stderr
-    net = gt.open_run(run_folder).module(execution="plain")
+    net = gt.Run.open(run_folder).module(execution="plain")
     images = torch.rand(3, 3, 24, 24)
     program = torch.export.load(tmp_path / "net.pt2").module()
     assert torch.equal(program(images), net(images))
@@ -55,7 +55,7 @@ def test_the_program_gives_what_the_network_of_the_run_gives(call, run_folder, t
 
 def test_a_run_is_counted_as_it_was_trained(call, run_folder):
     record = numbers(call("compile", run_folder, "--format", "json"))
-    net = gt.open_run(run_folder).module()
+    net = gt.Run.open(run_folder).module()
     assert record["parameters"] == sum(parameter.numel() for parameter in net.parameters())
     assert record["channels"] == 2
 

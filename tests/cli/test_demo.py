@@ -30,7 +30,7 @@ def test_the_demo_leaves_every_step_of_the_job(call, tmp_path):
     assert table["graph"].tolist() == ["cdigits-0", "cdigits-1"]
     assert table["accuracy_pruned"].between(0, 1).all()
     for name in table["graph"]:
-        assert gt.open_run(out / "runs" / name).graph.ecount() == gt.full_dag(5).ecount()
+        assert gt.Run.open(out / "runs" / name).graph.ecount() == gt.full_dag(5).ecount()
         assert gt.read(out / "pruned" / f"{name}.graphml").ecount() > 0
         assert (out / "pruned" / f"{name}.svg").stat().st_size > 1000
     assert (out / "overview.png").stat().st_size > 1000

@@ -59,10 +59,10 @@ def test_the_history_of_a_run_counts_as_pruning_does(call, run_folder, monkeypat
     figures = []
     save = gt.save_figure
     monkeypatch.setattr(gt, "save_figure", lambda figure, path: figures.append(figure) or save(figure, path))
-    weights = sorted(gt.open_run(run_folder).graph.es["weight"])
+    weights = sorted(gt.Run.open(run_folder).graph.es["weight"])
     for threshold in weights[::4]:
         drawn(call("draw", run_folder, "--threshold", threshold, "-o", "pictures"))
-        history = gt.open_run(run_folder).history
+        history = gt.Run.open(run_folder).history
         n_kept = gt.edge_dynamics(history, threshold=threshold).edges
         assert figures[-2].axes[0].get_title() == f"kept ({n_kept})"
 

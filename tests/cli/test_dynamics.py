@@ -19,7 +19,7 @@ def test_one_run_gets_its_row(call, run_folder):
     result = call("dynamics", run_folder, "--threshold", 0.3, "--format", "json")
     assert result.exit_code == 0, result.output
     (record,) = json.loads(result.stdout)
-    run = gt.open_run(run_folder)
+    run = gt.Run.open(run_folder)
     expected = gt.dynamics_table({run_folder.name: run}, threshold=0.3).iloc[0]
     assert record["run"] == run_folder.name
     assert record["edges"] == expected["edges"]

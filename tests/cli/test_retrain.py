@@ -37,9 +37,9 @@ def test_a_run_is_compared_with_its_retrained_networks(call, run_folder, tmp_pat
     rows = json.loads(result.stdout)
     assert [row["network"] for row in rows] == ["full", "thresholded", "retrained", "retrained_fit"]
     for row in rows[2:]:
-        run = gt.open_run(tmp_path / "new" / "cdigits" / "full" / "seed-0" / row["network"])
+        run = gt.Run.open(tmp_path / "new" / "cdigits" / "full" / "seed-0" / row["network"])
         assert row["accuracy"] == run.metrics["test_accuracy"].iloc[-1]
-        assert row["channels"] == run.config["channels"]
+        assert row["channels"] == run.config.model.channels
         assert row["edge_l1"] == 0.02
     assert len((tmp_path / "table.csv").read_text().splitlines()) == 5
     again = retrain(call, run_folder, *FIT, "--format", "json")
@@ -71,8 +71,8 @@ def test_several_runs_get_means_and_a_picture(call, run_folder, tmp_path):
 def test_the_regime_may_be_changed(call, run_folder, tmp_path):
     result = retrain(call, run_folder, "--edge-l1", 0, "--epochs", 2, "--batch-size", 512, "--seed", 5)
     assert result.exit_code == 0, result.output
-    run = gt.open_run(tmp_path / "new" / "cdigits" / "full" / "seed-0" / "retrained")
-    assert (run.config["regime"]["edge_l1"], len(run.metrics), run.config["seed"]) == (0, 2, 5)
+    run = gt.Run.open(tmp_path / "new" / "cdigits" / "full" / "seed-0" / "retrained")
+    assert (run.config.optimization.edge_l1, len(run.metrics), run.seed) == (0, 2, 5)
 
 
 def test_cuda_graphs_may_be_switched_off(call, run_folder, monkeypatch):

@@ -26,7 +26,7 @@ def study_file(tmp_path):
     np.savez(tmp_path / "scans.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
     path = tmp_path / "tiny.toml"
     path.write_text(
-        "seeds = 2\nchannels = 1\ndevice = 'cpu'\n[regime]\nepochs = 1\nbatch_size = 16\n[priors.full]\nnodes = 4\n"
+        "seeds = 2\nchannels = 1\ndevice = 'cpu'\n[optimization]\nepochs = 1\nbatch_size = 16\n[priors.full]\nnodes = 4\n"
         "[data.scans]\nsource = 'scans.npz'\n[data.missing]\nsource = 'missing.npz'\nseeds = 1\n"
     )
     return path
@@ -96,7 +96,7 @@ def test_elsewhere_means_runs_and_data(call, study_file, tmp_path):
     done = call("study", "run", study_file, "--runs", "there", "--data-root", "data", "--jobs", 1, "--quiet")
     assert "there: 2 of 3 runs finished" in done.stdout
     assert len(done.stderr.splitlines()) == 1
-    assert gt.open_run(tmp_path / "there" / "scans" / "full" / "seed-1").data().name == "scans"
+    assert gt.Run.open(tmp_path / "there" / "scans" / "full" / "seed-1").data().name == "scans"
 
 
 def test_progress_says_what_dies_and_what_is_waited_for(study_file, capsys):
@@ -177,10 +177,10 @@ def test_what_cannot_be_done_is_one_line(call, arguments, message):
 def test_the_studies_that_are_shipped_can_be_read():
     paper = gt.load_study(STUDIES / "paper.toml")
     assert len(paper.jobs) == 50
-    assert {job.regime for job in paper.jobs} == {gt.Regime()}
+    assert {job.config for job in paper.jobs} == {gt.TrainConfig()}
     assert {gt.count_parameters(job.graph(), channels=job.channels) for job in paper.jobs[:5]} == {863_300}
     banded = gt.load_study(STUDIES / "paper-banded.toml")
-    assert [job.regime for job in banded.jobs] == [gt.Regime()] * 10
+    assert [job.config for job in banded.jobs] == [gt.TrainConfig()] * 10
     assert banded.jobs[0].graph().get_edgelist() == gt.banded_dag(60, bandwidth=10).get_edgelist()
     for name in ("ladder", "ladder-16"):
         ladder = gt.load_study(STUDIES / f"{name}.toml", data_root="/data")

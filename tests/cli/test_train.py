@@ -1,21 +1,58 @@
-import dataclasses
-
-import click
 import pytest
 
 import graphtask as gt
+from graphtask.training.config import OPTIONS, option_field
 from graphtask_cli.commands.train import train
 
+# Tables, which have no place on the command line.
+IN_FILES_ONLY = {"optimizer_options", "schedule_options"}
 
-def options():
-    return {parameter.name: parameter for parameter in train.params if isinstance(parameter, click.Option)}
 
-
-@pytest.mark.parametrize("field", dataclasses.fields(gt.Regime), ids=lambda field: field.name)
-def test_every_part_of_the_regime_is_an_option_with_the_same_default(field):
-    context = train.make_context("train", ["graph.graphml", "--data", "cdigits", "--out", "run"])
-    assert context.params[field.name] == field.default
+@pytest.mark.parametrize("name", sorted(set(OPTIONS) - IN_FILES_ONLY))
+def test_every_option_of_the_configuration_is_one_with_the_same_default(name):
+    context = train.make_context("train", ["graph.graphml", "--out", "run"])
+    assert context.params[name] == option_field(name).default
     assert context.show_default
+
+
+def test_options_are_read_from_a_file_and_those_of_the_command_line_have_priority(call, run_folder, tmp_path):
+    (tmp_path / "run.toml").write_text(
+        'data = "cdigits"\nchannels = 1\nepochs = 7\n[optimization]\nbatch_size = 512\n[runtime]\nthreads = 1\n'
+    )
+    result = call(
+        *(
+            "train",
+            _graph(run_folder),
+            "--config",
+            tmp_path / "run.toml",
+            "--epochs",
+            "1",
+            "--quiet",
+            "--out",
+            "new",
+        )
+    )
+    assert result.exit_code == 0, result.output
+    config = gt.Run.open(tmp_path / "new").config
+    assert (config.model.channels, config.optimization.epochs, config.optimization.batch_size) == (1, 1, 512)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epoch = 3", "unknown option 'epoch'; did you mean 'epochs'?"),
+        ("[optimization]\nepoch = 3", "[optimization] unknown option 'epoch'"),
+        ("epochs = 0", "epochs must be an integer >= 1, got 0"),
+        ("epochs = ", "not valid TOML"),
+        ("channels = 2", "data is missing"),
+    ],
+)
+def test_a_file_of_options_that_is_wrong_is_one_line(call, run_folder, tmp_path, text, message):
+    (tmp_path / "run.toml").write_text(text)
+    result = call("train", _graph(run_folder), "--config", tmp_path / "run.toml", "--out", "new")
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_a_run_reports_its_files_and_the_next_command(call, run_folder, monkeypatch):
@@ -26,7 +63,7 @@ def test_a_run_reports_its_files_and_the_next_command(call, run_folder, monkeypa
     )  # fmt: skip
     assert again.exit_code == 0, again.output
     lines = again.stdout.splitlines()
-    run = gt.open_run(run_folder)
+    run = gt.Run.open(run_folder)
     assert lines[0].startswith(
         f"{run_folder}: test accuracy {run.metrics['test_accuracy'].iloc[-1]:.2%} after 1 epoch,"
     )

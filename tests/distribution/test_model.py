@@ -96,8 +96,8 @@ def test_sampled_graphs_compile_and_train():
     fitted = gt.GraphDistribution.fit(prunings(5, seed=4, nodes=9, stages=3, keep=0.4))
     images = gt.load_data("cdigits").subset(n_train=32, n_test=16, seed=0)
     (graph,) = fitted.sample(1, seed=1)
-    regime = gt.Regime(epochs=1, batch_size=16)
-    run = gt.train(graph, data=images, channels=2, regime=regime, device="cpu", progress=False)
+    config = gt.TrainConfig(epochs=1, batch_size=16)
+    run = gt.train(graph, data=images, channels=2, config=config, device="cpu", progress=False)
     assert np.isfinite(run.metrics["train_loss"]).all()
     assert gt.GraphDistribution.fit([run.graph, *fitted.sample(2, seed=2)]).corresponds
 

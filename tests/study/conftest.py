@@ -29,7 +29,7 @@ def values(scans, tmp_path):
         "seeds": 3,
         "channels": 1,
         "device": "cpu",
-        "regime": {"epochs": 2, "batch_size": 16},
+        "optimization": {"epochs": 2, "batch_size": 16},
         "priors": {"full": {"nodes": 4}},
         "data": {"scans": {"source": str(scans)}},
     }

@@ -60,7 +60,7 @@ def test_networks_that_differ_are_tried_out_each(tried):
                 "chain": {"nodes": 6},
                 "wide": {"kind": "full", "nodes": 6, "channels": 3},
             },
-            "data": {"cdigits": {}, "cdigits_t8": {"regime": {"batch_size": 32}}},
+            "data": {"cdigits": {}, "cdigits_t8": {"optimization": {"batch_size": 32}}},
         }
     )
     gt.study_cost(study)
@@ -82,7 +82,7 @@ def test_epochs_that_were_trained_tell_better_and_finished_runs_cost_nothing(tri
     assert perform(study.jobs[0]).kind == "finished"
     cost = gt.study_cost(study)
     assert not tried
-    seconds = np.median(gt.open_run(study.jobs[0].folder).metrics["seconds"])
+    seconds = np.median(gt.Run.open(study.jobs[0].folder).metrics["seconds"])
     assert cost["seconds_per_epoch"][0] == pytest.approx(seconds)
     assert cost[["runs", "left", "source"]].to_numpy().tolist() == [[3, 2, "epochs of its runs"]]
     assert cost["hours_left"][0] == pytest.approx(seconds * 2 * 2 * (1 + 32 / 64 / 3) / 3600)

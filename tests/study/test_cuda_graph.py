@@ -10,7 +10,8 @@ import graphtask as gt
 from graphtask.data.extent import Extent
 from graphtask.study import probe
 from graphtask.study.worker import perform
-from graphtask.training import run as run_module
+from graphtask.training import train as train_module
+from graphtask.training.loop import Trainer
 
 
 @pytest.fixture
@@ -22,16 +23,16 @@ def tapes(monkeypatch):
         begun.append(Tape())
         return begun[-1]
 
-    monkeypatch.setattr(run_module, "cuda_recorder", recorder)
+    monkeypatch.setattr(train_module, "cuda_recorder", recorder)
     monkeypatch.setattr(probe, "cuda_recorder", recorder)
     return begun
 
 
 def test_a_study_its_data_sets_and_its_priors_say_whether_steps_are_captured(values):
-    assert [job.cuda_graph for job in gt.load_study(values).jobs] == [True] * 3
+    assert [job.config.runtime.cuda_graph for job in gt.load_study(values).jobs] == [True] * 3
     values["priors"]["other"] = {"kind": "chain", "nodes": 4, "cuda_graph": True}
     jobs = gt.load_study(values | {"cuda_graph": False}).jobs
-    assert {job.prior.name: job.cuda_graph for job in jobs} == {"full": False, "other": True}
+    assert {job.prior.name: job.config.runtime.cuda_graph for job in jobs} == {"full": False, "other": True}
     with pytest.raises(gt.ArgumentError, match="cuda_graph"):
         gt.load_study(values | {"cuda_graph": "no"})
 
@@ -68,15 +69,16 @@ def test_it_arrives_in_networks_that_are_retrained(study, tapes, monkeypatch, tm
             [folder], out=out, channels=["same"], device="cpu", cuda_graph=cuda_graph, progress=False
         )
         assert found.failed == {}
-        gt.retrain(gt.open_run(folder), device="cpu", cuda_graph=cuda_graph, progress=False)
+        gt.retrain(gt.Run.open(folder), device="cpu", cuda_graph=cuda_graph, progress=False)
         assert len(tapes) == 2 * n_tapes
 
 
 def test_the_probe_tries_what_will_be_run_and_leaves_recording_out_of_what_it_times(study, monkeypatch):
     events = []
 
-    class Epochs(probe.Silence):
-        def epoch(self, _row):
+    class Epochs(Trainer):
+        def _record_epoch(self):
+            super()._record_epoch()
             events.append("epoch")
 
     class Heard(Tape):
@@ -86,14 +88,14 @@ def test_the_probe_tries_what_will_be_run_and_leaves_recording_out_of_what_it_ti
 
     monkeypatch.setattr(probe, "_SECONDS", 1e6)
     monkeypatch.setattr(probe, "_MOST_STEPS", 5)
-    monkeypatch.setattr(probe, "Silence", Epochs)
+    monkeypatch.setattr(probe, "Trainer", Epochs)
     monkeypatch.setattr(probe, "cuda_recorder", lambda _module: Heard())
     (job, *_), extent = study.jobs, Extent(64, 32, (8, 8), 3, 2)
     probe.seconds_per_step(job, extent)
     # The first time one step is tried, twice, which is too few; then a few, and then as many as fit into the time.
     assert events == ["epoch", "epoch", *["recorded", "epoch", "epoch"] * 2]
     events.clear()
-    probe.seconds_per_step(dataclasses.replace(job, cuda_graph=False), extent)
+    probe.seconds_per_step(dataclasses.replace(job, config=job.config.replace(cuda_graph=False)), extent)
     assert events == ["epoch"] * 3
 
 

@@ -33,24 +33,25 @@ def test_a_study_is_every_prior_on_every_data_set_from_every_seed_one_seed_first
 
 def test_what_is_not_said_is_the_papers(load):
     (job,) = load("").jobs
-    assert job.regime == gt.Regime()
-    assert (job.channels, job.threshold, job.gate, job.precision, job.threads) == (
-        11,
-        0.006,
-        "tanh",
-        "fp32",
-        1,
-    )
+    assert job.config == gt.TrainConfig(data=job.data, threads=1)
+    assert (job.threshold, job.threads) == (0.006, 1)
 
 
 def test_a_prior_goes_before_a_data_set_and_that_before_the_study(load):
     study = load(
-        "channels = 2\n[regime]\nepochs = 10\nbatch_size = 20",
+        "channels = 2\n[optimization]\nepochs = 10\nbatch_size = 20",
         priors="[priors.full]\nnodes = 6\n[priors.wide]\nkind = 'full'\nnodes = 6\nchannels = 4\n"
-        "[priors.wide.regime]\nepochs = 12\n",
-        data="[data.cdigits]\n[data.cdigits_t8]\nchannels = 3\nseeds = 2\n[data.cdigits_t8.regime]\nepochs = 11\n",
+        "[priors.wide.optimization]\nepochs = 12\n",
+        data="[data.cdigits]\n[data.cdigits_t8]\nchannels = 3\nseeds = 2\n[data.cdigits_t8.optimization]\nepochs = 11\n",
     )
-    said = {job.name: (job.channels, job.regime.epochs, job.regime.batch_size) for job in study.jobs}
+    said = {
+        job.name: (
+            job.config.model.channels,
+            job.config.optimization.epochs,
+            job.config.optimization.batch_size,
+        )
+        for job in study.jobs
+    }
     assert said == {
         "cdigits/full/seed-0": (2, 10, 20),
         "cdigits/wide/seed-0": (4, 12, 20),
@@ -110,21 +111,21 @@ def test_paths_are_relative_to_the_study_file_unless_somebody_says_where(load, t
     ("lines", "message"),
     [
         ({"text": "chanels = 3"}, "the study has no key 'chanels'; did you mean 'channels'?"),
-        ({"text": "channels = 0"}, "the study has channels = 0; it has to be a whole number of at least 1"),
+        ({"text": "channels = 0"}, "study.toml: channels must be an integer >= 1, got 0"),
         ({"text": "seeds = []"}, "seeds = []; it has to be how many"),
         ({"text": "seeds = [1, 1]"}, "a list of different ones"),
         ({"text": "seeds = true"}, "seeds = True"),
         ({"text": "threshold = -1"}, "threshold = -1; it has to be a number of at least 0"),
-        ({"text": "device = 'gpu'"}, "device = 'gpu'; it has to be auto, cpu, cuda"),
+        ({"text": "device = 'gpu'"}, "study.toml: device must be auto, cpu, cuda, cuda:1 or mps, got 'gpu'"),
         ({"text": "name = '../x'"}, "name = '../x'; use letters"),
-        ({"text": "[regime]\nepoch = 3"}, "[regime] has no key 'epoch'; did you mean 'epochs'?"),
-        ({"text": "[regime]\nepochs = 0"}, "[regime] does not work: epochs is 0; it has to be at least 1"),
+        ({"text": "[optimization]\nepoch = 3"}, "[optimization] unknown option 'epoch'; did you mean 'epochs'?"),
+        ({"text": "[optimization]\nepochs = 0"}, "[optimization] epochs must be an integer >= 1, got 0"),
         ({"data": ""}, "the study has no data; add a table such as [data.cmnist]"),
         ({"priors": ""}, "the study has no priors; add a table such as [priors.full]"),
         ({"data": "[data.cmnits]\n"}, "[data.cmnits] means the data set 'cmnits', which is not in the catalog; did you mean 'cmnist'?"),
         ({"data": "[data.x]\nsource='a.npz'\ntransform=['color']\n"}, "[data.x] has no key 'transform'; did you mean 'transforms'?"),
         ({"data": "[data.x]\nsource='a.npz'\ntransforms=['color']\n"}, "[data.x] has transforms that do not work: there is no transform 'color'"),
-        ({"data": "[data.cdigits.regime]\nflip = 3\n"}, "[data.cdigits.regime] does not work: flip is 3"),
+        ({"data": "[data.cdigits]\nflip = 3\n"}, "[data.cdigits] flip must be True or False, got 3"),
         ({"data": "[data]\ncdigits = 3\n"}, "[data] has cdigits = 3; it has to be a table"),
         ({"data": "[data.'a/b']\nsource='a.npz'\n"}, "[data] has a table 'a/b'"),
         ({"priors": "[priors.ful]\nnodes = 3\n"}, "[priors.ful] is of the kind 'ful', which there is not; did you mean 'full'?"),

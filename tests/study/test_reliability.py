@@ -30,7 +30,7 @@ def study_file(scans, tmp_path):
         path = tmp_path / f"{name}.toml"
         path.write_text(
             f"seeds = {seeds}\nchannels = 1\ndevice = 'cpu'\ncheckpoint_seconds = 0\n"
-            f"[regime]\nepochs = {epochs}\nbatch_size = 16\n{priors}"
+            f"[optimization]\nepochs = {epochs}\nbatch_size = 16\n{priors}"
             f"[data.scans]\nsource = '{scans}'\n"
         )
         return path

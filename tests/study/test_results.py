@@ -22,7 +22,7 @@ def done(scans, tmp_path_factory):
         "threshold": 0.3,
         "channels": 2,
         "device": "cpu",
-        "regime": {"epochs": 3, "batch_size": 16, "edge_l1": 0.05},
+        "optimization": {"epochs": 3, "batch_size": 16, "edge_l1": 0.05},
         "priors": {"full": {"nodes": 6}},
         "data": {"scans": {"source": str(scans)}},
     }
@@ -36,7 +36,7 @@ def test_a_job_survives_its_journey_and_describes_the_run_that_it_trains(done):
     assert Job.from_dict(job.to_dict()) == job
     config = json.loads((job.folder / "config.json").read_text())
     assert job.identity() == {key: config[key] for key in job.identity()}
-    assert gt.provenance(gt.open_run(job.folder).graph)["data"] == "scans"
+    assert gt.provenance(gt.Run.open(job.folder).graph)["data"] == "scans"
 
 
 def test_a_row_is_what_pruning_and_measuring_the_run_gives(done):
@@ -45,7 +45,7 @@ def test_a_row_is_what_pruning_and_measuring_the_run_gives(done):
         ["scans", "full", 0, "finished"], ["scans", "full", 1, "finished"], ["scans", "full", 2, "waiting"],
     ]  # fmt: skip
     for job, (_, row) in zip(done.jobs[:2], table.iterrows(), strict=False):
-        run = gt.open_run(job.folder)
+        run = gt.Run.open(job.folder)
         pruned = gt.prune(run.graph, threshold=0.3)
         assert 0 < pruned.ecount() < 15
         parity = gt.parity(run, threshold=0.3, device="cpu")

@@ -20,7 +20,7 @@ def done(scans, tmp_path_factory):
         "seeds": 2,
         "channels": 2,
         "device": "cpu",
-        "regime": {"epochs": 2, "batch_size": 16, "edge_l1": 0.05},
+        "optimization": {"epochs": 2, "batch_size": 16, "edge_l1": 0.05},
         "priors": {"full": {"nodes": 6}, "thin": {"kind": "banded", "nodes": 6, "bandwidth": 3}},
         "data": {"scans": {"source": str(scans)}},
     }
@@ -56,26 +56,21 @@ def copied(folder, place):
 
 
 def test_a_new_run_is_the_one_that_retrain_gives_by_itself(done, tmp_path):
-    found = retrain(done, tmp_path / "new", regime={"epochs": 1}, threads=1, budget=5000)
+    found = retrain(done, tmp_path / "new", epochs=1, threads=1, budget=5000)
     assert found.failed == {}
-    run = gt.open_run(done.jobs[0].folder)
-    regime = gt.Regime(**run.config["regime"] | {"epochs": 1})
+    run = gt.Run.open(done.jobs[0].folder)
     for options, name in (
         ({"channels": "same"}, "retrained"),
         ({"channels": "fit", "budget": 5000}, "retrained_fit"),
     ):
         folder = tmp_path / "new" / "scans" / "full" / "seed-0" / name
-        mine = gt.open_run(folder)
-        alone = gt.retrain(
-            run, threshold=TAU, regime=regime, device="cpu", threads=1, progress=False, **options
-        )
+        mine = gt.Run.open(folder)
+        alone = gt.retrain(run, threshold=TAU, epochs=1, device="cpu", threads=1, progress=False, **options)
         assert mine.graph.es["w"] == alone.graph.es["w"]
-        assert mine.config["graph_sha256"] == alone.config["graph_sha256"]
-        assert mine.config["channels"] == alone.config["channels"]
+        assert mine.record["graph_sha256"] == alone.record["graph_sha256"]
+        assert mine.config.model.channels == alone.config.model.channels
         assert gt.provenance(mine.graph)["retrained"] == gt.provenance(alone.graph)["retrained"]
-        again = gt.retrain(
-            run, out=folder, threshold=TAU, regime=regime, device="cpu", progress=False, **options
-        )
+        again = gt.retrain(run, out=folder, threshold=TAU, epochs=1, device="cpu", progress=False, **options)
         assert again.graph.es["w"] == mine.graph.es["w"], "the folder is that of the same run"
 
 
@@ -86,7 +81,7 @@ def test_the_table_has_the_priors_side_by_side_and_finished_runs_are_opened(done
     assert retrain(done, tmp_path / "new", budget=5000).table.equals(found.table)
     assert len(engines) == 8
     assert found.table["run"].tolist()[::4] == [job.name for job in done.jobs]
-    side_by_side = gt.retraining_table(found.table)
+    side_by_side = found.side_by_side()
     assert side_by_side[["data", "prior"]].to_numpy().tolist() == [["scans", "full"], ["scans", "banded-3"]]
     for _, row in side_by_side.iterrows():
         of_prior = found.table[found.table["prior"] == row["prior"]]
@@ -95,16 +90,16 @@ def test_the_table_has_the_priors_side_by_side_and_finished_runs_are_opened(done
             assert row[f"{network}_n"] == 2
             assert row[f"{network}_mean"] == pytest.approx(sum(values) / 2)
             assert row[f"{network}_std"] == pytest.approx(abs(values.iloc[0] - values.iloc[1]) / math.sqrt(2))
-    seconds = gt.retraining_table(found.table, "seconds_per_epoch")
+    seconds = found.side_by_side("seconds_per_epoch")
     assert seconds["thresholded_n"].tolist() == [0, 0]
     assert seconds["thresholded_mean"].isna().all()
 
 
 def test_a_network_that_is_the_same_with_fitted_channels_is_not_trained_twice(done, tmp_path, engines):
-    retrain(done, tmp_path / "new", budget=1, regime={"epochs": 1})  # fitted: a single channel
+    retrain(done, tmp_path / "new", budget=1, epochs=1)  # fitted: a single channel
     assert len(engines) == 8
     engines.clear()
-    pruned = gt.prune(gt.open_run(done.jobs[0].folder).graph, threshold=TAU)
+    pruned = gt.prune(gt.Run.open(done.jobs[0].folder).graph, threshold=TAU)
     budget = gt.count_parameters(pruned, channels=2, in_channels=3, n_classes=2)
     found = gt.retrain_runs(
         [done.jobs[0].folder], out=tmp_path / "other", threshold=TAU, budget=budget, progress=False
@@ -188,6 +183,6 @@ def test_a_budget_without_channels_that_are_fitted_to_it_is_refused(done, tmp_pa
 
 def test_a_table_of_one_run_has_no_deviation():
     row = {"data": "a", "prior": "full", "network": "full", "accuracy": 0.5}
-    table = gt.retraining_table(pd.DataFrame([row]))
+    table = gt.RetrainResult(pd.DataFrame([row])).side_by_side()
     assert table["full_n"].tolist() == [1]
     assert table["full_std"].isna().all()

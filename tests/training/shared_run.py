@@ -15,9 +15,8 @@ from graphtask.compiler.sync_batch_norm import share_statistics
 from graphtask.data.batches import Batches, channel_statistics
 from graphtask.training.distributed import Processes, join
 from graphtask.training.loop import Trainer
-from graphtask.training.progress import Silence
 
-EVEN = gt.Regime(epochs=2, batch_size=50, learning_rate=0.05, threshold=0.3)
+EVEN = gt.TrainConfig(epochs=2, batch_size=50, learning_rate=0.05, threshold=0.3)
 
 
 def images():
@@ -43,22 +42,19 @@ def states(processes: Processes, execution: str, dtype: torch.dtype):
         net,
         train=Batches(data.x_train, data.y_train, padding=4, flip=True, **options),
         test=Batches(data.x_test, data.y_test, **options),
-        regime=gt.Regime(epochs=2, batch_size=50, learning_rate=0.05, edge_l1=0.01),
-        seed=2,
+        config=gt.TrainConfig(epochs=2, batch_size=50, learning_rate=0.05, edge_l1=0.01, seed=2),
         processes=processes,
     )
     found = []
     trainer.fit(
-        reporter=Silence(),
         on_step=lambda: found.append({key: value.clone() for key, value in net.state_dict().items()}),
-        on_epoch=lambda: None,
     )
     return found, trainer.rows
 
 
 def train(out, **options):
     return gt.train(
-        gt.full_dag(6), data=images(), out=out, channels=2, seed=3, regime=EVEN, progress=False, **options
+        gt.full_dag(6), data=images(), out=out, channels=2, seed=3, config=EVEN, progress=False, **options
     )
 
 
@@ -87,7 +83,7 @@ def stopped(out: Path, rank: int, *, asked: int, step: int) -> str:
 def refused() -> str:
     """What is said of batches that cannot be shared."""
     try:
-        gt.train(gt.full_dag(3), data=images(), regime=gt.Regime(batch_size=3), progress=False)
+        gt.train(gt.full_dag(3), data=images(), config=gt.TrainConfig(batch_size=3), progress=False)
     except gt.ArgumentError as error:
         return str(error)
     return ""

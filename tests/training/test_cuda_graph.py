@@ -12,28 +12,28 @@ from torch import nn
 from training.tape import Tape
 
 import graphtask as gt
-from graphtask.training import run as run_module
+from graphtask.training import train as train_module
+from graphtask.training.batches import split_batches
 from graphtask.training.checkpointing import Checkpointer
 from graphtask.training.cuda_graph import WARM_UP, CapturedStep, always_does_the_same, cuda_recorder
 from graphtask.training.loop import Trainer
-from graphtask.training.progress import Silence
-from graphtask.training.run import data_batches
 
 # Five epochs of four full batches and a short one: the short one is recorded in the fourth, and the learning rate
 # falls in the third and the fifth.
-REGIME = gt.Regime(epochs=5, batch_size=28, learning_rate=0.05, milestones=(0.4, 0.8), edge_l1=0.01)
+REGIME = gt.TrainConfig(epochs=5, batch_size=28, learning_rate=0.05, milestones=(0.4, 0.8), edge_l1=0.01)
 FULL, SHORT = 5 * 4, 5
 
 
-def trainer(digits, recorder=None, *, precision="fp32", execution="fast", device="cpu", regime=REGIME):
+def trainer(digits, recorder=None, *, precision="fp32", execution="fast", device="cpu", config=REGIME):
     graph = gt.full_dag(5, stages=[2, 2, 1])
     net = gt.compile(graph, channels=2, n_classes=digits.n_classes, execution=execution, seed=1).to(device)
-    train, test = data_batches(digits, regime=regime, device=torch.device(device))
-    return Trainer(net, train=train, test=test, regime=regime, seed=3, precision=precision, recorder=recorder)
+    config = config.replace(seed=3, precision=precision)
+    train, test, _ = split_batches(digits, config, device=torch.device(device))
+    return Trainer(net, train=train, test=test, config=config, recorder=recorder)
 
 
 def fit(trainer, *, on_step=lambda: None):
-    trainer.fit(reporter=Silence(), on_step=on_step, on_epoch=lambda: None)
+    trainer.fit(on_step=on_step)
     return trainer
 
 
@@ -74,7 +74,7 @@ def test_so_they_do_in_other_precisions_and_executions(digits, precision, execut
 
 
 def test_a_run_in_bf16_keeps_everything_in_float32(digits):
-    one = fit(trainer(digits, precision="bf16", regime=gt.Regime(epochs=1, batch_size=40)))
+    one = fit(trainer(digits, precision="bf16", config=gt.TrainConfig(epochs=1, batch_size=40)))
     kept = [value for value in outcome(one).values() if isinstance(value, torch.Tensor)]
     assert {value.dtype for value in kept} == {torch.float32, torch.int64}
     assert one.rows[0]["resource_loss"] == pytest.approx(
@@ -85,10 +85,10 @@ def test_a_run_in_bf16_keeps_everything_in_float32(digits):
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("checkpoint", [False, True])
 def test_whatever_the_plan_chooses_can_be_recorded(digits, way, checkpoint):
-    regime = gt.Regime(epochs=2, batch_size=40)
+    config = gt.TrainConfig(epochs=2, batch_size=40)
     outcomes = []
     for recorder in (Tape(), None):
-        one = trainer(digits, recorder, regime=regime)
+        one = trainer(digits, recorder, config=config)
         one.module.executor = fast_execution(one.module, way=way, checkpoint=checkpoint)
         outcomes.append(outcome(fit(one)))
     assert_same(*outcomes)
@@ -120,7 +120,7 @@ def test_a_state_that_is_loaded_ends_what_was_recorded_and_the_recorder_hears_of
 
 def test_a_run_too_short_to_gain_records_nothing(digits):
     tape = Tape()
-    fit(trainer(digits, tape, regime=gt.Regime(epochs=1, batch_size=40)))
+    fit(trainer(digits, tape, config=gt.TrainConfig(epochs=1, batch_size=40)))
     assert (tape.warmed_up, tape.recorded) == (3, 0)
 
 
@@ -132,12 +132,12 @@ def test_a_trainer_goes_with_its_last_reference_and_its_memory_with_it(digits, m
             super().__init__(*args, **options)
             trainers.append(weakref.ref(self))
 
-    monkeypatch.setattr(run_module, "Trainer", Seen)
-    monkeypatch.setattr(run_module, "cuda_recorder", lambda _module: Tape())
+    monkeypatch.setattr(train_module, "Trainer", Seen)
+    monkeypatch.setattr(train_module, "cuda_recorder", lambda _module: Tape())
     gc.disable()
     try:
-        regime = gt.Regime(epochs=1, batch_size=20)
-        gt.train(gt.full_dag(4), data=digits, channels=2, regime=regime, progress=False)
+        config = gt.TrainConfig(epochs=1, batch_size=20)
+        gt.train(gt.full_dag(4), data=digits, channels=2, config=config, progress=False)
         assert trainers[0]() is None
     finally:
         gc.enable()
@@ -230,18 +230,18 @@ def killer(moment):
 
 
 def test_a_run_that_was_captured_resumes_without_and_the_other_way_round(digits, tmp_path, monkeypatch):
-    regime = gt.Regime(epochs=2, batch_size=20, learning_rate=0.05)
+    config = gt.TrainConfig(epochs=2, batch_size=20, learning_rate=0.05)
     tapes = []
 
     def recorder(_module):
         tapes.append(Tape())
         return tapes[-1]
 
-    monkeypatch.setattr(run_module, "cuda_recorder", recorder)
+    monkeypatch.setattr(train_module, "cuda_recorder", recorder)
 
     def train(out=None, **options):
         return gt.train(
-            gt.full_dag(4), data=digits, out=out, regime=regime, channels=2, progress=False, **options
+            gt.full_dag(4), data=digits, out=out, config=config, channels=2, progress=False, **options
         )
 
     whole = train(cuda_graph=False)
@@ -266,7 +266,7 @@ def on_cuda(digits, *, captured, precision="fp32", dtype=torch.float32):
     found.module.to(dtype)
     found.train.dtype = found.test.dtype = dtype
     again = Trainer(
-        found.module, train=found.train, test=found.test, regime=REGIME, seed=3, precision=precision,
+        found.module, train=found.train, test=found.test, config=found.config,
         recorder=cuda_recorder(found.module) if captured else None,
     )  # fmt: skip
     assert (again._captured is not None) == captured

@@ -92,7 +92,7 @@ def test_both_processes_end_with_the_same_bits(two):
 
 def test_the_finished_folder_is_that_of_one_process(two, alone):
     _, folder = two
-    shared, single = gt.open_run(folder / "run"), gt.open_run(alone)
+    shared, single = gt.Run.open(folder / "run"), gt.Run.open(alone)
     assert {path.name for path in shared.folder.iterdir()} == {path.name for path in single.folder.iterdir()}
     assert shared.config == single.config
     assert list(shared.metrics.columns) == list(single.metrics.columns)
@@ -240,7 +240,7 @@ def test_stopped_or_killed_under_torchrun_the_run_goes_on_to_the_same_bits(tmp_p
     process = torchrun(tmp_path)
     process.communicate(timeout=1200)
     assert process.returncode == 0
-    one, other = gt.open_run(tmp_path / "undisturbed"), gt.open_run(tmp_path / "run")
+    one, other = gt.Run.open(tmp_path / "undisturbed"), gt.Run.open(tmp_path / "run")
     assert all(torch.equal(value, other.weights[key]) for key, value in one.weights.items())
 
 
@@ -257,8 +257,8 @@ def test_two_gpus_train_one_run(tmp_path):
         channels=2,
         out=tmp_path / "one",
         device="cuda",
-        regime=gt.Regime(epochs=2),
+        config=gt.TrainConfig(epochs=2),
         progress=False,
     )
-    one, two = gt.open_run(tmp_path / "one"), gt.open_run(tmp_path / "run")
+    one, two = gt.Run.open(tmp_path / "one"), gt.Run.open(tmp_path / "run")
     assert distance(one.weights, two.weights) < 5e-2

@@ -2,15 +2,15 @@ import pytest
 import torch
 
 import graphtask as gt
+from graphtask.training.batches import split_batches
 from graphtask.training.loop import evaluate
-from graphtask.training.run import data_batches
 
 
 @pytest.fixture(scope="module")
 def thinned(digits):
     """A run whose edges end up at very different strengths."""
-    regime = gt.Regime(epochs=8, batch_size=40, edge_l1=0.02)
-    return gt.train(gt.full_dag(9), data=digits, channels=2, seed=1, regime=regime, progress=False)
+    config = gt.TrainConfig(epochs=8, batch_size=40, edge_l1=0.02)
+    return gt.train(gt.full_dag(9), data=digits, channels=2, seed=1, config=config, progress=False)
 
 
 def thresholds(run):
@@ -36,7 +36,7 @@ def test_nothing_changes_when_nothing_is_cut(thinned):
 def test_the_accuracies_are_those_of_an_evaluation(thinned, digits):
     threshold = thresholds(thinned)[-1]
     report = gt.parity(thinned, threshold=threshold)
-    _, test = data_batches(digits, regime=gt.Regime(), device=torch.device("cpu"))
+    test = split_batches(digits, gt.TrainConfig(), device=torch.device("cpu")).test
     pruned = gt.extract_subnetwork(thinned.module(), gt.prune(thinned.graph, threshold=threshold))
     assert report.accuracy_trained == evaluate(thinned.module(), test).accuracy
     assert report.accuracy_pruned == evaluate(pruned, test).accuracy
@@ -48,7 +48,7 @@ def test_dropped_constants_are_what_separates_thresholded_from_cut(digits):
         gt.full_dag(4, stages=1),
         data=digits,
         channels=2,
-        regime=gt.Regime(epochs=1, batch_size=40),
+        config=gt.TrainConfig(epochs=1, batch_size=40),
         progress=False,
     )
     run.graph.es["weight"] = [0.0, 0.9, 0.9, 0.9, 0.9, 0.9]  # v0 → v1 falls: v1 sends a constant to v2 and v3

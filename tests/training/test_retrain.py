@@ -12,8 +12,8 @@ TAU = 0.45
 @pytest.fixture(scope="module")
 def thinned(digits):
     """A run whose pruned graph is much smaller than the full one."""
-    regime = gt.Regime(epochs=2, batch_size=40, edge_l1=0.02, learning_rate=0.05)
-    run = gt.train(gt.full_dag(7), data=digits, channels=3, seed=4, regime=regime, progress=False)
+    config = gt.TrainConfig(epochs=2, batch_size=40, edge_l1=0.02, learning_rate=0.05)
+    run = gt.train(gt.full_dag(7), data=digits, channels=3, seed=4, config=config, progress=False)
     strong = {("v0", "v2"), ("v2", "v3"), ("v3", "v6"), ("v0", "v6")}
     graph = run.graph.copy()
     graph.es["weight"] = [0.9 if pair in strong else 0.1 for pair in edge_names(graph)]
@@ -26,17 +26,17 @@ def same(thinned, tmp_path_factory):
 
 
 def test_the_pruned_graph_is_trained_as_the_run_was(thinned, same):
-    for name in ("channels", "regime", "gate", "precision", "execution", "data_fingerprint"):
-        assert same.config[name] == thinned.config[name]
+    assert same.config == thinned.config.replace(seed=1004, reset_weights=True)
+    assert same.record["data_fingerprint"] == thinned.record["data_fingerprint"]
     assert set(edge_names(same.graph)) == set(edge_names(gt.prune(thinned.graph, threshold=TAU)))
-    assert same.config["regime"]["edge_l1"] == 0.02
+    assert same.config.optimization.edge_l1 == 0.02
 
 
 def test_edges_and_parameters_start_anew(thinned, same):
     assert same.history.magnitudes[0] == pytest.approx(0.5)
-    assert same.config["seed"] == thinned.config["seed"] + 1000
+    assert same.seed == thinned.seed + 1000
     again = gt.retrain(thinned, threshold=TAU, seed=4, progress=False)
-    assert again.config["seed"] == 4
+    assert again.seed == 4
     assert again.graph.es["w"] != same.graph.es["w"]
 
 
@@ -52,15 +52,15 @@ def test_fitted_channels_come_nearest_to_the_full_network(thinned):
     pruned = gt.prune(thinned.graph, threshold=TAU)
     full = gt.count_parameters(thinned.graph, channels=3)
     assert unpruned_parameters(thinned) == full
-    quick = gt.Regime(epochs=1, batch_size=60)
-    fitted = gt.retrain(thinned, channels="fit", threshold=TAU, regime=quick, progress=False)
-    found = fitted.config["channels"]
+    quick = {"epochs": 1, "batch_size": 60}
+    fitted = gt.retrain(thinned, channels="fit", threshold=TAU, **quick, progress=False)
+    found = fitted.config.model.channels
     distances = {c: abs(gt.count_parameters(pruned, channels=c) - full) for c in range(1, 20)}
     assert found == min(distances, key=distances.get) > 3
-    small = gt.retrain(thinned, channels="fit", budget=1, threshold=TAU, regime=quick, progress=False)
-    assert small.config["channels"] == 1
-    five = gt.retrain(thinned, channels=5, threshold=TAU, regime=quick, progress=False)
-    assert five.config["channels"] == 5
+    small = gt.retrain(thinned, channels="fit", budget=1, threshold=TAU, **quick, progress=False)
+    assert small.config.model.channels == 1
+    five = gt.retrain(thinned, channels=5, threshold=TAU, **quick, progress=False)
+    assert five.config.model.channels == 5
 
 
 def test_a_finished_run_is_opened_and_not_trained_again(thinned, same):
@@ -72,13 +72,13 @@ def test_a_finished_run_is_opened_and_not_trained_again(thinned, same):
 
 
 def test_a_run_from_a_file_finds_its_data_again(tmp_path):
-    quick = gt.Regime(epochs=1, batch_size=512)
+    quick = gt.TrainConfig(epochs=1, batch_size=512)
     run = gt.train(
-        gt.full_dag(4), data="cdigits", channels=1, regime=quick, out=tmp_path / "run", progress=False
+        gt.full_dag(4), data="cdigits", channels=1, config=quick, out=tmp_path / "run", progress=False
     )
-    again = gt.retrain(gt.open_run(run.folder), out=tmp_path / "again", threshold=0, progress=False)
-    assert gt.open_run(again.folder).data().fingerprint == run.data().fingerprint
-    stored = dataclasses.replace(run, config={**run.config, "data_fingerprint": "other"}, _data=None)
+    again = gt.retrain(gt.Run.open(run.folder), out=tmp_path / "again", threshold=0, progress=False)
+    assert gt.Run.open(again.folder).data().fingerprint == run.data().fingerprint
+    stored = dataclasses.replace(run, record={**run.record, "data_fingerprint": "other"}, _data=None)
     with pytest.raises(gt.RunError, match="not the data"):
         gt.retrain(stored, threshold=0, progress=False)
 

@@ -15,13 +15,13 @@ from graphtask.training.sweep import threshold_grid
 @pytest.fixture(scope="module")
 def thinned(digits):
     """A run whose edges end up at very different strengths."""
-    regime = gt.Regime(epochs=6, batch_size=40, edge_l1=0.02)
-    return gt.train(gt.full_dag(7), data=digits, channels=2, seed=1, regime=regime, progress=False)
+    config = gt.TrainConfig(epochs=6, batch_size=40, edge_l1=0.02)
+    return gt.train(gt.full_dag(7), data=digits, channels=2, seed=1, config=config, progress=False)
 
 
 @pytest.fixture(scope="module")
 def table(thinned):
-    return gt.sweep(thinned, device="cpu", progress=False)
+    return gt.sweep(thinned, device="cpu", progress=False).table
 
 
 def with_weights(run, weights):
@@ -62,7 +62,9 @@ def test_more_falls_as_the_threshold_rises(table):
 def test_the_graph_falls_apart_right_above_the_critical_threshold(thinned):
     critical = gt.critical_threshold(thinned.graph)
     above = float(np.nextafter(critical, 1))
-    table = gt.sweep(thinned, thresholds=[above, critical, 2.0, 0.0], metrics=["log_paths"], progress=False)
+    table = gt.sweep(
+        thinned, thresholds=[above, critical, 2.0, 0.0], metrics=["log_paths"], progress=False
+    ).table
     assert table["threshold"].tolist() == [0.0, critical, above, 2.0]
     assert table["status"].tolist() == ["connected", "connected", "disconnected", "disconnected"]
     assert table["reason"].tolist() == [
@@ -77,7 +79,7 @@ def test_the_graph_falls_apart_right_above_the_critical_threshold(thinned):
 def test_edges_of_equal_weight_fall_together(thinned):
     table = gt.sweep(
         with_weights(thinned, [0.25] * 21), thresholds=[0.0, 0.25, 0.3], metrics="edges", progress=False
-    )
+    ).table
     assert table["edges"].tolist() == [21, 21, 0]
     assert table["critical_threshold"][0] == 0.25
     assert table["suggested_threshold"][0] == 0.25
@@ -90,19 +92,21 @@ def test_each_graph_is_tested_once(thinned, monkeypatch):
     monkeypatch.setattr(gt.Run, "data", lambda run: loaded.append(run) or data(run))
     weights = {("v0", "v6"): 0.3, ("v0", "v1"): 0.2, ("v1", "v6"): 0.2}
     run = with_weights(thinned, [weights.get(pair, 0.1) for pair in edge_names(thinned.graph)])
-    table = gt.sweep(run, thresholds=[0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3], metrics="edges", progress=False)
+    table = gt.sweep(
+        run, thresholds=[0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3], metrics="edges", progress=False
+    ).table
     assert table["edges"].tolist() == [21, 21, 21, 3, 3, 1, 1]
-    assert (len(tested), len(loaded)) == (3, 1)
+    assert (len(tested), len(loaded)) == (2 * 3, 1)  # on the test images, and on those that decide
 
 
 def test_the_images_may_be_others(thinned, digits):
     fewer = dataclasses.replace(digits, x_test=digits.x_test[:10], y_test=digits.y_test[:10])
-    table = gt.sweep(thinned, thresholds=[0.0], metrics="edges", data=fewer, progress=False)
+    table = gt.sweep(thinned, thresholds=[0.0], metrics="edges", data=fewer, progress=False).table
     assert table["test_images"].tolist() == [10]
 
 
 def test_rows_say_which_run_they_are_of(run):
-    row = gt.sweep(run, thresholds=[0], metrics="edges", progress=False).iloc[0]
+    row = gt.sweep(run, thresholds=[0], metrics="edges", progress=False).table.iloc[0]
     assert (row["run"], row["data"], row["prior"], row["seed"]) == (run.folder.name, "cdigits", "full", 3)
 
 

@@ -111,7 +111,7 @@ def _export(
     import graphtask as gt
     from graphtask.compiler.export import export_program
 
-    net = gt.open_run(graph_file).module() if shape is None else gt.compile(graph, **shape)
+    net = gt.Run.open(graph_file).module() if shape is None else gt.compile(graph, **shape)
     export_program(net, out, size=size)
     kind = "network" if shape else "trained network"
     note(

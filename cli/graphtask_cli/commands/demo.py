@@ -23,7 +23,7 @@ STAGES = 3
 CHANNELS = 5
 # The paper's recipe except for its length and λ: 100 epochs of 50,000 images have 160 times as many steps in which
 # weights shrink, so each step has a larger penalty here.
-REGIME: dict[str, Any] = {"epochs": 16, "batch_size": 32, "edge_l1": 0.02}
+OPTIONS: dict[str, Any] = {"epochs": 16, "batch_size": 32, "edge_l1": 0.02}
 
 _FULL = "full.graphml"
 
@@ -72,7 +72,7 @@ def run_demo(out: Path, *, n_jobs: int = 2) -> None:
     study = _study(out)
     note(
         f"{len(study.jobs)} networks from the full DAG with {graph.vcount()} nodes and {graph.ecount()} edges, "
-        f"{REGIME['epochs']} epochs each, {n_jobs} in parallel; results go to {out}/"
+        f"{OPTIONS['epochs']} epochs each, {n_jobs} in parallel; results go to {out}/"
     )
     report = gt.run_study(study, jobs=n_jobs, progress=not is_quiet())
     for name, reason in report.failed.items():
@@ -86,20 +86,25 @@ def run_demo(out: Path, *, n_jobs: int = 2) -> None:
 
 def _study(out: Path) -> "Study":
     """Return the networks, each on one thread: a second thread would mostly wait for the first."""
-    from graphtask.study.job import Data, Job, Prior
+    from graphtask.study.job import Job, Prior
     from graphtask.study.spec import Study
-    from graphtask.training.config import Regime
+    from graphtask.training.config import TrainConfig
 
     runs = (out / "runs").absolute()
     jobs = tuple(
         Job(
             out=runs,
-            data=Data(name=data, source=data),
             prior=Prior(name="full", kind="full", arguments={"n_nodes": NODES, "stages": STAGES}),
-            seed=seed,
-            channels=CHANNELS,
-            regime=Regime(**REGIME, threshold=PAPER_THRESHOLD),
-            device="cpu",
+            config=TrainConfig(
+                data=data,
+                data_name=data,
+                seed=seed,
+                channels=CHANNELS,
+                device="cpu",
+                threads=1,
+                threshold=PAPER_THRESHOLD,
+                **OPTIONS,
+            ),
             threshold=PAPER_THRESHOLD,
             label=f"{data}-{seed}",
         )
@@ -113,12 +118,12 @@ def _outcome(job: "Job", out: Path) -> Outcome:
     import graphtask as gt
     from graphtask.training.device import limited_threads
 
-    run = gt.open_run(job.folder)
+    run = gt.Run.open(job.folder)
     pruned = gt.prune(run.graph, threshold=PAPER_THRESHOLD)
     gt.write(pruned, out / "pruned" / f"{job.name}.graphml")
     with limited_threads(1):
         report = gt.parity(run, threshold=PAPER_THRESHOLD, device="cpu")
-    return Outcome(job.name, job.data.name, job.seed, pruned, report.accuracy_trained, report.accuracy_pruned)
+    return Outcome(job.name, job.data_name, job.seed, pruned, report.accuracy_trained, report.accuracy_pruned)
 
 
 def _print_results(outcomes: list[Outcome], out: Path) -> None:

@@ -132,7 +132,7 @@ def _beside(picture: Path, name: str) -> Path:
 def _draw_training(folder: Path, picture: Path, threshold: float) -> None:
     import graphtask as gt
 
-    run = gt.open_run(folder)
+    run = gt.Run.open(folder)
     figures = gt.draw_history(run.history, threshold=threshold), gt.draw_curves(run.metrics)
     for name, figure in zip(_OF_RUNS, figures, strict=True):
         say(gt.save_figure(figure, _beside(picture, name)))

@@ -85,7 +85,7 @@ def prune(
         from graphtask.training.device import limited_threads
 
         with limited_threads(threads), named(source):
-            report = asdict(gt.parity(gt.open_run(source), threshold=threshold, device=device))
+            report = asdict(gt.parity(gt.Run.open(source), threshold=threshold, device=device))
         record |= {name: value for name, value in report.items() if name not in record}
     show([record], form=form)
 

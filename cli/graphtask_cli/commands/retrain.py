@@ -34,7 +34,7 @@ from graphtask_cli.tables import check_table_path, records_of, write_table
 if TYPE_CHECKING:
     import pandas as pd
 
-_REGIME = ("epochs", "batch_size", "learning_rate", "edge_l1")
+_OPTIONS = ("seed", "epochs", "batch_size", "learning_rate", "edge_l1", "threads")  # None: as in the run
 _HIDDEN = ["run", "undefined"]
 _SHOWN = {
     "accuracy": "test accuracy",
@@ -149,18 +149,18 @@ def retrain(
     channels = ["same"] * same_channels + ["fit"] * (fit_channels or options["budget"] is not None)
     if not channels:
         raise click.UsageError("--no-same-channels requires --fit-channels or --budget")
-    regime = {name: value for name in _REGIME if (value := options.pop(name)) is not None}
+    options = {name: value for name, value in options.items() if value is not None or name not in _OPTIONS}
     folders = run_folders(paths)
-    found, failed = gt.retrain_runs(
+    result = gt.retrain_runs(
         folders,
         out=out,
         channels=channels,
-        regime=regime,
         progress=not is_quiet(),
         jobs=n_jobs,
         jobs_per_gpu=jobs_per_gpu or 1,
         **options,
     )
+    found, failed = result.table, result.failed
     for name, reason in failed.items():
         problem(reason if name in reason else f"{name}: {reason}")
     if table is not None:
@@ -196,7 +196,7 @@ def _print(table: "pd.DataFrame", *, form: str) -> None:
     elif form == "table":
         show([row for name in _SHOWN for row in _rows(table, name)], form=form)
     else:
-        show(records_of(gt.summarize_retrained(table)), form=form)
+        show(records_of(gt.RetrainResult(table).summary()), form=form)
 
 
 def _rows(table: "pd.DataFrame", name: str) -> list[dict[str, Any]]:
@@ -205,7 +205,7 @@ def _rows(table: "pd.DataFrame", name: str) -> list[dict[str, Any]]:
 
     networks = list(dict.fromkeys(table["network"]))
     rows = []
-    for _, row in gt.retraining_table(table, name).iterrows():
+    for _, row in gt.RetrainResult(table).side_by_side(name).iterrows():
         cells = {
             network: mean_and_spread(row[f"{network}_mean"], row[f"{network}_std"]) for network in networks
         }

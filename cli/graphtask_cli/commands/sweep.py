@@ -112,8 +112,8 @@ def _swept(
     originals = RunDataCache(data_root)
 
     def swept(folder: Path) -> pd.DataFrame:
-        run = gt.open_run(folder)
-        return gt.sweep(run, data=originals.of(run), device=device, **options)
+        run = gt.Run.open(folder)
+        return gt.sweep(run, data=originals.of(run), device=device, **options).table
 
     tables = []
     for label, found in opened(folders, swept):

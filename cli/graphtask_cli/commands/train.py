@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from graphtask.validation import counted
 from graphtask_cli.launch import process_rank
@@ -39,7 +40,7 @@ _FILES = {
 
 _option = partial(option, section="Optimization")
 
-regime_options = in_turn(
+optimization_options = in_turn(
     _option("--epochs", type=Integer(1), default=100, help="Number of epochs."),
     _option("--batch-size", type=Integer(1), default=128, help="Batch size."),
     _option("--learning-rate", type=Number(0, least_open=True), default=0.1, help="Initial learning rate."),
@@ -58,11 +59,63 @@ regime_options = in_turn(
         help="Factor of the learning rate at each milestone.",
     ),
     _option("--edge-l1", type=Number(0), default=1e-3, help="L1 penalty λ on the edges."),
-    _option("--crop-padding", type=Integer(0), default=4, help="Largest random shift of images, in pixels."),
-    _option("--flip/--no-flip", default=True, help="Mirror images at random."),
+    _option(
+        "--edge-update",
+        type=Choice(["gradient", "proximal"]),
+        default="gradient",
+        help="Treatment of the L1 penalty: part of the loss, or a step that makes unwanted edges exactly zero.",
+    ),
+    _option(
+        "--edge-learning-rate",
+        type=Number(0, least_open=True),
+        show_default="--learning-rate",
+        help="Initial learning rate of the edge weights.",
+    ),
+    _option(
+        "--edge-weight-decay",
+        type=Number(0),
+        show_default="--weight-decay",
+        help="L2 penalty on the edge weights.",
+    ),
+    _option(
+        "--optimizer",
+        default="SGD",
+        metavar="NAME",
+        help="Class of torch.optim, such as AdamW, or package.module:name (imports it).",
+    ),
+    _option(
+        "--schedule",
+        default="steps",
+        metavar="NAME",
+        help="steps, a class of torch.optim.lr_scheduler such as CosineAnnealingLR, or package.module:name.",
+    ),
+    _option(
+        "--early-stopping",
+        type=Integer(0),
+        default=0,
+        help="Stop after this many epochs without a lower validation loss; 0 for never.",
+    ),
     threshold_option(default=PAPER_THRESHOLD, text="Count edges from this weight as live in the reports."),
 )
-"""One option for each field of the training configuration."""
+"""Options of `graphtask.OptimizationConfig`."""
+
+augmentation_options = in_turn(
+    option(
+        "--validation",
+        type=Number(0, 0.5),
+        section="Data",
+        show_default="the data set's own split, if any",
+        help="Share of the training images held out for early stopping and the choice of τ and λ.",
+    ),
+    option(
+        "--crop-padding",
+        type=Integer(0),
+        default=4,
+        section="Data",
+        help="Largest random shift of images, in pixels.",
+    ),
+    option("--flip/--no-flip", default=True, section="Data", help="Mirror images at random."),
+)
 
 
 @command(
@@ -73,9 +126,15 @@ regime_options = in_turn(
 )
 @click.argument("graph_file", type=PATH, metavar="GRAPH")
 @option(
+    "--config",
+    "config_file",
+    type=PATH,
+    metavar="FILE",
+    help="Read options from a TOML file; those on the command line have priority.",
+)
+@option(
     "--data",
     type=DataSource(),
-    required=True,
     section="Data",
     help="Data set: cdigits, cdigits_t8 (no download), cmnist, ckmnist, cfashionmnist, cifar10, cifar10_t8, a .npz "
     "file, or a folder of images.",
@@ -99,6 +158,7 @@ regime_options = in_turn(
     help="Name of the data set in tables.",
 )
 @option("--download", is_flag=True, section="Data", help="Download a named data set if missing.")
+@augmentation_options
 @channels_option
 @option(
     "--gate",
@@ -108,10 +168,17 @@ regime_options = in_turn(
     help="Activation applied to the edge weights.",
 )
 @option(
-    "--fresh",
+    "--block",
+    metavar="MODULE:NAME",
+    section="Model",
+    show_default="the standard block",
+    help="Import a custom block: a class of (in_channels, out_channels, stride).",
+)
+@option(
+    "--reset-weights",
     is_flag=True,
     section="Model",
-    help="Reset the weights of a trained graph to those of its prior.",
+    help="Reset the weights of a trained graph to those of its initial graph.",
 )
 @option(
     "--seed",
@@ -120,7 +187,7 @@ regime_options = in_turn(
     section="Optimization",
     help="Random seed for initialization, data order and augmentation.",
 )
-@regime_options
+@optimization_options
 @device_option
 @option(
     "--precision",
@@ -147,9 +214,13 @@ regime_options = in_turn(
 )
 @reading_options
 @out_option(folder=True, required=True, text="Folder of the run; created if missing.")
+@click.pass_context
 def train(
+    ctx: click.Context,
+    /,
     graph_file: Path,
     *,
+    config_file: Path | None,
     out: Path,
     **options: Any,
 ) -> None:
@@ -163,17 +234,24 @@ def train(
     """
     import graphtask as gt
     from graphtask.runs.layout import TRAINED
+    from graphtask.training.config import read_config_file
 
     reading = {name: options.pop(name) for name in ("stages", "join", "merge", "order")}
     graph = read_graph(graph_path(graph_file), **reading)
-    regime = gt.Regime(**{name: options.pop(name) for name in gt.Regime.__dataclass_fields__})
-    was_finished = (out / TRAINED).is_file()
-    run = gt.train(graph, out=out, regime=regime, progress=not is_quiet(), **options)
+    config = gt.TrainConfig() if config_file is None else gt.TrainConfig(**read_config_file(config_file))
+    given = [name for name in options if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT]
+    config = config.replace(**{name: options[name] for name in given})
+    before = _stamp(out / TRAINED)
+    run = gt.train(graph, config, out=out, progress=not is_quiet())
     if process_rank() == 0:
-        if was_finished:
+        if before is not None and before == _stamp(out / TRAINED):
             note(f"{out}: already finished; nothing was trained")
-        for line in _report(run, out, regime.threshold):
+        for line in _report(run, out, config.optimization.threshold):
             say(line)
+
+
+def _stamp(path: Path) -> int | None:
+    return path.stat().st_mtime_ns if path.is_file() else None
 
 
 def _report(run: "Run", folder: Path, threshold: float) -> list[str]:

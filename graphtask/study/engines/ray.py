@@ -101,7 +101,9 @@ class RayEngine:
         """Do a job on a node that has room for it."""
         gpus = self._gpus or 0.0
         if not gpus and job.device == "auto":
-            job = replace(job, device="cpu")  # the GPUs of a node belong to those who asked Ray for them
+            job = replace(
+                job, config=job.config.replace(device="cpu")
+            )  # the GPUs of a node belong to those who asked Ray for them
         options: dict[str, Any] = {"num_cpus": job.threads, "num_gpus": gpus, "name": f"graphtask {job.name}"}
         if self._refusing:
             options["label_selector"] = {"ray.io/node-id": f"!in({','.join(sorted(self._refusing))})"}

@@ -281,7 +281,7 @@ def study_file(scans, tmp_path):
         path = tmp_path / "tiny.toml"
         path.write_text(
             f"seeds = {seeds}\nchannels = 1\ndevice = 'cpu'\ncheckpoint_seconds = 0\n"
-            f"[regime]\nepochs = {epochs}\nbatch_size = 16\n[priors.full]\nnodes = 4\n"
+            f"[optimization]\nepochs = {epochs}\nbatch_size = 16\n[priors.full]\nnodes = 4\n"
             f"[data.scans]\nsource = '{scans}'\n{more}"
         )
         return path

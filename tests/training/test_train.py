@@ -15,14 +15,14 @@ from torch.nn import functional
 
 import graphtask as gt
 from graphtask.storage.atomic import remove_leftovers
+from graphtask.training.batches import split_batches
 from graphtask.training.checkpointing import Checkpointer
 from graphtask.training.loop import Trainer, evaluate
-from graphtask.training.run import data_batches
 
 
-def train(digits, regime, out=None, *, graph=None, **options):
+def train(digits, config, out=None, *, graph=None, **options):
     options = {"channels": 2, "seed": 3, "progress": False} | options
-    return gt.train(graph or gt.full_dag(6), data=digits, out=out, regime=regime, **options)
+    return gt.train(graph or gt.full_dag(6), config, data=digits, out=out, **options)
 
 
 def assert_same_run(one, other):
@@ -37,14 +37,20 @@ def assert_same_run(one, other):
 
 def test_a_run_records_every_epoch_and_every_edge(run, quick):
     assert run.metrics["epoch"].tolist() == [1, 2]
-    assert run.metrics["learning_rate"].tolist() == [quick.learning_rate_at(0), quick.learning_rate_at(1)]
+    assert run.metrics["learning_rate"].tolist() == [
+        quick.optimization.learning_rate_at(0),
+        quick.optimization.learning_rate_at(1),
+    ]
     assert run.history.w.shape == (3, 15)
     assert run.history.magnitudes[0] == pytest.approx(0.5)
     assert run.history.edges[0] == ("v0", "v1")
     assert run.graph.es["w"] == run.history.w[-1].tolist()
     assert run.graph.es["weight"] == pytest.approx(run.history.magnitudes[-1], rel=1e-6)
     assert run.metrics["resource_loss"].iloc[-1] == pytest.approx(run.history.magnitudes[-1].sum(), rel=1e-6)
-    assert run.metrics["live_edges"].iloc[-1] == (run.history.magnitudes[-1] >= quick.threshold).sum()
+    assert (
+        run.metrics["live_edges"].iloc[-1]
+        == (run.history.magnitudes[-1] >= quick.optimization.threshold).sum()
+    )
 
 
 def test_the_trained_graph_knows_where_it_comes_from(run, digits):
@@ -64,8 +70,8 @@ def test_a_data_set_can_be_called_as_one_likes(digits, quick, tmp_path):
         y_test=digits.y_test,
     )
     named = train(tmp_path / "scans.npz", quick, tmp_path / "run", data_name="cscans")
-    assert gt.provenance(named.graph)["data"] == named.config["data"]["name"] == "cscans"
-    assert gt.open_run(tmp_path / "run").data().name == "cscans"
+    assert gt.provenance(named.graph)["data"] == named.data_name == "cscans"
+    assert gt.Run.open(tmp_path / "run").data().name == "cscans"
 
 
 def test_the_folder_holds_everything_and_opens_again(run):
@@ -74,13 +80,13 @@ def test_the_folder_holds_everything_and_opens_again(run):
         "checkpoint.pt", "config.json", "history.npz", "initial.graphml", "metrics.csv", "provenance.json",
         "run.lock", "trained.graphml", "weights.safetensors",
     }  # fmt: skip
-    assert_same_run(run, gt.open_run(run.folder))
+    assert_same_run(run, gt.Run.open(run.folder))
     environments = json.loads((run.folder / "provenance.json").read_text())["environments"]
     assert "torch" in environments[0]["packages"]
 
 
 def test_the_trained_run_gives_the_same_logits_through_graphml_compile_and_load(run, digits, tmp_path):
-    _, test = data_batches(digits, regime=gt.Regime(), device=torch.device("cpu"))
+    test = split_batches(digits, gt.TrainConfig(), device=torch.device("cpu")).test
     images, _ = next(iter(test.in_order()))
     gt.write(run.graph, tmp_path / "trained.graphml")
     graph = gt.read(tmp_path / "trained.graphml")
@@ -98,11 +104,11 @@ def test_two_runs_from_one_seed_are_the_same_and_another_seed_is_not(run, digits
 
 
 def test_one_step_is_sgd_on_cross_entropy_plus_the_price(digits):
-    regime = gt.Regime(epochs=1, batch_size=120, learning_rate=0.05, edge_l1=0.1, milestones=())
-    trained = train(digits, regime)
+    config = gt.TrainConfig(epochs=1, batch_size=120, learning_rate=0.05, edge_l1=0.1, milestones=())
+    trained = train(digits, config)
     net = gt.compile(gt.full_dag(6), channels=2, seed=3)
     before = {name: value.detach().clone() for name, value in net.named_parameters()}
-    batches, _ = data_batches(digits, regime=regime, device=torch.device("cpu"))
+    batches = split_batches(digits, config, device=torch.device("cpu")).train
     images, labels = next(iter(batches.epoch(seed=3, epoch=0)))
     loss = functional.cross_entropy(net(images), labels) + 0.1 * net.edge_weight.tanh().abs().sum()
     loss.backward()
@@ -115,8 +121,8 @@ def test_one_step_is_sgd_on_cross_entropy_plus_the_price(digits):
 
 def test_a_high_price_removes_edges_and_no_price_does_not(digits):
     def live_edges(price):
-        regime = gt.Regime(epochs=6, batch_size=40, edge_l1=price, threshold=0.1)
-        return train(digits, regime).metrics["live_edges"].iloc[-1]
+        config = gt.TrainConfig(epochs=6, batch_size=40, edge_l1=price, threshold=0.1)
+        return train(digits, config).metrics["live_edges"].iloc[-1]
 
     assert live_edges(0.3) < live_edges(0.0) == 15
 
@@ -183,9 +189,11 @@ def test_a_folder_with_another_run_is_refused_with_the_option_that_differs(run, 
         train(digits, quick, run.folder, **change)
 
 
-def test_another_regime_is_refused_by_the_name_of_its_field(run, digits):
-    with pytest.raises(gt.RunError, match="epochs 2, and 3 is asked for"):
-        train(digits, gt.Regime(epochs=3, batch_size=50, learning_rate=0.05, threshold=0.3), run.folder)
+def test_a_different_setting_is_refused_by_its_name(run, digits):
+    with pytest.raises(gt.RunError, match=r"learning_rate 0\.05, got 0\.06"):
+        train(digits, gt.TrainConfig(epochs=2, batch_size=50, learning_rate=0.06, threshold=0.3), run.folder)
+    with pytest.raises(gt.RunError, match="epochs 2, got 1"):
+        train(digits, gt.TrainConfig(epochs=1, batch_size=50, learning_rate=0.05, threshold=0.3), run.folder)
 
 
 def test_a_folder_of_something_else_is_left_alone(digits, quick, tmp_path):
@@ -208,7 +216,7 @@ def test_a_damaged_file_of_a_run_is_an_error_of_one_line(digits, quick, tmp_path
     train(digits, quick, tmp_path)
     (tmp_path / name).write_bytes(content)
     with pytest.raises(gt.RunError) as caught:
-        gt.open_run(tmp_path)
+        gt.Run.open(tmp_path)
     assert "\n" not in str(caught.value)
     assert str(tmp_path) in str(caught.value)
 
@@ -224,22 +232,22 @@ def test_a_wrong_argument_leaves_no_folder_that_would_refuse_the_right_one(digit
 
 def test_an_unfinished_or_missing_run_says_what_to_do(digits, quick, tmp_path):
     with pytest.raises(gt.RunError, match="not a run folder"):
-        gt.open_run(tmp_path)
+        gt.Run.open(tmp_path)
     train(digits, quick, tmp_path)
     (tmp_path / "weights.safetensors").unlink()
     with pytest.raises(gt.RunError, match="not finished"):
-        gt.open_run(tmp_path)
+        gt.Run.open(tmp_path)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_says_what_to_change(digits, tmp_path):
-    regime = gt.Regime(epochs=2, batch_size=50, learning_rate=1e30)
+    config = gt.TrainConfig(epochs=2, batch_size=50, learning_rate=1e30, edge_l1=0.0)
     with pytest.raises(gt.DivergedError, match="lower the learning rate"):
-        train(digits, regime, tmp_path)
+        train(digits, config, tmp_path)
     assert not (tmp_path / "weights.safetensors").exists()
 
 
 def test_one_epoch_is_counted_as_one(digits):
-    run = train(digits, gt.Regime(epochs=1, batch_size=50), graph=gt.chain_dag(2))
+    run = train(digits, gt.TrainConfig(epochs=1, batch_size=50), graph=gt.chain_dag(2))
     assert "2 nodes, 1 edge, 1 epoch, test accuracy" in repr(run)
 
 
@@ -251,36 +259,36 @@ def test_edge_weights_that_the_last_step_spoils_stop_the_run_too(digits, tmp_pat
 
     compute = Trainer._compute
     monkeypatch.setattr(Trainer, "_compute", spoil)
-    regime = gt.Regime(epochs=1, batch_size=len(digits.x_train))
+    config = gt.TrainConfig(epochs=1, batch_size=len(digits.x_train))
     with pytest.raises(gt.DivergedError, match=r"edge weights is not finite.*lower the learning rate"):
-        train(digits, regime, tmp_path)
+        train(digits, config, tmp_path)
     assert not (tmp_path / "trained.graphml").exists()
 
 
 def test_a_diverged_run_is_not_to_be_gone_on_with(digits, tmp_path, monkeypatch):
-    regime = gt.Regime(epochs=2, batch_size=50, learning_rate=1e30)
+    config = gt.TrainConfig(epochs=2, batch_size=50, learning_rate=1e30, edge_l1=0.0)
     with pytest.raises(gt.DivergedError):
-        train(digits, regime, tmp_path)
+        train(digits, config, tmp_path)
     with pytest.raises(gt.RunError, match=r"not finished: the loss is not finite.* or take another seed"):
-        gt.open_run(tmp_path)
+        gt.Run.open(tmp_path)
 
     def killed(*_args, **_options):
         raise RuntimeError("killed")
 
     monkeypatch.setattr(Trainer, "fit", killed)
     with pytest.raises(RuntimeError, match="killed"):
-        train(digits, regime, tmp_path)
+        train(digits, config, tmp_path)
     with pytest.raises(gt.RunError, match="run the same train command again"):
-        gt.open_run(tmp_path)
+        gt.Run.open(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"device": "tpu"}, "unknown"),
+        ({"device": "tpu"}, "device must be auto, cpu"),
         ({"device": "cuda:77"}, "not available"),
         ({"precision": "fp8"}, "fp32, bf16"),
-        ({"threads": 0}, "at least 1"),
+        ({"threads": 0}, "threads must be an integer >= 1"),
     ],
 )
 def test_an_option_out_of_range_is_one_line(digits, quick, options, message):
@@ -295,8 +303,8 @@ def test_threads_are_put_back(digits, quick):
 
 
 def test_bf16_learns_like_fp32(digits):
-    regime = gt.Regime(epochs=3, batch_size=40)
-    losses = [train(digits, regime, precision=kind).metrics["train_loss"] for kind in ("fp32", "bf16")]
+    config = gt.TrainConfig(epochs=3, batch_size=40)
+    losses = [train(digits, config, precision=kind).metrics["train_loss"] for kind in ("fp32", "bf16")]
     assert np.allclose(losses[0], losses[1], rtol=0.1)
     assert not np.array_equal(losses[0], losses[1])
 
@@ -307,7 +315,7 @@ def test_training_from_a_trained_graph_starts_at_its_weights(run, digits, quick)
 
 
 def test_a_trained_graph_can_start_anew(run, digits, quick):
-    again = train(digits, quick, graph=run.graph, fresh=True)
+    again = train(digits, quick, graph=run.graph, reset_weights=True)
     assert np.array_equal(again.history.w, run.history.w)
 
 
@@ -323,15 +331,15 @@ def test_weights_of_another_run_are_noticed(run, digits, quick, tmp_path):
     train(digits, quick, tmp_path, seed=4)
     (tmp_path / "weights.safetensors").write_bytes((run.folder / "weights.safetensors").read_bytes())
     with pytest.raises(gt.RunError, match="not of one run"):
-        gt.open_run(tmp_path)
+        gt.Run.open(tmp_path)
 
 
 def test_weights_that_do_not_fit_the_config_are_an_error_of_one_line(digits, quick, tmp_path):
     train(digits, quick, tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps(config | {"channels": 3}))
-    with pytest.raises(gt.RunError, match="do not fit the trained graph") as caught:
-        gt.open_run(tmp_path).module()
+    (tmp_path / "config.json").write_text(json.dumps(config | {"model": config["model"] | {"channels": 3}}))
+    with pytest.raises(gt.RunError, match="do not match the trained graph") as caught:
+        gt.Run.open(tmp_path).module()
     assert "\n" not in str(caught.value)
 
 
@@ -350,8 +358,8 @@ def test_a_run_of_named_data_loads_it_again_and_notices_a_change(quick, tmp_path
     }
     np.savez(tmp_path / "tiny.npz", **arrays)
     train(tmp_path / "tiny.npz", quick, tmp_path / "run")
-    opened = gt.open_run(tmp_path / "run")
-    assert opened.data().fingerprint == opened.config["data_fingerprint"]
+    opened = gt.Run.open(tmp_path / "run")
+    assert opened.data().fingerprint == opened.record["data_fingerprint"]
     arrays["y_test"][0] = 2
     np.savez(tmp_path / "tiny.npz", **arrays)
     with pytest.raises(gt.RunError, match="sha256 differs"):
@@ -364,9 +372,9 @@ TRAIN = """
 import sys, torch, graphtask as gt
 torch.set_num_threads(1)
 digits = gt.load_data("cdigits").subset(n_train=120, n_test=60, seed=0)
-regime = gt.Regime(epochs={epochs}, batch_size=20, learning_rate=0.05)
+config = gt.TrainConfig(epochs={epochs}, batch_size=20, learning_rate=0.05)
 print("ready", flush=True)
-gt.train(gt.full_dag(6), data=digits, out=sys.argv[1], channels=2, regime=regime, progress=False, checkpoint_seconds=0.02)
+gt.train(gt.full_dag(6), data=digits, out=sys.argv[1], channels=2, config=config, progress=False, checkpoint_seconds=0.02)
 """
 
 
@@ -389,20 +397,20 @@ def kill_at_random_moments(tmp_path, *, epochs, n_kills, seed, longest):
 
 
 def undisturbed(digits, epochs):
-    regime = gt.Regime(epochs=epochs, batch_size=20, learning_rate=0.05)
-    return train(digits, regime, seed=0, threads=1)
+    config = gt.TrainConfig(epochs=epochs, batch_size=20, learning_rate=0.05)
+    return train(digits, config, seed=0, threads=1)
 
 
 def test_killed_by_sigkill_the_run_resumes_to_the_same_bits(digits, tmp_path):
     kill_at_random_moments(tmp_path, epochs=3, n_kills=2, seed=1, longest=0.3)
-    assert_same_run(undisturbed(digits, 3), gt.open_run(tmp_path))
+    assert_same_run(undisturbed(digits, 3), gt.Run.open(tmp_path))
 
 
 @pytest.mark.slow
 def test_killed_by_sigkill_at_twenty_random_moments_the_run_resumes_to_the_same_bits(digits, tmp_path):
     kills = kill_at_random_moments(tmp_path, epochs=60, n_kills=20, seed=2, longest=0.6)
     assert kills == 20
-    assert_same_run(undisturbed(digits, 60), gt.open_run(tmp_path))
+    assert_same_run(undisturbed(digits, 60), gt.Run.open(tmp_path))
     for path in Path(tmp_path).iterdir():
         assert not path.name.endswith((".tmp", ".part")), "a half-written file was left behind"
 

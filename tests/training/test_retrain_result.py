@@ -19,7 +19,9 @@ def again(run, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def table(run, again):
-    return gt.compare_retrained(run, {"retrained": again}, threshold=TAU, device="cpu").set_index("network")
+    return gt.compare_retrained(run, {"retrained": again}, threshold=TAU, device="cpu").table.set_index(
+        "network"
+    )
 
 
 def test_each_network_has_its_row(run, table):
@@ -60,16 +62,17 @@ def test_times_of_different_hardware_have_no_ratio(run, again, tmp_path):
         stored["environments"][0] | {"device": "H100", "threads": 2, "processes": 4}
     )
     path.write_text(json.dumps(stored))
-    table = gt.compare_retrained(run, {"there": gt.open_run(tmp_path / "elsewhere")}, threshold=TAU)
+    table = gt.compare_retrained(run, {"there": gt.Run.open(tmp_path / "elsewhere")}, threshold=TAU).table
     assert math.isnan(table["epoch_time_ratio"].iloc[-1])
     assert "H100 with 2 threads in 4 processes" in table["undefined"].iloc[-1]
     path.write_text("{}")
-    table = gt.compare_retrained(run, {"there": gt.open_run(tmp_path / "elsewhere")}, threshold=TAU)
+    table = gt.compare_retrained(run, {"there": gt.Run.open(tmp_path / "elsewhere")}, threshold=TAU).table
     assert "unknown hardware" in table["undefined"].iloc[-1]
 
 
 def test_what_could_not_be_done_has_a_row_with_the_reason(run):
-    table = gt.compare_retrained(run, {}, threshold=0.999, failures={"retrained": "the loss is not finite"})
+    result = gt.compare_retrained(run, {}, threshold=0.999, failures={"retrained": "the loss is not finite"})
+    table = result.table
     assert table["accuracy"].isna().tolist() == [False, True, True]
     assert "no path" in table["undefined"][1]
     assert table["undefined"][2] == "the loss is not finite"
@@ -77,7 +80,7 @@ def test_what_could_not_be_done_has_a_row_with_the_reason(run):
 
 def test_the_data_may_be_others(run, digits):
     fewer = dataclasses.replace(digits, x_test=digits.x_test[:7], y_test=digits.y_test[:7])
-    accuracy = gt.compare_retrained(run, {}, threshold=TAU, data=fewer)["accuracy"][1]
+    accuracy = gt.compare_retrained(run, {}, threshold=TAU, data=fewer).table["accuracy"][1]
     assert accuracy * 7 == pytest.approx(round(accuracy * 7))
 
 
@@ -89,7 +92,7 @@ def test_the_summary_has_each_prior_and_network_side_by_side():
             ("full", "full", 0.8), ("full", "retrained", 0.9), ("full", "full", 0.6), ("banded-2", "full", math.nan)
         ]
     ]  # fmt: skip
-    summary = gt.summarize_retrained(pd.DataFrame(rows))
+    summary = gt.RetrainResult(pd.DataFrame(rows)).summary()
     assert summary[["prior", "network", "runs"]].to_numpy().tolist() == [
         ["full", "full", 2], ["full", "retrained", 1], ["banded-2", "full", 0],
     ]  # fmt: skip
