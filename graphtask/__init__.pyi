@@ -39,8 +39,8 @@ from .drawing.graphs import draw_grid as draw_grid
 from .drawing.retrain import draw_retraining as draw_retraining
 from .drawing.style import save_figure as save_figure
 from .drawing.sweeps import draw_sweep as draw_sweep
-from .dynamics.fates import EdgeDynamics as EdgeDynamics
-from .dynamics.fates import edge_dynamics as edge_dynamics
+from .dynamics.categories import EdgeDynamics as EdgeDynamics
+from .dynamics.categories import edge_dynamics as edge_dynamics
 from .dynamics.ranking import TopK as TopK
 from .dynamics.ranking import edge_overlap as edge_overlap
 from .dynamics.ranking import top_k_graph as top_k_graph
@@ -89,6 +89,7 @@ from .reading import from_adjacency as from_adjacency
 from .reading import from_geometric as from_geometric
 from .reading import from_networkx as from_networkx
 from .reading import read as read
+from .runs.check import check_runs as check_runs
 from .runs.history import EdgeHistory as EdgeHistory
 from .storage.geometric import to_geometric as to_geometric
 from .storage.graphml import write as write

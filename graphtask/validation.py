@@ -80,7 +80,10 @@ def number(value: object, *, name: str, least: float = -math.inf, most: float = 
         1.0
     """
     is_number = isinstance(value, Real) and not isinstance(value, bool)
-    found = float(value) if is_number else math.nan  # type: ignore[arg-type]
+    try:
+        found = float(value) if is_number else math.nan  # type: ignore[arg-type]
+    except OverflowError:  # an int of more than 308 digits
+        found = math.inf
     if not least <= found <= most or math.isinf(found):
         raise invalid(name, f"a number {_bounds(least, most)}".rstrip(), value)
     return found

@@ -20,6 +20,7 @@ COMMANDS = (
     "retrain",
     "compare",
     "dynamics",
+    "check",
     "draw",
     "sample",
     "study",

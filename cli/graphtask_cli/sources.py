@@ -1,6 +1,5 @@
 """Graphs that command-line arguments name: graph files, run folders, and folders of graph files."""
 
-import json
 import os
 import sys
 from collections import Counter
@@ -45,14 +44,16 @@ def graph_path(path: Path) -> Path:
     """
     from graphtask.errors import FormatError, RunError
     from graphtask.runs.layout import TRAINED
-    from graphtask.runs.status import unfinished
+    from graphtask.runs.manifest import check_files
+    from graphtask.runs.status import explain_status, is_finished
 
     if not path.is_dir():
         return path
-    if (path / TRAINED).is_file():
+    if is_finished(path):
+        check_files(path, (TRAINED,))
         return path / TRAINED
     if is_run(path):
-        raise RunError(f"{path}: {unfinished(path)}")
+        raise RunError(f"{path}: {explain_status(path)}")
     raise FormatError(f"{path}: not a run folder; pass a graph file or the folder of a run")
 
 
@@ -62,19 +63,15 @@ def run_config(folder: Path) -> dict[str, int]:
     Raises:
         RunError: The file is damaged.
     """
-    from graphtask.errors import RunError
-    from graphtask.runs.layout import CONFIG
+    from graphtask.runs.config import read_config
 
-    path = folder / CONFIG
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        return {
-            "channels": int(config["model"]["channels"]),
-            **{name: int(config[name]) for name in ("in_channels", "n_classes")},
-            "size": int(config["size"][0]),
-        }
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path}: damaged ({error}); delete the folder and train again") from error
+    config = read_config(folder)
+    return {
+        "channels": config["model"]["channels"],
+        "in_channels": config["in_channels"],
+        "n_classes": config["n_classes"],
+        "size": config["size"][0],
+    }
 
 
 @contextmanager

@@ -7,9 +7,10 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from graphtask.corpus.archives import SUFFIXES, is_archive, members
-from graphtask.errors import FormatError
+from graphtask.errors import FormatError, RunError
 from graphtask.runs.layout import CONFIG, INITIAL, TRAINED, is_run
-from graphtask.runs.status import GO_ON, unfinished
+from graphtask.runs.manifest import check_files
+from graphtask.runs.status import NOT_FINISHED, explain_status, is_finished
 from graphtask.storage.formats import PARSERS, suffix
 
 STUDY = "study.json"  # in the folder of a study; not a graph
@@ -126,8 +127,15 @@ def _listing(folder: str) -> tuple[list[str], list[str]]:
 
 
 def _run(folder: str) -> Entry:
-    path = Path(folder) / TRAINED
-    return Entry(str(path), run=folder, problem="" if path.is_file() else unfinished(Path(folder)))
+    path, problem = Path(folder) / TRAINED, ""
+    try:
+        if is_finished(path.parent):
+            check_files(path.parent, (TRAINED,))
+        else:
+            problem = explain_status(path.parent)
+    except RunError as error:
+        problem = str(error)
+    return Entry(str(path), run=folder, problem=problem)
 
 
 def _in_file(path: str) -> Iterator[Entry]:
@@ -169,4 +177,4 @@ def _without_runs(found: list[Entry]) -> Iterator[Entry]:
         elif place == run / TRAINED:
             yield entry._replace(run=f"{entry.path}/{run}")
         elif place == run / CONFIG and TRAINED not in folders[run]:
-            yield entry._replace(run=f"{entry.path}/{run}", problem=GO_ON)
+            yield entry._replace(run=f"{entry.path}/{run}", problem=NOT_FINISHED)

@@ -43,10 +43,10 @@ def draw_dynamics(
     from matplotlib.ticker import MaxNLocator
 
     require_columns(
-        table, {"run", "data", "prior", "edges", "eliminated", *_BARS}, made_by="graphtask.dynamics_table"
+        table, {"run", "dataset", "prior", "edges", "eliminated", *_BARS}, made_by="graphtask.dynamics_table"
     )
     require_columns(
-        overlap, {"run", "data", "prior", "epoch", "dsc_first", "dsc_final"}, made_by="overlap_table"
+        overlap, {"run", "dataset", "prior", "epoch", "dsc_first", "dsc_final"}, made_by="overlap_table"
     )
     figure = Figure(figsize=(WIDTH, 5.0), layout="constrained")
     mosaic: Any = [["kept"] * 3 + ["removed"] * 3, ["first"] * 2 + ["final"] * 2 + ["bars"] * 2]

@@ -35,10 +35,10 @@ def groups_of(table: "pd.DataFrame") -> list[Group]:
     Priors are part of the label only if there are several.
     """
     several = len(table["prior"].unique()) > 1
-    found = table.groupby(["data", "prior"], sort=False, dropna=False)
+    found = table.groupby(["dataset", "prior"], sort=False, dropna=False)
     return [
-        Group(f"{data}, {prior}" if several else str(data), color, rows)
-        for ((data, prior), rows), color in zip(found, _cycled(), strict=False)
+        Group(f"{dataset}, {prior}" if several else str(dataset), color, rows)
+        for ((dataset, prior), rows), color in zip(found, _cycled(), strict=False)
     ]
 
 

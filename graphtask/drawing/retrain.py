@@ -35,7 +35,7 @@ def draw_retraining(table: "pd.DataFrame") -> "Figure":
 
     Example:
         >>> import pandas as pd
-        >>> row = dict(run="0", data="digits", prior="full")
+        >>> row = dict(run="0", dataset="digits", prior="full")
         >>> table = pd.DataFrame(
         ...     [
         ...         row | dict(network="full", accuracy=0.9, epoch_time_ratio=1.0),
@@ -47,7 +47,7 @@ def draw_retraining(table: "pd.DataFrame") -> "Figure":
     """
     from matplotlib.figure import Figure
 
-    needed = {"run", "data", "prior", "network", "accuracy", "epoch_time_ratio"}
+    needed = {"run", "dataset", "prior", "network", "accuracy", "epoch_time_ratio"}
     require_columns(table, needed, made_by="graphtask.compare_retrained")
     figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[1.4, 1])

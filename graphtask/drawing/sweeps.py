@@ -35,14 +35,16 @@ def draw_sweep(table: "pd.DataFrame") -> "Figure":
 
     Example:
         >>> import pandas as pd
-        >>> row = dict(run="0", data="digits", prior="full", critical_threshold=0.5, suggested_threshold=0.01)
+        >>> row = dict(
+        ...     run="0", dataset="digits", prior="full", critical_threshold=0.5, suggested_threshold=0.01
+        ... )
         >>> rows = [row | dict(threshold=t, test_accuracy=0.9, sparsity=t) for t in (0.0, 0.01, 0.5)]
         >>> [axes.get_title(loc="left") for axes in draw_sweep(pd.DataFrame(rows)).axes]
         ['test accuracy', 'sparsity', '', '']
     """
     from matplotlib.figure import Figure
 
-    needed = {"run", "data", "prior", "threshold", *_CURVES, *_MARKS}
+    needed = {"run", "dataset", "prior", "threshold", *_CURVES, *_MARKS}
     require_columns(table, needed, made_by="graphtask.sweep")
     positive = table.loc[table["threshold"] > 0, "threshold"]
     least = float(positive.min()) if len(positive) else 1e-4

@@ -1,1 +1,1 @@
-"""What the edge weights did during training, from the edge history of a run; without PyTorch."""
+"""Dynamics of the edge weights during training, from the edge history of a run; without PyTorch."""

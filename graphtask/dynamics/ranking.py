@@ -1,4 +1,4 @@
-"""The largest edges after an epoch: how long the choice has been made, and the graph that they form."""
+"""Largest edges after an epoch: their overlap with early and final ones, and the graph that they form."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -6,7 +6,7 @@ import igraph
 import numpy as np
 from scipy.cluster.hierarchy import DisjointSet
 
-from graphtask.dynamics.fates import epoch_ends, retained_edges
+from graphtask.dynamics.categories import epoch_ends, retained_edges
 from graphtask.edge_sets import Edges, EdgeSet, dsc
 from graphtask.errors import ArgumentError
 from graphtask.graph import (
@@ -20,52 +20,50 @@ from graphtask.graph import (
     with_provenance,
 )
 from graphtask.runs.history import EdgeHistory
-from graphtask.types import IntArray
-from graphtask.validation import counted
+from graphtask.types import PAPER_THRESHOLD, IntArray
+from graphtask.validation import integer, invalid
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 class TopK(NamedTuple):
-    """The graph of the k largest edges."""
+    """Graph of the k largest edges."""
 
     k: int
-    """How many edges it took."""
+    """Number of edges."""
     graph: igraph.Graph
-    """All k edges and their nodes. Weakly connected with input and output in it, but it may have dead paths, which a
-    valid architecture graph has not."""
+    """All k edges and their nodes. It is weakly connected and includes input and output, but it may have dead paths,
+    which a valid architecture graph has not."""
     live: igraph.Graph | None
     """The same without dead paths: a valid graph, which can be measured and compiled. None if no directed path leads
     from input to output."""
 
 
 def ranked_edges(history: EdgeHistory, *, epoch: int = 1) -> IntArray:
-    """The columns of the history from the largest magnitude after ``epoch`` to the smallest; equal ones in order.
+    """Return the columns of the history from the largest magnitude after ``epoch`` to the smallest; ties in order.
 
     Raises:
-        ArgumentError: The history has no such epoch; the first one is 1, and -1 is the last.
+        ArgumentError: The history lacks this epoch; the first one is 1, and -1 is the last.
     """
     values = epoch_ends(history)
     if not (1 <= epoch <= len(values) or epoch == -1):
-        raise ArgumentError(
-            f"epoch is {epoch}; the history has the epochs 1 … {len(values)}, and -1 for the last"
-        )
+        raise invalid("epoch", f"an integer in [1, {len(values)}], or -1 for the last", epoch)
     row = values[epoch - 1 if epoch > 0 else -1]
     return np.argsort(-row, kind="stable")
 
 
 def largest_edges(history: EdgeHistory, k: int, *, epoch: int = 1, smallest: bool = False) -> EdgeSet:
-    """The k edges of the largest (or smallest) magnitude after ``epoch``, as pairs of names.
+    """Return the k edges of the largest (or smallest) magnitude after ``epoch``, as pairs of names.
 
     Args:
-        history: The edge weights at the start and at the end of every epoch.
-        k: How many, 0 … all edges.
-        epoch: After which epoch, from 1; -1 is the last.
-        smallest: Whether the smallest ones are wanted.
+        history: Edge weights at the start and at the end of every epoch.
+        k: Number of edges, from 0 to all.
+        epoch: Epoch, from 1; -1 is the last.
+        smallest: Take the smallest magnitudes instead.
 
     Raises:
-        ArgumentError: There are fewer edges than k, or no such epoch.
+        ArgumentError: The history has fewer edges than k, or lacks this epoch.
 
     Example:
         >>> import numpy as np, graphtask as gt
@@ -73,29 +71,28 @@ def largest_edges(history: EdgeHistory, k: int, *, epoch: int = 1, smallest: boo
         >>> sorted(largest_edges(history, 1))
         [('b', 'c')]
     """
-    if not 0 <= k <= len(history.edges):
-        raise ArgumentError(f"k is {k}; the history has {counted(len(history.edges), 'edge')}")
+    integer(k, name="k", least=0, most=len(history.edges))
     ranked = ranked_edges(history, epoch=epoch)
     chosen = ranked[len(ranked) - k :] if smallest else ranked[:k]
     return frozenset(history.edges[column] for column in chosen)
 
 
 def edge_overlap(
-    history: EdgeHistory, *, threshold: float = 0.006, retained: Edges | None = None
+    history: EdgeHistory, *, threshold: float = PAPER_THRESHOLD, retained: Edges | None = None
 ) -> "pd.DataFrame":
-    """How much the k largest edges of every epoch have in common with those of the first, and with the final ones.
+    """Return the overlap of the k largest edges of every epoch with those of the first and of the last epoch.
 
     k is the number of retained edges. The values are Dice coefficients (`graphtask.dsc`).
 
     Args:
-        history: The edge weights at the start and at the end of every epoch.
-        threshold: τ, which says which edges are retained, unless ``retained`` does.
+        history: Edge weights at the start and at the end of every epoch.
+        threshold: τ, which decides which edges are retained, unless ``retained`` is given.
         retained: As in `edge_dynamics`.
 
     Returns:
-        One row an epoch: ``epoch`` (from 1), ``dsc_first`` with the k largest edges after the first epoch,
-        ``dsc_final`` with those after the last, ``dsc_retained`` with the retained edges, which are others than the
-        last if dead paths were strong. All NaN if no edge is retained.
+        One row per epoch: ``epoch`` (from 1), ``dsc_first`` with the k largest edges after the first epoch,
+        ``dsc_final`` with those after the last, ``dsc_retained`` with the retained edges, which differ from the
+        last ones if dead paths were strong. All NaN if no edge is retained.
 
     Raises:
         ArgumentError: The history has no epoch, or a retained edge is not in it.
@@ -130,22 +127,22 @@ def edge_overlap(
 
 
 def top_k_graph(graph: igraph.Graph, history: EdgeHistory, *, at_least: int = 1, epoch: int = 1) -> TopK:
-    """The graph of the k edges that are largest after ``epoch``.
+    """Return the graph of the k edges that are largest after ``epoch``.
 
-    k is the smallest number, but not below ``at_least``, with which the edges are weakly connected and touch the
-    input and the output.
+    k is the smallest number >= ``at_least`` for which these edges are weakly connected and reach input and output.
 
     Args:
-        graph: The graph of the run, trained or initial: it has the edges of the history, and their nodes.
-        history: The edge weights at the start and at the end of every epoch.
-        at_least: The least k, 1 … all edges; in the paper what the mean sparsity of a data set's pruned graphs gives.
-        epoch: After which epoch, from 1; -1 is the last.
+        graph: Graph of the run, trained or initial, with the edges of the history.
+        history: Edge weights at the start and at the end of every epoch.
+        at_least: Smallest k, from 1 to all edges; in the paper the number that the mean sparsity of a data set's pruned
+            graphs gives.
+        epoch: Epoch, from 1; -1 is the last.
 
     Returns:
         k, and the graph with and without its dead paths; ``w`` and ``weight`` are those after ``epoch``.
 
     Raises:
-        ArgumentError: ``at_least`` is out of range, there is no such epoch, or the graph is not that of the history.
+        ArgumentError: ``at_least`` is out of range, the history lacks this epoch, or the graph has other edges.
 
     Example:
         >>> import numpy as np, graphtask as gt
@@ -157,15 +154,14 @@ def top_k_graph(graph: igraph.Graph, history: EdgeHistory, *, at_least: int = 1,
 
     Source:
         Janik & Nowak, "Connectivity Properties of Neural Networks Under Performance-Resources Trade-off", Appendix D,
-        Fig. 7. How its dead paths were treated is not said there.
+        Fig. 7. The treatment of dead paths is not specified there.
     """
-    if not 1 <= at_least <= len(history.edges):
-        raise ArgumentError(
-            f"at_least is {at_least}; it has to be 1 … {len(history.edges)}, the number of edges"
-        )
+    integer(at_least, name="at_least", most=len(history.edges))
     column = {pair: index for index, pair in enumerate(history.edges)}
     if column.keys() != set(edge_names(graph)):
-        raise ArgumentError("the graph has other edges than the history; take the graph of the same run")
+        raise ArgumentError(
+            "the graph has other edges than the history; take the graph of the same run", argument="graph"
+        )
     ranked = ranked_edges(history, epoch=epoch)
     ends = {graph.vs[vertex]["name"] for vertex in (input_node(graph), output_node(graph))}
     k = _connecting_number([history.edges[index] for index in ranked], ends=ends, at_least=at_least)
@@ -182,7 +178,7 @@ def top_k_graph(graph: igraph.Graph, history: EdgeHistory, *, at_least: int = 1,
 
 
 def _connecting_number(ranked: list[tuple[str, str]], *, ends: set[str], at_least: int) -> int:
-    """How many of the edges, from the front, make one piece that has both ends in it."""
+    """Return how many of the edges, from the front, form one component that includes both ends."""
     pieces = DisjointSet()
     for k, (source, target) in enumerate(ranked, start=1):
         pieces.add(source)

@@ -8,6 +8,7 @@ from typing import Any
 import igraph
 
 from graphtask.errors import RunError
+from graphtask.runs.checkpoint_file import read_payload
 from graphtask.runs.config import check_same_run, is_extension, write_config
 from graphtask.runs.layout import CHECKPOINT, CONFIG, INITIAL, LOCK, MANIFEST, OUTCOME, TRAINED, WEIGHTS
 from graphtask.runs.lock import lock_run
@@ -68,12 +69,15 @@ def reopen_run(folder: Path, config: dict[str, Any]) -> None:
         config: Settings with the new number of epochs.
 
     Raises:
-        RunError: The final state is missing.
+        RunError: The final state is missing or damaged; the run is left as it was.
     """
-    if is_finished(folder) and not (folder / CHECKPOINT).is_file():
-        raise RunError(
-            f"{folder}: {CHECKPOINT} is missing, so the run cannot be trained further; train in another folder"
-        )
+    if is_finished(folder):
+        try:
+            read_payload(folder, CHECKPOINT)
+        except RunError as error:
+            raise RunError(
+                f"{folder}: {CHECKPOINT} is missing or damaged, so the run cannot be trained further; train in another folder"
+            ) from error
     for name in (MANIFEST, WEIGHTS, TRAINED, OUTCOME):
         (folder / name).unlink(missing_ok=True)
     write_config(folder, config)

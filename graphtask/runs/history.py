@@ -1,31 +1,50 @@
-"""The edge history: every edge weight at the start and at the end of every epoch."""
+"""Edge history of a run: every edge weight at the start and at the end of every epoch, ``history.npz``."""
 
+import io
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import scipy.special
 
-from graphtask.errors import RunError
+from graphtask.errors import FormatError
+from graphtask.runs.files import damaged, read_file
 from graphtask.storage.atomic import write_atomically
+from graphtask.storage.npz import parse_array
 
 _GATES = {"tanh": np.tanh, "sigmoid": scipy.special.expit, "none": np.positive}
+_ARRAYS = ("w", "source", "target", "gate")
+_ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    ValueError,
+    RuntimeError,
+    NotImplementedError,
+)
 
 
 @dataclass(frozen=True)
 class EdgeHistory:
-    """What every edge weight did during training.
+    """Edge weights during training.
 
     Args:
         edges: The edges as (source name, target name), in the order of the columns of ``w``.
         w: Raw edge weights, shape (epochs + 1, edges), float32; row 0 is the start, row k the end of epoch k.
-        gate: The gate of the network, which turns ``w`` into the strength of a connection.
+        gate: Gate of the network, which turns ``w`` into the strength of an edge: ``tanh``, ``sigmoid`` or ``none``.
     """
 
     edges: tuple[tuple[str, str], ...]
     w: npt.NDArray[np.float32]
     gate: str = "tanh"
+
+    def __repr__(self) -> str:
+        return f"EdgeHistory({len(self.edges):,} edges, {len(self.w) - 1:,} epochs, gate {self.gate})"
 
     @property
     def magnitudes(self) -> npt.NDArray[np.float64]:
@@ -57,11 +76,38 @@ def load_history(path: Path) -> EdgeHistory:
     Raises:
         RunError: The file is missing or damaged.
     """
+    content = read_file(path.parent, path.name)
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            edges = tuple(zip(arrays["source"].tolist(), arrays["target"].tolist(), strict=True))
-            return EdgeHistory(edges=edges, w=arrays["w"], gate=str(arrays["gate"]))
-    except Exception as error:  # zipfile, zlib and numpy each raise their own kinds on a damaged file
-        raise RunError(
-            f"{path}: the edge history cannot be read ({error}); train again to restore it"
-        ) from error
+        arrays = _arrays(content)
+        return _history(**{name: arrays[name] for name in _ARRAYS})
+    except KeyError as error:
+        raise damaged(path.parent, path.name, f"no array {error}") from error
+    except _ZIP_ERRORS as error:  # FormatError is a ValueError
+        raise damaged(path.parent, path.name, str(error)) from error
+
+
+def _arrays(content: bytes) -> dict[str, npt.NDArray[Any]]:
+    arrays = {}
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        for member in archive.infolist():
+            # `EdgeHistory.save` does not compress, so no member is larger than the file.
+            if member.compress_type != zipfile.ZIP_STORED or member.file_size > len(content):
+                raise FormatError(f"array {member.filename!r} is compressed")
+            name = member.filename.removesuffix(".npy")
+            arrays[name] = parse_array(archive.read(member), name)
+    return arrays
+
+
+def _history(
+    w: npt.NDArray[Any], source: npt.NDArray[Any], target: npt.NDArray[Any], gate: npt.NDArray[Any]
+) -> EdgeHistory:
+    edges = tuple(zip(map(str, source.ravel()), map(str, target.ravel()), strict=True))
+    if w.ndim != 2 or w.dtype.kind != "f" or len(w) == 0 or w.shape[1] != len(edges):
+        raise FormatError(f"array 'w' must be floats of shape (epochs + 1, {len(edges)})")
+    if np.isnan(w).any():
+        raise FormatError("array 'w' has values that are not numbers")
+    if source.dtype.kind != "U" or target.dtype.kind != "U" or len(set(edges)) < len(edges):
+        raise FormatError("the edges must be different pairs of names")
+    if gate.shape != () or str(gate) not in _GATES:
+        raise FormatError(f"array 'gate' must be one of {', '.join(_GATES)}")
+    return EdgeHistory(edges=edges, w=w, gate=str(gate))

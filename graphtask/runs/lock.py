@@ -1,6 +1,7 @@
 """Lock of a run folder: one process trains a run at a time."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ def lock_run(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        _check_lock(folder)
         # Not 0: `is_locked` holds the lock for a moment, too.
         lock = filelock.FileLock(folder / LOCK, timeout=0.5)
         lock.acquire()
@@ -42,9 +44,10 @@ def lock_run(folder: Path) -> Iterator[None]:
 
 def is_locked(folder: Path) -> bool:
     """Return True if a process is training the run in ``folder`` at this moment."""
-    if not (folder / LOCK).is_file():
+    path = folder / LOCK
+    if path.is_symlink() or not path.is_file():
         return False
-    lock = filelock.FileLock(folder / LOCK, timeout=0)
+    lock = filelock.FileLock(path, timeout=0)
     try:
         with lock:
             return False
@@ -52,3 +55,10 @@ def is_locked(folder: Path) -> bool:
         return True
     except OSError:
         return False  # a folder that nobody can use
+
+
+def _check_lock(folder: Path) -> None:
+    # Releases of filelock before 3.20.1 follow a link and empty the file that it points to.
+    path = folder / LOCK
+    if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
+        raise RunError(f"{path}: is a link, a pipe or a folder instead of a lock file; delete it")

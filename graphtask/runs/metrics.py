@@ -1,16 +1,23 @@
 """Metrics table of a run, one row per epoch: ``metrics.csv``."""
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphtask.errors import RunError
+from graphtask.runs.files import damaged, read_file
 from graphtask.runs.layout import METRICS
 from graphtask.storage.atomic import write_atomically
 from graphtask.storage.csv_table import read_csv
 
 if TYPE_CHECKING:
     import pandas as pd
+
+REQUIRED = (
+    *("epoch", "learning_rate", "train_loss", "test_loss", "train_accuracy", "test_accuracy"),
+    *("resource_loss", "live_edges", "seconds"),
+)
+"""Columns of every metrics table."""
 
 
 def write_metrics(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -22,17 +29,25 @@ def write_metrics(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def read_metrics(folder: Path) -> "pd.DataFrame":
-    """Read the metrics table of a finished run.
+    """Read the metrics table of a run: at least one row, epochs 1, 2, 3 …, only finite numbers where required.
 
     Raises:
         RunError: The file is missing or damaged.
     """
+    import numpy as np
+
+    content = read_file(folder, METRICS)
     try:
-        table = read_csv(folder / METRICS)
-    except (OSError, ValueError) as error:
-        raise RunError(
-            f"{folder}: the run is damaged ({error}); delete the folder and train again"
-        ) from error
-    if "test_accuracy" not in table:
-        raise RunError(f"{folder}: its files are not of one run; delete the folder and train again")
+        table = read_csv(io.BytesIO(content))
+    except (ValueError, OverflowError) as error:  # of pandas, of UTF-8
+        raise damaged(folder, METRICS, str(error)) from error
+    missing = [name for name in REQUIRED if name not in table]
+    if missing:
+        raise damaged(folder, METRICS, f"no column {missing[0]}")
+    for name in REQUIRED:
+        values = table[name]
+        if values.dtype.kind not in "if" or not np.isfinite(values.to_numpy()).all():
+            raise damaged(folder, METRICS, f"column {name} has values that are not finite numbers")
+    if len(table) == 0 or table["epoch"].tolist() != list(range(1, len(table) + 1)):
+        raise damaged(folder, METRICS, "the epochs are not 1, 2, 3 …")
     return table

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there."""
+"""Files that are either complete or absent, and never written through a symbolic link."""
 
 import contextlib
 import hashlib
@@ -14,17 +14,18 @@ from graphtask.errors import GraphtaskError
 
 @contextlib.contextmanager
 def write_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A binary handle whose bytes become the file ``path`` when the block ends, all at once or not at all.
+    """Open a binary handle whose bytes become the file ``path`` when the block ends, all at once or not at all.
 
-    The bytes go to a temporary file beside the target (``handle.name`` is its path, for libraries that open files
+    The bytes go to a temporary file next to the target (``handle.name`` is its path, for libraries that open files
     themselves), reach the disk, and take the target's name in one step. If the block raises, or the process dies,
-    the target stays as it was. A symbolic link is followed; a file that is replaced keeps its permissions.
+    the target stays as it was. A symbolic link in the target's place is replaced, and the file that it points to
+    stays as it was; a file that is replaced keeps its permissions.
 
     Args:
-        path: The file to write; its folder has to exist.
+        path: The file to write; its folder must exist.
 
     Raises:
-        GraphtaskError: The folder is missing or cannot be written to, the target is no regular file, or the disk
+        GraphtaskError: The folder is missing or cannot be written to, the target is not a regular file, or the disk
             is full.
 
     Example:
@@ -36,8 +37,7 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         'done'
     """
     try:
-        target = Path(os.path.realpath(path))
-        check_target(target)
+        target = _checked(path)
         temporary = target.parent / f"{_temporary_prefix(target)}{secrets.token_hex(8)}.tmp"
         handle = temporary.open("xb")
     except (OSError, ValueError, TypeError) as error:
@@ -46,12 +46,12 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         with handle:
             yield handle
         _to_disk(temporary)
-        if target.exists():
+        if target.is_file() and not target.is_symlink():
             shutil.copymode(target, temporary)
         temporary.replace(target)
         _folder_to_disk(target.parent)
     except OSError as error:
-        # An OSError about another file comes from the block and says more than we could.
+        # An OSError about another file comes from the block and has the better message.
         if error.filename in {None, str(temporary), str(target)}:
             raise GraphtaskError(_message(path, error)) from error
         raise
@@ -60,15 +60,15 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def remove_leftovers(path: str | os.PathLike[str]) -> None:
-    """Remove the temporary files that writers of ``path`` have left who were killed.
+    """Remove the temporary files that killed writers of ``path`` have left.
 
-    Only for callers who know that nobody is writing the file at the moment: a living writer would lose what it writes.
+    Only for callers who hold a lock on the file: a writer at work would lose what it writes.
 
     Example:
         >>> import tempfile
         >>> remove_leftovers(Path(tempfile.mkdtemp()) / "note.txt")
     """
-    target = Path(os.path.realpath(path))
+    target = Path(path)
     for leftover in target.parent.glob(f"{_temporary_prefix(target)}*.tmp"):
         with contextlib.suppress(OSError):
             leftover.unlink(missing_ok=True)
@@ -78,8 +78,7 @@ def check_target(target: Path) -> None:
     """Raise now what `write_atomically` would raise when the work is done.
 
     Raises:
-        GraphtaskError: There is no such folder, nothing may be written there, or something that is no file stands in
-            its place.
+        GraphtaskError: The folder is missing or cannot be written to, or the target is not a regular file.
     """
     if not target.parent.is_dir():
         raise GraphtaskError(f"cannot write {target}: there is no folder {target.parent}; make it first")
@@ -96,10 +95,10 @@ def check_target(target: Path) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Raise now what making a folder, or writing into it, would raise later; nothing is made or written.
+    """Raise now what creating a folder, or writing into it, would raise later; nothing is created or written.
 
     Raises:
-        GraphtaskError: Something that is no folder stands in its place or above it, or nothing may be written there.
+        GraphtaskError: A file stands in its place or above it, or the folder cannot be written to.
 
     Example:
         >>> import tempfile
@@ -108,11 +107,21 @@ def check_folder(folder: Path) -> None:
     whole = folder.absolute()
     there = next(path for path in (whole, *whole.parents) if os.path.lexists(path))
     if not there.is_dir():
-        raise GraphtaskError(f"cannot write into {folder}: {there} is no folder; choose another one")
+        raise GraphtaskError(f"cannot write into {folder}: {there} is not a folder; choose another one")
     if not os.access(there, os.W_OK | os.X_OK):
         raise GraphtaskError(
             f"cannot write into {folder}: you may not write into {there}; choose another one"
         )
+
+
+def _checked(path: str | os.PathLike[str]) -> Path:
+    target = Path(path)
+    if (
+        "\0" in target.name
+    ):  # the temporary file has another name, so the system would complain only at the end
+        raise ValueError("embedded null character")
+    check_target(target)
+    return target
 
 
 def _temporary_prefix(target: Path) -> str:
@@ -127,7 +136,7 @@ def _to_disk(path: Path) -> None:
 
 
 def _folder_to_disk(folder: Path) -> None:
-    # Not every system lets folders be opened; then the rename is still atomic, only later on disk.
+    # Not every system opens folders; then the rename is still atomic, only later on disk.
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

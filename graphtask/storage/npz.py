@@ -81,12 +81,16 @@ def _arrays(archive: zipfile.ZipFile) -> dict[str, _Array]:
         if name in arrays:
             raise FormatError(f"holds two arrays called {name!r}")
         with archive.open(member) as file:
-            arrays[name] = _array(file.read(member.file_size + 1), name)
+            arrays[name] = parse_array(file.read(member.file_size + 1), name)
     return arrays
 
 
-def _array(content: bytes, name: str) -> _Array:
-    """The array that the bytes of a ``.npy`` file describe, if they are as many as it takes."""
+def parse_array(content: bytes, name: str) -> _Array:
+    """Return the array in the bytes of a ``.npy`` file, without loading pickles or reserving memory that it claims.
+
+    Raises:
+        FormatError: The bytes are damaged, or hold neither numbers nor text.
+    """
     stream = io.BytesIO(content)
     try:
         version = np.lib.format.read_magic(stream)

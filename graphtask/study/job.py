@@ -15,6 +15,7 @@ from graphtask.graph import untrained, with_initial_size
 from graphtask.priors.registry import PRIORS
 from graphtask.reading import read
 from graphtask.storage.graphml import dumps
+from graphtask.storage.names import safe_path
 from graphtask.training.config import DataConfig, TrainConfig
 from graphtask.types import PAPER_THRESHOLD
 
@@ -59,7 +60,11 @@ class Prior:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One run of a study: an initial graph, and its training configuration."""
+    """One run of a study: an initial graph, and its training configuration.
+
+    Raises:
+        ArgumentError: Its name is not safe as a relative path.
+    """
 
     out: Path
     """Folder of all runs of the study, absolute."""
@@ -69,7 +74,10 @@ class Job:
     threshold: float = PAPER_THRESHOLD
     """Threshold at which the trained graph is pruned for the table of results."""
     label: str = ""
-    """Name of the run, if it is not made of its data set, prior and seed."""
+    """Name of the run, if it is not made of its data set, prior and seed; ``/`` separates folders."""
+
+    def __post_init__(self) -> None:
+        safe_path(self.name, name="label")
 
     @property
     def data(self) -> DataConfig:

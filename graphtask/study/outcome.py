@@ -1,23 +1,17 @@
 """What came of a finished run: its row in the table of results, remembered in the run folder.
 
-The file ``outcome.json`` holds one row for each threshold that was asked for. A row is believed only if it was made of
-the same trained parameters, by the same version of graphtask.
+The rows are stored in ``outcome.json``, one for each threshold; see `graphtask.runs.outcome`.
 """
 
 import contextlib
-import hashlib
-import json
 import math
-from importlib.metadata import version
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from graphtask.errors import DisconnectedError, GraphtaskError
 from graphtask.metrics.table import UNDEFINED, measure
 from graphtask.pruning import critical_threshold, prune
-from graphtask.runs.layout import OUTCOME, TRAINED
 from graphtask.runs.lock import lock_run
-from graphtask.storage.atomic import write_atomically
+from graphtask.runs.outcome import Row, read_outcome, write_outcome
 from graphtask.study.job import Job
 
 if TYPE_CHECKING:
@@ -25,8 +19,6 @@ if TYPE_CHECKING:
 
     from graphtask.data.dataset import ImageData
     from graphtask.training.run import Run
-
-Row = dict[str, Any]
 
 
 def record_outcome(run: "Run", job: Job, *, images: "ImageData | None" = None) -> Row:
@@ -43,25 +35,19 @@ def record_outcome(run: "Run", job: Job, *, images: "ImageData | None" = None) -
         graph, and ``undefined``. If pruning disconnects input from output, what needs the pruned graph is missing,
         and ``undefined`` says so.
     """
-    known = _stored(job.folder)
-    if _key(job.threshold) in known:
-        return known[_key(job.threshold)]
+    known = read_outcome(job.folder)
+    if job.threshold in known:
+        return known[job.threshold]
     row = _outcome(run, job, images=images)
-    rows = known | {_key(job.threshold): row}
-    content = {"graphtask": version("graphtask"), "trained_sha256": _digest(job.folder), "rows": rows}
     # On a full disk, or in a folder that is in use, the row is still known now.
-    with (
-        contextlib.suppress(GraphtaskError),
-        lock_run(job.folder),
-        write_atomically(job.folder / OUTCOME) as file,
-    ):
-        file.write((json.dumps(content, indent=2) + "\n").encode())
+    with contextlib.suppress(GraphtaskError), lock_run(job.folder):
+        write_outcome(job.folder, {**known, job.threshold: row})
     return row
 
 
 def known_outcome(job: Job) -> Row | None:
     """The row that `record_outcome` remembered; None if there is none, or one that is out of date."""
-    return _stored(job.folder).get(_key(job.threshold))
+    return read_outcome(job.folder).get(job.threshold)
 
 
 def _outcome(run: "Run", job: Job, *, images: "ImageData | None") -> Row:
@@ -98,21 +84,3 @@ def _accuracy(run: "Run", pruned: "igraph.Graph", images: "ImageData", job: Job)
         )
         batches = split_batches(images, job.config, device=net.edge_weight.device)
         return evaluate(net, batches.test).accuracy
-
-
-def _stored(folder: Path) -> dict[str, Row]:
-    try:
-        content = json.loads((folder / OUTCOME).read_text(encoding="utf-8"))
-        if content["graphtask"] != version("graphtask") or content["trained_sha256"] != _digest(folder):
-            return {}
-        return dict(content["rows"])
-    except (OSError, ValueError, LookupError, TypeError, GraphtaskError):
-        return {}  # it only saves time
-
-
-def _digest(folder: Path) -> str:
-    return hashlib.sha256((folder / TRAINED).read_bytes()).hexdigest()
-
-
-def _key(threshold: float) -> str:
-    return repr(float(threshold))

@@ -11,8 +11,9 @@ from graphtask.errors import DataError, GraphtaskError
 from graphtask.metrics.registry import select
 from graphtask.metrics.table import UNDEFINED
 from graphtask.metrics.view import Options
+from graphtask.runs.outcome import Row
 from graphtask.study.job import Job
-from graphtask.study.outcome import Row, known_outcome, record_outcome
+from graphtask.study.outcome import known_outcome, record_outcome
 from graphtask.study.spec import Study, load_study
 from graphtask.study.status import State, seconds_left, state_of
 from graphtask.training.config import DataConfig

@@ -1,14 +1,16 @@
 """Many runs pruned and trained again: a study of its own, whose initial graphs are what pruning left."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphtask.errors import ArgumentError, DisconnectedError, GraphtaskError
-from graphtask.runs.labels import origin
+from graphtask.runs.labels import provenance_labels
 from graphtask.runs.provenance import read_environments
 from graphtask.storage.graphml import dumps
+from graphtask.storage.names import safe_component
 from graphtask.study.job import Job, Prior
 from graphtask.study.run import local_engine, run_study
 from graphtask.study.spec import Study
@@ -166,10 +168,19 @@ def _planned(
 
 
 def _place(run: "Run", out: Path) -> Path:
-    """The folder of the new runs of a run; the same however many runs are asked for."""
-    known = origin(run.graph)
-    parts = [str(part).replace("/", "-") or "unknown" for part in (known.data, known.prior)]
-    return out.joinpath(*parts, f"seed-{known.seed}")
+    """Return the folder of the new runs of a run; the same for any number of runs.
+
+    Raises:
+        ArgumentError: A name in the provenance of the graph is not safe as part of a path.
+    """
+    known = provenance_labels(run.graph)
+    names = {"dataset": known.dataset, "prior": known.prior, "seed": f"seed-{run.seed}"}
+    return out.joinpath(
+        *(
+            safe_component(re.sub(r"[/\\:]", "-", text) or "unknown", name=f"{run.folder}: {name}")
+            for name, text in names.items()
+        )
+    )
 
 
 def _entry(label: str, run: "Run", place: Path, settings: _Settings, data_root: str | Path | None) -> _Entry:
@@ -207,7 +218,9 @@ def _job(run: "Run", settings: _Settings, *, graph: Path, name: str, channels: i
     return Job(
         out=out,
         label=str((place / name).relative_to(out)),
-        prior=Prior(name=f"{origin(run.graph).prior}-{name}", kind="file", arguments={"path": str(graph)}),
+        prior=Prior(
+            name=f"{provenance_labels(run.graph).prior}-{name}", kind="file", arguments={"path": str(graph)}
+        ),
         config=config.replace(data_name=run.data_name),
         threshold=settings.threshold,
     )

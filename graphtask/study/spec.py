@@ -10,6 +10,8 @@ from typing import Any
 
 from graphtask.errors import ArgumentError, FormatError, RunError
 from graphtask.storage.atomic import check_folder, write_atomically
+from graphtask.storage.bounded_json import parse_json
+from graphtask.storage.regular import read_regular
 from graphtask.study.job import Job
 from graphtask.study.parse import Place, plan
 from graphtask.validation import counted
@@ -18,6 +20,7 @@ SNAPSHOT = "study.json"
 """In the folder of all runs: the study as it was when it last ran."""
 
 _FORMAT = 1
+_LARGEST = 1 << 28  # bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,19 +144,19 @@ def _loaded(source: str | Path | Mapping[str, Any], *, out: Path | None, data_ro
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_regular(path, limit=_LARGEST).decode())
     except OSError as error:
         raise FormatError(
             f"{path}: the study cannot be read ({error.strerror}); give a study file, or the folder of its runs"
         ) from error
-    except ValueError as error:  # of TOML and of UTF-8
+    except (ValueError, RecursionError) as error:  # of TOML and of UTF-8
         raise FormatError(f"{path}: is no TOML ({error})") from error
 
 
 def _read_snapshot(folder: Path) -> Study:
     path = folder / SNAPSHOT
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(read_regular(path, limit=_LARGEST))
         if content["format"] != _FORMAT:
             raise RunError(f"{path}: was written by another version of graphtask; run the study file again")
         jobs = tuple(Job.from_dict(job | {"out": str(folder)}) for job in content["jobs"])
@@ -164,7 +167,7 @@ def _read_snapshot(folder: Path) -> Study:
         ) from error
     except OSError as error:
         raise RunError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, LookupError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise RunError(f"{path}: is damaged ({error}); delete it, and run the study file again") from error
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import io
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -11,9 +12,13 @@ from graphtask.errors import GraphtaskError, RunError
 from graphtask.runs.config import check_same_run, read_config
 from graphtask.runs.layout import CHECKPOINT, CONFIG, METRICS, WEIGHTS
 from graphtask.runs.lock import is_locked
+from graphtask.runs.manifest import check_sizes
 from graphtask.runs.status import is_finished
 from graphtask.storage.atomic import write_atomically
+from graphtask.storage.regular import read_regular
 from graphtask.study.job import Job
+
+_LARGEST = 64 << 20  # bytes of a metrics table
 
 Word = Literal["waiting", "running", "finished", "failed"]
 
@@ -56,6 +61,7 @@ def state_of(job: Job) -> State:
         if (folder / CONFIG).exists():
             check_same_run(folder, job.identity())
         if is_finished(folder):
+            check_sizes(folder)
             return state._replace(word="finished")
         if is_locked(folder):
             return state._replace(word="running")
@@ -146,8 +152,8 @@ def _epoch_seconds(state: State, known: Sequence[State]) -> float | None:
 def _progress(folder: Path) -> dict[str, Any]:
     """What the metrics table of a run says so far."""
     try:
-        with (folder / METRICS).open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
+        text = read_regular(folder / METRICS, limit=_LARGEST).decode()
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
         if not rows:
             return {}
         last = rows[-1]

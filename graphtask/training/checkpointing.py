@@ -1,11 +1,9 @@
 """Checkpoints of a run in progress: saved on time, on request to stop, and verified when they are read.
 
-A checkpoint file is one line, ``graphtask checkpoint 1 <sha256 of the rest>``, followed by the output of `torch.save`.
 The previous checkpoint is kept next to the newest one, in case a disk damages the newest.
 """
 
 import contextlib
-import hashlib
 import io
 import os
 import signal
@@ -21,13 +19,12 @@ import torch
 
 from graphtask.errors import RunError, RunInterruptedError
 from graphtask.graph import edge_names
+from graphtask.runs.checkpoint_file import read_payload, write_payload
 from graphtask.runs.history import EdgeHistory
 from graphtask.runs.layout import CHECKPOINT, HISTORY, PREVIOUS_CHECKPOINT
 from graphtask.runs.metrics import write_metrics
 from graphtask.storage.atomic import write_atomically
 from graphtask.training.loop import Trainer
-
-_MAGIC = b"graphtask checkpoint 1 "
 
 
 class Checkpointer:
@@ -126,13 +123,10 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
     """Write ``state`` (tensors and plain values) as the newest checkpoint of ``folder``."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    payload = buffer.getbuffer()
-    header = _MAGIC + hashlib.sha256(payload).hexdigest().encode() + b"\n"
     with contextlib.suppress(FileNotFoundError):
         os.replace(folder / CHECKPOINT, folder / PREVIOUS_CHECKPOINT)  # noqa: PTH105 - os.replace is the atomic one, by name
     with write_atomically(folder / CHECKPOINT) as file:
-        file.write(header)
-        file.write(payload)
+        write_payload(file, buffer.getbuffer())
 
 
 def load_checkpoint(folder: Path) -> tuple[dict[str, Any] | None, str]:
@@ -146,11 +140,10 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Any] | None, str]:
     """
     problems: list[str] = []
     for name in (CHECKPOINT, PREVIOUS_CHECKPOINT):
-        path = folder / name
-        if not path.exists():
+        if not os.path.lexists(folder / name):
             continue
         try:
-            return _read(path), "; ".join(problems)
+            return _state(folder, name), "; ".join(problems)
         except RunError as error:
             problems.append(f"{error}; going back to the one before it")
     if problems:
@@ -158,14 +151,54 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Any] | None, str]:
     return None, ""
 
 
-def _read(path: Path) -> dict[str, Any]:
+def restore_state(trainer: Trainer, state: dict[str, Any], folder: Path) -> None:
+    """Set a trainer to the state in a checkpoint of ``folder``.
+
+    Raises:
+        RunError: The state is that of another network, optimizer or version of graphtask.
+    """
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise RunError(f"{path}: the checkpoint cannot be read ({error.strerror})") from error
-    header, _, payload = content.partition(b"\n")
-    if header != _MAGIC + hashlib.sha256(payload).hexdigest().encode():
-        raise RunError(f"{path}: the checkpoint is damaged (its sha256 does not match)")
-    state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
-    assert isinstance(state, dict)
+        _check_state(trainer, state)
+        trainer.load_state_dict(state)
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise RunError(
+            f"{folder}: the checkpoint does not match the run ({type(error).__name__}); delete the folder to train from "
+            f"the start"
+        ) from error
+
+
+def _check_state(trainer: Trainer, state: dict[str, Any]) -> None:
+    """Raise unless the counters, rows and history of a state fit each other and the network.
+
+    Raises:
+        ValueError: They do not.
+        LookupError: One is missing.
+    """
+    epoch, step, rows, history = (state[key] for key in ("epoch", "step", "rows", "history"))
+    n_edges = len(trainer.module.edge_weight)
+    fits = (
+        type(epoch) is int
+        and 0 <= epoch <= trainer.config.optimization.epochs
+        and type(step) is int
+        and 0 <= step <= len(trainer.train)
+        and isinstance(state["seconds"], float)
+        and isinstance(rows, list)
+        and [row["epoch"] for row in rows] == list(range(1, epoch + 1))
+        and history.shape == (epoch + 1, n_edges)
+    )
+    if not fits:
+        raise ValueError("the parts of the state do not fit each other")
+
+
+def _state(folder: Path, name: str) -> dict[str, Any]:
+    payload = read_payload(folder, name)
+    try:
+        state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+    # The sum was right, so somebody else wrote it; torch.load then raises errors of many kinds.
+    except Exception as error:
+        raise RunError(
+            f"{folder / name}: the checkpoint is damaged ({type(error).__name__} while reading)"
+        ) from error
+    if not isinstance(state, dict):
+        raise RunError(f"{folder / name}: the checkpoint is damaged (no state)")
     return state

@@ -23,9 +23,6 @@ PRECISIONS = ("fp32", "bf16")
 EXECUTIONS = ("auto", "fast", "plain")
 EDGE_UPDATES = ("gradient", "proximal")
 
-VERSION = 2
-"""Version of the stored form; 1 had no sections."""
-
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,3})?")
 _Section = TypeVar("_Section")
 

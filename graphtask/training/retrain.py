@@ -15,7 +15,7 @@ from graphtask.data.dataset import ImageData
 from graphtask.errors import ArgumentError, DisconnectedError
 from graphtask.graph import with_provenance
 from graphtask.pruning import prune
-from graphtask.runs.labels import origin
+from graphtask.runs.labels import provenance_labels
 from graphtask.runs.provenance import read_environments
 from graphtask.training.batches import split_batches
 from graphtask.training.config import TrainConfig
@@ -39,7 +39,7 @@ RETRAINED = "retrained"
 RETRAINED_FIT = "retrained_fit"
 
 _SEED_OFFSET = 1000  # added to the seed of the run: the paper retrains with another initialization
-_GROUP = ["data", "prior", "network"]
+_GROUP = ["dataset", "prior", "network"]
 _SUMMARIZED = ("accuracy", "seconds_per_epoch", "epoch_time_ratio", "parameters", "channels", "edges")
 _CODE = ("block", "optimizer", "schedule")  # options that may name code
 
@@ -167,7 +167,7 @@ class RetrainResult:
     """Comparison of full, thresholded and retrained networks.
 
     Args:
-        table: One row per network: ``run`` (name of its folder), ``data``, ``prior``, ``seed``, ``threshold``;
+        table: One row per network: ``run`` (name of its folder), ``dataset``, ``prior``, ``seed``, ``threshold``;
             ``network``; ``channels``, ``parameters``, ``nodes``, ``edges``; ``accuracy`` on the test images, in
             [0, 1]; ``seconds_per_epoch`` (mean over the epochs, of training without the test) and ``seconds_std``;
             ``epoch_time_ratio``, relative to the full network; ``epochs`` and ``edge_l1``; ``undefined``, the reason
@@ -177,7 +177,7 @@ class RetrainResult:
 
     Example:
         >>> import pandas as pd
-        >>> row = {"data": "digits", "prior": "full"}
+        >>> row = {"dataset": "digits", "prior": "full"}
         >>> rows = [row | {"network": "full", "accuracy": value} for value in (0.5, 0.75)]
         >>> RetrainResult(pd.DataFrame(rows)).side_by_side().round(3).values.tolist()
         [['digits', 'full', 0.625, 0.177, 2]]
@@ -194,16 +194,16 @@ class RetrainResult:
         """Return means and standard deviations over the runs of each data set, initial graph and network.
 
         Returns:
-            ``data``, ``prior``, ``network``, ``runs`` (that have an accuracy), and ``_mean`` and ``_std`` of accuracy,
+            ``dataset``, ``prior``, ``network``, ``runs`` (that have an accuracy), and ``_mean`` and ``_std`` of accuracy,
             seconds per epoch, ratio of epoch times, parameters, channels and edges. The deviation is that of a sample
             (n − 1), NaN for a single run; NaN values are left out.
         """
         import pandas as pd
 
         rows = []
-        for (data, prior, network), runs in self.table.groupby(_GROUP, sort=False):
+        for (dataset, prior, network), runs in self.table.groupby(_GROUP, sort=False):
             row: dict[str, Any] = {
-                "data": data, "prior": prior, "network": network, "runs": int(runs["accuracy"].notna().sum())
+                "dataset": dataset, "prior": prior, "network": network, "runs": int(runs["accuracy"].notna().sum())
             }  # fmt: skip
             for name in _SUMMARIZED:
                 row |= {f"{name}_mean": runs[name].mean(), f"{name}_std": runs[name].std()}
@@ -217,15 +217,15 @@ class RetrainResult:
             value: A column of the table: ``accuracy`` (Table 5), ``seconds_per_epoch`` (Table 3), ``parameters`` …
 
         Returns:
-            ``data``, ``prior``, then for each network ``<network>_mean``, ``<network>_std`` (of a sample, n − 1; NaN
+            ``dataset``, ``prior``, then for each network ``<network>_mean``, ``<network>_std`` (of a sample, n − 1; NaN
             for a single run) and ``<network>_n``.
         """
         import pandas as pd
 
         networks = list(dict.fromkeys(self.table["network"]))
         rows = []
-        for (data, prior), of_group in self.table.groupby(["data", "prior"], sort=False):
-            row: dict[str, Any] = {"data": data, "prior": prior}
+        for (dataset, prior), of_group in self.table.groupby(["dataset", "prior"], sort=False):
+            row: dict[str, Any] = {"dataset": dataset, "prior": prior}
             for network in networks:
                 values = of_group.loc[of_group["network"] == network, value].dropna()
                 row[f"{network}_mean"] = float(values.mean()) if len(values) else math.nan
@@ -273,7 +273,7 @@ def compare_retrained(
     rows += [{"network": name, "undefined": reason} for name, reason in (failures or {}).items()]
     known = {
         "run": run.folder.name if run.folder else "",
-        **origin(run.graph)._asdict(),
+        **provenance_labels(run.graph)._asdict(),
         "threshold": threshold,
     }
     table = pd.DataFrame([known | row for row in rows])
@@ -289,7 +289,7 @@ def _check_code(run: Run, options: Mapping[str, Any]) -> None:
         named = next((getattr(section, keyword) for section in sections if hasattr(section, keyword)), None)
         if named is not None and ":" in named and keyword not in options:
             raise ArgumentError(
-                f"the run was trained with {keyword} {named}, which is not imported by itself; pass {keyword}={named!r}",
+                f"the run was trained with {keyword} {named!r}, which is not imported by itself; pass {keyword}={named!r}",
                 argument=keyword,
             )
 

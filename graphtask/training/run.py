@@ -161,7 +161,7 @@ class Run:
         named = self.config.model.block
         if block is None and named is not None:
             raise RunError(
-                f"{self.folder or 'the run'}: has the custom block {named}, which is not imported by itself; pass "
+                f"{self.folder or 'the run'}: has the custom block {named!r}, which is not imported by itself; pass "
                 f"block={named!r}"
             )
         return load_block(block)

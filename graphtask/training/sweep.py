@@ -21,7 +21,7 @@ from graphtask.metrics.registry import select
 from graphtask.metrics.table import UNDEFINED, measure_all
 from graphtask.metrics.view import Options
 from graphtask.pruning import critical_threshold, prune, pruned_parts
-from graphtask.runs.labels import origin
+from graphtask.runs.labels import provenance_labels
 from graphtask.training.batches import evaluation_batches, split_batches, with_splits
 from graphtask.training.callbacks import tracked
 from graphtask.training.config import TrainConfig
@@ -143,7 +143,9 @@ def sweep(
     steps = [sweeper.at(threshold) for threshold in tracked(grid, title="sweeping", visible=progress)]
     measured = _measured([step.graph for step in steps], metrics)
     table = pd.concat([pd.DataFrame([step.row for step in steps]), measured], axis=1)
-    for place, (name, value) in enumerate({"run": _name(run), **origin(run.graph)._asdict()}.items()):
+    for place, (name, value) in enumerate(
+        {"run": _name(run), **provenance_labels(run.graph)._asdict()}.items()
+    ):
         table.insert(place, name, value)
     table["trained_accuracy"] = before.test.accuracy
     table["test_images"] = test.n_images

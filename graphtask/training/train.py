@@ -19,7 +19,8 @@ from graphtask.data.dataset import ImageData
 from graphtask.errors import ArgumentError, DivergedError
 from graphtask.graph import check_graph, untrained, with_initial_size, with_provenance
 from graphtask.runs.acquire import acquire_run
-from graphtask.runs.status import is_finished, note_divergence
+from graphtask.runs.config import VERSION
+from graphtask.runs.status import is_finished, record_divergence
 from graphtask.storage.graphml import dumps
 from graphtask.training.batches import split_batches
 from graphtask.training.callbacks import Callback, ProgressBar
@@ -27,10 +28,11 @@ from graphtask.training.checkpointing import (
     Checkpointer,
     edge_history,
     load_checkpoint,
+    restore_state,
     stop_requests,
     write_records,
 )
-from graphtask.training.config import VERSION, OptimizationConfig, TrainConfig
+from graphtask.training.config import OptimizationConfig, TrainConfig
 from graphtask.training.cuda_graph import cuda_recorder
 from graphtask.training.device import limited_threads
 from graphtask.training.distributed import Processes, check_batch_size, join
@@ -205,7 +207,7 @@ def _fit(trainer: Trainer, folder: Path | None, *, callbacks: Sequence[Callback]
     if folder is not None:
         state = trainer.processes.same(lambda: _newest_state(folder))
         if state is not None:
-            trainer.load_state_dict(state)
+            restore_state(trainer, state, folder)
             _warn_of_another_schedule(trainer, folder)
     checkpointer = Checkpointer(trainer, folder, trainer.config.runtime.checkpoint_seconds)
     with stop_requests(checkpointer):
@@ -215,7 +217,7 @@ def _fit(trainer: Trainer, folder: Path | None, *, callbacks: Sequence[Callback]
             )
         except DivergedError as error:
             if folder is not None and trainer.processes.leads:
-                note_divergence(folder, str(error))
+                record_divergence(folder, str(error))
             raise
 
 

@@ -61,7 +61,7 @@ def test_several_runs_get_means_and_a_picture(call, run_folder, tmp_path):
     assert "<svg" in (tmp_path / "fig5.svg").read_text()
     assert len((tmp_path / "fig5-data.csv").read_text().splitlines()) == 7
     shown = retrain(call, run_folder, tmp_path / "banded").stdout.splitlines()
-    assert shown[0].split() == ["data", "prior", "full", "thresholded", "retrained", "runs"]
+    assert shown[0].split() == ["dataset", "prior", "full", "thresholded", "retrained", "runs"]
     assert [" ".join(line.split()[:4]) for line in shown[2:6]] == [
         "test accuracy cdigits full", "test accuracy cdigits banded-3",
         "seconds per epoch cdigits", "seconds per epoch cdigits",

@@ -9,7 +9,7 @@ def tables(groups):
     """One run for each (data, prior) pair, three epochs each; the values are those of the run's number."""
     rows, overlaps = [], []
     for number, (data, prior) in enumerate(groups):
-        run = {"run": f"r{number}", "data": data, "prior": prior, "seed": number}
+        run = {"run": f"r{number}", "dataset": data, "prior": prior, "seed": number}
         dsc = 0.5 + 0.1 * number
         rows.append(
             run | {"edges": 6, "eliminated": 4, "dsc_largest_first": dsc, "dsc_smallest_first": dsc / 2}

@@ -10,7 +10,7 @@ TAUS = [0.0, 0.01, 0.1]
 
 
 def swept(run, *, accuracies, data="a", prior="full", critical=0.1, suggested=0.01):
-    origin = {"run": run, "data": data, "prior": prior}
+    origin = {"run": run, "dataset": data, "prior": prior}
     marks = {"critical_threshold": critical, "suggested_threshold": suggested}
     return pd.DataFrame(
         [

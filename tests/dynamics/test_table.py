@@ -4,6 +4,7 @@ import statistics
 import numpy as np
 import pytest
 from dynamics.builders import trained
+from run_folders import accept
 
 import graphtask as gt
 from graphtask.dynamics.table import Recording, open_recording, overlap_table, top_k_graphs
@@ -34,7 +35,7 @@ def runs():
 def test_there_is_one_row_for_each_run(runs):
     table = gt.dynamics_table(runs)
     assert table["run"].tolist() == list(runs)
-    assert table["data"].tolist() == ["a", "a", "b", "b"]
+    assert table["dataset"].tolist() == ["a", "a", "b", "b"]
     assert table["prior"].tolist() == ["full", "full", "full", "banded-2"]
     assert table["edges"].tolist() == [3, 5, 3, 5]
     for name, run in runs.items():
@@ -82,7 +83,7 @@ def test_the_summary_has_means_and_deviations_by_data_set_and_prior(runs):
     assert summary[["dataset", "prior", "runs"]].values.tolist() == [
         ["a", "full", 2], ["b", "full", 1], ["b", "banded-2", 1],
     ]  # fmt: skip
-    first = table[table["data"] == "a"]
+    first = table[table["dataset"] == "a"]
     for name in ("b_epochs", "edges", "dsc_top_k"):
         assert summary[f"{name}_mean"][0] == pytest.approx(statistics.mean(first[name]))
         assert summary[f"{name}_std"][0] == pytest.approx(statistics.stdev(first[name]))
@@ -110,10 +111,9 @@ def test_overlaps_of_all_runs_stand_in_one_table(runs):
 
 def write_run(folder, run):
     folder.mkdir(exist_ok=True)
-    (folder / "config.json").write_text("{}")
     write(run.graph, folder / "trained.graphml")
     run.history.save(folder / "history.npz")
-    (folder / "weights.safetensors").write_bytes(b"")
+    accept(folder)
 
 
 def test_a_recording_is_read_from_the_folder_of_a_run(runs, tmp_path):
@@ -125,15 +125,16 @@ def test_a_recording_is_read_from_the_folder_of_a_run(runs, tmp_path):
 
 
 def test_a_folder_without_a_finished_run_is_refused(runs, tmp_path):
-    with pytest.raises(gt.RunError, match="holds no run"):
+    with pytest.raises(gt.RunError, match="not a run folder"):
         open_recording(tmp_path)
     write_run(tmp_path, runs["a0"])
     runs["banded"].history.save(tmp_path / "history.npz")
+    with pytest.raises(gt.RunError, match=r"history\.npz: damaged .*; intact: config"):
+        open_recording(tmp_path)
+    accept(tmp_path)
     with pytest.raises(gt.RunError, match="not of one run"):
         open_recording(tmp_path)
     (tmp_path / "history.npz").write_bytes(b"PK")
-    with pytest.raises(gt.RunError, match="cannot be read"):
-        open_recording(tmp_path)
-    (tmp_path / "weights.safetensors").unlink()
-    with pytest.raises(gt.RunError, match="not finished"):
+    accept(tmp_path)
+    with pytest.raises(gt.RunError, match=r"history\.npz: damaged"):
         open_recording(tmp_path)

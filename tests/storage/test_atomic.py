@@ -163,12 +163,25 @@ def test_new_files_have_the_usual_permissions_and_replaced_ones_keep_theirs(tmp_
     assert stat.S_IMODE(kept.stat().st_mode) == 0o640
 
 
-def test_a_symbolic_link_keeps_pointing_at_the_file_that_is_written(tmp_path):
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_symbolic_link_is_replaced_and_what_it_points_to_is_left_alone(tmp_path, exists):
     target, link = tmp_path / "file", tmp_path / "link"
     link.symlink_to(target)
+    if exists:
+        target.write_bytes(b"precious")
+        target.chmod(0o600)
 
     with write_atomically(link) as file:
         file.write(b"x")
 
-    assert link.is_symlink()
-    assert target.read_bytes() == b"x"
+    assert not link.is_symlink()
+    assert link.read_bytes() == b"x"
+    assert target.exists() == exists
+    assert not exists or target.read_bytes() == b"precious"
+
+
+def test_a_link_to_a_device_is_refused_and_not_replaced(tmp_path):
+    (tmp_path / "link").symlink_to("/dev/null")
+    with pytest.raises(GraphtaskError, match="it is a device or a pipe"), write_atomically(tmp_path / "link"):
+        pass
+    assert (tmp_path / "link").is_symlink()

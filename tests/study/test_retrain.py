@@ -82,7 +82,10 @@ def test_the_table_has_the_priors_side_by_side_and_finished_runs_are_opened(done
     assert len(engines) == 8
     assert found.table["run"].tolist()[::4] == [job.name for job in done.jobs]
     side_by_side = found.side_by_side()
-    assert side_by_side[["data", "prior"]].to_numpy().tolist() == [["scans", "full"], ["scans", "banded-3"]]
+    assert side_by_side[["dataset", "prior"]].to_numpy().tolist() == [
+        ["scans", "full"],
+        ["scans", "banded-3"],
+    ]
     for _, row in side_by_side.iterrows():
         of_prior = found.table[found.table["prior"] == row["prior"]]
         for network in ("full", "thresholded", "retrained", "retrained_fit"):
@@ -182,7 +185,7 @@ def test_a_budget_without_channels_that_are_fitted_to_it_is_refused(done, tmp_pa
 
 
 def test_a_table_of_one_run_has_no_deviation():
-    row = {"data": "a", "prior": "full", "network": "full", "accuracy": 0.5}
+    row = {"dataset": "a", "prior": "full", "network": "full", "accuracy": 0.5}
     table = gt.RetrainResult(pd.DataFrame([row])).side_by_side()
     assert table["full_n"].tolist() == [1]
     assert table["full_std"].isna().all()

@@ -112,7 +112,7 @@ def _print(table: "pd.DataFrame", *, each: bool, form: str) -> None:
 
 def _draw(runs: Mapping[str, "Recording"], table: "pd.DataFrame", plot: Path, *, threshold: float) -> None:
     import graphtask as gt
-    from graphtask.dynamics.fates import retained_edges
+    from graphtask.dynamics.categories import retained_edges
     from graphtask.dynamics.table import overlap_table
 
     label, first = next(iter(runs.items()))

@@ -191,7 +191,7 @@ def _print(table: "pd.DataFrame", *, form: str) -> None:
 
     if len(table["run"].unique()) == 1:
         if form == "table":
-            table = table.drop(columns=[*_HIDDEN, "data", "prior", "seed", "threshold"])
+            table = table.drop(columns=[*_HIDDEN, "dataset", "prior", "seed", "threshold"])
         show(records_of(table), form=form)
     elif form == "table":
         show([row for name in _SHOWN for row in _rows(table, name)], form=form)
@@ -211,5 +211,7 @@ def _rows(table: "pd.DataFrame", name: str) -> list[dict[str, Any]]:
         }
         counts = {int(row[f"{network}_n"]) for network in networks} - {0}
         runs = " to ".join(map(str, sorted({min(counts), max(counts)}))) if counts else "0"
-        rows.append({"": _SHOWN[name], "data": row["data"], "prior": row["prior"], **cells, "runs": runs})
+        rows.append(
+            {"": _SHOWN[name], "dataset": row["dataset"], "prior": row["prior"], **cells, "runs": runs}
+        )
     return rows

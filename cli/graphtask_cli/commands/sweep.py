@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _SHOWN = ["threshold", "status", "test_accuracy", "sparsity", "edges", "nodes"]
 _PER_RUN = [
-    "run", "data", "prior", "seed", "trained_accuracy", "critical_threshold", "suggested_threshold", "test_accuracy",
+    "run", "dataset", "prior", "seed", "trained_accuracy", "critical_threshold", "suggested_threshold", "test_accuracy",
     "sparsity", "edges", "nodes",
 ]  # fmt: skip
 
@@ -96,7 +96,7 @@ def sweep(
     if plot is not None:
         import graphtask as gt
 
-        columns = ["run", "data", "prior", "seed", *_SHOWN, "critical_threshold", "suggested_threshold"]
+        columns = ["run", "dataset", "prior", "seed", *_SHOWN, "critical_threshold", "suggested_threshold"]
         save_plot(gt.draw_sweep(table), plot, table[columns])
     show(records_of(_shown(table) if form == "table" else table), form=form)
 

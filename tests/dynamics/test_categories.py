@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import graphtask as gt
 
 
-def fates_one_by_one(history, retained, tau):
+def categories_one_by_one(history, retained, tau):
     """A to D by looking at one edge after the other, epoch by epoch."""
     weak, times, back, above = [], [], [], []
     for column, edge in enumerate(history.edges):
@@ -37,25 +37,25 @@ def fates_one_by_one(history, retained, tau):
 
 
 @given(histories(), st.data())
-def test_fates_are_those_that_looking_at_each_edge_gives(history, data):
+def test_categories_are_those_that_looking_at_each_edge_gives(history, data):
     retained = data.draw(st.sets(st.sampled_from(history.edges)))
-    fates = gt.edge_dynamics(history, threshold=TAU, retained=retained)
-    measured = (fates.a_percent, fates.b_epochs, fates.c_percent, fates.d_epochs)
-    assert measured == pytest.approx(fates_one_by_one(history, retained, TAU), nan_ok=True)
-    assert (fates.edges, fates.eliminated) == (len(retained), len(history.edges) - len(retained))
+    found = gt.edge_dynamics(history, threshold=TAU, retained=retained)
+    measured = (found.a_percent, found.b_epochs, found.c_percent, found.d_epochs)
+    assert measured == pytest.approx(categories_one_by_one(history, retained, TAU), nan_ok=True)
+    assert (found.edges, found.eliminated) == (len(retained), len(history.edges) - len(retained))
 
 
 @given(histories(), st.sampled_from(VALUES[1:]))
-def test_fates_keep_to_their_ranges(history, tau):
-    fates = gt.edge_dynamics(history, threshold=tau, retained=history.edges[: len(history.edges) // 2])
+def test_categories_keep_to_their_ranges(history, tau):
+    found = gt.edge_dynamics(history, threshold=tau, retained=history.edges[: len(history.edges) // 2])
     n_epochs = len(history.w) - 1
-    for share in (fates.a_percent, fates.c_percent):
+    for share in (found.a_percent, found.c_percent):
         assert math.isnan(share) or 0 <= share <= 100
-    assert math.isnan(fates.b_epochs) or 0 <= fates.b_epochs <= n_epochs
-    assert math.isnan(fates.d_epochs) or 0 <= fates.d_epochs <= n_epochs - 1
+    assert math.isnan(found.b_epochs) or 0 <= found.b_epochs <= n_epochs
+    assert math.isnan(found.d_epochs) or 0 <= found.d_epochs <= n_epochs - 1
 
 
-def test_a_history_made_by_hand_has_the_fates_known_by_hand():
+def test_a_history_made_by_hand_has_the_categories_known_by_hand():
     # One column an edge: two that stay (one was weak twice), three that go (back far, back a little, never back).
     history = history_of(
         [
@@ -68,11 +68,11 @@ def test_a_history_made_by_hand_has_the_fates_known_by_hand():
             [0.300, 0.200, 0.002, 0.002, 0.001],
         ]
     )
-    fates = gt.edge_dynamics(history, threshold=0.01, retained=history.edges[:2])
-    assert (fates.a_percent, fates.b_epochs) == (50.0, 1.0)
-    assert fates.c_percent == pytest.approx(100 / 3)
-    assert fates.d_epochs == pytest.approx((2 + 1 + 0) / 3)
-    assert fates.undefined == ""
+    found = gt.edge_dynamics(history, threshold=0.01, retained=history.edges[:2])
+    assert (found.a_percent, found.b_epochs) == (50.0, 1.0)
+    assert found.c_percent == pytest.approx(100 / 3)
+    assert found.d_epochs == pytest.approx((2 + 1 + 0) / 3)
+    assert found.undefined == ""
 
 
 def test_what_equals_the_threshold_is_neither_below_nor_above_it():
@@ -91,22 +91,22 @@ def test_what_equals_the_threshold_is_neither_below_nor_above_it():
     ],
 )
 def test_shares_of_nothing_are_nan_with_a_reason(retained, undefined):
-    fates = gt.edge_dynamics(history_of([[0.5, 0.5], [0.5, 0.5]]), retained=retained)
-    assert fates.undefined == undefined
+    found = gt.edge_dynamics(history_of([[0.5, 0.5], [0.5, 0.5]]), retained=retained)
+    assert found.undefined == undefined
 
 
 @given(st.lists(st.sampled_from(VALUES[:5]), min_size=15, max_size=15), st.sampled_from(VALUES[1:5]))
 @example([0.125] * 15, 0.125)  # every edge is retained, so that C and D are NaN
 def test_by_default_those_are_retained_that_pruning_keeps(weights, tau):
     graph, history = trained(gt.full_dag(6), weights)
-    fates = gt.edge_dynamics(history, threshold=tau)
+    found = gt.edge_dynamics(history, threshold=tau)
     try:
         retained = gt.prune(graph, threshold=tau)
     except gt.DisconnectedError:
-        assert fates.edges == 0
+        assert found.edges == 0
     else:
         named = gt.edge_dynamics(history, threshold=tau, retained=retained)
-        assert repr(fates) == repr(named)  # in which NaN is NaN
+        assert repr(found) == repr(named)  # in which NaN is NaN
 
 
 def test_the_default_works_on_any_number_of_edges_and_names():
@@ -125,7 +125,7 @@ def test_magnitudes_are_those_of_the_gate():
 
 @pytest.mark.parametrize("threshold", [0.0, -1.0, math.nan])
 def test_a_threshold_has_to_be_above_zero(threshold):
-    with pytest.raises(gt.ArgumentError, match="above 0"):
+    with pytest.raises(gt.ArgumentError, match="threshold must be a number > 0"):
         gt.edge_dynamics(history_of([[0.5], [0.5]]), threshold=threshold)
 
 

@@ -1,0 +1,55 @@
+import pytest
+
+import graphtask as gt
+from graphtask.storage.names import safe_component, safe_path
+
+SAFE = [
+    "a",
+    "full",
+    "banded-10",
+    "seed-0",
+    "erdos_renyi-0.2",
+    "ü",
+    "日本",
+    "a b",
+    "x.graphml",
+    "console",
+    "-x",
+]
+UNSAFE = [
+    *(
+        "",
+        ".",
+        "..",
+        "/",
+        "a/b",
+        "/etc",
+        "..\\x",
+        "C:",
+        "a\0b",
+        "a\nb",
+        "\x1b[31m",
+        "\u202eabc",
+        "\ud800",
+        ".",
+    ),
+    *(".hidden", "end.", "end ", " x", "con", "NUL.txt", "COM1", "x" * 201, None, 3, [], b"x"),
+]
+
+
+@pytest.mark.parametrize("text", SAFE)
+def test_plain_names_are_safe(text):
+    assert safe_component(text, name="label") == text
+    assert safe_path(f"{text}/{text}", name="label") == f"{text}/{text}"
+
+
+@pytest.mark.parametrize("text", UNSAFE)
+def test_everything_else_is_refused(text):
+    with pytest.raises(gt.ArgumentError, match="label must be a plain file name"):
+        safe_component(text, name="label")
+
+
+@pytest.mark.parametrize("text", ["/abs", "a//b", "a/../b", "a/", "", "./a", None])
+def test_paths_that_leave_their_folder_are_refused(text):
+    with pytest.raises(gt.ArgumentError, match="label must be a relative path"):
+        safe_path(text, name="label")
