@@ -25,7 +25,12 @@ _INT64 = range(-(2**63), 2**63)
 
 def records_of(frame: "pd.DataFrame") -> list[dict[str, Any]]:
     """Return the rows of a table of the library."""
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+    import pandas as pd
+
+    return [
+        {str(name): None if value is pd.NA else value for name, value in row.items()}
+        for row in frame.to_dict("records")
+    ]
 
 
 def column_names(records: Iterable[Record]) -> list[str]:

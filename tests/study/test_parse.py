@@ -10,7 +10,7 @@ def load(tmp_path):
     def load(text, *, priors="[priors.full]\nnodes = 6\n", data="[data.cdigits]\n", **options):
         path = tmp_path / "study.toml"
         path.write_text(text + "\n" + priors + data)
-        return gt.load_study(path, **options)
+        return gt.Study.read(path, **options)
 
     return load
 

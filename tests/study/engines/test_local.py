@@ -3,8 +3,8 @@ import os
 import pytest
 
 import graphtask as gt
-from graphtask.study.engines.local import LocalEngine
-from graphtask.study.run import local_engine, n_cores
+from graphtask.study.engines.local import LocalEngine, local_engine
+from graphtask.workers import n_cores
 
 
 def test_every_process_sees_one_gpu_of_those_that_are_visible(monkeypatch):
@@ -40,7 +40,7 @@ def test_without_a_word_there_are_as_many_processes_as_cores_for_their_threads(v
     values["seeds"] = 500
 
     def slots(**options):
-        return local_engine(gt.load_study(values, **options), jobs=None, gpus=None).slots()
+        return local_engine(gt.Study.read(values, **options), n_jobs=None, gpus=None).slots()
 
     assert slots() == n_cores()
     assert slots(threads=n_cores()) == 1
@@ -50,11 +50,11 @@ def test_without_a_word_there_are_as_many_processes_as_cores_for_their_threads(v
 
 
 def test_a_gpu_that_is_not_here_is_refused_before_anything_begins(values, monkeypatch):
-    monkeypatch.setattr("graphtask.study.run._n_gpus", lambda: 1)
-    study = gt.load_study(values)
-    assert local_engine(study, jobs=None, gpus=[0], jobs_per_gpu=2).slots() == 2
+    monkeypatch.setattr("graphtask.study.engines.local._n_gpus", lambda: 1)
+    study = gt.Study.read(values)
+    assert local_engine(study, n_jobs=None, gpus=[0], jobs_per_gpu=2).slots() == 2
     with pytest.raises(gt.ArgumentError, match="there is no GPU 1: PyTorch sees 1 here"):
-        local_engine(study, jobs=None, gpus=[0, 1])
+        local_engine(study, n_jobs=None, gpus=[0, 1])
 
 
 def test_a_process_that_cannot_be_started_is_an_ending(study, monkeypatch):

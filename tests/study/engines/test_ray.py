@@ -19,9 +19,9 @@ from click.testing import CliRunner
 import graphtask as gt
 from graphtask.study import cluster_watch, ray_engine
 from graphtask.study.engines.cluster_watch import ClusterWatch
-from graphtask.study.engines.protocol import Ending
 from graphtask.study.engines.ray import RayEngine, runs_on_gpus
 from graphtask.study.engines.shared_folder import Mark
+from graphtask.study.job import Ending
 from graphtask.study.worker import perform
 from graphtask_cli.main import cli
 
@@ -58,7 +58,7 @@ def puppet(monkeypatch):
 
 
 def loaded(values, **options):
-    return gt.load_study(values | options)
+    return gt.Study.read(values | options)
 
 
 def test_without_ray_the_command_says_in_one_line_what_to_install(values, tmp_path, monkeypatch):
@@ -122,7 +122,7 @@ def test_there_is_room_for_as_many_runs_as_fit_on_the_nodes_that_live(puppet, va
     puppet.cluster = [node(5), node(3, 1), node(0), node(64, 8, alive=False)]
     on_cpu = loaded(values, threads=2)
     assert RayEngine(on_cpu).slots() == 2 + 1
-    assert RayEngine(on_cpu, jobs=7).slots() == 7
+    assert RayEngine(on_cpu, n_jobs=7).slots() == 7
     any_device = loaded(values, device="auto")
     assert RayEngine(any_device).slots() == 1  # one GPU a run
     assert RayEngine(any_device, gpus_per_run=0.25).slots() == 3  # of four by the GPU
@@ -139,7 +139,7 @@ def test_a_cluster_without_room_for_a_single_run_is_an_error_unless_it_grows(pup
         RayEngine(loaded(values, threads=8)).slots()
     with pytest.raises(gt.ArgumentError, match=r"the 1 CPUs and 0\.5 GPUs"):
         RayEngine(loaded(values, device="cuda"), gpus_per_run=0.5).slots()
-    assert RayEngine(loaded(values, threads=8), jobs=2).slots() == 2
+    assert RayEngine(loaded(values, threads=8), n_jobs=2).slots() == 2
 
 
 @pytest.mark.usefixtures("puppet")
@@ -325,7 +325,7 @@ def finished_files(study):
 
 
 def results(study):
-    table = gt.study_results(study)
+    table = study.results()
     return table.drop(columns=["run", *(name for name in table if "seconds" in name)])
 
 
@@ -333,7 +333,7 @@ def results(study):
 @pytest.mark.timeout(3600)
 def test_ctrl_c_saves_every_run_and_the_next_call_goes_on_and_lists_what_failed(study_file, cluster):
     path = study_file(seeds=1, epochs=60, more="[data.lost]\nsource = '/nowhere/lost.npz'\n")
-    study = gt.load_study(path)
+    study = gt.Study.read(path)
     scans, lost = sorted(study.jobs, key=lambda job: job.data.name == "lost")
     process = start(path, cluster)
     wait_until((scans.folder / "metrics.csv").exists, process)
@@ -356,7 +356,7 @@ def test_ctrl_c_saves_every_run_and_the_next_call_goes_on_and_lists_what_failed(
 @pytest.mark.timeout(3600)
 def test_a_killed_worker_and_a_lost_node_cost_nothing_but_time(study_file, cluster, tmp_path):
     path = study_file(seeds=4, epochs=25)
-    study = gt.load_study(path)
+    study = gt.Study.read(path)
     process = start(path, cluster)
     wait_until(lambda: any((job.folder / "checkpoint-previous.pt").exists() for job in study.jobs), process)
     wait_until(workers, process)
@@ -378,6 +378,6 @@ def test_a_killed_worker_and_a_lost_node_cost_nothing_but_time(study_file, clust
     assert finished_files(study) == first_seen, "a finished run was trained again"
     assert len(first_seen) == 4
     assert all(said.count(f"{job.name}: finished,") <= 1 for job in study.jobs)
-    undisturbed = gt.load_study(path, out=tmp_path / "undisturbed", threads=1)
+    undisturbed = gt.Study.read(path, out=tmp_path / "undisturbed", threads=1)
     assert {perform(job) for job in undisturbed.jobs} == {Ending("finished")}
     assert results(study).equals(results(undisturbed))
