@@ -73,7 +73,7 @@ _ARGUMENTS: Mapping[str, Kind] = {
     "stages": STAGES,
     "seed": Kind(
         lambda value: WHOLE.holds(value) or value == RUN_SEED,
-        f'a whole number for one graph in all runs, or "{RUN_SEED}" for a graph of its own in every run',
+        f'an integer for one graph in all runs, or "{RUN_SEED}" for one graph per run',
     ),
     "path": TEXT,
     "join": FLAG,
@@ -153,7 +153,9 @@ def _tables(top: Table, key: str) -> Iterator[Table]:
     """Yield the named tables of ``[data]`` or ``[priors]``."""
     group = top.table(key)
     if not group.values:
-        raise top.error(f"has no {key}; add a table such as [{key}.{'cmnist' if key == 'data' else 'full'}]")
+        raise top.error(
+            f"{key} is missing; add a table such as [{key}.{'cmnist' if key == 'data' else 'full'}]"
+        )
     for name in group.values:
         if not _NAME.fullmatch(name):
             raise group.error(f"names of tables must be letters, digits, dots and dashes, got {name!r}")
