@@ -29,6 +29,7 @@ COMMANDS = (
 
 
 @click.group(
+    "graphtask",
     cls=LazyGroup,
     names=COMMANDS,
     epilog=examples(

@@ -4,6 +4,7 @@ Standard error gets messages, standard output results. Every text passes through
 archive members and provenance may hold escape sequences.
 """
 
+import re
 import shlex
 import shutil
 import sys
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 QUIET = "graphtask.quiet"  # keys of click's context, which all commands of a call share
 VERBOSE = "graphtask.verbose"
+
+_PYTHON_AND_OPTION = re.compile(r"[\w.]+=\S+ \(on the command line: (--[^)]+)\)")
 
 SHOWN_MESSAGES = 10  # of one kind; a count stands for the rest
 
@@ -92,7 +95,8 @@ def progress(*, visible: bool = True) -> "Progress":
 def _print(message: str) -> None:
     rank = process_rank()
     place = f"graphtask: process {rank}: " if rank else "graphtask: "
-    click.echo(place + shown(" ".join(message.splitlines())), err=True)
+    message = _PYTHON_AND_OPTION.sub(r"\1", " ".join(message.splitlines()))
+    click.echo(place + shown(message), err=True)
 
 
 def _is_set(key: str) -> bool:

@@ -1,6 +1,7 @@
 """A compiled network as one file that runs without graphtask."""
 
 import copy
+import io
 import os
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 from graphtask.compiler.execution import run_plain
 from graphtask.compiler.module import GraphModule
 from graphtask.errors import ArgumentError
-from graphtask.storage.atomic import write_atomically
+from graphtask.storage.atomic import check_target, write_atomically
 from graphtask.validation import image_size
 
 
@@ -44,11 +45,14 @@ def export_program(
     target = Path(path)
     if target.suffix != ".pt2":
         raise ArgumentError(
-            f"the file {str(target)!r} has to end in .pt2, the ending of torch.export programs"
+            f"{target}: the suffix of a torch.export program must be .pt2, got {target.suffix!r}"
         )
+    check_target(target)
     program = _program(module, *image_size(size, last_stage=module.plan.output.stage))
+    content = io.BytesIO()  # PyTorch's writer aborts the process if it cannot write to a file
+    torch.export.save(program, content)
     with write_atomically(target) as file:
-        torch.export.save(program, file)
+        file.write(content.getbuffer())
     return target
 
 

@@ -88,7 +88,7 @@ def write_back(module: nn.Module, graph: igraph.Graph) -> igraph.Graph:
         raise GraphError(
             f"the graph lacks {_listed(lost)} of the module; write back to the graph that was compiled, and prune after"
         )
-    index = torch.tensor([module.edge_index(*pair) for pair in pairs])
+    index = torch.tensor([module.edge_index(*pair) for pair in pairs], device="cpu")
     with torch.no_grad():
         raw = module.edge_weight.cpu().double()[index]
         magnitude = module.edge_weights().cpu().double()[index].abs().clamp(max=1)

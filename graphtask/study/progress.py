@@ -13,7 +13,7 @@ from rich.text import Text
 from graphtask.study.engines.protocol import Engine
 from graphtask.study.job import Ending, Job
 from graphtask.study.status import State, seconds_left, state_of
-from graphtask.terminal import duration
+from graphtask.terminal import duration, shown
 from graphtask.validation import counted
 
 _PLAIN_SECONDS = 60.0  # between two summaries, if standard error is not a terminal
@@ -25,7 +25,7 @@ _UNFINISHED: Mapping[str, Callable[[State, Ending], str]] = {
     "interrupted": lambda state, _: (
         f"saved after {state.epoch} of {counted(state.job.config.optimization.epochs, 'epoch')}"
     ),
-    "died": lambda _, ending: f"{ending.reason}; it resumes from its last checkpoint",
+    "died": lambda _, ending: f"{ending.reason}; it will resume from its last checkpoint",
 }
 """Messages about runs that neither finished nor failed."""
 
@@ -91,6 +91,7 @@ class StudyProgress:
         self._console = Console(stderr=True, soft_wrap=True, highlight=False)
         self._states = {job.name: State(job, "waiting") for job in jobs}
         self._begun: dict[str, float] = {}
+        self._moved: dict[str, float] = {}  # when the last epoch of a run ended
         self._ended = 0
         self._failed = 0
         self._printed = time.monotonic()
@@ -110,7 +111,7 @@ class StudyProgress:
         """Print where it starts."""
         state = self._update(job)
         self._begun[job.name] = time.monotonic()
-        self._print(f"{job.name}: " + (f"resumes after epoch {state.epoch}" if state.epoch else "starts"))
+        self._print(f"{job.name} " + (f"resumed after epoch {state.epoch}" if state.epoch else "started"))
 
     def again(self, job: Job, ending: Ending, *, number: int, of: int) -> None:
         """Print the reason."""
@@ -126,9 +127,9 @@ class StudyProgress:
         self._failed += ending.kind != "finished"
         if ending.kind != "finished":
             self._states[job.name] = state._replace(word="failed")
-            self._print(f"{job.name}: failed: {ending.reason}")
+            self._print(f"{job.name} failed: {ending.reason}")
         elif is_new:
-            self._print(f"{job.name}: finished, {_result(state)}{_remark(ending)}")
+            self._print(f"{job.name} finished, {_result(state)}{_remark(ending)}")
 
     def look(self, running: Sequence[Job]) -> None:
         """Update the progress bars."""
@@ -145,58 +146,76 @@ class StudyProgress:
             runs = "1 run saves its" if len(running) == 1 else f"{len(running)} runs save their"
             self._print(f"interrupted: {runs} state; press Ctrl-C again to end at once")
 
-    def _first_epoch(self, state: State) -> str:
-        """Return the time since the start of a run that has no complete epoch."""
+    def _about(self, state: State) -> str:
+        """Return the progress of a run; in its first epoch, with the time since it started."""
         begun = self._begun.get(state.job.name)
-        if state.epoch or begun is None:
-            return ""
-        return f", {duration(time.monotonic() - begun)} in the first one"
+        return _about(state, None if state.epoch or begun is None else time.monotonic() - begun)
+
+    def _epochs_done(self, state: State) -> float:
+        """Return the epochs of a run, with an estimate of the part of the epoch in progress."""
+        if state.word != "running" or not state.seconds_per_epoch or not state.epochs_left:
+            return state.epoch
+        since = time.monotonic() - self._moved.get(state.job.name, time.monotonic())
+        return state.epoch + min(since / state.seconds_per_epoch, 0.95)
 
     def _update(self, job: Job) -> State:
-        self._states[job.name] = state_of(job)
-        return self._states[job.name]
+        state = state_of(job)
+        if state.epoch != self._states[job.name].epoch:
+            self._moved[job.name] = time.monotonic()
+        self._states[job.name] = state
+        return state
 
     def _print(self, message: str) -> None:
         self._printed = time.monotonic()
-        self._console.print(f"[{self._ended}/{len(self._states)}] {message}", markup=False)
+        self._console.print(shown(f"[{self._ended}/{len(self._states)}] {message}"), markup=False)
 
     def _summary(self) -> str:
         left = seconds_left(self._states.values(), slots=self._engine.slots())
         time_left = "" if left is None else f", about {duration(left)} left"
         failed = f", {self._failed} failed" if self._failed else ""
-        return f"{self._ended} of {counted(len(self._states), 'run')} ended{time_left}{failed}"
+        return f"{self._ended} of {counted(len(self._states), 'run')} finished{time_left}{failed}"
 
     def _bars(self, running: list[State]) -> RenderableType:
-        done = sum(state.epoch for state in self._states.values())
-        total = sum(state.job.config.optimization.epochs for state in self._states.values())
         width = min(20, self._console.width // 8)
         grid = Table.grid(padding=(0, 2), expand=True)
         grid.add_column(no_wrap=True)
         grid.add_column(width=width)
         # A fixed width: columns that grow and shrink move all others.
         grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
-        grid.add_row(Text("all"), ProgressBar(total, done, width=width), Text(self._summary()))
+        now = {state.job.name: state for state in running}
+        states = [now.get(name, state) for name, state in self._states.items()]
+        done, total = sum(map(self._epochs_done, states)), sum(map(_n_epochs, states))
+        grid.add_row(Text("all"), _bar(done, total, width=width), Text(self._summary()))
         for state in running[:_SHOWN_RUNS]:
-            epochs = state.job.config.optimization.epochs
-            bar = ProgressBar(epochs, state.epoch, width=width)
-            grid.add_row(Text(state.job.name), bar, Text(_about(state) + self._first_epoch(state)))
+            bar = _bar(self._epochs_done(state), _n_epochs(state), width=width)
+            grid.add_row(Text(shown(state.job.name)), bar, Text(self._about(state)))
         more = len(running) - _SHOWN_RUNS
         return Group(grid, Text(f"… and {more} more")) if more > 0 else grid
+
+
+def _bar(done: float, total: int, *, width: int) -> ProgressBar:
+    """Return a bar that moves also before the first epoch has ended."""
+    return ProgressBar(total, done, width=width, pulse=not done, animation_time=time.monotonic())
+
+
+def _n_epochs(state: State) -> int:
+    return state.job.config.optimization.epochs
 
 
 def _line(state: State) -> str:
     return f"{state.job.name} {_about(state)}"
 
 
-def _about(state: State) -> str:
-    left = ""
+def _about(state: State, elapsed: float | None = None) -> str:
+    n_epochs = _n_epochs(state)
+    parts = [f"epoch {min(state.epoch + 1, n_epochs)}/{n_epochs}"]
+    if elapsed is not None:
+        parts.append(duration(elapsed))
     if state.seconds_per_epoch is not None and state.epochs_left:
-        left = f", {duration(state.seconds_per_epoch * state.epochs_left)} left"
-    return (
-        f"epoch {state.epoch}/{state.job.config.optimization.epochs}"
-        + left
-        + (f", {_result(state)}" if state.epoch else "")
-    )
+        parts.append(f"{duration(state.seconds_per_epoch * state.epochs_left)} left")
+    if state.epoch:
+        parts.append(_result(state))
+    return " · ".join(parts)
 
 
 def _result(state: State) -> str:

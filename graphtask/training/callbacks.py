@@ -4,20 +4,17 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-    track,
-)
+from rich.progress import BarColumn, Progress, TextColumn, track
+from rich.table import Column
+
+from graphtask.terminal import duration, shown
 
 if TYPE_CHECKING:
     from graphtask.training.loop import Trainer
 
 T = TypeVar("T")
+
+_BAR_WIDTH = 20
 
 
 class Callback:
@@ -60,35 +57,30 @@ class Callback:
 
 
 class ProgressBar(Callback):
-    """A bar with time left, accuracy and live edges on a terminal; one line per epoch elsewhere.
+    """A bar with the time left, then as much else as the terminal is wide; one line per epoch elsewhere.
 
     Args:
         title: Name of the run.
     """
 
     def __init__(self, title: str) -> None:
-        self._title = title
+        self._title = shown(title)
         self._console = Console(stderr=True)
-        self._network = ""
-        # The bar and the time left come first: what is right of the edge of a narrow terminal is cut off.
+        self._edges = ""
+        self._penalty = ""
         self._bar = Progress(
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(elapsed_when_finished=False),
-            TextColumn("left,"),
-            TimeElapsedColumn(),
-            TextColumn("{task.description}"),
-            TextColumn("{task.fields[state]}"),
+            BarColumn(bar_width=_BAR_WIDTH, table_column=Column(no_wrap=True, min_width=_BAR_WIDTH)),
+            TextColumn("{task.fields[left]}", markup=False, table_column=Column(no_wrap=True)),
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
             console=self._console,
             disable=not self._console.is_terminal,
         )
-        self._task = self._bar.add_task(title, state="")
+        self._task = self._bar.add_task(self._title, left="")
 
     def start(self, trainer: "Trainer") -> None:
         """Show the bar."""
         n_steps = len(trainer.train)
-        resource_loss, live_edges = trainer.edge_sums()
-        self._network = _network(trainer, resource_loss, live_edges)
+        self._describe(trainer, *trainer.edge_sums())
         self._bar.update(
             self._task,
             total=trainer.config.optimization.epochs * n_steps,
@@ -98,19 +90,28 @@ class ProgressBar(Callback):
 
     def step(self, trainer: "Trainer", *, loss: float | None, accuracy: float | None) -> None:
         """Move the bar by one step."""
-        learned = "" if loss is None or accuracy is None else f"loss {loss:.3f}, accuracy {accuracy:.1%}, "
-        epoch = f"epoch {trainer.epoch + 1}/{trainer.config.optimization.epochs}"
-        self._bar.update(self._task, advance=1, state=f"{epoch}: {learned}{self._network}")
+        seconds = self._bar.tasks[0].time_remaining
+        left = "" if seconds is None else f"{duration(max(round(seconds), 0))} left"
+        parts = [
+            f"epoch {trainer.epoch + 1}/{trainer.config.optimization.epochs}",
+            "" if accuracy is None else f"accuracy {accuracy:.1%}",
+            self._edges,
+            self._title,
+            "" if loss is None else f"loss {loss:.3f}",
+            self._penalty,
+        ]
+        width = self._console.width - _BAR_WIDTH - len(left) - 2
+        self._bar.update(self._task, advance=1, left=left, description=fitting(parts, width=width))
 
     def epoch(self, trainer: "Trainer", row: dict[str, Any]) -> None:
         """Show the result of the epoch."""
-        self._network = _network(trainer, row["resource_loss"], row["live_edges"])
+        self._describe(trainer, row["resource_loss"], row["live_edges"])
         if not self._console.is_terminal:
             split = "validation" if "validation_accuracy" in row else "test"
             self._console.print(
-                f"epoch {row['epoch']}/{trainer.config.optimization.epochs}: loss {row['train_loss']:.4f}, "
-                f"accuracy {row['train_accuracy']:.1%}, {split} accuracy {row[f'{split}_accuracy']:.1%}, "
-                f"{self._network}, {row['seconds']:.1f} s",
+                f"epoch {row['epoch']}/{trainer.config.optimization.epochs} · {duration(row['seconds'])}: "
+                f"loss {row['train_loss']:.4f}, accuracy {row['train_accuracy']:.1%}, "
+                f"{split} accuracy {row[f'{split}_accuracy']:.1%}, {self._penalty}, {self._edges}",
                 soft_wrap=True,
                 highlight=False,
             )
@@ -119,18 +120,34 @@ class ProgressBar(Callback):
         """Remove the bar."""
         self._bar.stop()
 
+    def _describe(self, trainer: "Trainer", resource_loss: float, live_edges: int) -> None:
+        self._penalty = f"Σ|gate(w)| {resource_loss:.1f}"
+        self._edges = f"live edges {live_edges}/{len(trainer.module.edge_weight)}"
+
+
+def fitting(parts: Sequence[str], *, width: int) -> str:
+    """Join the first parts that fit; empty ones are skipped.
+
+    Example:
+        >>> fitting(["epoch 1/16", "", "accuracy 9.1%", "live edges 66/66"], width=30)
+        'epoch 1/16, accuracy 9.1%'
+    """
+    text = ""
+    for part in filter(None, parts):
+        longer = f"{text}, {part}" if text else part
+        if len(longer) > width:
+            break
+        text = longer
+    return text
+
 
 def tracked(items: Sequence[T], *, title: str, visible: bool = True) -> Iterator[T]:
     """Yield the items, with a bar on standard error if that is a terminal."""
     console = Console(stderr=True)
     yield from track(
         items,
-        description=title,
+        description=shown(title),
         console=console,
         transient=True,
         disable=not (visible and console.is_terminal),
     )
-
-
-def _network(trainer: "Trainer", resource_loss: float, live_edges: int) -> str:
-    return f"Σ|gate(w)| {resource_loss:.1f}, live edges {live_edges}/{len(trainer.module.edge_weight)}"

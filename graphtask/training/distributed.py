@@ -117,7 +117,7 @@ class Processes:
         """Whether the flag is up in one of the processes; they wait for each other here."""
         if self.size == 1:
             return flag
-        flags = torch.tensor([int(flag)])
+        flags = torch.tensor([int(flag)], device="cpu")
         with _lost_connections():
             dist.all_reduce(flags)
         return bool(flags.item())

@@ -74,9 +74,9 @@ def parity(
     trained = run.module(device=device)
     pruned_graph = prune(run.graph, threshold=threshold)
     pruned = extract_subnetwork(trained, pruned_graph).to(choose_device(device)).eval()
-    magnitudes = torch.tensor(run.graph.es["weight"], dtype=torch.float64)
+    magnitudes = torch.tensor(run.graph.es["weight"], dtype=torch.float64, device="cpu")
     surviving = set(edge_names(pruned_graph))
-    kept = torch.tensor([names in surviving for names in edge_names(run.graph)])
+    kept = torch.tensor([names in surviving for names in edge_names(run.graph)], device="cpu")
     test = split_batches(data or run.data(), run.config, device=trained.edge_weight.device).test
     outcomes = {
         "trained": _logits(trained, test),

@@ -17,7 +17,7 @@ def tiny(monkeypatch):
     monkeypatch.setattr(demo, "DATA", ("cdigits",))
     monkeypatch.setattr(demo, "NODES", 5)
     monkeypatch.setattr(demo, "CHANNELS", 1)
-    monkeypatch.setattr(demo, "THRESHOLD", 0.0)
+    monkeypatch.setattr(demo, "PAPER_THRESHOLD", 0.0)
     monkeypatch.setattr(demo, "REGIME", {**demo.REGIME, "epochs": 1, "batch_size": 512})
 
 
@@ -40,7 +40,7 @@ def test_the_demo_leaves_every_step_of_the_job(call, tmp_path):
         again = call(*shlex.split(line, comments=True)[1:])
         assert again.exit_code == 0, again.output
     for name in table["graph"]:
-        assert f"{name}: finished, test accuracy" in result.stderr
+        assert f"{name} finished, test accuracy" in result.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has other signals")
@@ -53,7 +53,7 @@ def test_a_stopped_demo_saves_and_leaves_no_process(tmp_path, number):
     ) as process:
         assert process.stderr is not None
         said = iter(process.stderr.readline, "")
-        assert any("cdigits-0: begins" in line for line in said)
+        assert any("cdigits-0 started" in line for line in said)
         # The line comes as the run is handed over; its process may be yet to come.
         workers = wait_until(lambda: children(process.pid))
         process.send_signal(number)

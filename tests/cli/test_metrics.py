@@ -47,7 +47,7 @@ def test_a_table_of_errors_alone_replaces_no_file(call, tmp_path):
     result = call("metrics", "missing.graphml", "-o", "features.csv")
     assert result.exit_code == 1
     assert result.stdout == ""
-    assert result.stderr.splitlines()[-1] == "graphtask: features.csv is not written"
+    assert result.stderr.splitlines()[-1] == "graphtask: error: features.csv is not written"
     assert (tmp_path / "features.csv").read_bytes() == before
 
 
@@ -62,7 +62,7 @@ def test_a_broken_file_gets_a_row_that_says_why(call, files, tmp_path):
     assert [row["error"] == "" for row in found] == [True, False, True, False]
     *errors, summary = result.stderr.splitlines()
     assert [line.startswith("graphtask: error: ") for line in errors] == [True, True]
-    assert summary == "graphtask: 2 of 4 graphs cannot be measured; the column error says why"
+    assert summary == "graphtask: 2 of 4 graphs cannot be measured; see the column error"
     assert call("metrics", *arguments, "--strict").exit_code == 1
     assert call("metrics", "broken.graphml", "missing.graphml").exit_code == 1
 
@@ -314,7 +314,7 @@ def test_many_errors_are_summed_up(call, tmp_path):
     result = call("metrics", ".", "--metrics", "edges")
     *errors, summary = result.stderr.splitlines()
     assert len(errors) == 10
-    assert summary.endswith("15 of 15 graphs cannot be measured; --format csv says why in the column error")
+    assert summary.endswith("15 of 15 graphs cannot be measured; see the column error of --format csv")
 
 
 def test_a_table_without_the_column_error_does_not_refer_to_it(call, files):
@@ -330,7 +330,7 @@ def test_a_table_without_the_column_error_does_not_refer_to_it(call, files):
     summary = call(*arguments).stderr.splitlines()[-1]
     assert summary.endswith("graphs cannot be measured")
     summary = call(*arguments, "-o", "table.csv").stderr.splitlines()[-1]
-    assert summary.endswith("; the column error says why")
+    assert summary.endswith("; see the column error")
 
 
 @pytest.mark.parametrize("text", ["", "\n \n"])
@@ -338,7 +338,7 @@ def test_a_standard_input_that_names_nothing_is_an_error(text):
     result = CliRunner().invoke(cli, ["metrics", "-"], input=text)
     assert result.exit_code == 1
     assert result.stdout == ""
-    assert result.stderr == "graphtask: error: standard input names no graph; give it paths, one a line\n"
+    assert result.stderr == "graphtask: error: no paths on standard input; pass one path per line\n"
 
 
 @pytest.mark.usefixtures("corpus")

@@ -139,7 +139,7 @@ def test_a_failure_is_listed_and_costs_only_its_network(call, run_folder, tmp_pa
     ("arguments", "status"),
     [
         (["--no-same-channels"], 2),
-        (["--epochs", "0"], 1),
+        (["--epochs", "0"], 2),
         (["--table", "x.xls"], 1),
         (["--plot", "x.bmp"], 1),
     ],

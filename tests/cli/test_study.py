@@ -48,7 +48,7 @@ def test_a_study_is_listed_run_looked_at_and_read(call, study_file, tmp_path):
     assert f"{tmp_path}/runs/tiny: 2 of 3 runs finished" in done.stdout
     (failure,) = (line for line in done.stderr.splitlines() if line.startswith("graphtask: error"))
     assert failure.startswith("graphtask: error: missing/full/seed-0: there is no data set, file or folder")
-    assert re.search(r"\[1/3\] scans/full/seed-0: finished, test accuracy", done.stderr)
+    assert re.search(r"\[1/3\] scans/full/seed-0 finished, test accuracy", done.stderr)
 
     status = call("study", "status", tmp_path / "runs" / "tiny", "--format", "json")
     assert [row["state"] for row in json.loads(status.stdout)] == ["finished", "failed", "finished"]
@@ -116,14 +116,14 @@ def test_progress_says_what_dies_and_what_is_waited_for(study_file, capsys):
         progress.end(study.jobs[1], Ending("died", "SIGKILL"), is_new=True)
         progress.end(study.jobs[1], Ending("refused", "node b cannot take part"), is_new=True)
     assert capsys.readouterr().err.splitlines() == [
-        "[0/3] scans/full/seed-0: begins",
-        "[0/3] scans/full/seed-0: SIGKILL; begins again (1 of at most 2 times before its next checkpoint)",
+        "[0/3] scans/full/seed-0 started",
+        "[0/3] scans/full/seed-0: SIGKILL; retried (1 of at most 2 times before its next checkpoint)",
         "[0/3] scans/full/seed-0: another process is training it; waiting for that",
-        "[1/3] scans/full/seed-0: failed: no more memory",
-        "[1/3] 1 of 3 runs done, 1 failed; missing/full/seed-0 epoch 0/1",
+        "[1/3] scans/full/seed-0 failed: no more memory",
+        "[1/3] 1 of 3 runs finished, 1 failed; missing/full/seed-0 epoch 1/1",
         "[1/3] stopping: 1 run saves its state; Ctrl-C again ends everything at once",
         "[1/3] missing/full/seed-0: saved after 0 of 1 epoch",
-        "[1/3] missing/full/seed-0: SIGKILL; it will go on from its last checkpoint",
+        "[1/3] missing/full/seed-0: SIGKILL; it will resume from its last checkpoint",
         "[1/3] missing/full/seed-0: node b cannot take part; waiting for another machine",
     ]
 
@@ -144,15 +144,15 @@ def test_on_a_terminal_there_is_a_bar_for_all_and_a_line_for_each_running_run(st
     console.file.close()
     lines = console.export_text().splitlines()
     assert lines[0].startswith("all")
-    assert "0 of 3 runs done" in lines[0]
-    assert lines[1].rstrip().endswith("epoch 1/1, test accuracy 50.0%, live edges 6")
+    assert "0 of 3 runs finished" in lines[0]
+    assert lines[1].rstrip().endswith("epoch 1/1 · test accuracy 50.0%, live edges 6")
     progress.begin(study.jobs[0])
     console = Console(width=70, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
     console.print(progress._picture([running._replace(epoch=0, test_accuracy=None)]))
     console.file.close()
     lines = console.export_text().splitlines()
     assert len(lines) == 2, "a line that is too long is cut"
-    assert "epoch 0/1, 1 min 15 s left, 0 s" in lines[1]
+    assert re.search(r"epoch 1/1 · 0\.?\d* s · 1 min 15 s", lines[1])
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,10 @@ def test_on_a_terminal_there_is_a_bar_for_all_and_a_line_for_each_running_run(st
     [
         (("run", "no.toml"), "no.toml: the study cannot be read (No such file or directory)"),
         (("status", "."), "no study.json here, so this is not the folder of a study"),
-        (("results", "tiny.toml", "-o", "table.xlsx"), "cannot write a '.xlsx' table"),
+        (
+            ("results", "tiny.toml", "-o", "table.xlsx"),
+            "the suffix of a table must be .csv, .json or .parquet",
+        ),
         (("run", "tiny.toml", "--jobs", 1, "--gpus", "0"), "give jobs, or gpus"),
     ],
 )

@@ -23,7 +23,7 @@ def test_a_run_gets_a_row_for_each_threshold(call, run_folder):
     result = sweep(call, run_folder, "--format", "json")
     assert result.exit_code == 0, result.output
     rows = json.loads(result.stdout)
-    expected = gt.sweep(gt.Run.open(run_folder), thresholds=[0, 0.4, 1], device="cpu", progress=False)
+    expected = gt.sweep(gt.Run.open(run_folder), thresholds=[0, 0.4, 1], device="cpu", progress=False).table
     for name in ("threshold", "status", "test_accuracy", "edges", "max_path", "suggested_threshold"):
         assert [row[name] for row in rows] == expected[name].astype(object).where(
             expected[name].notna(), None

@@ -44,7 +44,6 @@ def test_options_are_read_from_a_file_and_those_of_the_command_line_have_priorit
         ("[optimization]\nepoch = 3", "[optimization] unknown option 'epoch'"),
         ("epochs = 0", "epochs must be an integer >= 1, got 0"),
         ("epochs = ", "not valid TOML"),
-        ("channels = 2", "data is missing"),
     ],
 )
 def test_a_file_of_options_that_is_wrong_is_one_line(call, run_folder, tmp_path, text, message):
@@ -53,6 +52,12 @@ def test_a_file_of_options_that_is_wrong_is_one_line(call, run_folder, tmp_path,
     assert result.exit_code == 1
     assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_missing_data_set_is_a_matter_of_the_call(call, run_folder):
+    result = call("train", _graph(run_folder), "--out", "new")
+    assert result.exit_code == 2
+    assert "data is missing; pass a name" in result.stderr
 
 
 def test_a_run_reports_its_files_and_the_next_command(call, run_folder, monkeypatch):
@@ -85,7 +90,7 @@ def test_progress_goes_to_stderr(call, run_folder):
         *["--threads", "1", "--out", "new"],
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    assert result.stderr.startswith("epoch 1/1: loss ")
+    assert result.stderr.startswith("epoch 1/1 · ")
     assert "epoch 1/1" not in result.stdout
 
 

@@ -127,7 +127,7 @@ def test_paths_are_relative_to_the_study_file_unless_somebody_says_where(load, t
         ({"priors": ""}, "study.toml: priors is missing; add a table such as [priors.full]"),
         ({"data": "[data.cmnits]\n"}, "[data.cmnits] unknown data set 'cmnits'; did you mean 'cmnist'?"),
         ({"data": "[data.x]\nsource='a.npz'\ntransform=['color']\n"}, "[data.x] unknown key 'transform'; did you mean 'transforms'?"),
-        ({"data": "[data.x]\nsource='a.npz'\ntransforms=['color']\n"}, "[data.x] invalid transforms: "),
+        ({"data": "[data.x]\nsource='a.npz'\ntransforms=['colour']\n"}, "[data.x] invalid transforms: "),
         ({"data": "[data.cdigits]\nflip = 3\n"}, "[data.cdigits] flip must be True or False, got 3"),
         ({"data": "[data]\ncdigits = 3\n"}, "[data] cdigits must be a table, got 3"),
         ({"data": "[data.'a/b']\nsource='a.npz'\n"}, "[data] names of tables must be letters, digits, dots and dashes, got 'a/b'"),

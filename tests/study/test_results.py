@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import math
 
@@ -6,6 +7,7 @@ import pandas as pd
 import pytest
 
 import graphtask as gt
+from graphtask.runs.config import check_same_run
 from graphtask.study.job import Job
 from graphtask.study.outcome import known_outcome
 from graphtask.study.status import State, seconds_left, state_of
@@ -35,9 +37,10 @@ def done(scans, tmp_path_factory):
 def test_a_job_survives_its_journey_and_describes_the_run_that_it_trains(done):
     job = done.jobs[0]
     assert Job.from_dict(job.to_dict()) == job
-    config = json.loads((job.folder / "config.json").read_text())
-    assert job.identity() == {key: config[key] for key in job.identity()}
-    assert gt.provenance(gt.Run.open(job.folder).graph)["dataset"] == "scans"
+    check_same_run(job.folder, job.identity())
+    with pytest.raises(gt.RunError, match="epochs 3, got 4"):
+        check_same_run(job.folder, dataclasses.replace(job, config=job.config.replace(epochs=4)).identity())
+    assert gt.provenance(gt.Run.open(job.folder).graph)["data"] == "scans"
 
 
 def test_a_row_is_what_pruning_and_measuring_the_run_gives(done):
@@ -100,7 +103,8 @@ def test_data_that_have_changed_are_an_error_of_their_rows_only(done, scans, tmp
     arrays["x_test"] = arrays["x_test"] // 2
     np.savez(tmp_path / "other.npz", **arrays)
     jobs = [
-        Job.from_json(job.to_dict().replace(str(scans), str(tmp_path / "other.npz"))) for job in done.jobs
+        dataclasses.replace(job, config=job.config.replace(data=str(tmp_path / "other.npz")))
+        for job in done.jobs
     ]
     (jobs[0].folder / "outcome.json").unlink()
     table = gt.Study(name="x", out=done.out, threshold=0.3, jobs=tuple(jobs)).results()
@@ -110,7 +114,7 @@ def test_data_that_have_changed_are_an_error_of_their_rows_only(done, scans, tmp
 
 
 def test_a_changed_study_says_for_each_run_what_is_there(done):
-    jobs = [Job.from_json(job.to_dict().replace('"epochs": 3', '"epochs": 4')) for job in done.jobs]
+    jobs = [dataclasses.replace(job, config=job.config.replace(epochs=4)) for job in done.jobs]
     study = gt.Study(name="done", out=done.out, threshold=0.3, jobs=tuple(jobs))
     table = study.status()
     assert table["status"].tolist() == ["failed", "failed", "waiting"]

@@ -53,7 +53,7 @@ def test_other_snapshots_folders_and_files_are_refused(study, tmp_path):
 
 def test_the_threads_of_all_runs_can_be_set(values):
     assert {job.threads for job in gt.Study.read(values, threads=3).jobs} == {3}
-    with pytest.raises(gt.ArgumentError, match="threads must be"):
+    with pytest.raises(gt.ArgumentError, match="threads must be an integer >= 1, got 0"):
         gt.Study.read(values, threads=0)
 
 

@@ -66,9 +66,9 @@ def test_a_sweep_draws_itself_and_describes_itself_on_one_line(digits):
 
 
 def test_the_change_of_the_edges_per_epoch_is_recorded(digits):
-    run = train(digits, edge_l1=0.05, threshold=0.45)
+    run = train(digits, edge_l1=0.05, threshold=0.1)
     sums = run.history.magnitudes.sum(axis=1)
-    live = (run.history.magnitudes >= 0.45).sum(axis=1)
+    live = (run.history.magnitudes >= 0.1).sum(axis=1)
     expected = [
         max(abs(sums[k] - sums[k - 1]) / sums[k - 1], abs(live[k] - live[k - 1]) / live[k - 1])
         for k in range(1, 5)

@@ -32,7 +32,7 @@ def test_fewer_epochs_or_another_setting_besides_are_another_run(digits, tmp_pat
     train(digits, tmp_path / "run", epochs=2, milestones=())
     with pytest.raises(gt.RunError, match="epochs 2, got 1"):
         train(digits, tmp_path / "run", epochs=1, milestones=())
-    with pytest.raises(gt.RunError, match="seed 0, got 5"):
+    with pytest.raises(gt.RunError, match="epochs 2, got 3"):
         train(digits, tmp_path / "run", epochs=3, milestones=(), seed=5)
 
 

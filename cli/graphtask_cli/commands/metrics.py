@@ -155,12 +155,13 @@ def metrics(
         all_failed = n_errors == len(entries)
         # A table of errors alone must not replace a file with measurements.
         has_reasons = form != "table" if out is None else not all_failed
-        if has_reasons or not all_failed:
+        is_written = has_reasons or not all_failed
+        if is_written:
             _publish(spool, entries, settings, out=out, form=form)
-        elif out is not None:
-            problem(f"{out} is not written")
         if n_errors > 1:
             _report_errors(n_errors, n_rows=len(entries), has_reasons=has_reasons)
+        if out is not None and not is_written:
+            problem(f"{out} is not written")
     if n_errors and (strict or all_failed):
         raise click.exceptions.Exit(1)
 

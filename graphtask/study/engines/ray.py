@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Self
 
 from graphtask.errors import ArgumentError, RunError
@@ -278,21 +279,35 @@ def _imported_ray() -> Any:
 def _connect(ray: Any, address: str) -> None:
     try:
         knock(address)
+    except OSError as error:
+        raise ArgumentError(
+            f"no Ray cluster can be reached at {address!r} ({_summary(error)}); start one with `ray start --head`, or pass "
+            f"the address of one"
+        ) from error
+    if _is_local(address) and "RAY_AUTH_MODE" not in os.environ and _has_token():
+        # With "auto" Ray does so itself; with the address of this machine it would be refused by its own cluster.
+        os.environ["RAY_AUTH_MODE"] = "token"
+    try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except Exception as error:
         raise ArgumentError(
-            f"no Ray cluster can be reached at {address!r} ({_summary(error)}); {_remedy(error)}"
+            f"the Ray cluster at {address!r} cannot be used ({_summary(error)}); start one with `ray start --head`, or use "
+            f"the token and mode of the running one: RAY_AUTH_MODE=token with RAY_AUTH_TOKEN=… or the token in "
+            f"~/.ray/auth_token (`ray get-auth-token` prints it), else RAY_AUTH_MODE=disabled"
         ) from error
 
 
-def _remedy(error: Exception) -> str:
-    """Return what to do about an error while connecting."""
-    if type(error).__name__ == "AuthenticationError" or "auth" in str(error).lower():
-        return (
-            "use the token and the mode of the cluster: RAY_AUTH_MODE=token with RAY_AUTH_TOKEN=… (or the token in "
-            "~/.ray/auth_token, see `ray get-auth-token`), or RAY_AUTH_MODE=disabled, as when it was started"
-        )
-    return "start one with `ray start --head`, or pass the address of one"
+def _is_local(address: str) -> bool:
+    """Return True if an address is that of this machine; a token is never sent elsewhere unasked."""
+    host = address.removeprefix("ray://").rpartition(":")[0].strip("[]")
+    return host in {"localhost", "127.0.0.1", "::1", socket.gethostname()}
+
+
+def _has_token() -> bool:
+    if os.environ.get("RAY_AUTH_TOKEN"):
+        return True
+    path = os.environ.get("RAY_AUTH_TOKEN_PATH") or Path("~/.ray/auth_token").expanduser()
+    return Path(path).is_file()
 
 
 def _server(ray: Any, address: str) -> str:

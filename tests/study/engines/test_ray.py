@@ -163,7 +163,7 @@ def test_whatever_happens_to_a_task_is_an_ending_in_one_line(study, error, kind,
 def test_a_node_that_does_not_see_the_folder_trains_nothing(study):
     mark = Mark.leave(study.out)
     mark.remove()
-    kind, reason, _ = ray_engine._perform(study.jobs[0].to_json(), mark)
+    kind, reason, _ = ray_engine._perform(study.jobs[0].to_dict(), mark)
     assert kind == "refused"
     assert "cannot take part" in reason
     assert not study.jobs[0].folder.exists()
@@ -346,7 +346,7 @@ def test_ctrl_c_saves_every_run_and_the_next_call_goes_on_and_lists_what_failed(
     process = start(path, cluster)
     result, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1, said
-    assert re.search(rf"{scans.name}: goes on after epoch \d+", said)
+    assert re.search(rf"{scans.name} resumed after epoch \d+", said)
     assert said.splitlines()[-1].startswith(f"graphtask: error: {lost.name}: ")
     assert "/nowhere/lost.npz" in said
     assert result.splitlines()[0] == f"{study.out}: 1 of 2 runs finished"
@@ -377,7 +377,7 @@ def test_a_killed_worker_and_a_lost_node_cost_nothing_but_time(study_file, clust
     assert "its process on the cluster ended (WorkerCrashedError" in said
     assert finished_files(study) == first_seen, "a finished run was trained again"
     assert len(first_seen) == 4
-    assert all(said.count(f"{job.name}: finished,") <= 1 for job in study.jobs)
+    assert all(said.count(f"{job.name} finished,") <= 1 for job in study.jobs)
     undisturbed = gt.Study.read(path, out=tmp_path / "undisturbed", threads=1)
     assert {perform(job) for job in undisturbed.jobs} == {Ending("finished")}
     assert results(study).equals(results(undisturbed))
