@@ -57,7 +57,7 @@ def is_over_or_at_work(driver, study):
     return driver.poll() is not None or any(is_locked(job.folder) for job in study.jobs)
 
 
-def run_with_kills(path, *, kills, jobs, pause):
+def run_with_kills(path, *, kills, n_jobs, pause):
     """Do a study while its processes are killed: ``kills`` of workers (True: of the driver), after random pauses."""
     study = gt.Study.read(path)
     seen = {}
@@ -68,7 +68,7 @@ def run_with_kills(path, *, kills, jobs, pause):
         seen.update(now)
 
     rng = random.Random(0)
-    driver = start(path, "--jobs", jobs, "--retries", 100)
+    driver = start(path, "--jobs", n_jobs, "--retries", 100)
     for of_driver in kills:
         wait_until(functools.partial(is_over_or_at_work, driver, study))
         time.sleep(rng.uniform(0, pause))
@@ -79,7 +79,7 @@ def run_with_kills(path, *, kills, jobs, pause):
                 os.kill(rng.choice(victims), signal.SIGKILL)
         if of_driver:
             driver.communicate()
-            driver = start(path, "--jobs", jobs, "--retries", 100)
+            driver = start(path, "--jobs", n_jobs, "--retries", 100)
     _, errors = driver.communicate(timeout=PATIENCE * 8)
     look()
     assert driver.returncode == 0, errors

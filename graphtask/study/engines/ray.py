@@ -22,7 +22,7 @@ from graphtask.errors import ArgumentError, RunError
 from graphtask.study.engines.cluster_watch import ClusterWatch, knock
 from graphtask.study.engines.shared_folder import Mark
 from graphtask.study.job import Ending, Job, Jobs
-from graphtask.validation import install_hint, integer, invalid
+from graphtask.validation import counted, install_hint, integer, invalid
 
 _PATIENCE = 120.0  # seconds for a node to find the folder
 _PATIENCE_WITH_HEAD = 40.0  # seconds without a head; after 60 Ray ends this process by itself
@@ -61,6 +61,7 @@ class RayEngine:
         if n_jobs is not None:
             integer(n_jobs, name="n_jobs")
         _check_gpus_per_run(gpus_per_run, study)
+        _use_token(address)
         self._ray = _imported_ray()
         self._study = study
         self._address = address
@@ -157,7 +158,7 @@ class RayEngine:
             self._gpus = float(wanted and any(node["Resources"].get("GPU") for node in self._nodes()))
         if self._n_jobs is None and not any(map(self._room, self._nodes())):
             raise ArgumentError(
-                f"no node of the cluster has {self._cpus} CPUs and {self._gpus:g} GPUs for a run; use fewer threads or GPUs "
+                f"no node of the cluster has {counted(self._cpus, 'CPU')} and {self._gpus:g} GPUs for a run; use fewer threads or GPUs "
                 f"per run, or pass n_jobs for a cluster that grows on demand"
             )
 
@@ -284,9 +285,6 @@ def _connect(ray: Any, address: str) -> None:
             f"no Ray cluster can be reached at {address!r} ({_summary(error)}); start one with `ray start --head`, or pass "
             f"the address of one"
         ) from error
-    if _is_local(address) and "RAY_AUTH_MODE" not in os.environ and _has_token():
-        # With "auto" Ray does so itself; with the address of this machine it would be refused by its own cluster.
-        os.environ["RAY_AUTH_MODE"] = "token"
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except Exception as error:
@@ -295,6 +293,15 @@ def _connect(ray: Any, address: str) -> None:
             f"the token and mode of the running one: RAY_AUTH_MODE=token with RAY_AUTH_TOKEN=… or the token in "
             f"~/.ray/auth_token (`ray get-auth-token` prints it), else RAY_AUTH_MODE=disabled"
         ) from error
+
+
+def _use_token(address: str) -> None:
+    """Let Ray, before its import, use the token of this user for a cluster on this machine.
+
+    With the address ``auto`` Ray does so itself; with ``127.0.0.1:6379`` its own cluster would refuse it.
+    """
+    if _is_local(address) and _has_token():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 def _is_local(address: str) -> bool:

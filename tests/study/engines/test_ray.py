@@ -17,7 +17,8 @@ import pytest
 from click.testing import CliRunner
 
 import graphtask as gt
-from graphtask.study import cluster_watch, ray_engine
+from graphtask.study.engines import cluster_watch
+from graphtask.study.engines import ray as ray_engine
 from graphtask.study.engines.cluster_watch import ClusterWatch
 from graphtask.study.engines.ray import RayEngine, runs_on_gpus
 from graphtask.study.engines.shared_folder import Mark
@@ -88,16 +89,16 @@ def test_options_of_the_other_engine_are_refused(tmp_path, options):
     (tmp_path / "study.toml").write_text("seeds = 1\n[priors.full]\nnodes = 4\n[data.cdigits]\n")
     result = CliRunner().invoke(cli, ["study", "run", str(tmp_path / "study.toml"), *options])
     assert result.exit_code == 2
-    assert "does not go with --engine" in result.stderr
+    assert "excludes --engine" in result.stderr
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"jobs": 0}, "jobs is 0"),
-        ({"gpus_per_run": 1.5}, "a share below 1, or a whole number"),
-        ({"gpus_per_run": -1}, "gpus_per_run is -1"),
-        ({"gpus_per_run": float("nan")}, "gpus_per_run is nan"),
+        ({"n_jobs": 0}, "n_jobs must be"),
+        ({"gpus_per_run": 1.5}, "a share below 1, or an integer"),
+        ({"gpus_per_run": -1}, "gpus_per_run must be a share below 1, or an integer >= 0, got -1"),
+        ({"gpus_per_run": float("nan")}, "gpus_per_run must be a share below 1, or an integer >= 0, got nan"),
     ],
 )
 def test_what_cannot_be_is_refused(study, options, message):
@@ -106,7 +107,7 @@ def test_what_cannot_be_is_refused(study, options, message):
 
 
 def test_a_study_for_cuda_needs_a_share_of_a_gpu(values):
-    with pytest.raises(gt.ArgumentError, match="asks for device cuda"):
+    with pytest.raises(gt.ArgumentError, match="must not be 0 for device cuda"):
         RayEngine(loaded(values, device="cuda"), gpus_per_run=0)
 
 
@@ -135,9 +136,9 @@ def test_there_is_room_for_as_many_runs_as_fit_on_the_nodes_that_live(puppet, va
 
 def test_a_cluster_without_room_for_a_single_run_is_an_error_unless_it_grows(puppet, values):
     puppet.cluster = [node(4)]
-    with pytest.raises(gt.ArgumentError, match="no node of the cluster has the 8 CPUs and 0 GPUs"):
+    with pytest.raises(gt.ArgumentError, match="no node of the cluster has 8 CPUs and 0 GPUs"):
         RayEngine(loaded(values, threads=8)).slots()
-    with pytest.raises(gt.ArgumentError, match=r"the 1 CPUs and 0\.5 GPUs"):
+    with pytest.raises(gt.ArgumentError, match=r"has 1 CPU and 0\.5 GPUs"):
         RayEngine(loaded(values, device="cuda"), gpus_per_run=0.5).slots()
     assert RayEngine(loaded(values, threads=8), n_jobs=2).slots() == 2
 
@@ -165,7 +166,7 @@ def test_a_node_that_does_not_see_the_folder_trains_nothing(study):
     mark.remove()
     kind, reason, _ = ray_engine._perform(study.jobs[0].to_dict(), mark)
     assert kind == "refused"
-    assert "cannot take part" in reason
+    assert "cannot be used" in reason
     assert not study.jobs[0].folder.exists()
 
 
@@ -207,9 +208,7 @@ def test_a_cluster_that_has_gone_ends_the_study_in_one_line(puppet, study, monke
     wait_for(lambda: engine.slots() == 3)
     server.close()
     wait_for(lambda: engine._watch.seconds_since_seen() > 0.2)
-    with pytest.raises(
-        gt.RunError, match=f"the Ray cluster at {address} has gone; when there is one again"
-    ) as caught:
+    with pytest.raises(gt.RunError, match=f"the Ray cluster at {address} is lost; when it is back") as caught:
         engine.slots()
     assert "\n" not in str(caught.value)
     puppet.cancel = lambda *_, **__: pytest.fail("asks a cluster that has gone")
@@ -381,3 +380,31 @@ def test_a_killed_worker_and_a_lost_node_cost_nothing_but_time(study_file, clust
     undisturbed = gt.Study.read(path, out=tmp_path / "undisturbed", threads=1)
     assert {perform(job) for job in undisturbed.jobs} == {Ending("finished")}
     assert results(study).equals(results(undisturbed))
+
+
+def test_the_token_of_the_user_is_for_clusters_on_this_machine_only(monkeypatch, tmp_path):
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "token"))
+    ray_engine._use_token("127.0.0.1:6379")
+    assert "RAY_AUTH_MODE" not in os.environ
+    (tmp_path / "token").write_text("secret")
+    ray_engine._use_token("10.0.0.1:6379")
+    ray_engine._use_token("auto")
+    assert "RAY_AUTH_MODE" not in os.environ
+    ray_engine._use_token("ray://localhost:10001")
+    assert os.environ.pop("RAY_AUTH_MODE") == "token"
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    ray_engine._use_token("localhost:6379")
+    assert os.environ["RAY_AUTH_MODE"] == "disabled"
+
+
+def test_a_cluster_that_refuses_the_token_is_one_line_with_the_remedy(monkeypatch):
+    def refuse(**_):
+        raise ConnectionError("Failed to connect to Ray cluster")
+
+    monkeypatch.setattr(ray_engine, "knock", lambda _: None)
+    with pytest.raises(
+        gt.ArgumentError, match=r"RAY_AUTH_MODE=token with RAY_AUTH_TOKEN=.*ray get-auth-token"
+    ):
+        ray_engine._connect(SimpleNamespace(init=refuse), "10.0.0.1:6379")
