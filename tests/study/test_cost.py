@@ -68,7 +68,7 @@ def test_networks_that_differ_are_tried_out_each(tried):
 
 
 def test_data_that_are_not_there_are_left_out_and_said(tried, values):
-    values["dataset"]["lost"] = {"source": "lost.npz"}
+    values["data"]["lost"] = {"source": "lost.npz"}
     cost = gt.Study.read(values).cost()
     assert cost["dataset"].tolist() == ["scans", "lost"]
     assert cost["images"][0] == 64

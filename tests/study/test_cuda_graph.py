@@ -60,7 +60,7 @@ def test_it_arrives_in_training_and_a_finished_run_is_the_same_either_way(values
 
 
 def test_it_arrives_in_networks_that_are_retrained(study, tapes, monkeypatch, tmp_path):
-    monkeypatch.setattr("graphtask.study.retrain.local_engine", lambda *_, **__: InlineEngine())
+    monkeypatch.setattr("graphtask.study.study.local_engine", lambda *_, **__: InlineEngine())
     folder = study.jobs[0].folder
     perform(study.jobs[0])
     tapes.clear()

@@ -10,6 +10,7 @@ import filelock
 import pytest
 
 import graphtask as gt
+from graphtask.runs.manifest import LISTED, write_manifest
 from graphtask.study import driver
 from graphtask.study.job import Ending
 from graphtask.study.progress import Silence
@@ -60,7 +61,9 @@ def finish(job):
     data = {"source": job.data.source, "transforms": list(job.data.transforms), "seed": job.data.seed}
     config = job.identity() | {"data_fingerprint": "", "data": data}
     (job.folder / "config.json").write_text(json.dumps(config))
-    (job.folder / "weights.safetensors").touch()
+    for name in LISTED[1:]:  # all but the config
+        (job.folder / name).touch()
+    write_manifest(job.folder)
 
 
 def test_every_job_is_done_once_in_the_order_of_the_study(study):

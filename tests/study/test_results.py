@@ -118,9 +118,9 @@ def test_a_changed_study_says_for_each_run_what_is_there(done):
     study = gt.Study(name="done", out=done.out, threshold=0.3, jobs=tuple(jobs))
     table = study.status()
     assert table["status"].tolist() == ["failed", "failed", "waiting"]
-    assert "holds a run with epochs 3, and 4 is asked for" in table["reason"][0]
+    assert "holds a run with epochs 3, got 4" in table["error"][0]
     ending = perform(jobs[0])
-    assert (ending.kind, ending.reason) == ("failed", table["reason"][0])
+    assert (ending.kind, ending.reason) == ("failed", table["error"][0])
 
 
 def test_status_tells_how_far_the_runs_are(done):
@@ -184,7 +184,7 @@ def test_a_folder_that_is_a_file_and_a_config_that_is_damaged_are_states(study):
     (second.folder / "config.json").write_text("{")
     states = [state_of(job) for job in study.jobs]
     assert [state.word for state in states] == ["failed", "failed", "waiting"]
-    assert "is no folder" in states[0].reason
+    assert "is not a folder" in states[0].reason
     assert "is damaged" in states[1].reason
     assert [perform(job).kind for job in (first, second)] == ["failed", "failed"]
     assert not third.folder.exists()

@@ -40,7 +40,7 @@ def engines(monkeypatch):
             begun.append(job)
             return super().submit(job)
 
-    monkeypatch.setattr("graphtask.study.retrain.local_engine", lambda *_, **__: Engine())
+    monkeypatch.setattr("graphtask.study.study.local_engine", lambda *_, **__: Engine())
     return begun
 
 
@@ -145,18 +145,19 @@ def test_what_is_damaged_while_others_are_trained_costs_only_itself(done, tmp_pa
                 ((stored if what == "run" else job.folder) / "metrics.csv").write_text("")
             return ending
 
-    monkeypatch.setattr("graphtask.study.retrain.local_engine", lambda *_, **__: Damaging())
+    monkeypatch.setattr("graphtask.study.study.local_engine", lambda *_, **__: Damaging())
     runs = {"spoilt": stored, "whole": done.jobs[2].folder}
     options = {"threshold": TAU, "channels": ["same"], "device": "cpu", "progress": False}
-    table, failed = retrain_runs(runs, out=tmp_path / "new", **options)
-    ((name, reason),) = failed.items()
-    assert "the run is damaged" in reason
+    found = retrain_runs(runs, out=tmp_path / "new", **options)
+    table = found.table
+    ((name, reason),) = found.failed.items()
+    assert "damaged" in reason
     accuracies = table.set_index(["run", "network"])["accuracy"]
     assert accuracies["whole"].notna().all()
     if what == "run":
         assert name == "spoilt"
         assert set(table["run"]) == {"whole"}
-        with pytest.raises(gt.RunError, match="the run is damaged"):
+        with pytest.raises(gt.RunError, match="damaged"):
             retrain_runs([stored], out=tmp_path / "new", **options)
     else:
         assert name == "scans/full/seed-0/retrained"
@@ -175,12 +176,12 @@ def test_data_that_have_changed_are_noticed_before_anything_is_trained(done, tmp
 
 @pytest.mark.parametrize("channels", [[], ["other"], ["same", 3]])
 def test_channels_that_cannot_be_are_refused(done, tmp_path, channels):
-    with pytest.raises(gt.ArgumentError, match="use same, fit, or both"):
+    with pytest.raises(gt.ArgumentError, match="must be "same", "fit", or both"):
         retrain(done, tmp_path / "new", channels=channels)
 
 
 def test_a_budget_without_channels_that_are_fitted_to_it_is_refused(done, tmp_path):
-    with pytest.raises(gt.ArgumentError, match='a budget needs "fit"'):
+    with pytest.raises(gt.ArgumentError, match='budget requires "fit"'):
         retrain(done, tmp_path / "new", channels=["same"], budget=5000)
     assert not (tmp_path / "new").exists()
 
