@@ -106,7 +106,7 @@ _SCALARS = st.one_of(
     st.floats(),
     st.sampled_from([-0.0, 5e-324, float("inf"), -float("inf"), float("nan")]),
     st.text(),
-    st.text(alphabet="\0\x01\x1f\r\n\t <&>\"']\ud800\ufffe\U0001f600"),
+    st.text(alphabet="\0\x01\x1f\r\n\t <&>\"']\ufffe\U0001f600"),
 )
 _VALUES = st.recursive(
     _SCALARS,

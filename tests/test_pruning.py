@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import graphtask as gt
 from graphtask.errors import ArgumentError, DisconnectedError, GraphError
 from graphtask.graph import edge_names
-from graphtask.pruning import pruned_parts
+from graphtask.pruning import pruned_parts, relative_weights
 
 THRESHOLDS = st.one_of(st.sampled_from([0.0, 0.25, 0.5, 1.0]), st.floats(0, 1))
 
@@ -199,7 +199,7 @@ def test_a_graph_of_unknown_history_remembers_its_size_before_pruning():
     "function", [gt.prune, gt.critical_threshold, lambda graph: pruned_parts(graph, threshold=0.1)]
 )
 def test_an_untrained_graph_is_told_to_train_first(function):
-    with pytest.raises(GraphError, match="no `weight`; train the graph first"):
+    with pytest.raises(GraphError, match="must have a `weight`; train the graph"):
         function(gt.full_dag(4))
 
 
@@ -207,14 +207,16 @@ def test_an_untrained_graph_is_told_to_train_first(function):
 def test_an_invalid_graph_is_refused(function):
     with pytest.raises(GraphError, match="no vertex has a `name`"):
         function(igraph.Graph([(0, 1)], directed=True))
-    with pytest.raises(GraphError, match=r"an igraph\.Graph is needed"):
+    with pytest.raises(GraphError, match=r"^graph must be an igraph\.Graph, got None"):
         function(None)
 
 
 @pytest.mark.parametrize("threshold", [-0.1, -1, float("nan"), -math.inf, "0.5", None, [0.1]])
 def test_a_threshold_that_is_negative_or_no_number_is_refused(threshold):
     graph = with_weights(gt.chain_dag(2), [0.5])
-    with pytest.raises(ArgumentError, match=r"threshold=.* does not work; give a number of at least 0"):
+    with pytest.raises(
+        ArgumentError, match=r"^threshold must be a number >= 0, got .*; the paper's is 0.006"
+    ):
         gt.prune(graph, threshold=threshold)
 
 
@@ -251,3 +253,57 @@ def test_a_graph_pruned_twice_remembers_the_larger_threshold():
         twice = gt.prune(gt.prune(graph, threshold=first), threshold=second)
         assert gt.provenance(twice)["threshold"] == 0.3
         assert gt.provenance(twice)["initial"]["edges"] == 6
+
+
+def relative_brute_force(graph):
+    """The graph with every weight divided by the largest into the same node, by a double loop."""
+    weights, pairs = graph.es["weight"], graph.get_edgelist()
+    relative = []
+    for (_, target), weight in zip(pairs, weights, strict=True):
+        strongest = max(w for (_, other), w in zip(pairs, weights, strict=True) if other == target)
+        relative.append(weight / strongest if strongest > 0 else 0.0)
+    return with_weights(graph, relative)
+
+
+@given(weighted_architectures(), THRESHOLDS, st.integers(0, 2**32 - 1))
+def test_relative_pruning_is_pruning_by_the_share_of_the_strongest_edge_into_a_node(graph, threshold, seed):
+    graph = gt.as_architecture(shuffled(graph, seed))
+    expected = relative_brute_force(graph)
+    assert relative_weights(graph).tolist() == expected.es["weight"]
+    edges, live = brute_force(expected, threshold)
+    if not edges:
+        with pytest.raises(DisconnectedError, match="relative threshold"):
+            gt.prune(graph, threshold=threshold, relative=True)
+        return
+    pruned = gt.prune(graph, threshold=threshold, relative=True)
+    gt.check_graph(pruned)
+    assert (set(edge_names(pruned)), set(pruned.vs["name"])) == (edges, live)
+    kept = dict(zip(edge_names(graph), graph.es["weight"], strict=True))
+    assert pruned.es["weight"] == [kept[pair] for pair in edge_names(pruned)]
+
+
+@given(weighted_architectures())
+def test_the_critical_relative_threshold_is_the_largest_that_still_connects(graph):
+    expected = relative_brute_force(graph)
+    critical = gt.critical_threshold(graph, relative=True)
+    candidates = sorted({0.0, *expected.es["weight"]})
+    assert critical == max(value for value in candidates if brute_force(expected, value)[0])
+    gt.prune(graph, threshold=critical, relative=True)
+    with pytest.raises(DisconnectedError):
+        gt.prune(graph, threshold=math.nextafter(critical, 2), relative=True)
+
+
+@given(weighted_architectures(), THRESHOLDS, st.integers(0, 2**32 - 1), st.integers(1, 30))
+def test_relative_pruning_is_free_of_the_scale_of_each_node(graph, threshold, seed, exponent):
+    powers = np.random.default_rng(seed).integers(0, exponent, graph.vcount())  # exact factors
+    scaled = with_weights(
+        graph, [w * 0.5 ** powers[edge.target] for edge, w in zip(graph.es, graph.es["weight"], strict=True)]
+    )
+    parts = [pruned_parts(g, threshold=threshold, relative=True) for g in (graph, scaled)]
+    assert all((ours == theirs).all() for ours, theirs in zip(*parts, strict=True))
+
+
+def test_a_relative_threshold_has_its_own_place_in_the_provenance():
+    graph = with_weights(gt.full_dag(4), [0.9, 0.02, 0.0, 0.9, 0.0, 0.9])
+    facts = gt.provenance(gt.prune(gt.prune(graph), threshold=0.3, relative=True))
+    assert (facts["threshold"], facts["relative_threshold"]) == (0.006, 0.3)

@@ -119,7 +119,7 @@ def from_files(
         names=short_names(found.names),
         labels=list(found.labels),
         keys=list(found.known(pair_by)) if pair_by else [""] * len(found),
-        features=table.drop(columns="undefined"),
+        features=table,
         graphs=list(found.graphs),
     )
 

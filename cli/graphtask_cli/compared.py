@@ -49,15 +49,15 @@ def figures(compared: "Comparison") -> "dict[str, Figure]":
     import graphtask as gt
 
     drawn = {
-        f"embedding-{method}": gt.draw_embedding(place.points, compared.labels, axes_labels=place.axes)
+        f"embedding-{method}": gt.plot.draw_embedding(place.points, compared.labels, axes_labels=place.axes)
         for method, place in compared.embeddings.items()
     }
     if compared.similarity is not None:
-        drawn["similarity"] = gt.draw_similarity(
+        drawn["similarity"] = gt.plot.draw_similarity(
             compared.similarity, compared.labels, quantity="similarity of features, exp(−γd²)"
         )
     if compared.dsc is not None:
-        drawn["dsc"] = gt.draw_similarity(
+        drawn["dsc"] = gt.plot.draw_similarity(
             compared.dsc, compared.labels, quantity="similarity of edges, 2|A∩B|/(|A|+|B|)"
         )
     return drawn

@@ -18,7 +18,7 @@ def check_figure_path(path: Path) -> None:
         ArgumentError: The suffix of the file is unknown.
         GraphtaskError: The folder does not exist or is not writable.
     """
-    from graphtask.drawing.style import SUFFIXES
+    from graphtask.drawing.picture import SUFFIXES
     from graphtask.errors import ArgumentError
     from graphtask.storage.atomic import check_target
 
@@ -33,7 +33,7 @@ def save_plot(figure: "Figure", path: Path, data: "pd.DataFrame") -> None:
     """Write a picture, and its data next to it as CSV."""
     import graphtask as gt
 
-    note(f"wrote {gt.save_figure(figure, path)}")
+    note(f"wrote {gt.plot.save(figure, path)}")
     table = path.with_name(f"{path.stem}-data.csv")
     write_table(records_of(data), table)
     note(f"wrote {table}")

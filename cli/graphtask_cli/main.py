@@ -11,6 +11,7 @@ from graphtask_cli.options import examples
 
 COMMANDS = (
     "new",
+    "convert",
     "trace",
     "compile",
     "train",
@@ -22,6 +23,8 @@ COMMANDS = (
     "dynamics",
     "check",
     "draw",
+    "view",
+    "report",
     "sample",
     "study",
     "demo",

@@ -99,8 +99,30 @@ def order_option(*, default: str | None = None, section: str = _READING) -> Deco
     )
 
 
-reading_options = in_turn(stages_option(section=_READING), join_option, merge_option, order_option())
-"""``--stages``, ``--join``, ``--merge`` and ``--order``, for files of other programs."""
+drop_isolated_option = option(
+    "--drop-isolated",
+    is_flag=True,
+    section=_READING,
+    help="Remove nodes without edges.",
+)
+
+reading_option = option(
+    "--reading",
+    type=Choice(["strict", "auto"]),
+    default="strict",
+    section=_READING,
+    help="Report the options that a graph needs as an error (strict), or choose them (auto).",
+)
+
+reading_options = in_turn(
+    stages_option(section=_READING),
+    join_option,
+    merge_option,
+    order_option(),
+    drop_isolated_option,
+    reading_option,
+)
+"""Options for files of other programs."""
 
 
 def threshold_option(

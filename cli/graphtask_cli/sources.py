@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from graphtask_cli.messages import problem, warn
+from graphtask_cli.messages import note, problem, warn
 
 if TYPE_CHECKING:
     import igraph
@@ -105,6 +105,8 @@ def read_graph(path: Path, **reading: Any) -> "igraph.Graph":
     graph = gt.read(path, **reading)
     if kept_its_stages(graph, reading.get("stages")):
         warn(f"{path}: --stages is ignored, because the graph has stages")
+    for line in gt.provenance(graph).get("reading", []):
+        note(f"{path}: {line}")
     return graph
 
 
@@ -216,7 +218,6 @@ def file_stem(label: str) -> str:
 
 
 def _graph_suffix(file: str) -> str:
-    from graphtask.storage.formats import PARSERS
+    from graphtask.storage.formats import is_graph_name, suffix
 
-    end = Path(file).suffix
-    return end if end in PARSERS else ""
+    return file[-len(suffix(file)) :] if is_graph_name(file) else ""

@@ -28,7 +28,7 @@ def records_of(frame: "pd.DataFrame") -> list[dict[str, Any]]:
     import pandas as pd
 
     return [
-        {str(name): None if value is pd.NA else value for name, value in row.items()}
+        {str(name): math.nan if value is pd.NA else value for name, value in row.items()}
         for row in frame.to_dict("records")
     ]
 

@@ -7,6 +7,7 @@ import igraph
 import torch
 from torch import nn
 
+from graphtask.compiler.fold import fold_constants
 from graphtask.compiler.module import GraphModule, compile
 from graphtask.errors import GraphError
 from graphtask.graph import (
@@ -106,7 +107,9 @@ def write_back(module: nn.Module, graph: igraph.Graph) -> igraph.Graph:
     return result
 
 
-def extract_subnetwork(module: nn.Module, graph: igraph.Graph) -> GraphModule:
+def extract_subnetwork(
+    module: nn.Module, graph: igraph.Graph, *, fold: bool = False, size: int | tuple[int, int] = 32
+) -> GraphModule:
     """The smaller module of a pruned graph, with the parameters and buffers of the module that survive.
 
     Everything is copied as it is: values, dtype, device, training mode; a ``w`` of the graph plays no part.
@@ -114,9 +117,13 @@ def extract_subnetwork(module: nn.Module, graph: igraph.Graph) -> GraphModule:
     Args:
         module: The network that the graph was pruned from, or a wrapper of it as in `write_back`.
         graph: A valid graph with the module's input and output, and some of its nodes and edges.
+        fold: Add the constants of dead nodes to the nodes that receive them. In evaluation the result then equals
+            the module without its weak edges, up to rounding; otherwise these constants are dropped, as in the paper.
+            The graph must come from `graphtask.prune`, whose threshold its provenance records.
+        size: Height and width of the images that the constants are folded for; one number is both.
 
     Raises:
-        ArgumentError: The module neither is nor wraps a `GraphModule`.
+        ArgumentError: The module neither is nor wraps a `GraphModule`, or ``fold`` has no threshold.
         GraphError: The graph is not valid, or has a node, stage, edge, input or output that the module has not.
 
     Example:
@@ -153,6 +160,8 @@ def extract_subnetwork(module: nn.Module, graph: igraph.Graph) -> GraphModule:
     small.edge_weight = nn.Parameter(weight.detach()[index], requires_grad=weight.requires_grad)
     for part in (small, small.nodes, small.reduces):
         part.training = module.training
+    if fold:
+        fold_constants(module, small, graph, size=size)
     return small
 
 

@@ -11,7 +11,7 @@ from graphtask.errors import FormatError, RunError
 from graphtask.runs.layout import CONFIG, INITIAL, TRAINED, is_run
 from graphtask.runs.manifest import check_files
 from graphtask.runs.status import NOT_FINISHED, explain_status, is_finished
-from graphtask.storage.formats import PARSERS, suffix
+from graphtask.storage.formats import PARSERS, is_graph_name
 
 STUDY = "study.json"  # in the folder of a study; not a graph
 
@@ -121,7 +121,7 @@ def _listing(folder: str) -> tuple[list[str], list[str]]:
                 continue
             if item.is_dir(follow_symlinks=False):
                 folders.append(item.path)
-            elif suffix(item.name) in PARSERS or is_archive(item.name):
+            elif is_graph_name(item.name) or is_archive(item.name):
                 files.append(item.path)
     return sorted(files), sorted(folders)
 
@@ -159,7 +159,7 @@ def _in_file(path: str) -> Iterator[Entry]:
 def _is_wanted(name: str) -> bool:
     parts = PurePosixPath(name.replace("\\", "/")).parts
     hidden = any(part.startswith(".") and part not in {".", ".."} for part in parts) or "__MACOSX" in parts
-    return not hidden and (suffix(name) in PARSERS or is_archive(name))
+    return not hidden and (is_graph_name(name) or is_archive(name))
 
 
 def _without_runs(found: list[Entry]) -> Iterator[Entry]:

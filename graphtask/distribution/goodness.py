@@ -27,7 +27,7 @@ from graphtask.distribution.sampling import calibrated_shift, sample_graph
 from graphtask.graph import PROVENANCE
 from graphtask.inference.multiple import westfall_young
 from graphtask.inference.permutations import ROUNDING, p_values
-from graphtask.metrics.table import UNDEFINED, measure_all
+from graphtask.metrics.table import measure_all
 from graphtask.types import FloatArray
 from graphtask.validation import integer
 
@@ -154,7 +154,7 @@ def goodness_of_fit(
         n_sampled=integer(n_sampled, name="n_sampled", least=1),
         seed=integer(seed, name="seed", least=0),
     )
-    measured = measure_all(bootstrap.members(), metrics=metrics).drop(columns=UNDEFINED)
+    measured = measure_all(bootstrap.members(), metrics=metrics)
     measured[LOG_PROB] = bootstrap.log_prob
     n, size = len(members), len(members) + bootstrap.n_sampled
     table = compare_metrics(measured.iloc[:n], measured.iloc[n:size])

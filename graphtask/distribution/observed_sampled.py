@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphtask.errors import ArgumentError
-from graphtask.metrics.table import UNDEFINED, measure_all
+from graphtask.metrics.table import measure_all
 from graphtask.types import FloatArray
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def compare_metrics(
     ours, theirs = (
         _table(graphs, metrics, name) for graphs, name in ((observed, "observed"), (sampled, "sampled"))
     )
-    columns = [column for column in ours.columns if column in theirs.columns and column != UNDEFINED]
+    columns = [column for column in ours.columns if column in theirs.columns]
     numeric = [column for column in columns if _is_numeric(ours[column]) and _is_numeric(theirs[column])]
     return pd.DataFrame(
         [_row(str(column), _finite(ours[column]), _finite(theirs[column])) for column in numeric]
@@ -81,7 +81,7 @@ def _is_numeric(column: "pd.Series[Any]") -> bool:
 
 
 def _finite(column: "pd.Series[Any]") -> FloatArray:
-    values = column.to_numpy(dtype=np.float64)
+    values = column.to_numpy(dtype=np.float64, na_value=np.nan)
     return np.asarray(values[np.isfinite(values)])
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphtask.drawing.grouped import COLORS
+from graphtask.drawing.picture import new_figure
 from graphtask.drawing.style import INK, LEGEND, TEXT, WIDTH
 from graphtask.errors import ArgumentError
 
@@ -51,7 +52,6 @@ def draw_similarity(
         Janik & Nowak, "Connectivity Properties of Neural Networks Under Performance-Resources Trade-off", Figs. 4, 7.
     """
     from matplotlib import colormaps
-    from matplotlib.figure import Figure
 
     matrix = np.asarray(similarities, dtype=np.float64)
     if matrix.shape != (len(labels), len(labels)):
@@ -61,7 +61,7 @@ def draw_similarity(
         )
     groups = _members(labels)
     order = np.concatenate(list(groups.values()))
-    figure = Figure(figsize=(WIDTH * 0.8, WIDTH * 0.68 + (0.25 if title else 0.0)), layout="constrained")
+    figure = new_figure(figsize=(WIDTH * 0.8, WIDTH * 0.68 + (0.25 if title else 0.0)), layout="constrained")
     axes = figure.subplots()
     colors = colormaps["YlGnBu"].with_extremes(bad="#d9d9d9")
     image = axes.imshow(
@@ -108,15 +108,15 @@ def draw_embedding(
     Source:
         Janik & Nowak, "Connectivity Properties of Neural Networks Under Performance-Resources Trade-off", Fig. 8.
     """
-    from matplotlib.figure import Figure
-
     places = np.asarray(points, dtype=np.float64)
     if places.shape != (len(labels), 2):
         raise ArgumentError(
             f"the points have shape {places.shape} and there are {len(labels)} labels; expected (graphs, 2)"
         )
     groups = _members(labels)
-    figure = Figure(figsize=(WIDTH * 0.8, _height(places) + (0.25 if title else 0.0)), layout="constrained")
+    figure = new_figure(
+        figsize=(WIDTH * 0.8, _height(places) + (0.25 if title else 0.0)), layout="constrained"
+    )
     axes = figure.subplots()
     size = float(np.clip(2_000 / len(places), 3, 26))
     for (name, members), (color, marker) in zip(groups.items(), _looks(), strict=False):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from graphtask.drawing.picture import new_figure
 from graphtask.drawing.style import ACROSS, INK, LEGEND, REMOVED, TEXT, WIDTH, WITHIN
 from graphtask.errors import ArgumentError
 from graphtask.pruning import kept_edges
@@ -46,9 +47,7 @@ def draw_history(
         >>> [axes.get_title() for axes in figure.axes]
         ['kept (1)', 'removed (1)']
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
+    figure = new_figure(figsize=(WIDTH, 2.6), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     draw_fates((left, right), history, threshold=threshold, kept=kept)
     return figure
@@ -125,8 +124,6 @@ def draw_curves(metrics: "pd.DataFrame") -> "Figure":
         >>> len(draw_curves(pd.DataFrame([row])).axes)
         3
     """
-    from matplotlib.figure import Figure
-
     panels = {
         "loss": {"train_loss": "training", "test_loss": "test"},
         "accuracy": {"train_accuracy": "training", "test_accuracy": "test"},
@@ -137,7 +134,7 @@ def draw_curves(metrics: "pd.DataFrame") -> "Figure":
         raise ArgumentError(
             f"the metrics have no column {min(missing)!r}; give the table of a run: run.metrics"
         )
-    figure = Figure(figsize=(WIDTH, 2.2), layout="constrained")
+    figure = new_figure(figsize=(WIDTH, 2.2), layout="constrained")
     for axes, (title, columns) in zip(figure.subplots(1, 3), panels.items(), strict=True):
         for (column, label), color in zip(columns.items(), (ACROSS, WITHIN)[-len(columns) :], strict=True):
             axes.plot(metrics["epoch"], metrics[column], color=color, linewidth=1.6, label=label)

@@ -8,6 +8,7 @@ import igraph
 import numpy as np
 
 from graphtask.drawing.graphs import draw
+from graphtask.drawing.picture import new_figure
 from graphtask.drawing.style import INK, LEGEND, REMOVED, TEXT, WIDTH, WITHIN, stage_colors
 from graphtask.errors import ArgumentError
 from graphtask.types import FloatArray
@@ -50,9 +51,7 @@ def draw_distribution(
         >>> [axes.get_title(loc="left") for axes in figure.axes]
         ['probability of an edge', 'mean graph: 12 nodes, 28 edges']
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(WIDTH, 3.3 + (0.25 if title else 0.0)), layout="constrained")
+    figure = new_figure(figsize=(WIDTH, 3.3 + (0.25 if title else 0.0)), layout="constrained")
     left, right = figure.subplots(1, 2)
     if {"source", "target", "probability"} <= set(probabilities.columns):
         _draw_matrix(left, probabilities)
@@ -97,8 +96,6 @@ def draw_observed_sampled(
         >>> [axes.get_title() for axes in figure.axes]
         ['edges', 'mean_path']
     """
-    from matplotlib.figure import Figure
-
     chosen = list(metrics) if metrics is not None else _telling(observed, sampled)
     missing = [name for name in chosen if name not in observed.columns or name not in sampled.columns]
     if missing or not chosen:
@@ -107,7 +104,7 @@ def draw_observed_sampled(
     columns = min(_COLUMNS, len(chosen))
     rows = math.ceil(len(chosen) / columns)
     height = _PANEL * rows + 0.35 + (0.3 if title else 0.0)
-    figure = Figure(figsize=(WIDTH if columns > 2 else 1.6 * columns + 0.6, height), layout="constrained")
+    figure = new_figure(figsize=(WIDTH if columns > 2 else 1.6 * columns + 0.6, height), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, name in zip(panels, chosen, strict=False):
         _draw_two(axes, _finite(observed[name]), _finite(sampled[name]))

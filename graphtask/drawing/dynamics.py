@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from graphtask.drawing.curves import HasMagnitudes, draw_fates
 from graphtask.drawing.grouped import Group, draw_mean, groups_of, require_columns, share_legend, tidy
+from graphtask.drawing.picture import new_figure
 from graphtask.drawing.style import INK, LEGEND, TEXT, WIDTH
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def draw_dynamics(
     Args:
         table: What `graphtask.dynamics_table` gave.
         overlap: What `graphtask.dynamics.table.overlap_table` gave for the same runs.
-        history: The history of one run, for the two panels above; see `graphtask.draw_history`.
+        history: The history of one run, for the two panels above; see `graphtask.plot.draw_history`.
         threshold: Where pruning cuts.
         kept: Which edges of that run are kept, shape (edges,).
         title: What that run is called.
@@ -39,7 +40,6 @@ def draw_dynamics(
     Raises:
         ArgumentError: A table has other columns or no rows, or a shape does not fit.
     """
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     require_columns(
@@ -48,7 +48,7 @@ def draw_dynamics(
     require_columns(
         overlap, {"run", "dataset", "prior", "epoch", "dsc_first", "dsc_final"}, made_by="overlap_table"
     )
-    figure = Figure(figsize=(WIDTH, 5.0), layout="constrained")
+    figure = new_figure(figsize=(WIDTH, 5.0), layout="constrained")
     mosaic: Any = [["kept"] * 3 + ["removed"] * 3, ["first"] * 2 + ["final"] * 2 + ["bars"] * 2]
     panels: dict[str, Axes] = figure.subplot_mosaic(mosaic)
     panels["removed"].sharey(panels["kept"])

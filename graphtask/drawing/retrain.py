@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graphtask.drawing.grouped import Group, groups_of, require_columns, share_legend, tidy
+from graphtask.drawing.picture import new_figure
 from graphtask.drawing.style import INK, TEXT, WIDTH
 
 if TYPE_CHECKING:
@@ -45,11 +46,9 @@ def draw_retraining(table: "pd.DataFrame") -> "Figure":
         >>> [axes.get_title(loc="left") for axes in draw_retraining(table).axes]
         ['test accuracy', 'time of an epoch, full = 1']
     """
-    from matplotlib.figure import Figure
-
     needed = {"run", "dataset", "prior", "network", "accuracy", "epoch_time_ratio"}
     require_columns(table, needed, made_by="graphtask.compare_retrained")
-    figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
+    figure = new_figure(figsize=(WIDTH, 3.0), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[1.4, 1])
     groups = groups_of(table)
     names = list(dict.fromkeys(table["network"]))

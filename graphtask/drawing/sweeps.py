@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphtask.drawing.grouped import Group, draw_mean, groups_of, require_columns, share_legend, tidy
+from graphtask.drawing.picture import new_figure
 from graphtask.drawing.style import INK, WIDTH
 
 if TYPE_CHECKING:
@@ -42,8 +43,6 @@ def draw_sweep(table: "pd.DataFrame") -> "Figure":
         >>> [axes.get_title(loc="left") for axes in draw_sweep(pd.DataFrame(rows)).axes]
         ['test accuracy', 'sparsity', '', '']
     """
-    from matplotlib.figure import Figure
-
     needed = {"run", "dataset", "prior", "threshold", *_CURVES, *_MARKS}
     require_columns(table, needed, made_by="graphtask.sweep")
     positive = table.loc[table["threshold"] > 0, "threshold"]
@@ -51,7 +50,7 @@ def draw_sweep(table: "pd.DataFrame") -> "Figure":
     shifted = table.assign(at=_shifted(table["threshold"], least))
     groups = groups_of(shifted)
     height = 0.2 + _ROW * len(groups)
-    figure = Figure(figsize=(WIDTH, 3.1 + height), layout="constrained")
+    figure = new_figure(figsize=(WIDTH, 3.1 + height), layout="constrained")
     panels = figure.subplots(2, 2, sharex=True, height_ratios=[2.4, height])
     for axes, (column, title) in zip(panels[0], _CURVES.items(), strict=True):
         for group in groups:

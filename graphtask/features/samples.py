@@ -73,8 +73,7 @@ def pool(a: Sample, b: Sample, *, features: Sequence[str] | None = None) -> Pool
     if is_frame(a) and is_frame(b):
         return _of_tables(a, b, features)
     if are_graphs(a) and are_graphs(b):
-        both = measure_all(chain(a, b), metrics=PAPER_FEATURES if features is None else features)
-        table = both.drop(columns="undefined")
+        table = measure_all(chain(a, b), metrics=PAPER_FEATURES if features is None else features)
         return _of_tables(table.iloc[: len(a)], table.iloc[len(a) :], list(table.columns))
     if any(is_frame(sample) or are_graphs(sample) for sample in (a, b)):
         raise ArgumentError(f"the sets are of different kinds, {kind(a)} and {kind(b)}; give two of one kind")

@@ -8,7 +8,7 @@ import numpy as np
 
 from graphtask.errors import ArgumentError
 from graphtask.features.samples import PAPER_FEATURES, Sample, are_graphs, is_frame, numeric_columns
-from graphtask.metrics.table import UNDEFINED, measure_all
+from graphtask.metrics.table import measure_all
 from graphtask.types import FloatArray
 
 _ROUNDING = 1e-12  # of the largest value of a feature; what differs by less is the same
@@ -142,7 +142,7 @@ def spread(values: FloatArray) -> FloatArray:
 def _matrix(sample: Sample, features: Sequence[str] | None) -> tuple[FloatArray, list[str]]:
     if are_graphs(sample):
         table = measure_all(sample, metrics=PAPER_FEATURES if features is None else features)
-        return _matrix(table, [name for name in table.columns if name != UNDEFINED])
+        return _matrix(table, list(table.columns))
     if is_frame(sample):
         names = numeric_columns(sample, features)
         if len(sample) == 0:

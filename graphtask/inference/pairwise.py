@@ -98,7 +98,7 @@ def _measured(
         return dict(groups), options
     features = options.get("features")
     metrics = PAPER_FEATURES if features is None else features
-    table = measure_all(chain(*sets.values()), metrics=metrics).drop(columns="undefined")
+    table = measure_all(chain(*sets.values()), metrics=metrics)
     ends = accumulate(len(graphs) for graphs in sets.values())
     tables: dict[str, Sample] = {
         name: table.iloc[end - len(graphs) : end]

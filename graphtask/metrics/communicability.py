@@ -41,7 +41,7 @@ def between(view: GraphView, start: int, end: int) -> float:
     degrees = symmetric.sum(axis=1)
     log_radius = math.log(float((symmetric @ degrees / degrees).max()))
     at_ends = (start, end) == view.ends
-    at_least = view.once(ln_communicability_directed) if at_ends else -math.lgamma(view.n_nodes)
+    at_least = view.cached(ln_communicability_directed) if at_ends else -math.lgamma(view.n_nodes)
     n_terms = _terms_needed(log_radius, log_lower_bound=at_least)
     # A power of two near the root of the spectral radius keeps the counts of long walks inside float64.
     log2_scale = round(log_radius / 2 / math.log(2))

@@ -1,4 +1,4 @@
-"""Which share of the walks between two nodes leads through a third, walks of length k weighted by 1/k!.
+"""Communicability betweenness: the share of walks between two nodes through a third, length k weighted by 1/k!.
 
 Estrada, Higham & Hatano, Physica A 388, 764 (2009). They subtract two matrix exponentials, which leaves nothing but
 rounding where walks are rare. Here a walk through r is split where it first arrives at r, and the parts are counted:
@@ -14,14 +14,14 @@ import numpy as np
 
 from graphtask.metrics.distances import undirected
 from graphtask.metrics.metric import AUTHORS, ROUNDING, Metric
-from graphtask.metrics.simple import CONNECTED, degrees, require_connected, require_patience, symmetric
+from graphtask.metrics.simple import CONNECTED, degrees, require_budget, require_connected, symmetric
 from graphtask.metrics.view import SMALL, GraphView, UndefinedMetricError
 from graphtask.metrics.walks import log_factorials
 from graphtask.types import FloatArray, IntArray
 
 _LOG_NEGLIGIBLE = -40.0
 _LOG_RANGE = 690.0
-_BLOCK = 4_000_000  # numbers in memory at once
+_BLOCK = 4_000_000  # numbers in memory
 
 
 def mean_communicability_betweenness(view: GraphView) -> float:
@@ -39,7 +39,7 @@ def mean_communicability_betweenness(view: GraphView) -> float:
     radius = _radius_bound(view)
     shortest = -math.lgamma(int(undirected(view).furthest.max()) + 1)
     n_terms = _terms_needed(radius, log_lower_bound=shortest)
-    require_patience(view, 0.1 * n * n * n_terms * (n_terms + 3 * n))
+    require_budget(view, 0.1 * n * n * n_terms * (n_terms + 3 * n))
     # Powers of M/s, s a power of two near the root of the radius, stay inside float64, and so do s^k/k!.
     log_scale = round(math.log2(radius) / 2) * math.log(2)
     if shortest < -_LOG_RANGE or n_terms * max(log_scale, math.log(radius) - log_scale) > _LOG_RANGE:
@@ -85,7 +85,7 @@ def _radius_bound(view: GraphView) -> float:
 
 
 def _terms_needed(radius: float, *, log_lower_bound: float) -> int:
-    """Number of terms of Σ radius^k/k! after which the rest is negligible beside the bound."""
+    """Number of terms of Σ radius^k/k! after which the rest is negligible compared to the bound."""
     k = np.arange(max(256, math.ceil(8 * radius)) + math.ceil(-log_lower_bound))
     small = k * math.log(radius) - log_factorials(len(k)) < log_lower_bound + _LOG_NEGLIGIBLE
     small[: math.ceil(2 * radius)] = False  # from there on each is less than half the one before

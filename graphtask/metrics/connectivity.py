@@ -1,4 +1,4 @@
-"""How many edges hold the input and the output together."""
+"""Edge connectivity between the input and the output."""
 
 from graphtask.metrics.view import GraphView, UndefinedMetricError
 

@@ -6,11 +6,11 @@ L is the Laplacian D − A − Aᵀ, and L⁺ = (L + J/n)⁻¹ − J/n its pseud
 import numpy as np
 
 from graphtask.metrics.metric import AUTHORS, LARGE, ROUNDING, Metric
-from graphtask.metrics.simple import CONNECTED, degrees, require_connected, require_patience, symmetric
+from graphtask.metrics.simple import CONNECTED, degrees, require_budget, require_connected, symmetric
 from graphtask.metrics.view import GraphView
 from graphtask.types import FloatArray
 
-_BLOCK = 4_000_000  # numbers in memory at once
+_BLOCK = 4_000_000  # numbers in memory
 
 
 def mean_current_flow_closeness(view: GraphView) -> float:
@@ -22,7 +22,7 @@ def mean_current_flow_closeness(view: GraphView) -> float:
         1.0
     """
     require_connected(view, least=2)
-    diagonal = np.diagonal(view.once(_inverse))
+    diagonal = np.diagonal(view.cached(_inverse))
     return float((1 / (view.n_nodes * diagonal + diagonal.sum())).mean())
 
 
@@ -34,8 +34,8 @@ def mean_current_flow_betweenness(view: GraphView) -> float:
     """
     require_connected(view, least=3)
     n = view.n_nodes
-    require_patience(view, 16.0 * n * view.n_edges)
-    inverse = view.once(_inverse)
+    require_budget(view, 16.0 * n * view.n_edges)
+    inverse = view.cached(_inverse)
     rank = 2.0 * np.arange(n) - (n - 1)
     currents = 0.0
     step = max(1, _BLOCK // n)
@@ -56,7 +56,7 @@ def mean_second_order(view: GraphView) -> float:
     if n == 2:
         return 0.0  # it returns every second step
     largest = int(degrees(view).total.max())
-    variance = 2 * n * n * largest * np.diagonal(view.once(_inverse)) - n * (n - 1)
+    variance = 2 * n * n * largest * np.diagonal(view.cached(_inverse)) - n * (n - 1)
     return float(np.sqrt(np.maximum(variance, 0)).mean()) / n
 
 

@@ -1,4 +1,4 @@
-"""How many edges lead over every depth, from the nodes near the input to those near the output."""
+"""Cuts: the number of edges across every depth, from the input to the output."""
 
 import numpy as np
 
@@ -21,7 +21,7 @@ def cut_widths(view: GraphView) -> IntArray:
         >>> cut_widths(GraphView(gt.full_dag(5), Options())).tolist()
         [4, 6, 6, 4]
     """
-    return view.once(_cut_widths)
+    return view.cached(_cut_widths)
 
 
 def mean_cut_width(view: GraphView) -> float:
@@ -30,7 +30,7 @@ def mean_cut_width(view: GraphView) -> float:
 
 
 def max_cut_width(view: GraphView) -> int:
-    """The largest of `cut_widths`: values to be kept at once by who executes the nodes depth by depth."""
+    """The largest of `cut_widths`: the number of values in memory when nodes are executed depth by depth."""
     return int(cut_widths(view).max())
 
 
@@ -58,7 +58,7 @@ def span_path(view: GraphView) -> float:
 
 def _cut_widths(view: GraphView) -> IntArray:
     require_edge(view)
-    depth = view.once(_depths)
+    depth = view.cached(_depths)
     change = np.bincount(depth[view.edges[:, 0]], minlength=int(depth.max()) + 1)
     change -= np.bincount(depth[view.edges[:, 1]], minlength=len(change))
     return np.cumsum(change)[:-1]

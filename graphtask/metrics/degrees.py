@@ -1,4 +1,4 @@
-"""How the edges are shared out among the nodes. Everything here takes time linear in the edges."""
+"""Degree statistics. Everything here takes time linear in the edges."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""How far nodes are from each other: lengths, in edges, of the shortest paths between all pairs.
+"""Distances: lengths, in edges, of the shortest paths between all pairs of nodes.
 
 Sums over blocks of rows, so that the table of all distances is never in memory at once.
 """
@@ -34,12 +34,12 @@ class Distances(NamedTuple):
 
 def directed(view: GraphView) -> Distances:
     """Distances along the edges of a simple DAG."""
-    return view.once(_directed)
+    return view.cached(_directed)
 
 
 def undirected(view: GraphView) -> Distances:
     """Distances in a simple DAG when directions do not matter."""
-    return view.once(_undirected)
+    return view.cached(_undirected)
 
 
 def mean_shortest_path(view: GraphView) -> float:

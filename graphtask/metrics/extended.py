@@ -1,4 +1,4 @@
-"""The extended set: the 54 features of Nowak & Janik that the paper's tables leave out, and those of our own."""
+"""The extended set: the 54 features of Nowak & Janik that the paper's tables leave out, and those added here."""
 
 from graphtask.metrics import (
     communicability_betweenness,

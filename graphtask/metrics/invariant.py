@@ -1,9 +1,9 @@
-"""One short text for all staged graphs that differ only in how their vertices are numbered and named.
+"""Isomorphism-invariant hash and canonical vertex order of staged graphs.
 
 Exact, not a heuristic like Weisfeiler and Leman's colors: the graph is brought into a canonical form by BLISS
-(Junttila & Kaski, ALENEX 2007), and that is hashed. BLISS knows only undirected graphs, but may be told that vertices
-have colors. The color of a vertex is its stage, and the lengths of the longest paths to it and from it: along an edge
-the first of these lengths grows, so colors also say which way every edge points.
+(Junttila & Kaski, ALENEX 2007), and that is hashed. BLISS reads only undirected graphs, but
+accepts vertex colors. The color of a vertex is its stage, and the lengths of the longest paths to it and from it: along an edge
+the first of these lengths grows, so colors also encode the direction of every edge.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ def invariant_hash(view: GraphView) -> str:
         True
     """
     require_simple(view)
-    return view.once(_hash)
+    return view.cached(_hash)
 
 
 def canonical_order(view: GraphView) -> IntArray:
@@ -51,7 +51,7 @@ def canonical_order(view: GraphView) -> IntArray:
         UndefinedMetricError: The graph is not a DAG, or has parallel edges.
     """
     require_simple(view)
-    return view.once(_canonical).order
+    return view.cached(_canonical).order
 
 
 class _Canonical(NamedTuple):
@@ -63,7 +63,7 @@ class _Canonical(NamedTuple):
 
 
 def _hash(view: GraphView) -> str:
-    canonical = view.once(_canonical)
+    canonical = view.cached(_canonical)
     _ = view.stage  # only staged graphs have a hash
     edges = np.sort(np.array(canonical.graph.get_edgelist(), dtype=np.int64).reshape(-1, 2), axis=1)
     form = np.concatenate(

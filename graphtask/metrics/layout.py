@@ -1,7 +1,7 @@
-"""How elongated a graph is when it is laid out by Kamada & Kawai's springs.
+"""Elongation of a graph in its Kamada-Kawai layout.
 
 The cost function, its start and its optimizer are those of networkx's ``kamada_kawai_layout`` (BSD-3-Clause), and the
-operations come in its order (`springs`, `descent`), so that the layout is the same to the last bit: a local minimum
+operations come in its order (`graphtask.layout`), so that the layout is the same to the last bit: a local minimum
 depends on rounding. No step runs in several threads, so the result does not depend on their number either.
 """
 
@@ -20,7 +20,7 @@ from graphtask.metrics.view import SMALL, GraphView, UndefinedMetricError
 from graphtask.types import FloatArray, IntArray
 from graphtask.validation import counted
 
-_IMPATIENT_WORK = 4e8  # nodes² · calls spent on a layout that nobody asked for by name; some 20 s
+_MAX_WORK = 4e8  # nodes² · calls spent on a layout not selected by name; about 20 s
 
 _MOST_STEPS = 16  # of a search by products of matrices, before one along the edges is faster
 
@@ -36,33 +36,31 @@ def pca_elongation(view: GraphView) -> float:
     """2·(V1 − 0.5), where V1 is the share of variance on the first principal axis of the Kamada-Kawai layout.
 
     The layout is that of the undirected, unweighted graph, from a circle of the vertices in topological order. It is
-    not defined for graphs that are not connected: springs between their parts have no length.
+    not defined for graphs that are not connected: distances between their components are infinite.
 
     Example:
         >>> import graphtask as gt
         >>> round(gt.measure(gt.chain_dag(20))["pca_elongation"], 4)
         1.0
     """
-    return view.once(_elongation).best
+    return view.cached(_elongation).best
 
 
 def pca_elongation_spread(view: GraphView) -> float:
     """Standard deviation (of the sample) of `pca_elongation` over ``layout_starts`` starts."""
     if view.options.layout_starts == 1:
-        raise UndefinedMetricError(
-            "one start has no spread (layout_starts=10, or --layout-starts 10 on the command line, takes more)"
-        )
-    return view.once(_elongation).spread
+        raise UndefinedMetricError("one start has no spread (pass layout_starts=10, or --layout-starts 10)")
+    return view.cached(_elongation).spread
 
 
 def layout(view: GraphView) -> FloatArray:
     """Positions of shape (nodes, 2), in vertex order: the lowest cost over all starts."""
-    layouts = view.once(_layouts)
+    layouts = view.cached(_layouts)
     return layouts[_best(layouts)].position
 
 
 def _elongation(view: GraphView) -> Elongation:
-    layouts = view.once(_layouts)
+    layouts = view.cached(_layouts)
     values = [_elongation_of(found.position) for found in layouts]
     spread = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
     return Elongation(values[_best(layouts)], spread)
@@ -73,12 +71,12 @@ def _best(layouts: Sequence[Minimum]) -> int:
 
 
 def _layouts(view: GraphView) -> list[Minimum]:
-    """The minimum from every start, its positions of shape (nodes, 2) in vertex order."""
+    """Local minima from every start, with positions of shape (nodes, 2) in vertex order."""
     layouts = []
-    for minimum in view.once(_minima):
+    for minimum in view.cached(_minima):
         if minimum is None:
             raise UndefinedMetricError(
-                "the layout of so many nodes takes long to settle (ask for it by name)"
+                "the layout needs many steps to converge (select it by name to compute it)"
             )
         positions = np.empty((view.n_nodes, 2))
         positions[_start_order(view)] = minimum.position.reshape(-1, 2)
@@ -87,23 +85,23 @@ def _layouts(view: GraphView) -> list[Minimum]:
 
 
 def _minima(view: GraphView) -> list[Minimum | None]:
-    return minima(view.once(_tasks))
+    return minima(view.cached(_tasks))
 
 
-def lay_out_together(views: Sequence[GraphView]) -> None:
-    """Find the layouts of several small graphs in less time than one after the other; each is the same as alone.
+def prepare_layouts(views: Sequence[GraphView]) -> None:
+    """Compute the layouts of several small graphs in one batch, with the bits that each has unbatched.
 
-    What keeps a graph from having one is not said here, but where its metrics are computed.
+    Errors are raised later, where the metrics of the graph are computed.
     """
     tasks: dict[GraphView, list[Task]] = {}
     for view in views:
         if view.n_nodes > SMALL:
             continue
         with contextlib.suppress(Exception):
-            tasks[view] = view.once(_tasks)
+            tasks[view] = view.cached(_tasks)
     found = iter(minima(chain.from_iterable(tasks.values())))
     for view, own in tasks.items():
-        view.remember(_minima, list(islice(found, len(own))))
+        view.store(_minima, list(islice(found, len(own))))
 
 
 def _tasks(view: GraphView) -> list[Task]:
@@ -111,7 +109,7 @@ def _tasks(view: GraphView) -> list[Task]:
         raise UndefinedMetricError(f"a layout of {counted(view.n_nodes, 'node')} has no variance")
     order = _start_order(view)
     distances = _distances(view)[np.ix_(order, order)]
-    max_calls = None if view.patient else int(_IMPATIENT_WORK / view.n_nodes**2)
+    max_calls = None if view.allow_slow else int(_MAX_WORK / view.n_nodes**2)
     circle = _circle(view.n_nodes)
     return [Task(distances, circle[places].ravel(), max_calls) for places in _places(view)]
 
@@ -126,7 +124,7 @@ def _elongation_of(positions: FloatArray) -> float:
     x, y = (positions - positions.mean(axis=0)).T
     var_x, var_y, covariance = (float(np.add.reduce(product)) for product in (x * x, y * y, x * y))
     if var_x + var_y == 0:
-        raise UndefinedMetricError("all nodes of the layout are in one place")
+        raise UndefinedMetricError("all nodes of the layout coincide")
     return math.hypot(var_x - var_y, 2 * covariance) / (var_x + var_y)
 
 
@@ -141,7 +139,7 @@ def _distances(view: GraphView) -> FloatArray:
 
 
 def _dense_distances(view: GraphView) -> FloatArray | None:
-    """Breadth-first search from all vertices at once, a product of matrices for each step; None if it takes many."""
+    """Breadth-first search from all vertices simultaneously, a product of matrices for each step; None if it takes many."""
     n = view.n_nodes
     near = np.eye(n, dtype=np.float32)
     near[view.edges[:, 0], view.edges[:, 1]] = near[view.edges[:, 1], view.edges[:, 0]] = 1
@@ -173,7 +171,7 @@ def _circle(n: int) -> FloatArray:
 
 
 def _places(view: GraphView) -> list[Any]:
-    """Which place on the circle each vertex starts from: the order itself, then shuffles."""
+    """Places on the circle that the vertices start from: the order itself, then shuffles."""
     if view.options.layout_starts == 1:
         return [slice(None)]
     words = np.random.PCG64(view.options.layout_seed)

@@ -1,4 +1,4 @@
-"""How well the neighbors of a node would do without it."""
+"""Local efficiency: distances among the neighbors of a node without it."""
 
 import math
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from graphtask.metrics.metric import AUTHORS, LARGE, ROUNDING, Metric
-from graphtask.metrics.simple import SIMPLE, degrees, require_patience, require_simple, symmetric
+from graphtask.metrics.simple import SIMPLE, degrees, require_budget, require_simple, symmetric
 from graphtask.metrics.view import GraphView
 
 
@@ -19,7 +19,7 @@ def local_efficiency(view: GraphView) -> float:
         {'local_efficiency': 1.0, 'undefined': ''}
     """
     require_simple(view)
-    require_patience(view, float((degrees(view).total ** 3).sum()))
+    require_budget(view, float((degrees(view).total ** 3).sum()))
     matrix = symmetric(view).astype(np.float32)
     near = [np.flatnonzero(row) for row in matrix]
     values = [_efficiency(matrix[np.ix_(nodes, nodes)]) for nodes in near if len(nodes) > 1]
@@ -27,7 +27,7 @@ def local_efficiency(view: GraphView) -> float:
 
 
 def _efficiency(adjacent: Any) -> float:
-    """Mean of 1/d over all pairs; breadth-first from all vertices at once."""
+    """Mean of 1/d over all pairs; breadth-first from all vertices simultaneously."""
     n_pairs = len(adjacent) * (len(adjacent) - 1)
     known = adjacent > 0
     np.fill_diagonal(known, True)

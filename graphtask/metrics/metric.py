@@ -1,4 +1,4 @@
-"""What is known about a metric besides how it is computed."""
+"""Metrics as data: name, definition, range, error, cost and source."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -13,9 +13,7 @@ Value = float | int | bool | str
 
 STAGE_SUFFIX = "_stage_k"
 PAIR_SUFFIX = "_stage_a_b"
-LARGE = (
-    2_000  # nodes beyond which a metric whose cost grows faster than the edges has to be asked for by name
-)
+LARGE = 2_000  # nodes beyond which a metric with superlinear cost is computed only if selected by name
 _MOST_PAIRED = 64  # stages whose pairs get columns; a file may claim any number of stages
 ROUNDING = (
     1e-12  # floating-point error of sums, logarithms and roots; measured: at most 4e-15 under renumbering
@@ -41,32 +39,32 @@ class Metric:
     """
 
     name: str
-    """What it is selected by; of a metric per stage it ends in ``_stage_k``, per pair of stages in ``_stage_a_b``."""
+    """Name for selection; for a metric per stage it ends in ``_stage_k``, per pair of stages in ``_stage_a_b``."""
     compute: Callable[..., Value]
-    """Its value for a `GraphView`; of a metric per stage, for a view and a stage (or two: a ≤ b).
+    """Function of a `GraphView`; for a metric per stage, of a view and a stage (or two: a ≤ b).
 
     Raises `UndefinedMetricError`.
     """
     formula: str
-    """Its definition in one line."""
+    """Definition in one line."""
     low: float = -math.inf
     """Smallest possible value."""
     high: float = math.inf
     """Largest possible value."""
     meaning: str = ""
-    """What a larger value says."""
+    """Meaning of a larger value."""
     reads_weights: bool = False
-    """Whether it depends on the weights of the edges."""
+    """True if it depends on the weights of the edges."""
     defined_when: str = "always"
-    """The graphs that have it."""
+    """Graphs for which it is defined."""
     cost: str = ""
     """Time, in nodes n and edges m."""
     source: str = ""
-    """Where the definition comes from."""
+    """Source of the definition."""
     sets: tuple[str, ...] = ()
     """Named selections that it belongs to."""
     kind: Literal["number", "count", "flag", "text"] = "number"
-    """What its values are."""
+    """Type of its values."""
     error: float = 0.0
     """Absolute numerical error of a value, a power of ten; 0 for values that are exact up to the nearest float.
 
@@ -74,11 +72,11 @@ class Metric:
     differ by no more than this is constant.
     """
     max_nodes: int | None = None
-    """Beyond this many nodes it is computed only if asked for by name."""
+    """Node count beyond which it is computed only if selected by name."""
     order_dependent: bool = False
-    """Whether it may change when the vertices are numbered in another topological order."""
+    """True if it may change with the topological order of the vertices."""
     prepare: Callable[[Sequence[Any]], None] | None = None
-    """Works something out for many views (`GraphView`) at once, in less time than ``compute`` would one by one."""
+    """Function that fills the caches of several views in one batch, faster than ``compute`` for each."""
 
     def __post_init__(self) -> None:
         if (
@@ -100,16 +98,16 @@ class Metric:
 
     @cached_property
     def per_stage(self) -> bool:
-        """Whether it has one column for every stage, or for every pair of stages."""
+        """True if it has one column for every stage, or for every pair of stages."""
         return self.name.endswith((STAGE_SUFFIX, PAIR_SUFFIX))
 
     @cached_property
     def column(self) -> str:
-        """Its column, or what its columns start with."""
+        """Name of its column, or prefix of its columns."""
         return self.name.removesuffix("k").removesuffix("a_b") if self.per_stage else self.name
 
     def columns(self, stages: Iterable[int]) -> dict[str, tuple[int, ...]]:
-        """Its columns in a table of graphs with these stages, and the stage or stages of each (none: all)."""
+        """Return its columns for graphs with these stages, each with its stage or stages (none: all)."""
         if not self.per_stage:
             return {self.column: ()}
         if self.name.endswith(PAIR_SUFFIX):

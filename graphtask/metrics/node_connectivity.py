@@ -1,10 +1,10 @@
-"""How many paths without a common node lead from one node to another."""
+"""Node connectivity: the number of node-disjoint paths from one node to another."""
 
 import igraph
 import numpy as np
 
 from graphtask.metrics.metric import AUTHORS, LARGE, Metric
-from graphtask.metrics.simple import SIMPLE, require_patience, require_simple
+from graphtask.metrics.simple import SIMPLE, require_budget, require_simple
 from graphtask.metrics.view import GraphView
 from graphtask.types import FloatArray, IntArray
 
@@ -25,7 +25,7 @@ def mean_node_connectivity(view: GraphView) -> float:
     n = view.n_nodes
     least, most = _bounds(view)
     open_pairs = np.argwhere(least < most)
-    require_patience(view, 10.0 * len(open_pairs) * (view.n_edges + n))
+    require_budget(view, 10.0 * len(open_pairs) * (view.n_edges + n))
     total = int(least[least == most].sum())
     if len(open_pairs):
         flow = _split(view)

@@ -1,4 +1,4 @@
-"""PageRank: how often somebody is at a node who follows the edges, and starts anew now and then."""
+"""PageRank: the stationary distribution of a random walk along the edges with random restarts."""
 
 from graphtask.metrics.metric import AUTHORS, ROUNDING, Metric
 from graphtask.metrics.simple import ONE_PATH, SIMPLE, require_simple
@@ -8,7 +8,7 @@ _DAMPING = 0.85
 
 
 def pagerank_output(view: GraphView) -> float:
-    """The rank of the output, among ranks that add up to 1; whoever arrives there starts anew anywhere.
+    """The rank of the output, among ranks that add up to 1; a walk that arrives there restarts at a random node.
 
     Starting anew is equally likely everywhere, so ranks are proportional to y_j = 1 + 0.85·Σ y_i/d_out(i) over the
     edges i → j, which one sweep in topological order solves.

@@ -57,13 +57,13 @@ def max_path(view: GraphView) -> int:
 
 
 def statistics(view: GraphView) -> PathStatistics:
-    """All of the above at once."""
-    return view.once(_statistics)
+    """Return all path statistics."""
+    return view.cached(_statistics)
 
 
 def counts_by_length(view: GraphView) -> FloatArray:
     """The number of paths of length 0, 1, 2 … from the input to the output of a graph of at most `SMALL` nodes."""
-    return view.once(_counts_by_length)
+    return view.cached(_counts_by_length)
 
 
 def require_edges(view: GraphView) -> None:
@@ -86,7 +86,7 @@ def _from_counts(view: GraphView) -> PathStatistics:
     lengths = np.flatnonzero(counts)
     counts = counts[lengths]
     total = float(counts.sum())
-    # Lengths are taken from a whole number beside their mean: paths of one length have a deviation of exactly 0.
+    # Lengths are measured from the integer nearest to their mean: paths of one length have a deviation of exactly 0.
     center = round(float((lengths * counts).sum()) / total)
     offset = lengths - center
     mean = float((offset * counts).sum()) / total

@@ -1,4 +1,4 @@
-"""The metrics as data: what each is called, means, costs and comes from. The one place that knows the columns."""
+"""Registry of the metrics: the only definition of the columns of a table."""
 
 import difflib
 import math
@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from graphtask.errors import ArgumentError
 from graphtask.metrics import communicability, connectivity, layout, paths, size
 from graphtask.metrics.extended import EXTENDED
 from graphtask.metrics.metric import (
@@ -21,25 +20,26 @@ from graphtask.metrics.metric import (
     Value,
 )
 from graphtask.metrics.view import GraphView, Options, UndefinedMetricError
+from graphtask.validation import invalid
 
 _PAPER = "Janik & Nowak, Connectivity properties of neural networks under performance-resources trade-off"
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The metrics that a table shall have."""
+    """Selected metrics of a table."""
 
     metrics: tuple[Metric, ...]
     by_name: bool
-    """Whether each was asked for by name, so that none is skipped because of its cost."""
+    """True if each was selected by name, so that none is skipped because of its cost."""
 
     @cached_property
     def per_stage(self) -> bool:
-        """Whether the columns depend on the stages of the graphs."""
+        """True if the columns depend on the stages of the graphs."""
         return any(metric.per_stage for metric in self.metrics)
 
     def cells(self, stages: Iterable[int]) -> list[tuple[str, Metric, tuple[int, ...]]]:
-        """The columns of a graph with these stages: their names, metrics, and the stages that each is about."""
+        """Return name, metric and stages of every column of a graph with these stages."""
         key = tuple(stages)
         if key not in self._cells:
             self._cells[key] = [
@@ -58,7 +58,7 @@ class Selection:
 
 
 def q1d(view: GraphView) -> bool:
-    """Whether a graph is quasi-one-dimensional: `pca_elongation` > 0.25 and `edge_connectivity` > 1."""
+    """Return True for a quasi-one-dimensional graph: `pca_elongation` > 0.25 and `edge_connectivity` > 1."""
     elongation = round(layout.pca_elongation(view), 6)  # the value that the table shows
     return elongation > 0.25 and connectivity.edge_connectivity(view) > 1
 
@@ -72,7 +72,7 @@ _BUILT_IN = (
         formula="1 − m/m0, m0 edges of the initial graph",
         high=1.0,
         meaning="fewer connections are left; negative if the graph has grown",
-        defined_when="the provenance says how many edges the initial graph had",
+        defined_when="the provenance records how many edges the initial graph had",
         cost="O(1)",
         source=_PAPER,
         sets=("paper", "extended"),
@@ -83,7 +83,7 @@ _BUILT_IN = (
         formula="1 − m/m0 over the edges with both ends in stage k",
         high=1.0,
         meaning="fewer connections are left inside the stage",
-        defined_when="the provenance says how many edges the stage had, and it had some",
+        defined_when="the provenance records how many edges the stage had, more than 0",
         cost="O(m)",
         source=_PAPER,
         sets=("paper", "extended"),
@@ -255,7 +255,7 @@ _BUILT_IN = (
         sets=("paper", "extended"),
         max_nodes=LARGE,
         order_dependent=True,
-        prepare=layout.lay_out_together,
+        prepare=layout.prepare_layouts,
     ),
     Metric(
         name="pca_elongation_spread",
@@ -269,7 +269,7 @@ _BUILT_IN = (
         source="standard",
         max_nodes=LARGE,
         order_dependent=True,
-        prepare=layout.lay_out_together,
+        prepare=layout.prepare_layouts,
     ),
     Metric(
         name="q1d",
@@ -285,7 +285,7 @@ _BUILT_IN = (
         kind="flag",
         max_nodes=LARGE,
         order_dependent=True,
-        prepare=layout.lay_out_together,
+        prepare=layout.prepare_layouts,
     ),
 )
 
@@ -293,15 +293,15 @@ _METRICS: dict[str, Metric] = {metric.name: metric for metric in (*_BUILT_IN, *E
 
 
 def all_metrics() -> list[Metric]:
-    """Every metric known, in the order of the columns."""
+    """Return all registered metrics, in the order of the columns."""
     return list(_METRICS.values())
 
 
 def register_metric(metric: Metric) -> None:
-    """Make a metric known, so that it can be selected by its name and by its sets.
+    """Register a metric, so that it can be selected by its name and by its sets.
 
     Raises:
-        ArgumentError: Its name is taken, or would give two columns the same name.
+        ArgumentError: The name is taken, or would give two columns the same name.
 
     Example:
         >>> import graphtask as gt
@@ -314,28 +314,28 @@ def register_metric(metric: Metric) -> None:
         >>> gt.unregister_metric("density")
     """
     if metric.name in _METRICS or metric.name in metric_sets() or metric.name == "undefined":
-        raise ArgumentError(f"{metric.name!r} is taken; give the metric a name of its own")
+        raise invalid("name", "a new name", metric.name, remedy="that name is registered already")
     _METRICS[metric.name] = metric
 
 
 def unregister_metric(name: str) -> None:
-    """Forget a metric.
+    """Unregister a metric.
 
     Raises:
         ArgumentError: There is no metric of this name.
     """
     if name not in _METRICS:
-        raise ArgumentError(f"there is no metric {name!r} to forget")
+        raise invalid("name", "a registered metric", name)
     del _METRICS[name]
 
 
 def metric_sets() -> list[str]:
-    """The names of the sets of metrics."""
+    """Return the names of the sets of metrics."""
     return sorted({name for metric in _METRICS.values() for name in metric.sets})
 
 
 def select(metrics: str | Sequence[str], *, options: Options) -> Selection:
-    """The metrics that ``metrics`` names: a set, or names of metrics and of sets, in the order given.
+    """Select metrics by a set, or by names of metrics and of sets, in the order given.
 
     Raises:
         ArgumentError: A name is unknown.
@@ -349,7 +349,7 @@ def select(metrics: str | Sequence[str], *, options: Options) -> Selection:
     chosen: dict[str, Metric] = {}
     for name in names:
         if name not in _METRICS and name not in sets:
-            raise ArgumentError(f"there is no metric {name!r}; {_hint(name, names)}")
+            raise invalid("metrics", "names of metrics or sets", name, remedy=_hint(name, names))
         found = (
             [metric for metric in _METRICS.values() if name in metric.sets]
             if name in sets
@@ -361,7 +361,7 @@ def select(metrics: str | Sequence[str], *, options: Options) -> Selection:
 
 
 def _hint(name: str, asked: Sequence[str]) -> str:
-    """What somebody may have meant who asked for these; the column of one stage means the metric of all stages."""
+    """Suggest similar names; the column of one stage stands for the metric of all stages."""
     known = [*metric_sets(), *_METRICS]
     plain = re.sub(
         r"_stage_\d+$", STAGE_SUFFIX, re.sub(r"_stage_\d+_\d+$", PAIR_SUFFIX, name.strip().lower())
@@ -374,9 +374,9 @@ def _hint(name: str, asked: Sequence[str]) -> str:
 
 
 def evaluate(metric: Metric, view: GraphView, *stages: int) -> tuple[Value, str]:
-    """The value of a metric (at a stage, or from one stage to another), and why it is not defined, if so; an error in it is a reason, too."""
-    if metric.max_nodes is not None and view.n_nodes > metric.max_nodes and not view.patient:
-        return math.nan, f"skipped beyond {metric.max_nodes} nodes (ask for it by name)"
+    """Return the value of a metric (at its stages) and the reason if it is undefined; an exception in it is a reason too."""
+    if metric.max_nodes is not None and view.n_nodes > metric.max_nodes and not view.allow_slow:
+        return math.nan, f"skipped beyond {metric.max_nodes} nodes (select it by name to compute it)"
     try:
         value = metric.compute(view, *stages)
     except UndefinedMetricError as error:
@@ -384,7 +384,7 @@ def evaluate(metric: Metric, view: GraphView, *stages: int) -> tuple[Value, str]
     except Exception as error:  # noqa: BLE001  one metric of one graph never takes a batch down
         return math.nan, f"{type(error).__name__}: {error}"
     if isinstance(value, float) and not math.isfinite(value):
-        return value, "the computation gave no finite number"
+        return value, "the computation returned no finite number"
     return metric.rounded(value), ""
 
 

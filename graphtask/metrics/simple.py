@@ -1,4 +1,4 @@
-"""What the extended metrics share: they are defined for DAGs without parallel edges, and some take time."""
+"""Requirements and arrays shared by the extended metrics: simple DAGs, and a limit on work."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ SIMPLE = "a DAG without parallel edges"
 CONNECTED = f"{SIMPLE}, in one piece"
 ONE_PATH = f"{SIMPLE}, with one input and one output"
 
-_MOST_STEPS = 3e9  # of a metric that nobody asked for by name; some ten seconds
+_MOST_STEPS = 3e9  # of a metric not selected by name; about ten seconds
 
 
 class Degrees(NamedTuple):
@@ -24,22 +24,22 @@ class Degrees(NamedTuple):
 
 def degrees(view: GraphView) -> Degrees:
     """The degrees of a simple DAG with at least one vertex."""
-    return view.once(_degrees)
+    return view.cached(_degrees)
 
 
 def symmetric(view: GraphView) -> FloatArray:
     """A + Aᵀ of a simple DAG, of shape (nodes, nodes): 1 where two vertices are neighbors, or else 0."""
-    return view.once(_symmetric)
+    return view.cached(_symmetric)
 
 
 def neighbors(view: GraphView) -> FloatArray:
     """A + Aᵀ of a simple DAG, for products only: dense if small, or else sparse."""
-    return view.once(_neighbors)
+    return view.cached(_neighbors)
 
 
 def require_simple(view: GraphView, *, least: int = 1) -> None:
     """Raise unless the graph is a DAG without parallel edges that has at least so many vertices."""
-    view.once(_check_simple)
+    view.cached(_check_simple)
     if view.n_nodes < least:
         raise UndefinedMetricError(f"the graph has fewer than {least} nodes")
 
@@ -47,7 +47,7 @@ def require_simple(view: GraphView, *, least: int = 1) -> None:
 def require_connected(view: GraphView, *, least: int = 1) -> None:
     """Raise unless, besides that, every vertex can be reached from every other when directions do not matter."""
     require_simple(view, least=least)
-    if not view.once(_is_connected):
+    if not view.cached(_is_connected):
         raise UndefinedMetricError("the graph is not connected")
 
 
@@ -58,10 +58,10 @@ def require_edge(view: GraphView) -> None:
         raise UndefinedMetricError("the graph has no edges")
 
 
-def require_patience(view: GraphView, steps: float) -> None:
-    """Raise if so many steps are more than anybody wants to wait for who did not ask for the metric by name."""
-    if steps > _MOST_STEPS and not view.patient:
-        raise UndefinedMetricError(f"skipped, it needs {steps:.0e} steps (ask for it by name)")
+def require_budget(view: GraphView, steps: float) -> None:
+    """Raise if a metric that was not selected by name would need more steps than the limit."""
+    if steps > _MOST_STEPS and not view.allow_slow:
+        raise UndefinedMetricError(f"skipped, it needs {steps:.0e} steps (select it by name to compute it)")
 
 
 def _check_simple(view: GraphView) -> None:
@@ -88,7 +88,7 @@ def _symmetric(view: GraphView) -> FloatArray:
 
 def _neighbors(view: GraphView) -> FloatArray:
     if view.n_nodes <= SMALL:
-        return view.once(_symmetric)
+        return view.cached(_symmetric)
     from scipy.sparse import csr_array
 
     require_simple(view)

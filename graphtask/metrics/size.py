@@ -1,4 +1,4 @@
-"""How large a graph is, and how much smaller than the one it came from."""
+"""Size of a graph, and sparsity relative to its initial graph."""
 
 import math
 from collections import Counter
@@ -30,8 +30,8 @@ def sparsity_of_stage(view: GraphView, stage: int) -> float:
     """1 − m/m0 of the edges that have both ends in ``stage``."""
     per_stage = view.initial.get("edges_per_stage")
     if not isinstance(per_stage, list | tuple) or stage >= len(per_stage):
-        raise UndefinedMetricError("the provenance does not say how many edges this stage had")
-    return share_gone(view.once(_edges_per_stage)[stage], per_stage[stage])
+        raise UndefinedMetricError("the provenance has no initial edge count for this stage")
+    return share_gone(view.cached(_edges_per_stage)[stage], per_stage[stage])
 
 
 def nodes(view: GraphView) -> int:
@@ -41,7 +41,7 @@ def nodes(view: GraphView) -> int:
 
 def nodes_of_stage(view: GraphView, stage: int) -> int:
     """The number of nodes in ``stage``."""
-    return view.once(_nodes_per_stage)[stage]
+    return view.cached(_nodes_per_stage)[stage]
 
 
 def edges(view: GraphView) -> int:
@@ -60,11 +60,9 @@ def parameters(view: GraphView) -> int:
     """Trainable parameters of the compiled network; see `graphtask.parameters`."""
     channels = _setting(view, "channels")
     if channels is None:
-        raise UndefinedMetricError(
-            "the channels are not known (channels=11, or --channels 11 on the command line, says them)"
-        )
+        raise UndefinedMetricError("unknown channel count (pass channels=11, or --channels 11)")
     in_channels, n_classes = _setting(view, "in_channels"), _setting(view, "n_classes")
-    view.once(_require_stages)
+    view.cached(_require_stages)
     polynomial = polynomial_of(
         view.edges,
         view.stage,
@@ -77,7 +75,7 @@ def parameters(view: GraphView) -> int:
 def share_gone(now: float, before: Any) -> float:
     """1 − now/before, where ``before`` comes from the provenance and may be anything."""
     if isinstance(before, bool) or not isinstance(before, int | float) or not math.isfinite(before):
-        raise UndefinedMetricError("the provenance does not say how many edges the initial graph had")
+        raise UndefinedMetricError("the provenance has no initial edge count")
     if before <= 0:
         raise UndefinedMetricError("the initial graph had no edges here")
     return (before - now) / before
@@ -93,7 +91,7 @@ def _edges_per_stage(view: GraphView) -> Counter[int]:
 
 
 def _tally(stages: IntArray) -> Counter[int]:
-    """How often each stage occurs; they are few and small, unless a file says otherwise."""
+    """Count how often each stage occurs; stages are few and small except in malformed files."""
     if len(stages) == 0 or stages.max() > 1_000:
         return Counter(stages.tolist())
     return Counter({stage: count for stage, count in enumerate(np.bincount(stages).tolist()) if count})

@@ -1,4 +1,4 @@
-"""Which stages the edges connect."""
+"""Edges within and between stages."""
 
 from collections import Counter
 
@@ -14,7 +14,7 @@ _STAGED = "a DAG without parallel edges whose stages never fall along an edge"
 
 def steps(view: GraphView) -> IntArray:
     """By how much the stage rises along every edge, of shape (edges,)."""
-    return view.once(_steps)
+    return view.cached(_steps)
 
 
 def intrastage(view: GraphView) -> float:
@@ -55,7 +55,7 @@ def reduce_fraction(view: GraphView) -> float:
 
 def edges_between(view: GraphView, first: int, second: int) -> int:
     """The number of edges from one stage to another."""
-    return view.once(_edges_per_pair)[first, second]
+    return view.cached(_edges_per_pair)[first, second]
 
 
 def _steps(view: GraphView) -> IntArray:

@@ -1,29 +1,29 @@
-"""Graphs in, rows out."""
+"""Tables of metrics: one row per graph."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import igraph
-import numpy as np
 
-from graphtask.errors import ArgumentError
-from graphtask.metrics.metric import Value
+from graphtask.metrics.metric import Metric, Value
 from graphtask.metrics.registry import Selection, evaluate, select
 from graphtask.metrics.view import SMALL, GraphView, LayoutOrder, Options
+from graphtask.storage.objects import GraphLike, as_igraph
+from graphtask.validation import invalid
 
 if TYPE_CHECKING:
     import pandas as pd
 
 UNDEFINED = "undefined"
 
-_TOGETHER = 128  # small graphs that are prepared at a time
+_BATCH = 128  # small graphs that are prepared in one batch
 
 Row = dict[str, Value]
 
 
 def measure(
-    graph: igraph.Graph,
+    graph: GraphLike,
     *,
     metrics: str | Sequence[str] = "paper",
     channels: int | None = None,
@@ -33,23 +33,27 @@ def measure(
     layout_seed: int = 0,
     layout_order: LayoutOrder = "topological",
 ) -> Row:
-    """The metrics of one graph: a value for every column, and in ``undefined`` why some are NaN or −inf.
+    """Measure one graph: a value for every column, and in ``undefined`` the reasons why some are NaN or −inf.
 
     Args:
-        graph: Any graph. What it does not have (two inputs have no paths between input and output) is NaN, or −inf
-            where that is the logarithm of nothing; ``undefined`` then reads ``"metric: reason; metric: reason"``.
+        graph: Any graph of igraph or networkx. A metric that is undefined for it is NaN, or −inf for the logarithm
+            of 0; ``undefined`` then reads ``"metric: reason; metric: reason"``.
         metrics: A set of metrics (``"paper"``), or names of metrics; see `graphtask.metrics.registry`.
-        channels: Channels of stage 0, for ``parameters``; by default what the provenance of the graph says.
-        in_channels: Channels of the images; by default what the provenance says, or else 3.
-        n_classes: Outputs of the head; by default what the provenance says, or else 10.
+        channels: Channels of stage 0, for ``parameters``; by default those of the provenance.
+        in_channels: Channels of the images; by default those of the provenance, or else 3.
+        n_classes: Outputs of the head; by default those of the provenance, or else 10.
         layout_starts: Starts of the layout behind ``pca_elongation``; the lowest cost wins. With more than one,
             ``pca_elongation_spread`` is the standard deviation over them.
-        layout_seed: Seed of the starts after the first.
+        layout_seed: Random seed of the starts after the first.
         layout_order: Order of the nodes on the first circle: ``"topological"`` as numbered (published values), or
             ``"canonical"``, for which isomorphic graphs have equal values.
 
+    Returns:
+        Column names and values: counts as int, flags as bool, others as float, rounded to the error of the metric.
+
     Raises:
         ArgumentError: An argument is out of range, or a metric is unknown.
+        GraphError: ``graph`` is not a graph.
 
     Example:
         >>> import graphtask as gt
@@ -65,13 +69,12 @@ def measure(
         layout_seed=layout_seed,
         layout_order=layout_order,
     )
-    _check_graph(graph, "graph")
     selection = select(metrics, options=options)
-    return _row(GraphView(graph, options, patient=selection.by_name), selection)
+    return _row(GraphView(as_igraph(graph), options, allow_slow=selection.by_name), selection)
 
 
 def measure_all(
-    graphs: Iterable[igraph.Graph],
+    graphs: Iterable[GraphLike] | Mapping[str, GraphLike],
     *,
     metrics: str | Sequence[str] = "paper",
     channels: int | None = None,
@@ -81,18 +84,37 @@ def measure_all(
     layout_seed: int = 0,
     layout_order: LayoutOrder = "topological",
 ) -> "pd.DataFrame":
-    """A `pandas.DataFrame` with one row for each graph, in the order given; see `measure` for the arguments.
+    """Measure several graphs: a `pandas.DataFrame` with one row for each, in the order given.
 
-    Stages that only some of the graphs have get columns, too; the others are NaN there.
+    Every column has one dtype, whatever the graphs: float64 with NaN, ``Int64`` for counts, ``boolean`` for flags,
+    both with ``pd.NA``, and object for text. Reasons of undefined values are in ``table.attrs["undefined"]``, a
+    dictionary ``{label of the row: {column: reason}}``; `with_reasons` adds them as a text column. The table itself
+    is numeric, so that it can be passed to scikit-learn.
+
+    Args:
+        graphs: Graphs of igraph or networkx; of a mapping, the keys become the index of the table.
+        metrics: As in `measure`; so are all other arguments.
+        channels: Channels of stage 0.
+        in_channels: Channels of the images.
+        n_classes: Outputs of the head.
+        layout_starts: Starts of the layout.
+        layout_seed: Random seed of the starts after the first.
+        layout_order: Order of the nodes on the first circle.
+
+    Returns:
+        The table. Stages that only some of the graphs have get columns too, undefined for the others.
 
     Raises:
-        ArgumentError: An argument is out of range, a metric is unknown, or something is not a graph.
+        ArgumentError: An argument is out of range, a metric is unknown, or ``graphs`` is a single graph.
+        GraphError: One of ``graphs`` is not a graph.
 
     Example:
         >>> import graphtask as gt
-        >>> table = gt.measure_all([gt.chain_dag(5), gt.full_dag(5)], metrics=["edges", "max_path"])
-        >>> table[["edges", "max_path"]].values.tolist()
-        [[4, 4], [10, 4]]
+        >>> table = gt.measure_all(
+        ...     {"chain": gt.chain_dag(5), "full": gt.full_dag(5)}, metrics=["edges", "max_path"]
+        ... )
+        >>> table.loc["full"].tolist(), table.dtypes.astype(str).tolist()
+        ([10, 4], ['Int64', 'Int64'])
     """
     options = Options(
         channels=channels,
@@ -104,64 +126,92 @@ def measure_all(
     )
     selection = select(metrics, options=options)
     if isinstance(graphs, igraph.Graph) or not isinstance(graphs, Iterable):
-        raise ArgumentError("measure_all measures several graphs; use measure for one")
+        raise invalid("graphs", "several graphs", graphs, remedy="for one graph, use measure")
+    names = list(graphs) if isinstance(graphs, Mapping) else None
     rows: list[Row] = []
     stages: set[int] = set()
-    for views in _together(graphs, options, selection):
+    for views in _batches(graphs.values() if isinstance(graphs, Mapping) else graphs, options, selection):
         for prepare in {metric.prepare for metric in selection.metrics if metric.prepare}:
             prepare(views)
         for view in views:
             rows.append(_row(view, selection))
             stages.update(view.stages if selection.per_stage else ())
-    return _frame(rows, selection.columns(stages))
+    return _frame(rows, selection.cells(sorted(stages)), names)
 
 
-def _together(
-    graphs: Iterable[igraph.Graph], options: Options, selection: Selection
+def with_reasons(table: "pd.DataFrame") -> "pd.DataFrame":
+    """Return a table of `measure_all` with a last column ``undefined``: the reasons, as in `measure`.
+
+    Example:
+        >>> import graphtask as gt
+        >>> with_reasons(gt.measure_all([gt.chain_dag(5, stages=1)], metrics=["parameters"]))["undefined"][0]
+        'parameters: unknown channel count (pass channels=11, or --channels 11)'
+    """
+    reasons: Mapping[Any, Mapping[str, str]] = table.attrs.get(UNDEFINED, {})
+    return table.assign(**{UNDEFINED: [_joined(reasons.get(label, {})) for label in table.index]})
+
+
+def _batches(
+    graphs: Iterable[GraphLike], options: Options, selection: Selection
 ) -> Iterator[list[GraphView]]:
-    """Views of the graphs in their order, as many at a time as fit into little memory."""
+    """Yield views of the graphs in their order, in batches that fit into little memory."""
     views: list[GraphView] = []
     for position, graph in enumerate(graphs):
-        _check_graph(graph, f"number {position} of the graphs")
-        views.append(GraphView(graph, options, patient=selection.by_name))
-        if len(views) == _TOGETHER or views[-1].n_nodes > SMALL:
+        checked = as_igraph(graph, name=f"graphs[{position}]")
+        views.append(GraphView(checked, options, allow_slow=selection.by_name))
+        if len(views) == _BATCH or views[-1].n_nodes > SMALL:
             yield views
             views = []
     yield views
 
 
-def _check_graph(graph: object, what: str) -> None:
-    if not isinstance(graph, igraph.Graph):
-        raise ArgumentError(f"{what} is a {type(graph).__name__}, not an igraph.Graph")
-
-
 def _row(view: GraphView, selection: Selection) -> Row:
     row: Row = {}
-    reasons = []
+    reasons = {}
     for column, metric, at in selection.cells(view.stages if selection.per_stage else ()):
         row[column], reason = evaluate(metric, view, *at)
         if reason:
-            reasons.append(
-                f"{column}: {reason.replace('; ', ', ')}"
-            )  # what separates reasons is in none of them
-    row[UNDEFINED] = "; ".join(reasons)
+            reasons[column] = reason.replace("; ", ", ")  # "; " separates the reasons
+    row[UNDEFINED] = _joined(reasons)
     return row
 
 
-def _frame(rows: list[Row], columns: list[str]) -> "pd.DataFrame":
+def _joined(reasons: Mapping[str, str]) -> str:
+    return "; ".join(f"{column}: {reason}" for column, reason in reasons.items())
+
+
+def _separated(text: str) -> dict[str, str]:
+    pairs = (part.partition(": ") for part in text.split("; ") if part)
+    return {column: reason for column, _, reason in pairs}
+
+
+def _frame(
+    rows: list[Row], cells: list[tuple[str, Metric, tuple[int, ...]]], names: list[Any] | None
+) -> "pd.DataFrame":
     import pandas as pd
 
-    for row in rows:
-        missing = [f"{column}: the graph has no such stage" for column in columns if column not in row]
-        if missing:
-            row[UNDEFINED] = "; ".join(filter(None, [str(row[UNDEFINED]), *missing]))
-    data = {column: _column([row.get(column, math.nan) for row in rows]) for column in columns}
-    return pd.DataFrame({**data, UNDEFINED: [row[UNDEFINED] for row in rows]})
+    index = pd.Index(names) if names is not None else pd.RangeIndex(len(rows))
+    data = {
+        column: pd.Series([row.get(column, math.nan) for row in rows], index=index, dtype=object)
+        for column, _, _ in cells
+    }
+    table = pd.DataFrame({column: _typed(data[column], metric) for column, metric, _ in cells}, index=index)
+    reasons = [
+        _separated(str(row[UNDEFINED]))
+        | {column: "the graph has no such stage" for column, _, _ in cells if column not in row}
+        for row in rows
+    ]
+    table.attrs[UNDEFINED] = {label: found for label, found in zip(index, reasons, strict=True) if found}
+    return table
 
 
-def _column(values: list[Value]) -> Any:
-    """Whole numbers and flags stay what they are unless some are missing; those become floats with NaN."""
-    kinds = {type(value) for value in values}
-    if kinds <= {bool} or kinds <= {int} or str in kinds:
+def _typed(values: "pd.Series[Any]", metric: Metric) -> "pd.Series[Any]":
+    """Return a column in the dtype of its metric; undefined counts and flags are ``pd.NA``."""
+    import pandas as pd
+
+    if metric.kind == "text":
         return values
-    return np.asarray(values, dtype=np.float64)
+    if metric.kind == "number":
+        return pd.to_numeric(values, errors="coerce").astype("float64")
+    finite = values.map(lambda value: value if math.isfinite(value) else pd.NA)
+    return finite.astype("Int64" if metric.kind == "count" else "boolean")

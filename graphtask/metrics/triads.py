@@ -8,8 +8,8 @@ from graphtask.metrics.metric import AUTHORS, ROUNDING, Metric
 from graphtask.metrics.simple import (
     SIMPLE,
     degrees,
+    require_budget,
     require_edge,
-    require_patience,
     require_simple,
     symmetric,
 )
@@ -39,12 +39,12 @@ def triads(view: GraphView) -> Triads:
         >>> triads(GraphView(gt.full_dag(4), Options()))
         Triads(down=0, up=0, chained=0, transitive=4)
     """
-    return view.once(_triads)
+    return view.cached(_triads)
 
 
 def triangles(view: GraphView) -> IntArray:
     """Number of triangles at every vertex of a simple DAG, directions ignored."""
-    return view.once(_triangles)
+    return view.cached(_triangles)
 
 
 def triads_021D(view: GraphView) -> float:  # noqa: N802  the name of the field
@@ -95,7 +95,7 @@ def mean_effective_size(view: GraphView) -> float:
 def mean_constraint(view: GraphView) -> float:
     """Mean over all nodes but those without successors of Σ_j (p_ij + Σ_q p_iq·p_qj)², j the neighbors of i."""
     leading = _leading(view)
-    return float(view.once(_constraint)[leading].mean())
+    return float(view.cached(_constraint)[leading].mean())
 
 
 def _leading(view: GraphView) -> IntArray:
@@ -124,7 +124,7 @@ def _triangles(view: GraphView) -> IntArray:
 
 
 def _constraint(view: GraphView) -> FloatArray:
-    """Of every vertex; with weights of one, p_ij = 1/d_i for the neighbors j of i."""
+    """Constraint of every vertex; with weights of one, p_ij = 1/d_i for the neighbors j of i."""
     total = np.maximum(degrees(view).total, 1)
     if view.n_nodes <= SMALL:
         matrix = symmetric(view)
@@ -141,7 +141,7 @@ def _constraint_of_large(view: GraphView, total: IntArray) -> FloatArray:
     both = np.concatenate([view.edges, view.edges[:, ::-1]])
     matrix: Any = csr_array((np.ones(len(both)), (both[:, 0], both[:, 1])), shape=(n, n))
     shares: Any = csr_array((1 / total[both[:, 0]], (both[:, 0], both[:, 1])), shape=(n, n))
-    require_patience(view, 10.0 * float((total**2).sum()))
+    require_budget(view, 10.0 * float((total**2).sum()))
     constraint = np.zeros(n)
     for start in range(0, n, SMALL):
         rows = slice(start, start + SMALL)
@@ -226,7 +226,7 @@ METRICS = (
         error=ROUNDING,
         formula="mean of d − 2·triangles/d over the nodes with successors, directions ignored",
         low=0.0,
-        meaning="neighbors of a node know each other less",
+        meaning="neighbors of a node are less connected to each other",
         defined_when=f"{SIMPLE}, with an edge",
         cost="O(Σ d²)",
         source=f"{AUTHORS}: effective_size_mean; Burt, Structural Holes (1992)",

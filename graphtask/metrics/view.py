@@ -1,4 +1,4 @@
-"""What the metrics of one graph share, each worked out once: arrays, ends, order, and where the graph came from."""
+"""Cached arrays of one graph that its metrics share: edges, ends, order, stages, provenance."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ SMALL = 256  # nodes up to which dense matrices are the fastest way to count wal
 
 
 class UndefinedMetricError(Exception):
-    """Raised by a metric that a graph does not have; carries the value to show instead, and the reason."""
+    """Raised by a metric that is undefined for a graph; carries the value to report (NaN or −inf) and the reason."""
 
     def __init__(self, reason: str, *, value: float = math.nan) -> None:
         super().__init__(reason)
@@ -33,18 +33,18 @@ class UndefinedMetricError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What metrics may need to know besides the graph."""
+    """Settings of the metrics besides the graph."""
 
     channels: int | None = None
-    """Channels of stage 0; unknown: what the provenance of the graph says."""
+    """Channels of stage 0; None: those of the provenance."""
     in_channels: int | None = None
-    """Channels of the images; unknown: what the provenance says, or else 3."""
+    """Channels of the images; None: those of the provenance, or else 3."""
     n_classes: int | None = None
-    """Outputs of the head; unknown: what the provenance says, or else 10."""
+    """Outputs of the head; None: those of the provenance, or else 10."""
     layout_starts: int = 1
     """Starts of the layout; the first is the circle in node order, the others are shuffled circles."""
     layout_seed: int = 0
-    """What the shuffled circles are drawn from."""
+    """Random seed of the shuffled circles."""
 
     layout_order: LayoutOrder = "topological"
     """Order of the nodes on the first circle: as numbered (the published values), or independent of the numbering."""
@@ -64,92 +64,91 @@ class Options:
 
 
 class Ends(NamedTuple):
-    """The vertex indices of the one input and the one output."""
+    """Vertex indices of the input and the output."""
 
     input: int
     output: int
 
 
 class GraphView:
-    """One graph, read once.
+    """Cached view of one graph, the argument of every metric.
 
-    Metrics are functions of a view. A metric reads what it needs from here, and shares its own intermediate
-    results with other metrics through `once`. Asking for something that the graph does not have raises
-    `UndefinedMetricError`, which the table turns into NaN and a reason. ``patient`` says whether a metric may take
-    as long as it needs, because it was asked for by name.
+    A metric reads arrays from the view and shares intermediate results with other metrics through `cached`. A
+    property that is undefined for the graph raises `UndefinedMetricError`, which becomes NaN and a reason in the
+    table. With ``allow_slow`` a metric may run without a limit, because it was selected by name.
     """
 
-    def __init__(self, graph: igraph.Graph, options: Options, *, patient: bool = True) -> None:
+    def __init__(self, graph: igraph.Graph, options: Options, *, allow_slow: bool = True) -> None:
         self.graph = graph
         self.options = options
-        self.patient = patient
+        self.allow_slow = allow_slow
         self.n_nodes: int = graph.vcount()
         self.n_edges: int = graph.ecount()
-        self._known: dict[Callable[[GraphView], Any], Any] = {}
+        self._cache: dict[Callable[[GraphView], Any], Any] = {}
 
-    def once(self, function: Callable[["GraphView"], T]) -> T:
-        """``function(view)``, computed on the first call only; so is the error that says it is undefined."""
-        if function not in self._known:
+    def cached(self, function: Callable[["GraphView"], T]) -> T:
+        """Return ``function(view)``, computed on the first call only; an `UndefinedMetricError` is cached too."""
+        if function not in self._cache:
             try:
-                self._known[function] = function(self)
+                self._cache[function] = function(self)
             except UndefinedMetricError as error:
-                self._known[function] = error
-        known: T | UndefinedMetricError = self._known[function]
+                self._cache[function] = error
+        known: T | UndefinedMetricError = self._cache[function]
         if isinstance(known, UndefinedMetricError):
             raise UndefinedMetricError(known.reason, value=known.value)
         return known
 
-    def remember(self, function: Callable[["GraphView"], T], value: T) -> None:
-        """Let ``value``, which was worked out together with that of other views, be what `once` gives."""
-        self._known[function] = value
+    def store(self, function: Callable[["GraphView"], T], value: T) -> None:
+        """Store a value, computed in a batch of views, that `cached` returns for ``function``."""
+        self._cache[function] = value
 
     @property
     def edges(self) -> IntArray:
         """Source and target of every edge, of shape (edges, 2), in no particular order."""
-        return self.once(_edges)
+        return self.cached(_edges)
 
     @property
     def ends(self) -> Ends:
-        """The one input and the one output of a directed acyclic graph."""
-        return self.once(_ends)
+        """Input and output of a directed acyclic graph with one of each."""
+        return self.cached(_ends)
 
     @property
     def order(self) -> IntArray:
-        """Vertices in the topological order that everybody uses (`graphtask.graph.node_order`)."""
-        return self.once(_order)
+        """Vertices in the topological order of `graphtask.graph.node_order`."""
+        return self.cached(_order)
 
     @property
     def stage(self) -> IntArray:
         """The stage of every vertex."""
-        return self.once(_stage)
+        return self.cached(_stage)
 
     @property
     def edge_stages(self) -> tuple[IntArray, IntArray]:
         """The stage that every edge comes from, and that it leads to."""
-        return self.once(_edge_stages)
+        return self.cached(_edge_stages)
 
     @property
     def adjacency(self) -> FloatArray:
         """A of shape (nodes, nodes): A[i, j] is the number of edges i → j."""
-        return self.once(_adjacency)
+        return self.cached(_adjacency)
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """The provenance of the graph, to be read only."""
-        return self.once(_facts)
+        """Provenance of the graph, read-only."""
+        return self.cached(_facts)
 
     @property
     def initial(self) -> Mapping[str, Any]:
         """The sizes of the initial graph."""
         initial = self.facts.get("initial")
         if not isinstance(initial, Mapping):
-            raise UndefinedMetricError("the provenance does not say how large the initial graph was")
+            raise UndefinedMetricError("the provenance has no initial size")
         return initial
 
     @property
     def stages(self) -> list[int]:
-        """The stages that get columns: those of the initial graph if known, and those of the graph itself."""
-        return self.once(_stages)
+        """Stages that have columns: those of the initial graph, if recorded, and those of the graph."""
+        return self.cached(_stages)
 
 
 def _is_whole(value: object) -> bool:
@@ -179,14 +178,14 @@ def _is_sorted(view: GraphView) -> bool:
 def _require_dag(view: GraphView) -> None:
     if not view.graph.is_directed():
         raise UndefinedMetricError("the graph is undirected")
-    if not view.once(_is_sorted) and not view.graph.is_dag():
+    if not view.cached(_is_sorted) and not view.graph.is_dag():
         raise UndefinedMetricError("the graph has a cycle")
 
 
 def _ends(view: GraphView) -> Ends:
     if view.n_nodes == 0:
         raise UndefinedMetricError("the graph has no nodes")
-    view.once(_require_dag)
+    view.cached(_require_dag)
     inputs = np.flatnonzero(np.bincount(view.edges[:, 1], minlength=view.n_nodes) == 0)
     outputs = np.flatnonzero(np.bincount(view.edges[:, 0], minlength=view.n_nodes) == 0)
     for ends, kind in ((inputs, "inputs"), (outputs, "outputs")):
@@ -196,7 +195,7 @@ def _ends(view: GraphView) -> Ends:
 
 
 def _order(view: GraphView) -> IntArray:
-    view.once(_require_dag)
+    view.cached(_require_dag)
     staged = STAGE in view.graph.vs.attributes()
     try:
         stage = view.stage if staged else np.zeros(view.n_nodes, dtype=np.int64)
@@ -204,7 +203,7 @@ def _order(view: GraphView) -> IntArray:
         graph = view.graph.copy()
         del graph.vs[STAGE]
         return np.asarray(node_order(graph), dtype=np.int64)
-    if view.once(_is_sorted) and bool((stage[1:] >= stage[:-1]).all()):
+    if view.cached(_is_sorted) and bool((stage[1:] >= stage[:-1]).all()):
         return np.arange(view.n_nodes)
     try:
         return np.asarray(node_order(view.graph), dtype=np.int64)

@@ -1,10 +1,10 @@
-"""How much longer all ways would be with a node than they are without it."""
+"""Closeness vitality: the total distance with a node minus that without it."""
 
 import igraph
 
 from graphtask.metrics.distances import undirected
 from graphtask.metrics.metric import AUTHORS, LARGE, ROUNDING, Metric
-from graphtask.metrics.simple import CONNECTED, require_connected, require_patience
+from graphtask.metrics.simple import CONNECTED, require_budget, require_connected
 from graphtask.metrics.view import GraphView
 
 
@@ -20,7 +20,7 @@ def mean_closeness_vitality(view: GraphView) -> float:
     """
     require_connected(view, least=2)
     n = view.n_nodes
-    require_patience(view, 2.0 * n * n * (view.n_edges + n))
+    require_budget(view, 2.0 * n * n * (view.n_edges + n))
     bare = igraph.Graph(n=n, edges=view.edges.tolist())
     cutting = set(bare.articulation_points())
     total = undirected(view).total // 2

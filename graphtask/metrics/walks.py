@@ -15,7 +15,7 @@ import numpy as np
 from graphtask.types import FloatArray, IntArray
 
 _NARROW = 900  # exponents of a vector may differ by this much before float64 would lose its small entries
-_VANISHED = -(2**62)  # exponent that stands for zero
+_VANISHED = -(2**62)  # exponent that represents zero
 
 
 def count_walks(matrix: FloatArray, start: int, end: int, *, length: int) -> FloatArray:

@@ -1,4 +1,4 @@
-"""What the weights of the edges say besides the structure; not defined before training."""
+"""Metrics of the edge weights; undefined before training."""
 
 import math
 from typing import NamedTuple
@@ -24,14 +24,14 @@ class WeightedEdges(NamedTuple):
 
 
 class WeightedPaths(NamedTuple):
-    """Of all paths from the input to the output: ln of the sum of their weights, and their mean length."""
+    """Paths from the input to the output: ln of the sum of their weights, and their mean length."""
 
     log_total: float
     mean_length: float
 
 
 def total_weight(view: GraphView) -> float:
-    """Σ weight, the price that was paid for connections in training.
+    """Σ weight, the L1 norm of the edges; the paper's resource loss without its factor λ.
 
     Example:
         >>> import graphtask as gt
@@ -70,17 +70,17 @@ def max_out_strength(view: GraphView) -> float:
 
 def log_weighted_paths(view: GraphView) -> float:
     """The logarithm of the sum over all paths from the input to the output of the product of their weights."""
-    return view.once(_weighted_paths).log_total
+    return view.cached(_weighted_paths).log_total
 
 
 def mean_weighted_path(view: GraphView) -> float:
     """Mean number of edges over all paths, each counted with the product of its weights."""
-    return view.once(_weighted_paths).mean_length
+    return view.cached(_weighted_paths).mean_length
 
 
 def weighted_edges(view: GraphView) -> WeightedEdges:
     """The edges of a simple DAG with their weights."""
-    return view.once(_weighted_edges)
+    return view.cached(_weighted_edges)
 
 
 def _weighted_edges(view: GraphView) -> WeightedEdges:
@@ -88,7 +88,7 @@ def _weighted_edges(view: GraphView) -> WeightedEdges:
     if WEIGHT not in view.graph.es.attributes():
         if f"file_{WEIGHT}" in view.graph.es.attributes():
             raise UndefinedMetricError(
-                "the weights of the file are not all in 0 … 1, so they are kept as `file_weight` (scale them)"
+                "the edge weights of the file must all be in [0, 1], and were renamed to `file_weight` (scale them)"
             )
         raise UndefinedMetricError("no edge has a weight (the graph is not trained)")
     values = view.graph.es[WEIGHT]
@@ -163,7 +163,7 @@ METRICS = (
         high=1.0,
         meaning="fewer or weaker connections are left",
         reads_weights=True,
-        defined_when=f"{SIMPLE}; {_TRAINED}; the provenance says how many edges the initial graph had",
+        defined_when=f"{SIMPLE}; {_TRAINED}; the provenance records how many edges the initial graph had",
         cost="O(m)",
         source="standard",
         sets=("extended",),

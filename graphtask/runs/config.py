@@ -62,6 +62,7 @@ _SCHEMA: Mapping[str, tuple[str, _Check]] = {
     "in_channels": ("an integer >= 1", _is_integer(1)),
     "n_classes": ("an integer >= 1", _is_integer(1)),
     "size": ("two integers >= 1", _is_size),
+    "n_train": ("an integer >= 1", _is_integer(1)),
 }
 
 # The options that are read without the training configuration, which needs PyTorch.

@@ -12,9 +12,11 @@ import numpy.typing as npt
 import scipy.special
 
 from graphtask.errors import FormatError
+from graphtask.graph import edge_names
 from graphtask.runs.files import damaged, read_file
 from graphtask.storage.atomic import write_atomically
 from graphtask.storage.npz import parse_array
+from graphtask.validation import counted, invalid
 
 _GATES = {"tanh": np.tanh, "sigmoid": scipy.special.expit, "none": np.positive}
 _ARRAYS = ("w", "source", "target", "gate")
@@ -44,7 +46,28 @@ class EdgeHistory:
     gate: str = "tanh"
 
     def __repr__(self) -> str:
-        return f"EdgeHistory({len(self.edges):,} edges, {len(self.w) - 1:,} epochs, gate {self.gate})"
+        return f"EdgeHistory({counted(len(self.edges), 'edge')}, {counted(len(self.w) - 1, 'epoch')}, gate={self.gate!r})"
+
+    @staticmethod
+    def record(net: Any) -> "EdgeRecorder":
+        """Start to record the edge weights of a network in a training loop of your own.
+
+        Args:
+            net: A `GraphModule`; its weights now are row 0.
+
+        Raises:
+            ArgumentError: It has no edge weights.
+
+        Example:
+            >>> import graphtask as gt
+            >>> net = gt.compile(gt.full_dag(3), channels=2)
+            >>> recorder = gt.EdgeHistory.record(net)
+            >>> for _ in range(2):  # train for an epoch, then:
+            ...     recorder.step()
+            >>> recorder.history
+            EdgeHistory(3 edges, 2 epochs, gate='tanh')
+        """
+        return EdgeRecorder(net)
 
     @property
     def magnitudes(self) -> npt.NDArray[np.float64]:
@@ -58,6 +81,26 @@ class EdgeHistory:
             np.savez(
                 file, w=self.w, source=np.array(source), target=np.array(target), gate=np.array(self.gate)
             )
+
+
+class EdgeRecorder:
+    """Records the edge weights of a network once per call of `step`; made by `EdgeHistory.record`."""
+
+    def __init__(self, net: Any) -> None:
+        if not all(hasattr(net, name) for name in ("edge_weight", "graph", "gate")):
+            raise invalid("net", "a GraphModule", type(net).__name__)
+        self._net = net
+        self._rows: list[npt.NDArray[np.float32]] = []
+        self.step()
+
+    def step(self) -> None:
+        """Record the weights as the end of an epoch."""
+        self._rows.append(self._net.edge_weight.detach().to("cpu").numpy().astype(np.float32))
+
+    @property
+    def history(self) -> EdgeHistory:
+        """The history so far."""
+        return EdgeHistory(tuple(edge_names(self._net.graph)), np.stack(self._rows), gate=self._net.gate)
 
 
 def gate_values(w: npt.NDArray[np.float64], *, gate: str) -> npt.NDArray[np.float64]:

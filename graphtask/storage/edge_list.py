@@ -1,16 +1,19 @@
-"""Graphs in lines of text: an edge list (source, target, and what else an edge has), or an adjacency matrix."""
+"""Graphs in lines of text: an edge list (source, target and attributes of each edge), or an adjacency matrix."""
 
 import ast
 import re
+from collections.abc import Callable
 from itertools import islice
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
 from graphtask.errors import FormatError
 from graphtask.graph import NAME, WEIGHT
 from graphtask.storage.assembly import Parts
-from graphtask.storage.limits import check_size
+from graphtask.storage.builder import number_or_text, text_of
+from graphtask.storage.cells import is_text_cell, parse_text
+from graphtask.storage.limits import MAX_NODES, check_size
 from graphtask.storage.matrix import dense_parts
 from graphtask.storage.text_rows import Row, Table
 from graphtask.storage.values import one_line
@@ -62,21 +65,28 @@ _NUMBER = re.compile(
 )
 _DIRECTIONS = {"directed": True, "undirected": False}
 _BRACKETS = frozenset("[]")
+_COUNT = re.compile(r"[0-9]{1,9}")
+_DECIMAL = re.compile(r"[+-]?[0-9]*,[0-9]+(?:[eE][+-]?[0-9]+)?")
+_TIME = "time"
 _MAX_ENTRIES = 20_000_000
 _MAX_RECORD = 10_000  # characters of the attributes of one edge
 
 
 def parse(content: bytes) -> Parts:
-    r"""The parts of the graph in a text file: an edge list, or an adjacency matrix.
+    r"""Return the parts of the graph in a text file: an edge list, an adjacency matrix, or a cell.
 
-    A line of an edge list is ``source target`` or ``source target weight``, or what a first line with names of
-    columns says (``source,target,weight,color``: any words for source and target that are in use), or what
-    networkx writes: ``source target {'weight': 0.5}``. Nodes are named as in the file, and stand in the order in
-    which they come up. A first line counts as names of columns if it names no node of another line.
+    A line of an edge list is ``source target``, ``source target weight`` or ``source target weight time``; or it has
+    the columns of a first line with names (``source,target,weight,color``: any usual words for source and target);
+    or it is in the form of networkx, ``source target {'weight': 0.5}``. Nodes are named as in the file, in the order
+    of first use. A first line holds names of columns if it names no node of another line. The number of nodes, and
+    that of edges, may come first, in lines of their own or in one. Numbers may have a decimal comma where another
+    separator is in use.
 
     A square table of numbers with a zero diagonal is an adjacency matrix, with or without the names of the nodes in
-    the first line and column. (A table of three columns could be both; but where one reading gives a graph without
-    cycles, the other has a self-loop.)
+    the first line and column; with names, blank cells are zeros. (A table of three columns could be both; but where
+    one reading gives a graph without cycles, the other has a self-loop.)
+
+    A NAS-Bench-201 string or a DARTS genotype is read by `graphtask.storage.cells`.
 
     Raises:
         FormatError: A line is neither; the message names it.
@@ -85,11 +95,16 @@ def parse(content: bytes) -> Parts:
         >>> parse(b"# from to\na b\nb c\n").edges, parse(b"0 1 1\n0 0 1\n0 0 0\n").edges
         ([(0, 1), (1, 2)], [(0, 1), (0, 2), (1, 2)])
     """
+    head = content[:200].lstrip(b"\xef\xbb\xbf \t\r\n")
+    if head.startswith(b"|") or b"Genotype(" in head:
+        text = text_of(content)
+        if is_text_cell(text):
+            return parse_text(text)
     return _parts(Table(content, commas=False), n_bytes=len(content))
 
 
 def parse_separated(content: bytes) -> Parts:
-    """As `parse`, of a file whose name says that its columns are separated by commas, semicolons or tabs."""
+    """Return the parts like `parse`, for a file whose name promises columns separated by comma, semicolon or tab."""
     return _parts(Table(content, commas=True), n_bytes=len(content))
 
 
@@ -104,7 +119,7 @@ def _parts(table: Table, *, n_bytes: int) -> Parts:
 
 
 def _matrix(table: Table) -> Parts | None:
-    """The parts of an adjacency matrix, or None if the table is none."""
+    """Return the parts of an adjacency matrix, or None if the table is not one."""
     width = len(table.first.cells)
     if table.n_lines not in {width, width + 1}:
         return None
@@ -114,6 +129,8 @@ def _matrix(table: Table) -> Parts | None:
     size = len(body)
     if size < 2 or any(len(cells) != size for cells in body):
         return None
+    read = _decimal if table.decimal_comma else str
+    body = [[read(cell) or ("0" if names is not None else "") for cell in cells] for cells in body]
     if not all(_NUMBER.fullmatch(cell) for cells in body for cell in cells):
         return None
     matrix = np.array([[float(cell) for cell in cells] for cells in body])
@@ -140,7 +157,7 @@ def _is_no_edge_list(matrix: np.ndarray[Any, Any]) -> bool:
 
 
 class _EdgeList:
-    """The edges found so far, and what is known about them."""
+    """Edges found so far, and their attributes."""
 
     def __init__(self) -> None:
         self.position: dict[str, int] = {}
@@ -148,18 +165,18 @@ class _EdgeList:
         self.columns: dict[str, list[Any]] = {}
 
     def add(self, row: Row, source: str, target: str) -> None:
-        """One more edge."""
+        """Add an edge."""
         for name in (source, target):
             if not name:
                 _refuse(row, "an edge lacks its source or its target")
             if name in _BRACKETS:
-                _refuse(row, "a bracket is no node; check the suffix of the file")
+                _refuse(row, "a bracket is not a node; check the suffix of the file")
         place = self.position.setdefault
         self.edges.append((place(source, len(self.position)), place(target, len(self.position))))
 
 
 def _header(table: Table) -> list[str] | None:
-    """The names of the columns in the first line, if that is what it holds."""
+    """Return the names of the columns, if the first line holds them."""
     first = table.first.cells
     words = ["".join(filter(str.isalnum, cell.lower())) for cell in first]
     source = next((index for index, word in enumerate(words) if word in _SOURCES), None)
@@ -195,15 +212,16 @@ def _edges(found: _EdgeList) -> Parts:
 def _bare(table: Table, *, n_bytes: int) -> _EdgeList:
     """Edges of lines without names of columns."""
     found = _EdgeList()
-    for index, row in enumerate(table):
-        if not 2 <= len(row.cells) <= 3:
+    counts = _counts(table)
+    for index, row in enumerate(islice(table, counts.n_lines, None)):
+        if not 2 <= len(row.cells) <= 4:
             _refuse(
                 row,
-                f"{counted(len(row.cells), 'cell')}; an edge is: source target [weight], "
+                f"has {counted(len(row.cells), 'cell')}; an edge is: source target [weight [time]], "
                 f"and more columns need a first line with their names (source target weight …)",
             )
         found.add(row, row.cells[0], row.cells[1])
-        for name, value in _attributes(row, row.cells[2]).items() if len(row.cells) == 3 else ():
+        for name, value in _bare_attributes(row, decimal_comma=table.decimal_comma).items():
             values = found.columns.setdefault(name, [])
             if len(values) < index:
                 check_size(0, 0, n_cells=len(found.columns) * index, n_bytes=n_bytes)
@@ -211,13 +229,68 @@ def _bare(table: Table, *, n_bytes: int) -> _EdgeList:
             values.append(value)
     for values in found.columns.values():
         values.extend([None] * (len(found.edges) - len(values)))
+    if not found.edges:
+        raise FormatError("has counts but no edge")
+    _add_isolated(found, counts.n_nodes)
     return found
+
+
+class _Counts(NamedTuple):
+    """Lines with counts before the edges."""
+
+    n_lines: int
+    n_nodes: int
+
+
+def _counts(table: Table) -> _Counts:
+    """Return the counts of nodes and edges before the edges, where a file has them."""
+    first = [row.cells for row in islice(table, 3)]
+    n_single = next((index for index, cells in enumerate(first) if len(cells) != 1), len(first))
+    if 1 <= n_single <= 2 and all(_COUNT.fullmatch(cells[0]) for cells in first[:n_single]):
+        return _Counts(n_single, int(first[0][0]))
+    if len(first[0]) != 2 or not all(map(_COUNT.fullmatch, first[0])):
+        return _Counts(0, 0)
+    n_nodes, n_edges = map(int, first[0])
+    is_header = n_edges == table.n_lines - 1 and n_edges > 0
+    if is_header and all(_is_end(cell, n_nodes) for row in islice(table, 1, None) for cell in row.cells[:2]):
+        return _Counts(1, n_nodes)
+    return _Counts(0, 0)
+
+
+def _is_end(cell: str, n_nodes: int) -> bool:
+    return _COUNT.fullmatch(cell) is not None and int(cell) <= n_nodes
+
+
+def _add_isolated(found: _EdgeList, n_nodes: int) -> None:
+    """Add the nodes that a count promises and no edge names, where nodes are numbered from 0 or 1."""
+    if not len(found.position) < n_nodes <= MAX_NODES or not all(map(_COUNT.fullmatch, found.position)):
+        return
+    first = min(map(int, found.position), default=0)
+    if first > 1 or max(map(int, found.position)) >= n_nodes + first:
+        return
+    for number in range(first, n_nodes + first):
+        found.position.setdefault(str(number), len(found.position))
+
+
+def _bare_attributes(row: Row, *, decimal_comma: bool) -> dict[str, Any]:
+    """Return the attributes in the columns after source and target."""
+    values = _attributes(row, row.cells[2], decimal_comma=decimal_comma) if len(row.cells) > 2 else {}
+    if len(row.cells) > 3:
+        if not _NUMBER.fullmatch(row.cells[3]):
+            _refuse(row, f"the time must be a number, got {one_line(row.cells[3])}")
+        values[_TIME] = number_or_text(row.cells[3])
+    return values
+
+
+def _decimal(cell: str) -> str:
+    """Return a number with a decimal point; any other text unchanged."""
+    return cell.replace(",", ".") if _DECIMAL.fullmatch(cell) else cell
 
 
 def _under(header: list[str], table: Table, *, n_bytes: int) -> _EdgeList:
     """Edges of lines under names of columns."""
     if table.n_lines == 1:
-        raise FormatError("holds names of columns and no edge")
+        raise FormatError("has names of columns but no edge")
     check_size(0, 0, n_cells=len(header) * table.n_lines, n_bytes=n_bytes)
     source, target = header.index("source"), header.index("target")
     others = [
@@ -226,26 +299,31 @@ def _under(header: list[str], table: Table, *, n_bytes: int) -> _EdgeList:
         if title and index not in {source, target}
     ]
     found = _EdgeList()
+    read = _decimal if table.decimal_comma else str
     texts: dict[str, list[str]] = {name: [] for _, name in others}
     for row in islice(table, 1, None):
         if len(row.cells) != len(header):
-            _refuse(row, f"{counted(len(row.cells), 'cell')} under {len(header)} names of columns")
+            _refuse(row, f"has {counted(len(row.cells), 'cell')} under {len(header)} names of columns")
         found.add(row, row.cells[source], row.cells[target])
         for index, name in others:
             cell = row.cells[index]
-            if name == WEIGHT and cell and not _NUMBER.fullmatch(cell):
-                _refuse(row, f"the weight {one_line(cell)} is no number")
+            if name == WEIGHT and cell and not _NUMBER.fullmatch(read(cell)):
+                _refuse(row, f"the weight must be a number, got {one_line(cell)}")
             texts[name].append(cell)
-    found.columns = {name: _converted(cells) for name, cells in texts.items()}
+    found.columns = {name: _converted(cells, read) for name, cells in texts.items()}
     return found
 
 
-def _attributes(row: Row, text: str) -> dict[str, Any]:
-    """The attributes of an edge: its weight, or a dict as Python writes it."""
+def _attributes(row: Row, text: str, *, decimal_comma: bool) -> dict[str, Any]:
+    """Return the attributes of an edge from its weight, or from a dict in the syntax of Python."""
+    text = _decimal(text) if decimal_comma else text
     if _NUMBER.fullmatch(text):
         return {WEIGHT: float(text)}
     if not text.startswith("{"):
-        _refuse(row, f"{one_line(text)} is no weight; more columns need a first line with their names")
+        _refuse(
+            row,
+            f"the weight must be a number, got {one_line(text)}; more columns need a first line with their names",
+        )
     if text == "{}":
         return {}
     try:
@@ -253,15 +331,15 @@ def _attributes(row: Row, text: str) -> dict[str, Any]:
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         values = None
     if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
-        _refuse(row, f"{one_line(text)} are no attributes; networkx writes them as {{'weight': 0.5}}")
+        _refuse(row, f"{one_line(text)} are not attributes; networkx writes them as {{'weight': 0.5}}")
     return values
 
 
-def _converted(cells: list[str]) -> list[Any]:
-    """The cells as whole numbers if all are (those that are empty aside), else as floats, else as text."""
+def _converted(cells: list[str], read: Callable[[str], str]) -> list[Any]:
+    """Return the cells as ints if all that are not empty are, else as floats, else as text."""
     for convert in (_whole, _number):
         try:
-            return [convert(cell) if cell else None for cell in cells]
+            return [convert(read(cell)) if cell else None for cell in cells]
         except ValueError:
             continue
     return [cell or None for cell in cells]
@@ -280,14 +358,14 @@ def _number(cell: str) -> float:
 
 
 def _direction(columns: dict[str, list[Any]]) -> bool:
-    """Whether the edges are directed; takes out the column ``Type`` of Gephi that says so."""
+    """Return True if the edges are directed; removes the column ``Type`` of Gephi, which declares it."""
     name = next((name for name in columns if name.lower() == "type"), None)
     kinds = {str(value).lower() for value in columns[name]} if name is not None else set()
     if name is None or not kinds <= set(_DIRECTIONS):
         return True
     del columns[name]
     if len(kinds) > 1:
-        raise FormatError("some edges are undirected, others are not; give all of them a direction, or none")
+        raise FormatError("has both directed and undirected edges; give all of them one type")
     return _DIRECTIONS[kinds.pop()]
 
 

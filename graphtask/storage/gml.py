@@ -193,10 +193,16 @@ class _Reader:
 
 
 def _named(columns: dict[str, list[Any]], ids: list[int]) -> dict[str, list[Any]]:
-    labels = columns.get("label", [])
-    if NAME in columns or not labels or None in labels or len(set(map(str, labels))) < len(ids):
+    if _identify(columns.get(NAME)) or not _identify(columns.get("label")):
         return with_names(columns, ids)
-    return with_names({name: values for name, values in columns.items() if name != "label"}, labels)
+    others = {name: values for name, values in columns.items() if name != "label"}
+    return with_names(others, columns["label"])
+
+
+def _identify(values: list[Any] | None) -> bool:
+    if not values or None in values:
+        return False
+    return len(set(map(str, values))) == len(values)
 
 
 def _plain(items: _Items) -> dict[str, Any]:

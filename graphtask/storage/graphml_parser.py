@@ -1,7 +1,7 @@
-"""GraphML as a stream of XML events, turned into the parts of a graph; nothing in a file can make it do more.
+"""Parser of GraphML, over the events of expat.
 
 Document types (and with them every entity) are refused, and every quantity that a file could inflate has a limit, so
-that memory stays within a small multiple of the file's size, and time is linear in it.
+that memory stays within a small multiple of the size of the file, and time is linear in it.
 """
 
 import re
@@ -12,7 +12,8 @@ from xml.parsers import expat
 
 from graphtask.errors import FormatError, GraphError
 from graphtask.storage import graphml_fast, limits
-from graphtask.storage.assembly import Parts, with_names
+from graphtask.storage.assembly import Parts, free_name, with_names
+from graphtask.storage.foreign import MARKER
 from graphtask.storage.graphml_keys import DRAWING, FORMAT_VERSION, GRAPHTASK, Key, columns, declared_key
 from graphtask.storage.values import one_line
 
@@ -22,11 +23,12 @@ _MAX_DEPTH = 64
 _CHUNK = 1 << 16
 _MAX_KEYS = 10_000
 
-# What an open element is to us.
+# Roles of open elements.
 _DOCUMENT, _ROOT, _GRAPH, _NODE, _EDGE = "document", "graphml", "graph", "node", "edge"
 _KEY, _DEFAULT, _DATA = "key", "default", "data"
 _DRAWING, _LABEL, _SKIPPED = "drawing", "label", "skipped"
 
+_ELEMENTS = frozenset({_NODE, _EDGE, _GRAPH})
 _WITH_TEXT = frozenset({_DATA, _DEFAULT, _DRAWING, _LABEL, _SKIPPED})
 
 _ENCODINGS = re.compile(r"utf-?8|utf-?16(le|be)?|(us-)?ascii|iso-8859-\d+|windows-125\d", re.IGNORECASE)
@@ -40,7 +42,10 @@ _Opener = Callable[[_Attributes], str]
 
 
 def parse(content: bytes) -> Parts:
-    """The parts of the graph in a GraphML file.
+    """Return the parts of the graph in a GraphML file.
+
+    Nested graphs, as yEd writes groups, become one graph whose nodes have the attribute ``group``; a group itself is a
+    node only if it has edges. Ports and drawings are left out.
 
     Raises:
         FormatError: The file is not whole, not GraphML, or not safe to read; the message names the line.
@@ -63,10 +68,10 @@ def parse(content: bytes) -> Parts:
 
 
 class GraphmlParser:
-    """Takes the bytes of one file, piece by piece, and gives the parts of its graph.
+    """Incremental parser of one file.
 
     Attributes:
-        is_ours: Whether the file says that graphtask wrote it.
+        is_ours: Whether the file declares that graphtask wrote it.
 
     Example:
         >>> parser = GraphmlParser()
@@ -94,6 +99,9 @@ class GraphmlParser:
         self._keys: dict[str, Key] = {}
         self._key = Key("", "", str, {})
         self._values: list[Any] = []
+        self._slot = 0
+        self._around: list[int] = []  # the nodes around the current place, in files of other programs
+        self._groups: dict[int, int] = {}  # from a node to the node whose graph it is in
         self._label = ""
         self._labels: dict[str, dict[int, str]] = {_NODE: {}, _EDGE: {}}
 
@@ -103,7 +111,7 @@ class GraphmlParser:
         self._waiting: list[tuple[list[int], int, str, int]] = []  # ends that stand before their nodes
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next piece of the file.
+        """Parse the next piece of the file.
 
         Raises:
             FormatError: It is not XML, not GraphML, or not safe; the message names the line.
@@ -114,7 +122,7 @@ class GraphmlParser:
             self._refuse(f"a tag or a comment is longer than {_MAX_TAG:,} bytes")
 
     def finish(self) -> Parts:
-        """The parts of the graph, once the whole file has been taken.
+        """Return the parts of the graph, after the whole file has been fed.
 
         Raises:
             FormatError: The file ends too early, or names a node that it does not have.
@@ -129,17 +137,20 @@ class GraphmlParser:
             columns(self._keys.values(), scope, count, keep_empty=self.is_ours)
             for scope, count in ((_GRAPH, 1), (_NODE, len(self._ids)), (_EDGE, len(self._sources)))
         )
-        return Parts(
+        node_columns = self._with_groups(self._with_labels(_NODE, nodes, len(self._ids)))
+        graph_values = {name: values[0] for name, values in graph.items()}
+        parts = Parts(
             n_nodes=len(self._ids),
             edges=list(zip(self._sources, self._targets, strict=True)),
-            graph_values={name: values[0] for name, values in graph.items()},
-            vertex_columns=with_names(self._with_labels(_NODE, nodes, len(self._ids)), list(self._ids)),
+            graph_values=graph_values,
+            vertex_columns=with_names(node_columns, list(self._ids), is_ours=self.is_ours),
             edge_columns=self._with_labels(_EDGE, edges, len(self._sources)),
             directed=self._are_directed(),
-            is_ours=self.is_ours,
+            is_ours=self.is_ours or graph_values.pop(MARKER, None) is not None,
         )
+        return _without_empty_groups(parts, set(self._groups.values()))
 
-    # What expat calls ------------------------------------------------------------------------------------------
+    # Handlers of expat ------------------------------------------------------------------------------------------
 
     def _expat(self) -> expat.XMLParserType:
         parser = expat.ParserCreate(namespace_separator=" ")
@@ -173,11 +184,19 @@ class GraphmlParser:
     def _end(self, _name: str) -> None:
         role = self._roles.pop()
         if role == _DATA:
-            self._values.append(self._taken_value())
+            self._take_value()
         elif role == _DEFAULT:
             self._key.default = self._taken_value()
         elif self._text:
             self._leave_text(role)
+        if role in _ELEMENTS and not self.is_ours:
+            self._leave_element(role)
+
+    def _leave_element(self, role: str) -> None:
+        if role == _NODE:
+            self._around.pop()
+        if self._around:
+            self._owner, self._index = _NODE, self._around[-1]
 
     def _check_declaration(self, _version: str, encoding: str | None, _standalone: int) -> None:
         # Python would try any codec of that name, even those that are no encodings of text.
@@ -190,10 +209,10 @@ class GraphmlParser:
     def _refuse(self, message: str) -> NoReturn:
         raise FormatError(f"line {self._parser.CurrentLineNumber}: {message}")
 
-    # Elements: each opener says what its element is ------------------------------------------------------------
+    # Elements: each opener returns the role of its element ------------------------------------------------------------
 
     def _role_of_other(self, parent: str, name: str, attributes: _Attributes) -> str:
-        """What an element is that has no opener where it stands."""
+        """Return the role of an element without an opener in its place."""
         if len(self._roles) > _MAX_DEPTH:
             self._refuse(f"elements are nested more than {_MAX_DEPTH} deep")
         local = name.rpartition(" ")[2]
@@ -204,13 +223,13 @@ class GraphmlParser:
         if parent == _DRAWING:
             return _LABEL if local in {"NodeLabel", "EdgeLabel"} and not self._label else _DRAWING
         if parent in {_DATA, _DEFAULT}:
-            self._refuse(
-                f"<{local}> stands in the value of attribute {self._key.name!r}, which has to be text"
-            )
+            self._refuse(f"<{local}> is in the value of attribute {self._key.name!r}, which must be text")
         if name != self._prefix + local:
             return _SKIPPED
+        if local == _GRAPH and parent == _NODE and not self.is_ours:
+            return _GRAPH  # a group of yEd: its nodes are nodes of the one graph
         if local == _GRAPH and parent in {_NODE, _EDGE}:
-            self._refuse("a graph is nested in another; put all nodes into one graph (in yEd: ungroup them)")
+            self._refuse("a graph is nested in another; put all nodes into one graph")
         return self._refuse(f"<{local[:_SHOWN]}> is not read inside of <{parent}>; remove it")
 
     def _open_root(self, name: str, local: str, attributes: _Attributes) -> str:
@@ -228,7 +247,7 @@ class GraphmlParser:
         return _ROOT
 
     def _openers_by_role(self) -> dict[str, dict[str, _Opener]]:
-        # Descriptions and ports say nothing of the graph; we write none, so that in our files they are damage.
+        # Descriptions and ports carry no data of the graph; we write none, so that in our files they are damage.
         desc: dict[str, _Opener] = {} if self.is_ours else {"desc": self._skip}
         port: dict[str, _Opener] = {} if self.is_ours else {"port": self._skip}
         return {
@@ -245,7 +264,7 @@ class GraphmlParser:
     def _skip_data(self, attributes: _Attributes) -> str:
         key = self._declared(attributes)
         if key.values and key.kind != DRAWING and set(key.values) != {_GRAPH, _NODE, _EDGE}:
-            self._refuse(f"data of attribute {key.name!r} stand outside of the graph; move them into it")
+            self._refuse(f"data of attribute {key.name!r} are outside of the graph; move them into it")
         return _SKIPPED
 
     def _open_key(self, attributes: _Attributes) -> str:
@@ -253,7 +272,7 @@ class GraphmlParser:
         if identity is None or identity in self._keys:
             self._refuse("a key has no id, or the id of another; every key needs an id of its own")
         if self._n_graphs:
-            self._refuse("a key stands after the graph; keys have to come first")
+            self._refuse("a key is after the graph; keys must come first")
         if len(self._keys) == _MAX_KEYS:
             self._refuse(f"has more than {_MAX_KEYS:,} keys; files with so many attributes are not read")
         try:
@@ -271,7 +290,7 @@ class GraphmlParser:
             self._refuse("holds two graphs; a file may hold one")
         directed = _DIRECTED.get(attributes.get("edgedefault", ""))
         if directed is None:
-            self._refuse('the graph has to say edgedefault="directed"')
+            self._refuse('the graph must have edgedefault="directed" or "undirected"')
         self._directed = directed
         return _GRAPH
 
@@ -287,6 +306,10 @@ class GraphmlParser:
                 f"the graph has more than {limits.MAX_NODES:,} nodes; graphs of that size are not read"
             )
         self._owner, self._index = _NODE, index
+        if not self.is_ours:
+            if self._around:
+                self._groups[index] = self._around[-1]
+            self._around.append(index)
         return _NODE
 
     def _open_edge(self, attributes: _Attributes) -> str:
@@ -316,10 +339,12 @@ class GraphmlParser:
     def _note_undirected(self, attributes: _Attributes) -> None:
         directed = attributes.get("directed", self._directed)
         if directed not in {"false", "0"}:
-            self._refuse(f'an edge says directed={one_line(directed)}; use "true"')
+            self._refuse(f"the direction of an edge must be true or false, got {one_line(directed)}")
         self._n_undirected += 1
 
     def _open_graph_data(self, attributes: _Attributes) -> str:
+        if self._around:
+            return _SKIPPED  # of a group, which is not the graph
         self._owner, self._index = _GRAPH, 0
         return self._open_data(attributes)
 
@@ -335,9 +360,11 @@ class GraphmlParser:
         if key.kind == DRAWING:
             self._label = ""
             return _DRAWING
-        if len(values) != self._index:
-            self._pad(key, values)
-        self._key, self._values = key, values
+        if len(values) < self._index:
+            self._pad(values)
+        elif len(values) > self._index and values[self._index] is not None:
+            self._refuse(f"a {self._owner} has two values of attribute {key.name!r}")
+        self._key, self._values, self._slot = key, values, self._index
         return _DATA
 
     def _declared(self, attributes: _Attributes) -> Key:
@@ -346,15 +373,22 @@ class GraphmlParser:
             self._refuse(f"data have the key {one_line(attributes.get('key'))}, which is not declared")
         return key
 
-    def _pad(self, key: Key, values: list[Any]) -> None:
+    def _pad(self, values: list[Any]) -> None:
         missing = self._index - len(values)
-        if missing < 0:
-            self._refuse(f"a {self._owner} has two values of attribute {key.name!r}")
         self._n_padded += missing
         limits.check_size(0, 0, n_cells=self._n_padded, n_bytes=self._n_bytes)
         values.extend([None] * missing)
 
     # Text ------------------------------------------------------------------------------------------------------
+
+    def _take_value(self) -> None:
+        value = self._taken_value()
+        if len(self._values) == self._slot:
+            self._values.append(value)
+        elif self._values[self._slot] is None:  # data of a group, after the data of its nodes
+            self._values[self._slot] = value
+        else:
+            self._refuse(f"a {self._owner} has two values of attribute {self._key.name!r}")
 
     def _taken_value(self) -> Any:
         text = "".join(self._text)
@@ -367,7 +401,7 @@ class GraphmlParser:
             self._refuse(self._key.complaint(text, error))
 
     def _leave_text(self, role: str) -> None:
-        """Deal with text that is no value: keep it if it is a label, and let nothing but white space get lost."""
+        """Keep text outside of values if it is a label, and refuse other text than white space."""
         text = "".join(self._text)
         self._text.clear()
         if role == _LABEL and self._owner in self._labels:
@@ -375,7 +409,7 @@ class GraphmlParser:
             if self._label:
                 self._labels[self._owner].setdefault(self._index, self._label)
         elif role not in _WITH_TEXT and not text.isspace():
-            self._refuse(f"the text {one_line(text.strip())} stands where no text may be")
+            self._refuse(f"the text {one_line(text.strip())} is in a place without text")
 
     # The whole -------------------------------------------------------------------------------------------------
 
@@ -401,13 +435,38 @@ class GraphmlParser:
     def _are_directed(self) -> bool:
         if 0 < self._n_undirected < len(self._sources):
             raise GraphError(
-                f"undirected edges ({self._n_undirected} of {len(self._sources)}) beside directed ones; "
+                f"undirected edges ({self._n_undirected} of {len(self._sources)}) next to directed ones; "
                 f"give all of them a direction, or none"
             )
         return self._n_undirected == 0 and (len(self._sources) > 0 or self._directed == "true")
+
+    def _with_groups(self, found: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        """Return the columns with ``group``: the label or the id of the innermost group around a node."""
+        if not self._groups:
+            return found
+        ids, labels = list(self._ids), self._labels[_NODE]
+        names = {group: labels.get(group, ids[group]) for group in set(self._groups.values())}
+        groups = [names[self._groups[node]] if node in self._groups else None for node in range(len(ids))]
+        return {**found, free_name("group", found): groups}
 
     def _with_labels(self, scope: str, found: dict[str, list[Any]], n_elements: int) -> dict[str, list[Any]]:
         labels = self._labels[scope]
         if not labels or "label" in found:
             return found
         return {**found, "label": [labels.get(index) for index in range(n_elements)]}
+
+
+def _without_empty_groups(parts: Parts, groups: set[int]) -> Parts:
+    """Return the parts without the nodes that only hold other nodes and have no edge."""
+    empty = groups - {node for edge in parts.edges for node in edge}
+    if not empty:
+        return parts
+    kept = [node for node in range(parts.n_nodes) if node not in empty]
+    position = {node: index for index, node in enumerate(kept)}
+    return parts._replace(
+        n_nodes=len(kept),
+        edges=[(position[source], position[target]) for source, target in parts.edges],
+        vertex_columns={
+            name: [values[node] for node in kept] for name, values in parts.vertex_columns.items()
+        },
+    )

@@ -14,7 +14,7 @@ from graphtask.types import IntArray
 
 
 def dense_parts(matrix: npt.NDArray[Any], *, names: Sequence[str] | None = None) -> Parts:
-    """The parts of the graph with a dense adjacency matrix of shape (nodes, nodes).
+    """Return the parts of the graph with a dense adjacency matrix of shape (nodes, nodes).
 
     Raises:
         FormatError: The matrix is not square, or its entries are not finite numbers.
@@ -25,7 +25,7 @@ def dense_parts(matrix: npt.NDArray[Any], *, names: Sequence[str] | None = None)
     """
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         shape = " × ".join(map(str, matrix.shape))
-        raise FormatError(f"the adjacency matrix has the shape {shape}; it has to be square")
+        raise FormatError(f"an adjacency matrix must be square, got the shape {shape}")
     _check_numbers(matrix)
     check_size(len(matrix), int(np.count_nonzero(matrix)), n_cells=0, n_bytes=0)
     rows, columns = np.nonzero(matrix)
@@ -40,7 +40,7 @@ def sparse_parts(
     *,
     names: Sequence[str] | None = None,
 ) -> Parts:
-    """The parts of the graph with these entries of its adjacency matrix; entries of one place are added up.
+    """Return the parts of the graph with these entries of its adjacency matrix; entries of one place are added.
 
     Entries other than 1 are the weights of the edges.
 
@@ -71,8 +71,8 @@ def sparse_parts(
 
 def _check_numbers(entries: npt.NDArray[Any]) -> None:
     if entries.dtype.kind not in "biuf":
-        raise FormatError(f"the adjacency matrix holds {entries.dtype}, not numbers")
+        raise FormatError(f"an adjacency matrix must hold numbers, got {entries.dtype}")
     if not np.isfinite(entries).all():
         raise FormatError(
-            "the adjacency matrix has an entry that is NaN or infinite; write 0 where no edge is"
+            "an adjacency matrix must hold finite numbers, got NaN or infinity; write 0 for a missing edge"
         )

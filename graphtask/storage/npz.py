@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphtask.errors import FormatError
+from graphtask.graph import NAME, STAGE
 from graphtask.storage.assembly import Parts
 from graphtask.storage.limits import check_bytes
 from graphtask.storage.matrix import dense_parts, sparse_parts
@@ -32,10 +33,10 @@ _HEADER_ERRORS = (ValueError, KeyError, TypeError, SyntaxError, TokenError, Memo
 
 
 def parse(content: bytes) -> Parts:
-    """The parts of the graph whose adjacency matrix an ``.npz`` file holds.
+    """Return the parts of the graph whose adjacency matrix an ``.npz`` file holds.
 
-    A matrix that `scipy.sparse.save_npz` wrote in csr, csc or coo format, or a square array called ``adjacency`` or
-    ``arr_0``, or the only array there is. Entries other than 1 are weights. Pickled objects are never loaded.
+    A matrix that `scipy.sparse.save_npz` wrote in csr, csc or coo format, or a square array named ``adjacency`` or
+    ``arr_0``, or the only square array. Entries other than 1 are weights. Pickled objects are never loaded.
 
     Raises:
         FormatError: The file is damaged, holds something else, or is not safe to read.
@@ -52,18 +53,55 @@ def parse(content: bytes) -> Parts:
     except FormatError:
         raise
     except _ZIP_ERRORS as error:
-        raise FormatError(f"is no whole .npz file ({error})") from None
+        raise FormatError(f"is not a complete .npz file ({error})") from None
     if "format" in arrays:
         return _sparse(arrays)
     name = next((name for name in _DENSE if name in arrays), None)
     if name is None and len(arrays) == 1:
         name = next(iter(arrays))
     if name is None:
+        name = _only_square(arrays)
+    if name is None:
         shown = ", ".join(sorted(arrays)[:5]) or "none"
         raise FormatError(
-            f"has no array called adjacency (its arrays: {shown}); call the adjacency matrix so"
+            f"has no array named adjacency (its arrays: {shown}); give the adjacency matrix that name"
         )
-    return dense_parts(arrays[name])
+    return _with_names_and_stages(dense_parts(arrays[name]), arrays)
+
+
+def parse_npy(content: bytes) -> Parts:
+    """Return the parts of the graph whose adjacency matrix an ``.npy`` file holds; pickled objects are never loaded.
+
+    Raises:
+        FormatError: The file is damaged, holds something else, or is not safe to read.
+
+    Example:
+        >>> buffer = io.BytesIO()
+        >>> np.save(buffer, np.eye(3, k=1))
+        >>> parse_npy(buffer.getvalue()).edges
+        [(0, 1), (1, 2)]
+    """
+    return dense_parts(parse_array(content, "adjacency"))
+
+
+def _with_names_and_stages(parts: Parts, arrays: dict[str, _Array]) -> Parts:
+    """Return the parts with the arrays ``names`` and ``stage``, where they fit the nodes."""
+    columns = dict(parts.vertex_columns)
+    for key, attribute, kinds in (("names", NAME, "U"), ("stage", STAGE, "iu")):
+        array = arrays.get(key)
+        if array is not None and array.shape == (parts.n_nodes,) and array.dtype.kind in kinds:
+            columns[attribute] = array.tolist()
+    return parts._replace(vertex_columns=columns)
+
+
+def _only_square(arrays: dict[str, _Array]) -> str | None:
+    """Return the name of the only array that can be an adjacency matrix."""
+    square = [
+        name
+        for name, array in arrays.items()
+        if array.ndim == 2 and array.shape[0] == array.shape[1] > 1 and array.dtype.kind in "biuf"
+    ]
+    return square[0] if len(square) == 1 else None
 
 
 def _arrays(archive: zipfile.ZipFile) -> dict[str, _Array]:
@@ -75,11 +113,9 @@ def _arrays(archive: zipfile.ZipFile) -> dict[str, _Array]:
     for member in members:
         name = member.filename.removesuffix(".npy")
         if member.compress_type not in _METHODS:
-            raise FormatError(
-                f"array {name!r} is packed in a way that is not read; use numpy.savez_compressed"
-            )
+            raise FormatError(f"array {name!r} has an unsupported compression; use numpy.savez_compressed")
         if name in arrays:
-            raise FormatError(f"holds two arrays called {name!r}")
+            raise FormatError(f"has two arrays named {name!r}")
         with archive.open(member) as file:
             arrays[name] = parse_array(file.read(member.file_size + 1), name)
     return arrays
@@ -108,7 +144,7 @@ def parse_array(content: bytes, name: str) -> _Array:
     data = content[stream.tell() :]
     count = math.prod(shape)
     if min(shape, default=0) < 0 or dtype.itemsize == 0 or count * dtype.itemsize != len(data):
-        raise FormatError(f"array {name!r} is damaged: its size is not what its header says")
+        raise FormatError(f"array {name!r} is damaged: its size differs from its header")
     return np.frombuffer(data, dtype=dtype).reshape(shape, order="F" if is_fortran else "C")
 
 
@@ -131,7 +167,7 @@ def _sparse(arrays: dict[str, _Array]) -> Parts:
 
 
 def _outer(starts: _Array, n_nodes: int, n_entries: int) -> _Array:
-    """The row (of csr) of every entry, from where the entries of each row start."""
+    """Return the row (of csr) of every entry, from the first entry of each row."""
     counts: _Array = np.diff(starts.astype(np.int64)) if starts.dtype.kind in "iu" else np.array([-1])
     fits = len(starts) == n_nodes + 1 and len(starts) > 0 and starts[0] == 0 and starts[-1] == n_entries
     if not fits or bool((counts < 0).any()):

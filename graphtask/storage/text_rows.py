@@ -1,42 +1,47 @@
-"""Lines of text, taken apart into cells: what edge lists and adjacency matrices have in common."""
+"""Lines of text split into cells, for edge lists and adjacency matrices."""
 
 import csv
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from graphtask.errors import FormatError
+from graphtask.storage.builder import text_of
 from graphtask.storage.limits import check_size
 from graphtask.storage.values import one_line
 
 _COMMENTS = ("#", "%", "//")
 _SPACES = ""  # the separator that stands for any white space
 _MAX_LINE = 1 << 20
+_DECIMAL_COMMA = re.compile(r"^\s*[^\s,]+\s+[^\s,]+\s+[+-]?[0-9]*,[0-9]+(\s|$)")  # a b 0,5
 _OTHER_FORMATS = ("<", "{", "[", "PK\x03", "graph [", "graph\n[")
 
 
 class Row(NamedTuple):
-    """The cells of one line, without white space around them, and the number of the line."""
+    """Cells of one line, without white space around them, and the number of the line."""
 
     cells: list[str]
     line: int
 
 
 class Table:
-    r"""The lines of a text that hold something, taken apart into cells whenever they are asked for.
+    r"""Lines of a text that are not empty and not comments, split into cells on demand.
 
-    Lines that start with ``#``, ``%`` or ``//`` are comments. The separator is the one of comma, semicolon and tab
-    that the first line has most of, else white space; cells may be quoted unless white space separates them.
+    Lines that start with ``#``, ``%`` or ``//`` are comments. The separator is the one of comma, semicolon, tab and
+    vertical bar that is most frequent in the first line (semicolon or tab, if there is one: commas are then decimal),
+    else white space; cells may be quoted unless white space separates them.
 
     Args:
-        content: The bytes of the file: UTF-8 text.
-        commas: Whether the name of the file promises separators (.csv, .tsv); then white space is none.
+        content: Bytes of the file: text in UTF-8, or in UTF-16 with a byte order mark.
+        commas: Whether the name of the file promises separators (.csv, .tsv); then white space does not separate.
 
     Attributes:
-        n_lines: How many lines hold something.
-        first: The first of them.
+        n_lines: Number of lines.
+        first: First line.
+        decimal_comma: Whether a comma within a number is a decimal comma, because it separates no cells.
 
     Raises:
-        FormatError: It is no text, or one that another format would explain; the message names the line.
+        FormatError: It is not text, or text of another format; the message names the line.
 
     Example:
         >>> [row.cells for row in Table(b"# a comment\n1 2 0.5\n2 3 0.25\n", commas=False)]
@@ -47,14 +52,15 @@ class Table:
         self._text = _text(content)
         first = next(self._lines(), None)
         if first is None:
-            raise FormatError("holds no line with an edge")
+            raise FormatError("has no line with an edge")
         self._separator = _separator(first[1], commas=commas)
+        self.decimal_comma = self._separator != ","
         self.n_lines = sum(1 for _ in self._lines())
         check_size(0, self.n_lines - 1, n_cells=0, n_bytes=0)
         self.first = next(iter(self))
 
     def __iter__(self) -> Iterator[Row]:
-        """Give the cells of one line after the other."""
+        """Yield the cells of each line."""
         return (
             _spaced(self._lines())
             if self._separator == _SPACES
@@ -76,26 +82,23 @@ class Table:
 
 
 def _text(content: bytes) -> str:
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise FormatError("is not UTF-8 text") from None
-    if "\0" in text:
-        raise FormatError("is no text: it has a zero byte")
+    text = text_of(content)
     head = text[:_MAX_LINE].lstrip()
     if head.startswith(_OTHER_FORMATS):
-        raise FormatError(f"is no table of edges: it starts with {one_line(head[:20])}; check its suffix")
+        raise FormatError(f"is not a table of edges: it starts with {one_line(head[:20])}; check its suffix")
     return text
 
 
 def _separator(line: str, *, commas: bool) -> str:
     start = line.partition("{")[0]  # of an edge as networkx writes it: 1 2 {'weight': 0.5, 'w': 1.0}
-    count, separator = max((start.count(mark), mark) for mark in (",", ";", "\t"))
-    if count:
-        return separator
+    for separator in ("\t", ";", ",", "|"):  # a comma next to the others is a decimal comma
+        if separator in start:
+            if separator == "," and not commas and _DECIMAL_COMMA.search(line):
+                return _SPACES
+            return separator
     if commas:
         raise FormatError(
-            f"the line {one_line(line)} has neither comma nor semicolon nor tab; call the file .txt"
+            f"the line {one_line(line)} has no separator (comma, semicolon, tab or |); name the file .txt"
         )
     return _SPACES
 

@@ -26,6 +26,7 @@ MAX_DEPTH = 64
 _MAX_INT_BITS = 4_000 * 10 // 3  # Python reads no decimal number of more than 4,300 digits by default
 _TOO_DEEP = f"nested more than {MAX_DEPTH} deep"
 _SURROGATE = re.compile(r"[\ud800-\udfff]|\\u[dD][89a-fA-F]")
+_LONE = re.compile("[\ud800-\udfff]")
 _ESCAPED = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\\.",
     re.DOTALL,
@@ -102,7 +103,7 @@ def is_usual_float(value: float) -> bool:
 
 
 def _without_lone_surrogates(text: str) -> str:
-    text = re.sub("[\ud800-\udfff]", "\ufffd", text)
+    text = _LONE.sub("\ufffd", text)
     return _ESCAPED.sub(
         lambda match: "\\ufffd" if len(match[0]) == len("\\ud800") and match[0][1] == "u" else match[0], text
     )
@@ -129,6 +130,8 @@ def _tagged(value: Any, depth: int = 0) -> Any:
     kind = type(value)
     if kind is int and value.bit_length() > _MAX_INT_BITS:
         raise ValueError("an int of more than 4,000 digits")
+    if kind is str and not value.isascii() and _LONE.search(value):
+        raise ValueError("a text with a lone surrogate")
     if value is None or kind in {bool, int, str}:
         return value
     if kind is float:

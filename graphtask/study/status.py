@@ -13,6 +13,7 @@ from graphtask.runs.config import check_same_run, read_config
 from graphtask.runs.layout import CHECKPOINT, CONFIG, METRICS, WEIGHTS
 from graphtask.runs.lock import is_locked
 from graphtask.runs.manifest import check_sizes
+from graphtask.runs.settling import SETTLED
 from graphtask.runs.status import is_finished
 from graphtask.storage.atomic import write_atomically
 from graphtask.storage.regular import read_regular
@@ -34,6 +35,8 @@ _COLUMNS: dict[str, type] = {
     **dict.fromkeys(("epoch", "epochs"), int),
     "test_accuracy": float,
     "live_edges": int,
+    "edge_change": float,
+    "settled": bool,
     **dict.fromkeys(("seconds_per_epoch", "seconds_left"), float),
 }
 
@@ -55,6 +58,8 @@ class State(NamedTuple):
     """After the last complete epoch."""
     seconds_per_epoch: float | None = None
     """Median of the complete epochs."""
+    edge_change: float | None = None
+    """Relative change of the edges in the last complete epoch."""
 
     @property
     def epochs_left(self) -> int:
@@ -107,6 +112,8 @@ def _row(state: State, states: Sequence[State]) -> dict[str, Any]:
         "epochs": state.job.config.optimization.epochs,
         "test_accuracy": state.test_accuracy,
         "live_edges": state.live_edges,
+        "edge_change": state.edge_change,
+        "settled": None if state.edge_change is None else state.edge_change <= SETTLED,
         "seconds_per_epoch": state.seconds_per_epoch,
         "seconds_left": None if state.word == "failed" else left,
     }
@@ -198,7 +205,8 @@ def _progress(folder: Path) -> dict[str, Any]:
         last = rows[-1]
         return {
             "epoch": int(last["epoch"]),
-            "test_accuracy": float(last["test_accuracy"]),
+            "test_accuracy": float(last["test_accuracy"]) if last["test_accuracy"] else None,
+            "edge_change": float(last["edge_change"]),
             "live_edges": int(last["live_edges"]),
             "seconds_per_epoch": statistics.median(float(row["seconds"]) for row in rows),
         }

@@ -148,7 +148,8 @@ class Study:
 
         The columns are ``run``, ``dataset``, ``prior``, ``seed``, ``status`` (``waiting``, ``running``, ``finished``,
         ``failed``), ``error``, ``epoch`` (number of finished ones), ``epochs``, ``test_accuracy``, ``live_edges``,
-        ``seconds_per_epoch`` and ``seconds_left`` (NaN if unknown). An interrupted run is waiting.
+        ``edge_change`` (relative, in the last epoch), ``settled`` (True if it is at most 1 %), ``seconds_per_epoch``
+        and ``seconds_left``; missing if unknown. An interrupted run is waiting.
 
         Example:
             >>> values = {"priors": {"full": {"nodes": 4}}, "data": {"cdigits": {}}, "out": "no/such"}

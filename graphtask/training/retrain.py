@@ -235,7 +235,7 @@ class RetrainResult:
         return pd.DataFrame(rows)
 
     def plot(self) -> "Figure":
-        """Draw accuracy and seconds per epoch of all networks (Fig. 5); see `graphtask.draw_retraining`."""
+        """Draw accuracy and seconds per epoch of all networks (Fig. 5); see `graphtask.plot.draw_retraining`."""
         from graphtask.drawing.retrain import draw_retraining
 
         return draw_retraining(self.table)

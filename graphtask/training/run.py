@@ -16,9 +16,11 @@ from graphtask.compiler.module import compile as compile_graph
 from graphtask.data.catalog import load_data
 from graphtask.data.dataset import ImageData
 from graphtask.errors import ArgumentError, RunError
+from graphtask.graph import WEIGHT
 from graphtask.runs.history import EdgeHistory
 from graphtask.training.config import TrainConfig
 from graphtask.training.device import choose_device
+from graphtask.training.hints import run_hints
 from graphtask.training.named import load_named
 from graphtask.training.stored import read_run
 from graphtask.validation import counted
@@ -78,6 +80,54 @@ class Run:
             folder=folder,
         )
 
+    @classmethod
+    def from_module(
+        cls,
+        module: nn.Module,
+        *,
+        data: Any,
+        history: EdgeHistory | None = None,
+        metrics: pd.DataFrame | None = None,
+        out: str | Path | None = None,
+        **options: Any,
+    ) -> "Run":
+        """Make a run of a network that was trained in a loop of your own.
+
+        Every tool for runs works on it: `graphtask.sweep`, `retrain`, `parity`, the edge dynamics, the commands.
+
+        Args:
+            module: A trained `GraphModule`, or a wrapper of one as in `graphtask.write_back`.
+            data: The data, as in `TrainConfig`: the network is tested on it once.
+            history: Edge weights over training, from `EdgeHistory.record`; None has the final ones only.
+            metrics: Metrics table of your loop, one row per epoch; columns that are missing are NaN, and those of the
+                last row are completed.
+            out: Folder to store the run in, created if missing; None keeps it in memory.
+            options: Further options of `TrainConfig` that your loop used, such as ``edge_l1``, ``epochs``, ``seed``.
+
+        Raises:
+            ArgumentError: The module holds no `GraphModule`, or an option is invalid.
+            DataError: The data cannot be loaded.
+            RunError: The folder holds another run.
+
+        Example:
+            >>> import graphtask as gt
+            >>> net = gt.compile(gt.full_dag(4), channels=2)
+            >>> digits = gt.load_data("cdigits").subset(n_train=100, n_test=50, seed=0)
+            >>> run = gt.Run.from_module(net, data=digits, edge_l1=0.0)
+            >>> gt.sweep(run, thresholds=[0, 1], metrics="edges", progress=False).table["edges"].tolist()
+            [6, 0]
+        """
+        from graphtask.training.own_loop import run_of_module
+
+        return run_of_module(
+            module,
+            data=data,
+            history=history,
+            metrics=metrics,
+            out=None if out is None else Path(out),
+            options=options,
+        )
+
     @cached_property
     def config(self) -> TrainConfig:
         """Training configuration."""
@@ -102,6 +152,15 @@ class Run:
     def test_accuracy(self) -> float:
         """Accuracy on the test images after the last epoch, in [0, 1]."""
         return float(self.metrics["test_accuracy"].iloc[-1])
+
+    def hints(self, *, threshold: float | None = None) -> list[str]:
+        """Return what to change if the edges have not settled, or none can be pruned; empty if all is well.
+
+        Args:
+            threshold: Pruning threshold τ; None is that of the configuration.
+        """
+        level = self.config.optimization.threshold if threshold is None else threshold
+        return run_hints(self.record, self.metrics, self.graph.es[WEIGHT], threshold=level)
 
     def module(
         self, *, device: str = "cpu", execution: str = "auto", block: BlockFactory | str | None = None

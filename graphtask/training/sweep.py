@@ -18,7 +18,7 @@ from graphtask.data.dataset import ImageData
 from graphtask.data.stream import Part, permutation
 from graphtask.graph import WEIGHT
 from graphtask.metrics.registry import select
-from graphtask.metrics.table import UNDEFINED, measure_all
+from graphtask.metrics.table import measure_all, with_reasons
 from graphtask.metrics.view import Options
 from graphtask.pruning import critical_threshold, prune, pruned_parts
 from graphtask.runs.labels import provenance_labels
@@ -81,7 +81,7 @@ class SweepResult:
         return float(self.table["suggested_threshold"].iloc[0])
 
     def plot(self) -> "Figure":
-        """Draw accuracy over sparsity and threshold (Fig. 2); see `graphtask.draw_sweep`."""
+        """Draw accuracy over sparsity and threshold (Fig. 2); see `graphtask.plot.draw_sweep`."""
         from graphtask.drawing.sweeps import draw_sweep
 
         return draw_sweep(self.table)
@@ -295,8 +295,8 @@ def _measured(graphs: list[igraph.Graph], metrics: str | Sequence[str]) -> "pd.D
     """Measure every graph, repeated ones once."""
     distinct = list({id(graph): graph for graph in graphs}.values())
     place = {id(graph): index for index, graph in enumerate(distinct)}
-    basic = measure_all(distinct, metrics=_BASIC).drop(columns=UNDEFINED)
-    asked = measure_all(distinct, metrics=metrics)
+    basic = measure_all(distinct, metrics=_BASIC)
+    asked = with_reasons(measure_all(distinct, metrics=metrics))
     whole = basic.join(asked.drop(columns=[name for name in _BASIC if name in asked]))
     return whole.iloc[[place[id(graph)] for graph in graphs]].reset_index(drop=True)
 

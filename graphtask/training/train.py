@@ -22,7 +22,7 @@ from graphtask.runs.acquire import acquire_run
 from graphtask.runs.config import VERSION
 from graphtask.runs.status import is_finished, record_divergence
 from graphtask.storage.graphml import dumps
-from graphtask.training.batches import split_batches
+from graphtask.training.batches import split_batches, with_splits
 from graphtask.training.callbacks import Callback, ProgressBar
 from graphtask.training.checkpointing import (
     Checkpointer,
@@ -94,9 +94,9 @@ def train(
     config = (config or TrainConfig()).replace(**options)
     processes, target = join(config.runtime.device)
     check_batch_size(config.optimization.batch_size, processes)
-    images = processes.in_turn(lambda: _load(config))
+    images = processes.in_turn(lambda: load_images(config))
     initial = with_initial_size(untrained(graph) if config.model.reset_weights else graph)
-    record = _record(config, initial, images, target)
+    record = run_record(config, initial, images, target)
     _check_edge_step(config.optimization)
     folder = None if out is None else Path(out)
     with limited_threads(config.runtime.threads):
@@ -116,7 +116,13 @@ def train(
             return replace(run, _data=images)
 
 
-def _load(config: TrainConfig) -> ImageData:
+def load_images(config: TrainConfig) -> ImageData:
+    """Load the images of a configuration, under its name for them.
+
+    Raises:
+        ArgumentError: The configuration has no data.
+        DataError: They cannot be loaded.
+    """
     data = config.data
     if data.source is None:
         raise ArgumentError(
@@ -128,7 +134,7 @@ def _load(config: TrainConfig) -> ImageData:
     return images if data.name is None else replace(images, name=data.name)
 
 
-def _record(
+def run_record(
     config: TrainConfig, initial: igraph.Graph, images: ImageData, target: torch.device
 ) -> dict[str, Any]:
     """Return the content of ``config.json``: the configuration, with paths that last, and facts about its inputs."""
@@ -144,6 +150,7 @@ def _record(
         **sections,
         "graph_sha256": hashlib.sha256(dumps(initial)).hexdigest(),
         "data_fingerprint": images.fingerprint,
+        "n_train": len(with_splits(images, config).y_train),
         "in_channels": images.in_channels,
         "n_classes": images.n_classes,
         "size": list(images.size),

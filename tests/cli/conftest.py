@@ -14,8 +14,8 @@ def call(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", [*sys.path])  # --import adds the folder
     runner = CliRunner()
 
-    def invoke(*arguments):
-        return runner.invoke(cli, [str(argument) for argument in arguments])
+    def invoke(*arguments, **options):
+        return runner.invoke(cli, [str(argument) for argument in arguments], **options)
 
     return invoke
 

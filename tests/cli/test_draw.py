@@ -57,8 +57,8 @@ def test_a_run_is_drawn_with_its_training(call, run_folder):
 
 def test_the_history_of_a_run_counts_as_pruning_does(call, run_folder, monkeypatch):
     figures = []
-    save = gt.save_figure
-    monkeypatch.setattr(gt, "save_figure", lambda figure, path: figures.append(figure) or save(figure, path))
+    save = gt.plot.save
+    monkeypatch.setattr(gt.plot, "save", lambda figure, path: figures.append(figure) or save(figure, path))
     weights = sorted(gt.Run.open(run_folder).graph.es["weight"])
     for threshold in weights[::4]:
         drawn(call("draw", run_folder, "--threshold", threshold, "-o", "pictures"))
@@ -72,4 +72,4 @@ def test_the_history_of_a_run_counts_as_pruning_does(call, run_folder, monkeypat
 def test_a_graph_without_weights_is_named(call, target):
     result = call("draw", "full.graphml", "--threshold", 0.1, *target)
     assert result.exit_code == 1
-    assert result.stderr.startswith("graphtask: error: full.graphml: the edges have no `weight`")
+    assert result.stderr.startswith("graphtask: error: full.graphml: every edge must have a `weight`")

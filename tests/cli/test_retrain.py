@@ -85,7 +85,7 @@ def test_cuda_graphs_may_be_switched_off(call, run_folder, monkeypatch):
 
     monkeypatch.setattr("graphtask.study.study.local_engine", lambda *_, **__: Heard())
     assert retrain(call, run_folder, "--no-cuda-graph").exit_code == 0
-    assert [job.cuda_graph for job in jobs] == [False]
+    assert [job.config.runtime.cuda_graph for job in jobs] == [False]
 
 
 def test_a_graph_that_falls_apart_gets_a_row_that_says_so(call, run_folder):

@@ -100,7 +100,7 @@ def test_pruning_happens_on_the_way_and_what_falls_apart_is_said(tmp_path):
 
 def test_strict_makes_the_first_broken_graph_an_error_of_its_own_kind(corpus):
     folder, _ = corpus
-    with pytest.raises(gt.GraphError, match=r"a\.graphml: the edges have no `weight`"):
+    with pytest.raises(gt.GraphError, match=r"a\.graphml: every edge must have a `weight`"):
         gt.read_all([folder], threshold=0.1, strict=True)
 
 

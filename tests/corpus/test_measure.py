@@ -11,6 +11,7 @@ import threading
 import warnings
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from processes import PATIENCE, are_gone, children, wait_until
 
@@ -19,6 +20,7 @@ from graphtask.corpus import cache as row_cache
 from graphtask.corpus.measure import measure_entries
 from graphtask.corpus.rows import Settings, completed, ordered_columns
 from graphtask.metrics.registry import Metric, register_metric, unregister_metric
+from graphtask.metrics.table import with_reasons
 from graphtask.metrics.view import Options
 from graphtask.reading import ReadOptions
 
@@ -442,15 +444,13 @@ def test_columns_and_missing_stages_are_those_of_measure_all(tmp_path):
     rows = list(gt.measure_files(paths, channels=2))
     seen = dict.fromkeys(column for row in rows for column in row)
     columns = ordered_columns(seen, Settings(options=Options(channels=2)))
-    table = gt.measure_all(graphs, channels=2)
+    table = with_reasons(gt.measure_all(graphs, channels=2))
     assert [*columns, "undefined"] == list(table.columns)
     for row, (_, expected) in zip(rows, table.iterrows(), strict=True):
         whole = completed(row, columns)
         assert whole["undefined"] == expected["undefined"]
         for column in columns:
-            assert whole[column] == expected[column] or (
-                math.isnan(whole[column]) and math.isnan(expected[column])
-            )
+            assert (pd.isna(whole[column]) and pd.isna(expected[column])) or whole[column] == expected[column]
     assert completed({"error": "x"}, columns) == {"error": "x"}
 
 

@@ -15,7 +15,7 @@ def image_of(figure):
 
 def test_the_matrix_is_ordered_by_group_and_stays_a_matrix_of_the_same_pairs():
     matrix, labels = symmetric(5), ["b", "a", "b", "a", "c"]
-    figure = gt.draw_similarity(matrix, labels, title="five graphs", quantity="dsc")
+    figure = gt.plot.draw_similarity(matrix, labels, title="five graphs", quantity="dsc")
     order = [0, 2, 1, 3, 4]
     np.testing.assert_array_equal(image_of(figure).get_array(), matrix[np.ix_(order, order)])
     assert image_of(figure).get_clim() == (0, 1)
@@ -26,7 +26,7 @@ def test_the_matrix_is_ordered_by_group_and_stays_a_matrix_of_the_same_pairs():
 
 
 def test_every_group_has_its_brackets():
-    figure = gt.draw_similarity(symmetric(6), list("aabbbc"))
+    figure = gt.plot.draw_similarity(symmetric(6), list("aabbbc"))
     lines = figure.axes[0].lines
     assert len(lines) == 2 * 2 + 3 * 2  # between the groups, and beside and below each
     across = [tuple(line.get_xdata()) for line in lines if len(set(line.get_xdata())) == 2]
@@ -37,13 +37,13 @@ def test_every_group_has_its_brackets():
 def test_missing_values_are_grey():
     matrix = symmetric(2)
     matrix[0, 1] = matrix[1, 0] = np.nan
-    image = image_of(gt.draw_similarity(matrix, ["a", "b"]))
+    image = image_of(gt.plot.draw_similarity(matrix, ["a", "b"]))
     assert image.cmap(np.ma.masked_invalid(matrix))[0, 1].tolist() == pytest.approx([217 / 255] * 3 + [1])
 
 
 def test_every_group_has_its_points_and_its_look():
     points, labels = np.random.default_rng(0).normal(size=(60, 2)), [f"g{index % 20}" for index in range(60)]
-    figure = gt.draw_embedding(points, labels, axes_labels=("PC 1", "PC 2"), title="sixty")
+    figure = gt.plot.draw_embedding(points, labels, axes_labels=("PC 1", "PC 2"), title="sixty")
     axes = figure.axes[0]
     assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_title()) == ("PC 1", "PC 2", "sixty")
     assert len(axes.collections) == 20
@@ -61,24 +61,24 @@ def test_every_group_has_its_points_and_its_look():
 
 def test_thousands_of_points_become_pixels(tmp_path):
     points = np.random.default_rng(0).normal(size=(6_000, 2))
-    path = gt.save_figure(gt.draw_embedding(points, ["a", "b"] * 3_000), tmp_path / "many.svg")
+    path = gt.plot.save(gt.plot.draw_embedding(points, ["a", "b"] * 3_000), tmp_path / "many.svg")
     assert path.stat().st_size < 1_000_000
 
 
 @pytest.mark.parametrize("points", [[[0, 0]], [[0, 0], [0, 0]], [[0, 0], [5, 0]], [[0, 0], [0, 5]]])
 def test_points_on_top_of_each_other_and_in_line_can_be_drawn(points, tmp_path):
-    figure = gt.draw_embedding(points, ["a"] * len(points))
-    assert gt.save_figure(figure, tmp_path / "few.png").stat().st_size > 1_000
+    figure = gt.plot.draw_embedding(points, ["a"] * len(points))
+    assert gt.plot.save(figure, tmp_path / "few.png").stat().st_size > 1_000
     assert figure.get_figheight() > 1.5
 
 
 @pytest.mark.parametrize(
     ("draw", "values"),
     [
-        (gt.draw_similarity, np.ones((2, 2))),
-        (gt.draw_similarity, np.ones(3)),
-        (gt.draw_embedding, np.ones((2, 2))),
-        (gt.draw_embedding, np.ones((3, 3))),
+        (gt.plot.draw_similarity, np.ones((2, 2))),
+        (gt.plot.draw_similarity, np.ones(3)),
+        (gt.plot.draw_embedding, np.ones((2, 2))),
+        (gt.plot.draw_embedding, np.ones((3, 3))),
     ],
 )
 def test_shapes_have_to_fit(draw, values):

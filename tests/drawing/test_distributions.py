@@ -17,7 +17,7 @@ def corresponding():
 
 def test_the_matrix_has_the_probability_of_every_edge(corresponding):
     table = corresponding.edge_probabilities()
-    figure = gt.draw_distribution(table, corresponding.mean_graph(), title="nine nodes")
+    figure = gt.plot.draw_distribution(table, corresponding.mean_graph(), title="nine nodes")
     (image,) = figure.axes[0].images
     drawn = image.get_array()
     expected = np.full((9, 9), np.nan)
@@ -28,7 +28,7 @@ def test_the_matrix_has_the_probability_of_every_edge(corresponding):
 
 def test_nodes_that_feed_nobody_in_the_table_come_after_their_sources():
     band = gt.GraphDistribution.fit([gt.banded_dag(6, bandwidth=2)] * 2).edge_probabilities()
-    (image,) = gt.draw_distribution(band, gt.banded_dag(6, bandwidth=2)).axes[0].images
+    (image,) = gt.plot.draw_distribution(band, gt.banded_dag(6, bandwidth=2)).axes[0].images
     shown = ~np.isnan(np.ma.filled(image.get_array(), np.nan))
     assert np.array_equal(shown, np.triu(np.ones((6, 6), bool), 1) & np.tri(6, k=2, dtype=bool))
 
@@ -36,7 +36,7 @@ def test_nodes_that_feed_nobody_in_the_table_come_after_their_sources():
 def test_distance_laws_are_curves_one_for_each_two_stages():
     fitted = gt.GraphDistribution.fit([gt.random_dag(20, seed=seed) for seed in range(3)])
     table = fitted.edge_probabilities()
-    lines = gt.draw_distribution(table, fitted.mean_graph()).axes[0].get_lines()
+    lines = gt.plot.draw_distribution(table, fitted.mean_graph()).axes[0].get_lines()
     inner = table[~table["source_group"].eq("input") & ~table["target_group"].eq("output")]
     pairs = inner.groupby(["source_group", "target_group"])["probability"].apply(list)
     assert [line.get_ydata().tolist() for line in lines] == pairs.tolist()
@@ -45,12 +45,12 @@ def test_distance_laws_are_curves_one_for_each_two_stages():
 
 def test_another_table_is_refused():
     with pytest.raises(gt.ArgumentError, match="edge_probabilities"):
-        gt.draw_distribution(pd.DataFrame({"x": [1]}), gt.full_dag(3))
+        gt.plot.draw_distribution(pd.DataFrame({"x": [1]}), gt.full_dag(3))
 
 
 def test_observed_and_sampled_graphs_are_dots_in_a_panel_for_each_metric():
     observed, sampled = pd.DataFrame({"a": [1, 2], "b": [1.0, np.nan]}), pd.DataFrame({"a": [3], "b": [2.0]})
-    figure = gt.draw_observed_sampled(observed, sampled)
+    figure = gt.plot.draw_observed_sampled(observed, sampled)
     assert [axes.get_title() for axes in figure.axes] == ["a", "b"]
     dots = [[list(dots.get_offsets()[:, 1]) for dots in axes.collections] for axes in figure.axes]
     assert dots == [[[1, 2], [3]], [[1], [2]]]
@@ -60,15 +60,15 @@ def test_observed_and_sampled_graphs_are_dots_in_a_panel_for_each_metric():
 
 def test_metrics_that_never_vary_are_left_out_unless_named():
     same = pd.DataFrame({"a": [1, 1], "b": [1, 2], "text": ["x", "y"]})
-    assert [axes.get_title() for axes in gt.draw_observed_sampled(same, same).axes] == ["b"]
-    assert len(gt.draw_observed_sampled(same, same, metrics=["a", "b"]).axes) == 2
+    assert [axes.get_title() for axes in gt.plot.draw_observed_sampled(same, same).axes] == ["b"]
+    assert len(gt.plot.draw_observed_sampled(same, same, metrics=["a", "b"]).axes) == 2
     for metrics in (["c"], []):
         with pytest.raises(gt.ArgumentError, match=r"measure_all"):
-            gt.draw_observed_sampled(same, same, metrics=metrics)
+            gt.plot.draw_observed_sampled(same, same, metrics=metrics)
 
 
 def test_a_metric_that_one_side_does_not_have_says_so(tmp_path):
     ours, theirs = pd.DataFrame({"a": [1.0, 2.0]}), pd.DataFrame({"a": [np.nan]})
-    figure = gt.draw_observed_sampled(ours, theirs)
+    figure = gt.plot.draw_observed_sampled(ours, theirs)
     assert [text.get_text() for text in figure.axes[0].texts] == ["undefined"]
-    gt.save_figure(figure, tmp_path / "one.svg")
+    gt.plot.save(figure, tmp_path / "one.svg")

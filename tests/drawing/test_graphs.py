@@ -1,45 +1,69 @@
+import re
+from xml.etree import ElementTree as ET
+
 import numpy as np
 import pytest
 from helpers import weighted_architectures
 from hypothesis import given, settings
-from matplotlib.collections import PathCollection
+from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 import graphtask as gt
-from graphtask.drawing.style import ACROSS, REMOVED, WITHIN, stage_colors
+from graphtask.drawing.graphs import _sampled
+from graphtask.drawing.placement import LAYOUTS
+from graphtask.drawing.style import ACROSS, DEAD, WEAK, WITHIN, stage_colors
 from graphtask.pruning import pruned_parts
 
+SVG = "{http://www.w3.org/2000/svg}"
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "$\\frac{1}{0}$ $x^2",
+    "שלום עולם",
+    "x" * 200,
+    "a \"quoted\" & 'b'",
+    "tab\tand\nline",
+    "\x00\x1b[31m\u202e",
+]
 
-def lines(figure, color):
+
+def lines(axes, color):
     """The curves of one color: a list of (start, end, width)."""
     found = []
-    for artist in figure.axes[0].collections:
+    for artist in axes.collections:
         curves = artist.get_paths() if isinstance(artist, PathCollection) else []
-        if not curves or len(curves[0].vertices) != 3 or to_hex(artist.get_edgecolor()[0]) != color:
+        if not curves or len(curves[0].vertices) < 4 or "edges" not in (artist.get_gid() or ""):
             continue
-        widths = np.broadcast_to(artist.get_linewidth(), len(curves))
-        found += [
-            (tuple(curve.vertices[0]), tuple(curve.vertices[2]), width)
-            for curve, width in zip(curves, widths, strict=True)
-        ]
+        if to_hex(artist.get_edgecolor()[0]) == color:
+            widths = np.broadcast_to(artist.get_linewidth(), len(curves))
+            found += [
+                (tuple(curve.vertices[0]), tuple(curve.vertices[-1]), width)
+                for curve, width in zip(curves, widths, strict=True)
+            ]
     return found
 
 
-def dots(figure):
+def dots(axes):
     """The color of the filled nodes by position."""
     return {
         tuple(place): to_hex(color)
-        for artist in figure.axes[0].collections
-        if isinstance(artist, PathCollection) and len(artist.get_offsets()) and artist.get_zorder() == 6
+        for artist in axes.collections
+        if "nodes-live" in (artist.get_gid() or "")
         for place, color in zip(artist.get_offsets(), artist.get_facecolor(), strict=False)
     }
 
 
-def legend_texts(figure):
-    axes = figure.axes[0]
+def legend_texts(axes):
     boxes = [axes.get_legend(), *(artist for artist in axes.artists if hasattr(artist, "get_texts"))]
     return {text.get_text() for box in boxes for text in box.get_texts()}
+
+
+def trained(graph, seed=0, share=0.5):
+    rng = np.random.default_rng(seed)
+    strong = rng.random(graph.ecount()) < share
+    graph = graph.copy()
+    graph.es["weight"] = np.where(strong, rng.uniform(0.1, 0.9, len(strong)), 0.001).tolist()
+    return graph
 
 
 @settings(max_examples=25)
@@ -50,29 +74,42 @@ def test_every_edge_is_drawn_once_in_the_color_of_its_kind(graph):
     figure = gt.draw(graph, threshold=0.3, layout=positions)
     place = [tuple(map(float, point)) for point in positions]
     stage = graph.vs["stage"]
-    expected = {WITHIN: [], ACROSS: [], REMOVED: []}
+    expected = {WITHIN: [], ACROSS: [], WEAK: [], DEAD: []}
     for edge, weak, dead in zip(graph.es, parts.weak_edges, parts.dead_edges, strict=True):
         kind = ACROSS if stage[edge.source] < stage[edge.target] else WITHIN
-        expected[REMOVED if weak or dead else kind].append((place[edge.source], place[edge.target]))
+        color = WEAK if weak else DEAD if dead else kind
+        expected[color].append((place[edge.source], place[edge.target]))
     for color, ends in expected.items():
-        assert sorted((start, end) for start, end, _ in lines(figure, color)) == sorted(ends)
+        assert sorted((start, end) for start, end, _ in lines(figure.axes[0], color)) == sorted(ends)
+
+
+def test_weak_edges_can_be_hidden():
+    graph = trained(gt.full_dag(8), share=0.6)
+    light, hidden = (gt.draw(graph, threshold=0.01, weak=weak) for weak in ("light", "hidden"))
+    assert len(lines(light.axes[0], WEAK)) == sum(weight < 0.01 for weight in graph.es["weight"])
+    assert lines(hidden.axes[0], WEAK) == []
+    assert any(text.startswith("below 0.01, not shown") for text in legend_texts(hidden.axes[0]))
 
 
 def test_nodes_have_the_color_of_their_stage():
     graph = gt.full_dag(9, stages=3)
     positions = [(index, index % 2) for index in range(9)]
-    found = dots(gt.draw(graph, layout=positions))
-    assert [found[place] for place in positions] == [stage_colors(3)[stage] for stage in graph.vs["stage"]]
+    for cmap in ("viridis", "cividis"):
+        found = dots(gt.draw(graph, layout=positions, cmap=cmap).axes[0])
+        colors = stage_colors(3, cmap=cmap)
+        assert [found[place] for place in positions] == [colors[stage] for stage in graph.vs["stage"]]
 
 
 def test_the_stronger_edge_is_the_wider_one():
     graph = gt.full_dag(5, stages=1)
     graph.es["weight"] = np.linspace(0, 0.7, graph.ecount()).tolist()
     positions = [(0, 0), (1, 0.5), (2, -0.3), (3, 0.2), (4, 0)]
-    width = {(start, end): width for start, end, width in lines(gt.draw(graph, layout=positions), WITHIN)}
+    figure = gt.draw(graph, layout=positions)
+    width = {(start, end): width for start, end, width in lines(figure.axes[0], WITHIN)}
     ordered = [width[positions[edge.source], positions[edge.target]] for edge in graph.es]
     assert (np.diff(ordered) > 0).all()
     assert ordered[0] > 0
+    assert {"weight 0.7", "weight 0.35", "weight 0.07"} <= legend_texts(figure.axes[0])
 
 
 def test_the_legend_counts_what_is_drawn():
@@ -80,7 +117,7 @@ def test_the_legend_counts_what_is_drawn():
     weights = {("v0", "v1"): 0.5, ("v1", "v4"): 0.75, ("v0", "v2"): 0.4}
     names = [(edge.source_vertex["name"], edge.target_vertex["name"]) for edge in graph.es]
     graph.es["weight"] = [weights.get(name, 0.001) for name in names]
-    assert legend_texts(gt.draw(graph, threshold=0.3)) == {
+    assert legend_texts(gt.draw(graph, threshold=0.3).axes[0]) == {
         "stage 0",
         "stage 1",
         "within a stage (1)",
@@ -88,16 +125,18 @@ def test_the_legend_counts_what_is_drawn():
         "below 0.3 (7)",
         "dead path (1)",
         "dead node (2)",
+        *("weight 0.75", "weight 0.38", "weight 0.075"),
     }
-    assert legend_texts(gt.draw(graph)) == {"stage 0", "stage 1", "within a stage (4)", "across stages (6)"}
+    plain = legend_texts(gt.draw(graph).axes[0])
+    assert {"stage 0", "stage 1", "within a stage (4)", "across stages (6)"} < plain
 
 
-def test_a_graph_that_a_threshold_breaks_is_all_red():
+def test_a_graph_that_a_threshold_breaks_has_only_dead_nodes():
     graph = gt.chain_dag(4)
     graph.es["weight"] = [0.9, 0.01, 0.9]
-    figure = gt.draw(graph, threshold=0.5)
-    assert len(lines(figure, REMOVED)) == 3
-    assert "dead node (4)" in legend_texts(figure)
+    axes = gt.draw(graph, threshold=0.5).axes[0]
+    assert (len(lines(axes, DEAD)), len(lines(axes, WEAK))) == (2, 1)
+    assert "dead node (4)" in legend_texts(axes)
 
 
 @pytest.mark.parametrize(
@@ -113,16 +152,17 @@ def test_a_graph_that_a_threshold_breaks_is_all_red():
 )
 def test_graphs_of_every_size_are_drawn_and_written(graph, tmp_path):
     figure = gt.draw(graph, title="a title")
-    assert len(lines(figure, WITHIN)) + len(lines(figure, ACROSS)) == graph.ecount()
-    assert gt.save_figure(figure, tmp_path / "graph.png").stat().st_size > 1000
+    assert len(lines(figure.axes[0], WITHIN)) + len(lines(figure.axes[0], ACROSS)) == graph.ecount()
+    assert gt.plot.save(figure, tmp_path / "graph.png").stat().st_size > 1000
 
 
-def test_nothing_that_is_drawn_lies_outside_the_figure(tmp_path):
-    graph = gt.full_dag(60, stages=3)
-    rng = np.random.default_rng(0)
-    graph.es["weight"] = rng.uniform(0, 0.02, graph.ecount()).tolist()
-    figure = gt.draw(graph, threshold=0.012, title="everything at once")
-    gt.save_figure(figure, tmp_path / "graph.png")
+@pytest.mark.parametrize("layout", [*LAYOUTS, None])
+@pytest.mark.parametrize("graph", [gt.full_dag(2), gt.random_dag(30, seed=2), gt.full_dag(12)])
+def test_nothing_that_is_drawn_lies_outside_the_figure(graph, layout, tmp_path):
+    graph = trained(graph, share=0.6)
+    graph.vs["x"], graph.vs["y"] = range(graph.vcount()), [node % 5 for node in range(graph.vcount())]
+    figure = gt.draw(graph, threshold=0.012, title="everything in one picture", layout=layout)
+    gt.plot.save(figure, tmp_path / "graph.png")
     width, height = figure.get_size_inches() * figure.dpi
     box = figure.get_tightbbox().padded(0).transformed(figure.dpi_scale_trans)
     assert box.x0 >= 0
@@ -141,7 +181,7 @@ def test_axes_of_the_caller_are_drawn_on():
 
 def test_a_grid_has_every_graph_under_its_name():
     graphs = {f"graph {index}": gt.chain_dag(3 + index, stages=1 + index) for index in range(7)}
-    figure = gt.draw_grid(graphs, title="seven chains")
+    figure = gt.plot.draw_grid(graphs, title="seven chains")
     texts = {text.get_text() for text in figure.texts}
     assert len(figure.axes) == 7
     assert set(graphs) <= texts
@@ -149,12 +189,144 @@ def test_a_grid_has_every_graph_under_its_name():
     assert figure.get_suptitle() == "seven chains"
 
 
+def places(axes, graph):
+    """Position of every node of a drawn graph by its name."""
+    points = [
+        tuple(np.round(place, 9))
+        for artist in axes.collections
+        if "nodes" in (artist.get_gid() or "")
+        for place in artist.get_offsets()
+    ]
+    assert len(points) == graph.vcount()
+    return set(points)
+
+
+@pytest.mark.parametrize("layout", [None, "kamada-kawai", "circle", "stages"])
+def test_before_and_after_have_their_nodes_in_the_same_places(layout):
+    before = trained(gt.random_dag(30, seed=2), share=0.7)
+    after = gt.prune(before)
+    figure = gt.draw(before, after, threshold=0.006, layout=layout)
+    first, second = figure.axes
+    assert {"before", "after"} <= {text.get_text() for text in figure.texts}
+    assert places(second, after) < places(first, before)
+    assert first.get_xlim() == second.get_xlim()
+    assert first.get_ylim() == second.get_ylim()
+
+
+def test_graphs_of_opposite_order_share_a_layout():
+    first = gt.as_architecture(gt.chain_dag(4, stages=1))
+    second = first.copy()
+    second.vs["name"] = ["v0", "v2", "v1", "v3"]
+    figure = gt.draw(first, second, names=["one", "other"])
+    assert places(figure.axes[0], first) == places(figure.axes[1], second)
+    with pytest.raises(gt.ArgumentError, match=r"^names must be 2 different names"):
+        gt.draw(first, second, names=["same", "same"])
+    with pytest.raises(gt.ArgumentError, match=r"^ax must be omitted for several graphs"):
+        gt.draw(first, second, ax=Figure().subplots())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_label_lies_on_a_node_or_an_edge(seed):
+    """All boxes of names against all circles and curves, in points; only input and output may have no choice."""
+    graph = gt.random_dag(14, seed=seed, stages=2)
+    figure = gt.draw(graph, labels="name")
+    figure.canvas.draw()
+    axes = figure.axes[0]
+    nodes = [
+        tuple(place)
+        for artist in axes.collections
+        if "nodes" in (artist.get_gid() or "")
+        for place in artist.get_offsets()
+    ]
+    curves = np.concatenate(
+        [
+            axes.transData.transform(_sampled(curve.vertices, 50))
+            for artist in axes.collections
+            if "edges" in (artist.get_gid() or "")
+            for curve in artist.get_paths()
+        ]
+    )
+    boxes = [(text, text.get_window_extent()) for text in axes.texts if "(" not in text.get_text()]
+    assert len(boxes) >= 6
+    for text, box in boxes:
+        inside = (curves > [box.x0, box.y0]).all(axis=1) & (curves < [box.x1, box.y1]).all(axis=1)
+        assert not inside.any(), text
+        assert not any(box.contains(*axes.transData.transform(node)) for node in nodes), text
+    for index, (_, first) in enumerate(boxes):
+        assert not any(first.overlaps(second) for _, second in boxes[index + 1 :])
+
+
+def test_arrow_heads_are_whole_and_lie_above_all_edges():
+    figure = gt.draw(gt.random_dag(12, seed=1))
+    heads = [artist for artist in figure.axes[0].collections if isinstance(artist, PolyCollection)]
+    assert heads
+    for artist in heads:
+        assert not artist.get_clip_on()
+        assert artist.get_alpha() is None
+        assert artist.get_zorder() > 4
+        for path in artist.get_paths():
+            tip, left, right = path.vertices[:3]
+            assert np.linalg.norm(tip - left) == pytest.approx(np.linalg.norm(tip - right), rel=1e-6)
+
+
+def test_names_are_shown_as_text_whatever_they_hold(tmp_path):
+    graph = gt.chain_dag(len(HOSTILE), stages=1)
+    graph.vs["label"] = HOSTILE
+    figure = gt.draw(
+        graph, labels="label", title="$a$ <b>", layout=[(k, 5 * (k % 2)) for k in range(len(HOSTILE))]
+    )
+    for suffix in ("svg", "pdf", "png"):
+        path = gt.plot.save(figure, tmp_path / f"hostile.{suffix}")
+    root = ET.fromstring((tmp_path / "hostile.svg").read_bytes())
+    texts = ["".join(element.itertext()) for element in root.iter(f"{SVG}text")]
+    assert "<script>alert(1)</scrip… (input)" in texts
+    assert "$a$ <b>" in texts
+    assert any(text.startswith("$\\frac") for text in texts)
+    assert all(len(text) <= 34 for text in texts)
+    assert not list(root.iter(f"{SVG}script"))
+    assert path.stat().st_size > 1000
+
+
+def test_svg_files_have_real_text_and_tooltips(tmp_path):
+    graph = trained(gt.random_dag(12, seed=4), share=0.9)
+    graph.vs[3]["name"] = "<three> & $4$"
+    path = gt.plot.save(gt.draw(graph, labels="name", threshold=0.006), tmp_path / "graph.svg")
+    root = ET.fromstring(path.read_bytes())
+    titles = {element.text for element in root.iter(f"{SVG}title")}
+    names = graph.vs["name"]
+    for edge in graph.es:
+        assert f"{names[edge.source]} → {names[edge.target]}, weight {edge['weight']:.4g}" in titles
+    for vertex in graph.vs:
+        degrees = f"{vertex.indegree()} in, {vertex.outdegree()} out"
+        assert f"{vertex['name']}, stage {vertex['stage']}, {degrees}" in titles
+    texts = {"".join(element.itertext()) for element in root.iter(f"{SVG}text")}
+    assert {"v0 (input)", "stage 0", "v1"} <= texts
+    assert not re.search(rb'<g id="DejaVu', path.read_bytes())  # letters as shapes
+
+
+def test_sizes_and_fonts_are_adjustable():
+    graph = gt.random_dag(10, seed=1)
+    figure = gt.draw(graph, figsize=(4, 3), node_size=20, font="DejaVu Serif", font_size=11, title="large")
+    axes = figure.axes[0]
+    assert tuple(figure.get_size_inches()) == (4, 3)
+    sizes = [artist.get_sizes()[0] for artist in axes.collections if "nodes" in (artist.get_gid() or "")]
+    assert sizes == [400.0]
+    assert {text.get_fontfamily()[0] for text in axes.texts} == {"DejaVu Serif"}
+    assert axes.get_legend().get_texts()[0].get_fontsize() == 11
+
+
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"threshold": 0.1}, gt.GraphError, "no `weight`"),
-        ({"layout": [(0, 0)]}, gt.ArgumentError, "one finite"),
-        ({"layout": [(0, 0), (1, 1), (2, float("nan"))]}, gt.ArgumentError, "one finite"),
+        ({"threshold": 0.1}, gt.GraphError, "must have a `weight`"),
+        ({"layout": [(0, 0)]}, gt.ArgumentError, "^layout must be one finite"),
+        ({"layout": [(0, 0), (1, 1), (2, float("nan"))]}, gt.ArgumentError, "^layout must be one finite"),
+        ({"layout": "spring"}, gt.ArgumentError, "^layout must be one of layered, stages, .*got 'spring'"),
+        ({"layout": "file"}, gt.ArgumentError, "vertex attributes x and y; the graph has no x"),
+        ({"labels": "color"}, gt.ArgumentError, "^labels must be a vertex attribute .*name, stage"),
+        ({"weak": "red"}, gt.ArgumentError, "^weak must be one of light, hidden"),
+        ({"cmap": "nice"}, gt.ArgumentError, "^cmap must be a colormap"),
+        ({"node_size": -1}, gt.ArgumentError, "^node_size must be a number"),
     ],
 )
 def test_what_does_not_fit_the_graph_is_refused(options, error, words):
@@ -168,9 +340,9 @@ def test_a_graph_that_is_not_valid_is_not_drawn():
     with pytest.raises(gt.GraphError, match="stage"):
         gt.draw(graph)
     with pytest.raises(gt.GraphError, match="stage"):
-        gt.draw_grid({"broken": graph})
-    with pytest.raises(gt.ArgumentError, match="no graph"):
-        gt.draw_grid({})
+        gt.plot.draw_grid({"broken": graph})
+    with pytest.raises(gt.ArgumentError, match="at least one graph"):
+        gt.plot.draw_grid({})
 
 
 def test_drawing_leaves_the_graph_alone():

@@ -16,7 +16,7 @@ def bars(axes):
 
 
 def test_bars_are_the_means_of_the_runs():
-    figure = gt.draw_retraining(
+    figure = gt.plot.draw_retraining(
         table(
             [
                 ("0", "a", "full", "full", 0.8, 1.0), ("0", "a", "full", "retrained", 0.9, 0.5),
@@ -34,7 +34,7 @@ def test_bars_are_the_means_of_the_runs():
 
 def test_priors_stand_side_by_side():
     rows = [("0", "a", "full", "full", 0.8, 1.0), ("1", "a", "banded-10", "full", 0.9, 1.0)]
-    labels = gt.draw_retraining(table(rows)).axes[0].get_xticklabels()
+    labels = gt.plot.draw_retraining(table(rows)).axes[0].get_xticklabels()
     assert [text.get_text() for text in labels] == ["a,\nfull", "a,\nbanded-10"]
 
 
@@ -43,11 +43,13 @@ def test_networks_without_values_and_with_other_names_are_no_trouble(tmp_path):
         ("0", "a", "full", "full", 0.8, math.nan), ("0", "a", "full", "thresholded", math.nan, math.nan),
         ("0", "a", "full", "mine", 0.7, math.nan),
     ]  # fmt: skip
-    figure = gt.draw_retraining(table(rows))
+    figure = gt.plot.draw_retraining(table(rows))
     assert "mine" in [text.get_text() for text in figure.legends[0].get_texts()]
-    gt.save_figure(figure, tmp_path / "some.png")
+    gt.plot.save(figure, tmp_path / "some.png")
 
 
 def test_another_table_is_refused():
     with pytest.raises(gt.ArgumentError, match="no column 'epoch_time_ratio'"):
-        gt.draw_retraining(table([("0", "a", "full", "full", 0.8, 1.0)]).drop(columns="epoch_time_ratio"))
+        gt.plot.draw_retraining(
+            table([("0", "a", "full", "full", 0.8, 1.0)]).drop(columns="epoch_time_ratio")
+        )

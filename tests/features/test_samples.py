@@ -66,7 +66,7 @@ FRAME = pd.DataFrame({"nodes": [1, 2], "data": ["x", "y"]})
         (np.zeros((2, 3)), np.zeros((2, 4)), None, "the sets have 3 and 4 features"),
         (np.zeros(3), np.zeros(3), None, r"the first set is an array of shape \(3,\)"),
         ([["a"]], [["b"]], None, "the first set is a list; give graphs, a table"),
-        ([gt.full_dag(4)], [gt.full_dag(4)], ["beauty"], "there is no metric 'beauty'"),
+        ([gt.full_dag(4)], [gt.full_dag(4)], ["beauty"], "names of metrics or sets, got 'beauty'"),
     ],
 )
 def test_sets_that_cannot_be_compared_are_an_error(a, b, features, message):

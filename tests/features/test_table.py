@@ -122,7 +122,7 @@ def test_rows_are_standardised_by_other_rows_only():
         (pd.DataFrame({"x": [1.0]}), ["y"], "no column 'y'"),
         (pd.DataFrame({"x": ["a"]}), ["x"], "not numbers"),
         (pd.DataFrame({"x": np.zeros(0)}), ["x"], "no rows"),
-        ([gt.full_dag(3)], ["nonsense"], "no metric 'nonsense'"),
+        ([gt.full_dag(3)], ["nonsense"], "got 'nonsense'"),
         ("abc", None, "holds no features"),
     ],
 )

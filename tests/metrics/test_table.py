@@ -2,13 +2,20 @@ import math
 import time
 
 import igraph
+import networkx as nx
 import numpy as np
+import pandas as pd
 import pytest
 from helpers import random_graphs
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import graphtask as gt
-from graphtask.errors import ArgumentError
+from graphtask.errors import ArgumentError, GraphError
 from graphtask.graph import with_provenance
+from graphtask.metrics.registry import all_metrics
+from graphtask.metrics.table import with_reasons
 from graphtask.parameters import parameter_polynomial
 
 COLUMNS = [
@@ -27,7 +34,7 @@ def thinned(graph, *edges):
 
 def test_the_columns_come_in_the_documented_order():
     assert list(gt.measure(gt.full_dag(6, stages=2))) == COLUMNS
-    assert list(gt.measure_all([gt.full_dag(6, stages=2)]).columns) == COLUMNS
+    assert list(gt.measure_all([gt.full_dag(6, stages=2)]).columns) == COLUMNS[:-1]
 
 
 def test_rows_come_in_the_order_of_the_graphs_from_any_iterable():
@@ -38,18 +45,21 @@ def test_rows_come_in_the_order_of_the_graphs_from_any_iterable():
 def test_no_graphs_are_no_rows():
     table = gt.measure_all([])
     assert len(table) == 0
-    assert list(table.columns) == [name for name in COLUMNS if "_stage_" not in name]
+    assert list(table.columns) == [name for name in COLUMNS[:-1] if "_stage_" not in name]
 
 
 def test_stages_of_all_graphs_get_columns_and_those_without_say_so():
     table = gt.measure_all([gt.full_dag(6, stages=1), gt.full_dag(6, stages=3)], metrics=["nodes_stage_k"])
-    assert list(table.columns) == ["nodes_stage_0", "nodes_stage_1", "nodes_stage_2", "undefined"]
-    assert table.iloc[1].tolist() == [2, 2, 2, ""]
+    assert list(table.columns) == ["nodes_stage_0", "nodes_stage_1", "nodes_stage_2"]
+    assert table.iloc[1].tolist() == [2, 2, 2]
     assert table["nodes_stage_0"].tolist() == [6, 2]
-    assert math.isnan(table["nodes_stage_1"][0])
-    assert table["undefined"][0] == (
-        "nodes_stage_1: the graph has no such stage; nodes_stage_2: the graph has no such stage"
-    )
+    assert table["nodes_stage_1"][0] is pd.NA
+    missing = "the graph has no such stage"
+    assert table.attrs["undefined"] == {0: {"nodes_stage_1": missing, "nodes_stage_2": missing}}
+    assert with_reasons(table)["undefined"].tolist() == [
+        f"nodes_stage_1: {missing}; nodes_stage_2: {missing}",
+        "",
+    ]
 
 
 def test_sparsity_is_relative_to_the_initial_graph_in_all_and_per_stage():
@@ -72,7 +82,7 @@ def test_unknown_initial_sizes_are_said():
     del graph["provenance"]
     row = gt.measure(graph)
     assert math.isnan(row["sparsity"])
-    assert "sparsity: the provenance does not say how large the initial graph was" in row["undefined"]
+    assert "sparsity: the provenance has no initial size" in row["undefined"]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +112,7 @@ def test_parameters_of_a_trained_graph_need_no_arguments():
 def test_parameters_without_channels_are_undefined():
     row = gt.measure(gt.full_dag(4, stages=1))
     assert math.isnan(row["parameters"])
-    assert row["undefined"].startswith("parameters: the channels are not known (channels=11")
+    assert row["undefined"].startswith("parameters: unknown channel count (pass channels=11")
 
 
 @pytest.mark.parametrize(
@@ -126,17 +136,48 @@ def test_stages_that_make_no_network_leave_the_other_metrics_alone(stages, reaso
     assert row["pca_elongation"] == pytest.approx(1, abs=1e-3)
 
 
-def test_counts_stay_whole_unless_some_are_missing():
+def test_every_table_has_the_same_dtypes():
     chain, two_inputs = gt.chain_dag(4), igraph.Graph(n=3, edges=[(0, 2), (1, 2)], directed=True)
-    assert gt.measure_all([chain])[["edges", "max_path", "q1d"]].dtypes.tolist() == [
-        np.int64,
-        np.int64,
-        np.bool_,
+    names = [metric.name for metric in all_metrics()]
+    tables = [
+        gt.measure_all(graphs, metrics=names) for graphs in ([chain], [chain, two_inputs], [two_inputs])
     ]
-    table = gt.measure_all([chain, two_inputs])
-    assert table[["edges", "max_path", "q1d"]].dtypes.tolist() == [np.int64, np.float64, np.float64]
-    assert table["max_path"][0] == 3
-    assert table["undefined"][1].count("the graph has 2 inputs") == 9
+    for table in tables:
+        kinds = {metric.column: metric.kind for metric in all_metrics() if not metric.per_stage}
+        for name, kind in kinds.items():
+            expected = {"number": "float64", "count": "Int64", "flag": "boolean", "text": "object"}[kind]
+            assert str(table[name].dtype) == expected, name
+    assert tables[1]["max_path"].tolist() == [3, pd.NA]
+    assert tables[1]["q1d"].tolist() == [False, pd.NA]
+    assert sum("the graph has 2 inputs" in reason for reason in tables[1].attrs["undefined"][1].values()) > 9
+    joined = pd.concat(tables[:2], ignore_index=True)
+    assert (joined.dtypes == tables[0].dtypes).all()
+
+
+def test_a_table_goes_into_scikit_learn():
+    graphs = [gt.erdos_renyi_dag(12, p=0.3, seed=seed) for seed in range(6)]
+    graphs += [gt.banded_dag(12, bandwidth=3)] * 6
+    table = gt.measure_all(graphs, channels=4)
+    labels = [0] * 6 + [1] * 6
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(table, labels)
+    assert model.score(table, labels) == 1
+
+
+def test_names_become_the_index():
+    graphs = {"chain": gt.chain_dag(4, stages=1), "full": gt.full_dag(4, stages=1)}
+    table = gt.measure_all(graphs, metrics=["edges", "parameters"])
+    assert table.index.tolist() == ["chain", "full"]
+    assert table["edges"].to_dict() == {"chain": 3, "full": 6}
+    assert list(table.attrs["undefined"]) == ["chain", "full"]
+
+
+def test_graphs_of_networkx_are_measured():
+    theirs = nx.DiGraph([("a", "b"), ("b", "c"), ("a", "c")])
+    ours = gt.full_dag(3, stages=1)
+    metrics = ["edges", "log_paths", "edge_connectivity", "pca_elongation"]
+    assert gt.measure(theirs, metrics=metrics) == gt.measure(ours, metrics=metrics)
+    table = gt.measure_all({"theirs": theirs, "ours": ours}, metrics=metrics)
+    assert table.loc["theirs"].tolist() == table.loc["ours"].tolist()
 
 
 def test_q1d_is_long_and_held_together_by_two_edges():
@@ -200,10 +241,10 @@ def test_arguments_out_of_range_are_refused(bad):
 
 
 def test_what_is_not_a_graph_is_refused():
-    with pytest.raises(ArgumentError, match=r"graph is a str, not an igraph\.Graph"):
+    with pytest.raises(GraphError, match=r"^graph must be a graph .*got 'full.graphml'"):
         gt.measure("full.graphml")
-    with pytest.raises(ArgumentError, match=r"number 1 of the graphs is a NoneType"):
+    with pytest.raises(GraphError, match=r"^graphs\[1\] must be a graph .*got None"):
         gt.measure_all([gt.full_dag(3), None])
     for wrong in (gt.full_dag(3), 5):
-        with pytest.raises(ArgumentError, match="use measure for one"):
+        with pytest.raises(ArgumentError, match=r"^graphs must be several graphs, got .*use measure"):
             gt.measure_all(wrong)

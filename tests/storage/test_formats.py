@@ -226,7 +226,7 @@ def test_an_edge_list_of_gephi_keeps_its_columns(tmp_path):
     with pytest.raises(gt.GraphError, match=r"undirected.*--order ids"):
         gt.read(path, stages=2)
     path.write_text(path.read_text().replace("Undirected", "Directed", 1))
-    with pytest.raises(gt.FormatError, match="some edges are undirected, others are not"):
+    with pytest.raises(gt.FormatError, match="has both directed and undirected edges"):
         gt.read(path, stages=2)
 
 
@@ -362,5 +362,5 @@ def test_graphml_with_edges_of_both_kinds_is_refused(tmp_path):
         '<graphml><graph edgedefault="directed"><node id="a"/><node id="b"/><node id="c"/>'
         '<edge source="a" target="b" directed="false"/><edge source="b" target="c"/></graph></graphml>'
     )
-    with pytest.raises(gt.GraphError, match=r"undirected edges \(1 of 2\) beside directed ones"):
+    with pytest.raises(gt.GraphError, match=r"undirected edges \(1 of 2\) next to directed ones"):
         gt.read(path, stages=1, order="ids")

@@ -346,16 +346,19 @@ _KEY = '<key id="d0" for="node" attr.name="x" attr.type="int"/>'
 @pytest.mark.parametrize(
     ("parts", "words"),
     [
-        ({"graph": ""}, "line 1: the graph has to say edgedefault"),
-        ({"graph": 'edgedefault="both"'}, "the graph has to say edgedefault"),
+        ({"graph": ""}, "line 1: the graph must have edgedefault"),
+        ({"graph": 'edgedefault="both"'}, "the graph must have edgedefault"),
         ({"body": "<node/>"}, "a node has no id"),
         ({"body": '<node id="a"/>\n<node id="a"/>'}, "line 2: two nodes have the id 'a'"),
         ({"edge": '<edge source="a"/>'}, "an edge has no target"),
         ({"edge": '<edge target="a"/>'}, "an edge has no source"),
         ({"edge": '\n\n<edge source="a" target="c"/>'}, "line 3: an edge names the node 'c'"),
-        ({"edge": '<edge source="a" target="b" directed="yes"/>'}, "an edge says directed='yes'"),
+        (
+            {"edge": '<edge source="a" target="b" directed="yes"/>'},
+            "the direction of an edge must be true or false, got 'yes'",
+        ),
         ({"edge": "<hyperedge/>"}, "<hyperedge> is not read inside of <graph>"),
-        ({"edge": '=edge source="a" target="b"/&gt;'}, "stands where no text may be"),
+        ({"edge": '=edge source="a" target="b"/&gt;'}, "is in a place without text"),
         ({"edge": "<edgy/>"}, "<edgy> is not read inside of <graph>"),
         ({"keys": '<key for="node"/>'}, "a key has no id"),
         ({"keys": _KEY + _KEY}, "the id of another"),
@@ -379,7 +382,7 @@ _KEY = '<key id="d0" for="node" attr.name="x" attr.type="int"/>'
             {"keys": _KEY.replace("node", "port"), "body": '<node id="a"><data key="d0">1</data></node>'},
             "but is not declared for nodes",
         ),
-        ({"keys": _KEY, "body": '<node id="a"><data key="d0">1<b/></data></node>'}, "which has to be text"),
+        ({"keys": _KEY, "body": '<node id="a"><data key="d0">1<b/></data></node>'}, "which must be text"),
         (
             {
                 "keys": _KEY + '<key id="d1" for="node" attr.name="x" attr.type="double"/>',
@@ -390,7 +393,7 @@ _KEY = '<key id="d0" for="node" attr.name="x" attr.type="int"/>'
         ({"edge": '</graph><graph edgedefault="directed">'}, "holds two graphs"),
         (
             {"edge": '<edge source="a" target="b"/></graph>' + _KEY + "<graph>"},
-            "a key stands after the graph",
+            "a key is after the graph",
         ),
     ],
 )

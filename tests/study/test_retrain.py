@@ -176,7 +176,7 @@ def test_data_that_have_changed_are_noticed_before_anything_is_trained(done, tmp
 
 @pytest.mark.parametrize("channels", [[], ["other"], ["same", 3]])
 def test_channels_that_cannot_be_are_refused(done, tmp_path, channels):
-    with pytest.raises(gt.ArgumentError, match="must be "same", "fit", or both"):
+    with pytest.raises(gt.ArgumentError, match='must be "same", "fit", or both'):
         retrain(done, tmp_path / "new", channels=channels)
 
 

@@ -125,7 +125,7 @@ def test_thresholds_have_to_be_numbers_from_zero(thinned, thresholds):
 
 
 def test_an_unknown_metric_is_refused_before_the_work(thinned):
-    with pytest.raises(gt.ArgumentError, match="no metric 'color'"):
+    with pytest.raises(gt.ArgumentError, match="got 'color'"):
         gt.sweep(dataclasses.replace(thinned, weights={}), metrics="color", progress=False)
 
 

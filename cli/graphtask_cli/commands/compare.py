@@ -313,7 +313,7 @@ def _write(
     for name, table in (tables(compared, names=collection.names) | dict(tested)).items():
         write_table(records_of(table), folder / f"{name}.csv")
     for name, figure in pictures.items():
-        gt.save_figure(figure, folder / f"{name}.{suffix}")
+        gt.plot.save(figure, folder / f"{name}.{suffix}")
     note(f"wrote tables and {counted(len(pictures), 'picture')} to {folder}")
 
 

@@ -147,7 +147,7 @@ def _draw_initial(graph: "igraph.Graph", out: Path) -> None:
     import graphtask as gt
 
     title = f"full DAG, {graph.ecount()} edges"
-    note(f"wrote {gt.save_figure(gt.draw(graph, title=title), out / 'full.svg')}")
+    note(f"wrote {gt.plot.save(gt.draw(graph, title=title), out / 'full.svg')}")
 
 
 def _draw_all(graph: "igraph.Graph", outcomes: list[Outcome], out: Path) -> None:
@@ -155,9 +155,9 @@ def _draw_all(graph: "igraph.Graph", outcomes: list[Outcome], out: Path) -> None
 
     for outcome in outcomes:
         title = f"{outcome.data}, seed {outcome.seed}: {outcome.pruned_accuracy:.1%} test accuracy"
-        gt.save_figure(gt.draw(outcome.pruned, title=title), out / "pruned" / f"{outcome.name}.svg")
+        gt.plot.save(gt.draw(outcome.pruned, title=title), out / "pruned" / f"{outcome.name}.svg")
     pictures = {"initial graph": graph, **{f"{o.data}, seed {o.seed}": o.pruned for o in outcomes}}
-    gt.save_figure(gt.draw_grid(pictures), out / "overview.png")
+    gt.plot.save(gt.plot.draw_grid(pictures), out / "overview.png")
 
 
 def _next_steps(out: Path, *, seconds: float) -> list[str]:

@@ -40,7 +40,22 @@ _OF_RUNS = ("history", "curves")  # further pictures of a run
     show_default="next to each graph",
 )
 @picture_type_option
-@threshold_option(text="Mark in red what pruning at this threshold removes.")
+@threshold_option(text="Draw edges below this threshold light, and the paths that are then dead red.")
+@option(
+    "--layout",
+    type=click.Choice(["layered", "stages", "kamada-kawai", "circle", "file"]),
+    section="Output",
+    help="Layout of the nodes; file: vertex attributes x and y.  [default: layered if sparse, else kamada-kawai]",
+)
+@option(
+    "--labels", metavar="ATTRIBUTE", section="Output", help="Vertex attribute to show, such as name or op."
+)
+@option(
+    "--same-layout",
+    is_flag=True,
+    section="Output",
+    help="In one picture of several graphs, put nodes of the same name in the same place.",
+)
 @option("--title", section="Output", help="Title of the picture.")
 @reading_options
 def draw(
@@ -50,6 +65,9 @@ def draw(
     suffix: str,
     threshold: float | None,
     title: str | None,
+    layout: str | None,
+    labels: str | None,
+    same_layout: bool,
     **reading: Any,
 ) -> None:
     """Draw graphs: colored by stage, edge width by weight.
@@ -59,22 +77,23 @@ def draw(
     """
     import graphtask as gt
 
+    look: dict[str, Any] = {"threshold": threshold, "title": title, "layout": layout, "labels": labels}
     sources = expand(paths)
     if out is not None and out.suffix and not out.is_dir():
         graphs = {source.label: _read(source, threshold=threshold, **reading) for source in sources}
         if len(graphs) == 1:
-            figure = gt.draw(*graphs.values(), threshold=threshold, title=title)
+            figure = gt.draw(*graphs.values(), **look)
         else:
-            figure = gt.draw_grid(graphs, threshold=threshold, title=title)
-        say(gt.save_figure(figure, out))
+            figure = gt.plot.draw_grid(graphs, same_layout=same_layout, **look)
+        say(gt.plot.save(figure, out))
         return
     targets = _targets(sources, out, suffix)
     with progress(visible=len(sources) > 1) as bar:
         for source, target in zip(bar.track(sources, description="drawing"), targets, strict=True):
             graph = _read(source, threshold=threshold, **reading)
             target.parent.mkdir(parents=True, exist_ok=True)
-            figure = gt.draw(graph, threshold=threshold, title=title)
-            say(gt.save_figure(figure, target))
+            figure = gt.draw(graph, **look)
+            say(gt.plot.save(figure, target))
             if source.run is not None:
                 _draw_training(source.run, target, PAPER_THRESHOLD if threshold is None else threshold)
 
@@ -133,6 +152,6 @@ def _draw_training(folder: Path, picture: Path, threshold: float) -> None:
     import graphtask as gt
 
     run = gt.Run.open(folder)
-    figures = gt.draw_history(run.history, threshold=threshold), gt.draw_curves(run.metrics)
+    figures = gt.plot.draw_history(run.history, threshold=threshold), gt.plot.draw_curves(run.metrics)
     for name, figure in zip(_OF_RUNS, figures, strict=True):
-        say(gt.save_figure(figure, _beside(picture, name)))
+        say(gt.plot.save(figure, _beside(picture, name)))

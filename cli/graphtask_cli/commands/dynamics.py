@@ -121,7 +121,7 @@ def _draw(runs: Mapping[str, "Recording"], table: "pd.DataFrame", plot: Path, *,
     except gt.DisconnectedError:
         kept = retained_edges(first.history, retained=())
     overlap = overlap_table(runs, threshold=threshold)
-    figure = gt.draw_dynamics(table, overlap, first.history, threshold=threshold, kept=kept, title=label)
+    figure = gt.plot.draw_dynamics(table, overlap, first.history, threshold=threshold, kept=kept, title=label)
     save_plot(figure, plot, overlap)
 
 

@@ -73,11 +73,8 @@ def prune(
     with named(source):
         pruned = gt.prune(graph, threshold=threshold)
         record = _record(graph, pruned, threshold=threshold)
-    if graph.ecount() == pruned.ecount():
-        warn(
-            f"nothing is pruned: the smallest edge weight is {rounded(min(graph.es['weight']))}; "
-            f"raise --threshold, or train longer or with a larger --edge-l1"
-        )
+    for hint in _hints(source, graph, threshold=threshold):
+        warn(hint)
     if out is not None:
         gt.write(pruned, out)
         note(f"wrote {out}")
@@ -88,6 +85,30 @@ def prune(
             report = asdict(gt.parity(gt.Run.open(source), threshold=threshold, device=device))
         record |= {name: value for name, value in report.items() if name not in record}
     show([record], form=form)
+
+
+def _hints(source: Path, graph: "igraph.Graph", *, threshold: float) -> list[str]:
+    """Return why nothing is pruned, and whether training had settled, as far as the source records it."""
+    import graphtask as gt
+    from graphtask.runs.settling import SETTLED
+
+    weights = graph.es["weight"]
+    if is_run(source):
+        from graphtask.training.hints import folder_hints
+
+        return folder_hints(source, weights, threshold=threshold)
+    hints = []
+    change = gt.provenance(graph).get("edge_change")
+    if isinstance(change, float) and change > SETTLED:
+        hints.append(
+            f"the edges had not settled: they still changed by {change:.1%} in the last epoch of training; train longer"
+        )
+    if min(weights) >= threshold > 0:
+        hints.append(
+            f"no edge is below the threshold {threshold:g}: the smallest weight is {rounded(min(weights))}; raise "
+            f"--threshold, or train longer or with a larger --edge-l1"
+        )
+    return hints
 
 
 def _record(graph: "igraph.Graph", pruned: "igraph.Graph", *, threshold: float) -> dict[str, Any]:

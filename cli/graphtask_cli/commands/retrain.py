@@ -168,7 +168,7 @@ def retrain(
         write_table(records_of(found), table)
         note(f"wrote {table}")
     if plot is not None:
-        save_plot(gt.draw_retraining(found), plot, found)
+        save_plot(gt.plot.draw_retraining(found), plot, found)
     for line in _remarks(found[~found["undefined"].isin(failed.values())], folders):
         warn(line)
     _print(found, form=form)

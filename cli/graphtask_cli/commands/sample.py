@@ -181,13 +181,13 @@ def sample(
             write_table(records_of(rows), table)
             note(f"wrote {table}")
         if plot is not None:
-            note(f"wrote {gt.save_figure(gt.draw_observed_sampled(ours, theirs, title=label), plot)}")
+            note(f"wrote {gt.plot.save(gt.plot.draw_observed_sampled(ours, theirs, title=label), plot)}")
     show([_record(distribution, observed, sampled)], form=form)
 
 
 def _check_targets(*, table: Path | None, plot: Path | None, mean: Path | None, save: Path | None) -> None:
     """Check the paths before the work is done."""
-    from graphtask.drawing.style import SUFFIXES
+    from graphtask.drawing.picture import SUFFIXES
     from graphtask.errors import ArgumentError
     from graphtask.storage.atomic import check_target
 
@@ -248,7 +248,7 @@ def _write_mean(distribution: "GraphDistribution", path: Path, title: str | None
     if path.suffix == ".graphml":
         gt.write(mean, path)
     else:
-        gt.save_figure(gt.draw_distribution(distribution.edge_probabilities(), mean, title=title), path)
+        gt.plot.save(gt.plot.draw_distribution(distribution.edge_probabilities(), mean, title=title), path)
     note(f"wrote {path}")
 
 

@@ -380,6 +380,13 @@ def _show_status(plan: "Study", *, form: str) -> None:
     note(f"{plan.out}: {counted(len(plan.jobs), 'run')}: {words}" + (f"; {left}" if total != 0 else ""))
 
 
+def _settled(record: dict[str, Any]) -> str:
+    """Return yes, or the change of the edges in the last epoch."""
+    if record["settled"] is None:
+        return ""
+    return "yes" if record["settled"] else f"no, {record['edge_change']:.1%} per epoch"
+
+
 def _state_for_people(record: dict[str, Any]) -> dict[str, Any]:
     from graphtask.terminal import duration
 
@@ -390,6 +397,7 @@ def _state_for_people(record: dict[str, Any]) -> dict[str, Any]:
         "epoch": f"{record['epoch']}/{record['epochs']}",
         "accuracy": missing_as_none(record["test_accuracy"]),
         "edges": missing_as_none(record["live_edges"]),
+        "settled": _settled(record),
         "per epoch": duration(seconds) if seconds == seconds else "",  # noqa: PLR0124 - NaN
         "left": duration(left) if left > 0 else "",
     }

@@ -97,7 +97,7 @@ def sweep(
         import graphtask as gt
 
         columns = ["run", "dataset", "prior", "seed", *_SHOWN, "critical_threshold", "suggested_threshold"]
-        save_plot(gt.draw_sweep(table), plot, table[columns])
+        save_plot(gt.plot.draw_sweep(table), plot, table[columns])
     show(records_of(_shown(table) if form == "table" else table), form=form)
 
 

@@ -9,7 +9,7 @@ from click.core import ParameterSource
 
 from graphtask.validation import counted
 from graphtask_cli.launch import process_rank
-from graphtask_cli.messages import is_quiet, note, proposal, say
+from graphtask_cli.messages import is_quiet, note, proposal, say, warn
 from graphtask_cli.options import (
     PAPER_THRESHOLD,
     channels_option,
@@ -248,6 +248,8 @@ def train(
             note(f"{out}: already finished; nothing was trained")
         for line in _report(run, out, config.optimization.threshold):
             say(line)
+        for hint in run.hints():
+            warn(hint)
 
 
 def _stamp(path: Path) -> int | None:

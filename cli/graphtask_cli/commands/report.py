@@ -1,0 +1,53 @@
+"""``graphtask report``: runs or graphs as one HTML file."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from graphtask_cli.messages import note, progress
+from graphtask_cli.options import PAPER_THRESHOLD, command, examples, option, out_option, threshold_option
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@command(
+    epilog=examples(
+        "graphtask report runs -o report.html",
+        "graphtask report runs --sweep -o report.html",
+        "graphtask report graphs/*.graphml -o report.html",
+    )
+)
+@click.argument("paths", nargs=-1, required=True, metavar="RUN|GRAPH|FOLDER|ARCHIVE...")
+@threshold_option(default=PAPER_THRESHOLD, text="Threshold at which trained graphs are pruned.")
+@option(
+    "--sweep",
+    "with_sweep",
+    is_flag=True,
+    section="Content",
+    help="Test the pruned networks over thresholds (needs the data of the runs).",
+)
+@option("--title", default="graphtask report", section="Content", help="Heading of the page.")
+@out_option(text="Path of the .html file.", required=True)
+def report(paths: tuple[str, ...], *, threshold: float, with_sweep: bool, title: str, out: Path) -> None:
+    """Write a report of runs or graphs as one HTML file that needs no network.
+
+    Tables of features next to the paper's, similarity, embedding and tests by data set, and an explorer: every graph
+    with a threshold slider, details of nodes and edges, and the difference of two graphs.
+    """
+    import graphtask as gt
+
+    sweeps = _sweeps(paths) if with_sweep else {}
+    gt.report(paths, out=out, threshold=threshold, sweeps=sweeps, title=title)
+    note(f"wrote {out}")
+
+
+def _sweeps(paths: tuple[str, ...]) -> "dict[str, pd.DataFrame]":
+    import graphtask as gt
+    from graphtask_cli.sources import run_folders
+
+    folders = run_folders([Path(path) for path in paths])
+    with progress(visible=True) as bar:
+        tracked = bar.track(folders, total=len(folders), description="sweeping")
+        return {str(folder): gt.sweep(gt.Run.open(folder), progress=False).table for folder in tracked}

@@ -1,0 +1,1 @@
+"""HTML reports: one file, without a network, with interactive graphs."""

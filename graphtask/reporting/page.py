@@ -1,0 +1,151 @@
+"""The HTML page of a report: sections, styles, scripts and data in one file that needs no network."""
+
+import base64
+import html
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+_ASSETS = resources.files("graphtask.reporting") / "assets"
+
+_EXPLORER = """\
+<div class="controls">
+<label>Graph <select id="graph"></select></label>
+<label>Compare with <select id="second"><option value="-1">nothing</option></select></label>
+<label><input type="checkbox" id="same-tau" checked> same τ for both</label>
+<label><input type="checkbox" id="hide-weak"> hide weak edges</label>
+<button type="button" id="zoom-in" aria-label="zoom in">+</button>
+<button type="button" id="zoom-out" aria-label="zoom out">−</button>
+<button type="button" id="fit">fit</button>
+</div>
+<div class="controls">
+<label for="slider">Threshold τ</label><input type="range" id="slider" min="0" max="0" value="0" step="1">
+<input id="typed" inputmode="decimal" aria-label="threshold τ as a number">
+</div>
+<div id="explorer">
+<div>
+<div id="canvas" tabindex="0" role="application" aria-label="graph; arrow keys pan, plus and minus zoom, 0 fits"></div>
+<p class="caption"><span class="swatch" style="color:var(--faint)"></span>below τ
+<span class="swatch" style="color:var(--dead);border-top-style:dashed"></span>on a dead path
+<span class="swatch" style="color:var(--only-a)"></span>only in the first graph
+<span class="swatch" style="color:var(--only-b);border-top-style:dashed"></span>only in the second</p>
+</div>
+<div>
+<table><tbody>
+<tr><td>τ</td><td id="tau"></td></tr>
+<tr><td>state</td><td id="state"></td></tr>
+<tr><td>nodes</td><td id="n-nodes"></td></tr>
+<tr><td>edges</td><td id="n-edges"></td></tr>
+<tr><td>sparsity</td><td id="sparsity"></td></tr>
+<tr><td>test accuracy</td><td id="accuracy"></td></tr>
+<tr><td>critical τ</td><td id="critical"></td></tr>
+</tbody></table>
+<table><thead><tr><th></th><th>nodes</th><th>edges</th><th>sparsity</th></tr></thead><tbody id="stages"></tbody></table>
+<table hidden><caption class="caption">Difference</caption><tbody id="difference"></tbody></table>
+<dl id="details" aria-live="polite"><dt>hover or tap</dt><dd>a node or an edge</dd></dl>
+</div>
+</div>
+"""
+
+
+class Section(NamedTuple):
+    """A section of a report: its heading, and its body as HTML."""
+
+    title: str
+    body: str
+
+
+def page(title: str, sections: Iterable[Section], *, graphs: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Return the whole page.
+
+    Args:
+        title: Heading of the page.
+        sections: Sections above the explorer.
+        graphs: Graphs of the explorer (`explorer_data`); without them there is none.
+    """
+    explorer = [Section("Explorer", _EXPLORER)] if graphs else []
+    body = "\n".join(
+        f"<section><h2>{escaped(section.title)}</h2>\n{section.body}</section>"
+        for section in [*sections, *explorer]
+    )
+    scripts = (
+        f'<script type="application/json" id="graph-data">{script_json(list(graphs))}</script>\n'
+        f"<script>{_asset('cytoscape.min.js')}</script>\n<script>{_asset('rules.js')}\n{_asset('explorer.js')}</script>\n"
+        if graphs
+        else ""
+    )
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
+        "style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n"
+        f"<title>{escaped(title)}</title>\n<style>{_asset('report.css')}</style>\n</head>\n<body>\n"
+        f'<header><h1>{escaped(title)}</h1><button type="button" id="theme">light / dark</button></header>\n'
+        f"{body}\n{scripts}</body>\n</html>\n"
+    )
+
+
+def escaped(text: object) -> str:
+    """Return text for HTML; control characters and bidirectional marks are shown as escapes."""
+    shown = "".join(
+        character if character.isprintable() and not _is_mark(character) else f"\\u{ord(character):04x}"
+        for character in str(text)
+    )
+    return html.escape(shown)
+
+
+def script_json(value: object) -> str:
+    """Return JSON that is safe inside a script element: no ``<``, no line separators, no lone surrogates."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def table_html(table: "pd.DataFrame", *, caption: str = "") -> str:
+    """Return a table as HTML, with every cell escaped."""
+    head = "".join(f"<th>{escaped(column)}</th>" for column in table.columns)
+    rows = "\n".join(
+        "<tr>" + "".join(f"<td>{escaped(_cell(value))}</td>" for value in row) + "</tr>"
+        for row in table.itertuples(index=False)
+    )
+    note = f"<caption class='caption'>{escaped(caption)}</caption>" if caption else ""
+    return f"<div class='scroll'><table>{note}<thead><tr>{head}</tr></thead><tbody>\n{rows}\n</tbody></table></div>\n"
+
+
+def figure_html(figure: "Figure", *, caption: str) -> str:
+    """Return a figure as an inlined SVG image with its caption."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="svg", bbox_inches="tight", metadata={"Date": None})
+    data = base64.b64encode(stream.getvalue()).decode()
+    return (
+        f'<figure><img alt="{escaped(caption)}" src="data:image/svg+xml;base64,{data}">'
+        f'<figcaption class="caption">{escaped(caption)}</figcaption></figure>\n'
+    )
+
+
+def note(text: str) -> str:
+    """Return a paragraph of explanation."""
+    return f'<p class="note">{escaped(text)}</p>\n'
+
+
+def _asset(name: str) -> str:
+    return (_ASSETS / name).read_text(encoding="utf-8").replace("</script", "<\\/script")
+
+
+def _is_mark(character: str) -> bool:
+    return (
+        character in "\u061c\u200e\u200f"
+        or "\u202a" <= character <= "\u202e"
+        or "\u2066" <= character <= "\u2069"
+    )
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "" if value != value else f"{value:.4g}"  # noqa: PLR0124 - NaN
+    return "" if value is None else str(value)

@@ -1,0 +1,80 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.optim.swa_utils import AveragedModel
+
+import graphtask as gt
+from graphtask.training.batches import split_batches
+
+
+@pytest.fixture(scope="module")
+def trained(digits):
+    """A network trained with AdamW in a loop of its own, and the history of its edges."""
+    net = gt.compile(gt.full_dag(6), channels=2, seed=3)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=0.01)
+    batches = split_batches(digits, gt.TrainConfig(batch_size=40), device="cpu").train
+    recorder = gt.EdgeHistory.record(net)
+    for epoch in range(2):
+        for images, labels in batches.epoch(seed=0, epoch=epoch):
+            loss = cross_entropy(net(images), labels) + 0.01 * net.resource_loss()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        recorder.step()
+    return net, recorder.history
+
+
+def test_the_history_has_the_weights_at_the_start_and_after_every_epoch(trained):
+    net, history = trained
+    assert history.w.shape == (3, 15)
+    assert history.magnitudes[0] == pytest.approx(0.5)
+    assert np.array_equal(history.w[-1], net.edge_weight.detach().numpy())
+    assert repr(history) == "EdgeHistory(15 edges, 2 epochs, gate='tanh')"
+
+
+def test_every_tool_for_runs_works_on_it(trained, digits, tmp_path):
+    net, history = trained
+    run = gt.Run.from_module(net, data=digits, history=history, edge_l1=0.01, out=tmp_path / "run")
+    assert run.graph.es["w"] == history.w[-1].tolist()
+    assert np.array_equal(run.initial_graph.es["w"], history.w[0].astype(float))
+    assert run.metrics["epoch"].tolist() == [1, 2]
+    opened = gt.Run.open(tmp_path / "run")
+    report = gt.parity(opened, threshold=0.1, data=digits, device="cpu")
+    assert report.accuracy_trained == run.test_accuracy
+    swept = gt.sweep(opened, thresholds=[0, 0.1], metrics="edges", data=digits, device="cpu", progress=False)
+    assert swept.table["test_accuracy"][0] == run.test_accuracy
+    again = gt.retrain(opened, threshold=0.1, data=digits, epochs=1, batch_size=60, progress=False)
+    assert (
+        gt.compare_retrained(opened, {"retrained": again}, threshold=0.1, data=digits).table["edges"][0] == 15
+    )
+    gt.edge_dynamics(opened.history, retained=gt.prune(opened.graph, threshold=0.1))
+
+
+def test_the_table_of_the_loop_is_kept_and_the_test_added(trained, digits):
+    net, history = trained
+    table = pd.DataFrame({"train_loss": [2.0, 1.0], "grad_norm": [3.0, 4.0]})
+    run = gt.Run.from_module(net, data=digits, history=history, metrics=table)
+    assert run.metrics["train_loss"].tolist() == [2.0, 1.0]
+    assert run.metrics["grad_norm"].tolist() == [3.0, 4.0]
+    assert 0 <= run.test_accuracy <= 1
+    with pytest.raises(gt.ArgumentError, match="metrics must be a table of 2 rows"):
+        gt.Run.from_module(net, data=digits, history=history, metrics=table[:1])
+
+
+def test_a_wrapped_network_without_a_history_is_a_run_too(digits):
+    net = gt.compile(gt.full_dag(4), channels=1)
+    run = gt.Run.from_module(AveragedModel(net), data=digits)
+    assert (run.history.w.shape, len(run.metrics)) == ((1, 6), 1)
+
+
+def test_a_history_of_another_network_and_a_module_without_edges_are_refused(trained, digits):
+    _, history = trained
+    with pytest.raises(gt.ArgumentError, match="history must be that of this network"):
+        gt.Run.from_module(gt.compile(gt.full_dag(4), channels=1), data=digits, history=history)
+    with pytest.raises(gt.ArgumentError, match="net must be a GraphModule, got 'Linear'"):
+        gt.EdgeHistory.record(nn.Linear(2, 2))
+    with pytest.raises(gt.ArgumentError, match="must be a GraphModule"):
+        gt.Run.from_module(nn.Linear(2, 2), data=digits)
