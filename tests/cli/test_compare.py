@@ -187,7 +187,7 @@ def test_a_group_of_one_is_not_tested_and_others_are(call, tmp_path):
     assert {(row["a"], row["b"]) for row in found["tests"] + found["metric_tests"]} == {("thick", "thin")}
     result = call("compare", "graphs", "--groups", "alone,thin", "--test", "mmd")
     assert result.exit_code == 1
-    assert "tests need two groups of at least two graphs; alone has only one" in result.stderr
+    assert "tests require two groups of at least two graphs; only one graph: alone" in result.stderr
 
 
 def test_what_limits_tests_is_said(call):

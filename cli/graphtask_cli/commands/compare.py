@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from graphtask.validation import counted
 from graphtask_cli.collection import Collection, from_files, from_table
@@ -139,13 +140,10 @@ def compare(
     paired_by: str | None,
     permutations: int,
     seed: int,
-    stages: int | Sequence[int] | None,
-    join: bool,
-    merge: bool,
-    order: Any,
     out: Path | None,
     suffix: str,
     form: str,
+    **reading: Any,
 ) -> None:
     """Compare groups of graphs, such as those of different data sets.
 
@@ -167,7 +165,7 @@ def compare(
         paths,
         table_path,
         tests=tests,
-        foreign=threshold is not None or join or merge or bool(stages or order),
+        is_read=_is_given("threshold", *reading),
     )
     for method in embeddings:
         check_installed(method)
@@ -180,10 +178,7 @@ def compare(
             pair_by=paired_by,
             metrics=features or PAPER_FEATURES,
             threshold=threshold,
-            stages=stages,
-            join=join,
-            merge=merge,
-            order=order,
+            **reading,
         )
     if groups:
         collection = collection.of(groups)
@@ -203,12 +198,17 @@ def compare(
     _print(compared, tested, form=form)
 
 
-def _check(paths: Sequence[str], table: Path | None, *, tests: Iterable[str], foreign: bool) -> None:
+def _is_given(*names: str) -> bool:
+    context = click.get_current_context()
+    return any(context.get_parameter_source(name) is not ParameterSource.DEFAULT for name in names)
+
+
+def _check(paths: Sequence[str], table: Path | None, *, tests: Iterable[str], is_read: bool) -> None:
     if bool(paths) == (table is not None):
         raise click.UsageError("pass either graph files, runs and folders, or --from-table")
     if table is None:
         return
-    if foreign:
+    if is_read:
         raise click.UsageError("--from-table excludes --threshold and the options for reading graphs")
     for test in tests:
         if test in _OF_GRAPHS:
