@@ -8,10 +8,11 @@ from concurrent.futures import Future
 
 import filelock
 import pytest
+from run_folders import accept
 
 import graphtask as gt
 from graphtask.study import driver
-from graphtask.study.engines.protocol import Ending
+from graphtask.study.job import Ending
 from graphtask.study.progress import Silence
 from graphtask.study.status import state_of
 
@@ -57,10 +58,16 @@ def drive(study, engine, *, retries=2):
 def finish(job):
     """Make the folder of a job that of a finished run, as far as one looks without reading it."""
     job.folder.mkdir(parents=True, exist_ok=True)
-    data = {"source": job.data.source, "transforms": list(job.data.transforms), "seed": job.data.seed}
-    config = job.identity() | {"data_fingerprint": "", "data": data}
-    (job.folder / "config.json").write_text(json.dumps(config))
-    (job.folder / "weights.safetensors").touch()
+    facts = {
+        "version": 2,
+        "data_fingerprint": "x",
+        "n_train": 1,
+        "in_channels": 3,
+        "n_classes": 2,
+        "size": [8, 8],
+    }
+    (job.folder / "config.json").write_text(json.dumps(job.identity() | facts))
+    accept(job.folder)
 
 
 def test_every_job_is_done_once_in_the_order_of_the_study(study):
@@ -79,7 +86,7 @@ def test_a_finished_run_is_not_begun(study):
 def test_a_finished_run_of_data_from_elsewhere_is_looked_at(study, values):
     finish(study.jobs[1])
     engine = Puppet()
-    there = gt.load_study(values | {"data": {"scans": {"source": "/elsewhere/scans.npz"}}})
+    there = gt.Study.read(values | {"data": {"scans": {"source": "/elsewhere/scans.npz"}}})
     drive(there, engine)
     assert "scans/full/seed-1" in engine.begun
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from run_folders import unfinish
 from training import shared_run
 
 import graphtask as gt
@@ -128,7 +129,7 @@ def test_a_run_of_two_processes_goes_on_in_one_which_is_recorded_and_warned_abou
 def test_a_record_of_an_older_version_means_one_process(tmp_path):
     folder = tmp_path / "old"
     shared_run.train(folder)
-    (folder / "weights.safetensors").unlink()
+    unfinish(folder)
     record = json.loads((folder / "provenance.json").read_text())
     del record["environments"][0]["processes"]
     (folder / "provenance.json").write_text(json.dumps(record))
