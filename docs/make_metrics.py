@@ -177,7 +177,7 @@ ORACLES = (
         "isomorphism by networkx, for 11,175 pairs; renumbered copies",
         600,
         "test_invariant.py::test_copies_in_another_order_with_other_names_and_weights_have_the_same_hash",
-        "the 31 DAGs of four nodes; graphs that refined colors cannot tell apart",
+        "the 31 DAGs of four nodes; graphs that refined colors cannot distinguish",
     ),
 )
 
@@ -191,7 +191,7 @@ This page is made by `docs/make_metrics.py` from the registry, which `graphtask 
 """
 
 _OWN = """\
-## A metric of one's own
+## A metric of your design
 
 A metric is a function of a view of the graph (`graphtask.metrics.view`), which has what metrics share: `graph` itself, `n_nodes`, `n_edges`, `edges`, `ends`, `order`, `stage`, `adjacency`.
 
@@ -225,12 +225,12 @@ _PROOF = """\
 Each metric is compared with something independent of it on random DAGs of all densities and at the extremes ("also").
 For all metrics: values stay in their range, one graph gives the same as a table of many, weights matter exactly to those that say so, and renumbering the vertices of 60 graphs changes nothing but the elongation of the layout (and `q1d` with it), which depends on the order that it starts from (`tests/metrics/test_registry.py`; [science.md](science.md) says by how much).
 The published values of 340 graphs come back with `GRAPHTASK_PUBLISHED=published_30.json .venv/bin/pytest -s tests/metrics/test_published.py`.
-What reads the files is damaged on purpose: `.venv/bin/pytest -m slow -s tests/storage/test_fuzz.py` changes 5,500 files of all formats, each of which has to be read as a valid graph or refused in one line, and 5,500 more, which have to be read as another program reads them.
+Readers are tested on damaged files: `.venv/bin/pytest -m slow -s tests/storage/test_fuzz.py` changes 5,500 files of all formats, each of which must be read as a valid graph or refused in one line, and 5,500 more, which must be read as another program reads them.
 """
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the whole page."""
     metrics = all_metrics()
     parts = {
         "The set `paper`": [metric for metric in metrics if "paper" in metric.sets],

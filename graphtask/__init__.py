@@ -1,6 +1,6 @@
-"""Which wiring does a neural network want? Graphs in, PyTorch modules out, and the trained graphs back.
+"""Graphs of neural networks: compile to PyTorch, train, prune, measure, compare.
 
-Names are loaded on first use, so that reading and measuring graphs never loads PyTorch; ``__init__.pyi`` beside
+Names are loaded on first use, so that reading and measuring graphs never loads PyTorch; ``__init__.pyi`` next to
 this file lists where each one lives.
 """
 

@@ -54,4 +54,4 @@ class DivergedError(GraphtaskError):
 
 
 class RunInterruptedError(GraphtaskError):
-    """Training was asked to stop, saved its state, and can go on where it stopped."""
+    """Training was asked to stop, saved its state, and can be resumed."""

@@ -176,7 +176,7 @@ def encoded(values: Mapping[str, Any], content: bytes | None = None) -> bytes:
 
 
 class _Start(NamedTuple):
-    """How to start a child process."""
+    """Command and environment of a child process."""
 
     module: str
     at_end: AtEnd

@@ -24,7 +24,7 @@ WORDS = {
     r"\bgo(es)? on where\b|\bbegun again\b|\bbegins? again\b": "resume, retry",
     r"\bhas to be\b|\bhave to be\b": "must be",
     r"\bdoes not work\b|\bdo not work\b": "is invalid; name the requirement",
-    r"\b(is|are) no (TOML|path|weight|node|table|folder|cache|graph|number|probability|source|run|file)\b": "is not a …",
+    r"(?<![Tt]here )\b(is|are) no (TOML|path|weight|node|table|folder|cache|graph|number|probability|source|run|file)\b": "is not a …",
     r"\bas ever\b": "as usual",
     r"\banew\b": "from scratch, again",
     r"\bone after the other\b": "sequentially",
@@ -43,7 +43,7 @@ WORDS = {
     r"\buniverse\b": "node support",
     r"\bskeleton\b": "edge-probability matrix",
     r"\bfates\b": "edge categories A-D",
-    r"\b(colour|neighbour|behaviour|summaris|normalis|initialis|optimis|standardis|randomis|centre\b|licence)": "American spelling",
+    r"\b(colour|neighbour|behaviour|summaris|normalis|initialis|optimis(?!t)|standardis|randomis|centre\b|licence)": "American spelling",
 }
 QUOTES = {"CHANGELOG.md"}  # names what was renamed
 

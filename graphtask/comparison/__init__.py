@@ -1,4 +1,4 @@
-"""Similarity of graphs, their positions in the plane, and how well their groups can be told apart.
+"""Similarity of graphs, their positions in the plane, and the accuracy of separating their groups.
 
 `graphtask.compare` does all of it at once. Names are loaded on first use.
 """

@@ -150,7 +150,7 @@ class Placed(NamedTuple):
 def place(
     stage: IntArray, matrix: FloatArray, log_odds: FloatArray, *, rng: np.random.Generator, n: int
 ) -> Placed:
-    """Place the nodes one after the other, in proportion to the odds of their edges.
+    """Place the nodes sequentially, in proportion to the odds of their edges.
 
     Args:
         stage: Of the nodes, in a topological order, shape (nodes,).

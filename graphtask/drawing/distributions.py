@@ -144,7 +144,7 @@ def _draw_matrix(axes: "Axes", table: "pd.DataFrame") -> None:
 
 
 def _reference_order(table: "pd.DataFrame") -> dict[str, int]:
-    """Names in the reference order: rows of the table go by source; what is no source comes last, by its distance."""
+    """Names in the reference order: rows of the table go by source; everything else comes last, by its distance."""
     sources = dict.fromkeys(table["source"])
     ends = table.loc[~table["target"].isin(sources), ["source", "target", "distance"]]
     place = {name: index for index, name in enumerate(sources)}

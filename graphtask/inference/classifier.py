@@ -1,4 +1,4 @@
-"""Two-sample test by a graph neural network that is trained to tell two sets of graphs apart."""
+"""Two-sample test by a graph neural network that is trained to separate two sets of graphs."""
 
 from collections.abc import Sequence
 
@@ -31,7 +31,7 @@ def classifier_test(
     n_permutations: int = 199,
     seed: int = 0,
 ) -> TwoSampleResult:
-    """Test if a small graph isomorphism network learns to tell two sets of graphs apart.
+    """Test if a small graph isomorphism network learns to separate two sets of graphs.
 
     A network with the stages and degrees of the vertices as input and messages along and against the edges is trained
     on all folds but one and evaluated on that one. The statistic is the mean predicted probability of the correct set

@@ -10,7 +10,7 @@ _DAMPING = 0.85
 def pagerank_output(view: GraphView) -> float:
     """The rank of the output, among ranks that add up to 1; a walk that arrives there restarts at a random node.
 
-    Starting anew is equally likely everywhere, so ranks are proportional to y_j = 1 + 0.85·Σ y_i/d_out(i) over the
+    A restart is equally likely everywhere, so ranks are proportional to y_j = 1 + 0.85·Σ y_i/d_out(i) over the
     edges i → j, which one sweep in topological order solves.
 
     Example:

@@ -62,7 +62,7 @@ class Prior:
 
     @property
     def is_random(self) -> bool:
-        """Whether the graph depends on a seed."""
+        """True if the graph depends on a seed."""
         return any(argument.name == "seed" for argument in self.arguments)
 
 

@@ -54,7 +54,7 @@ def is_locked(folder: Path) -> bool:
     except filelock.Timeout:
         return True
     except OSError:
-        return False  # a folder that nobody can use
+        return False  # a folder that cannot be used
 
 
 def _check_lock(folder: Path) -> None:

@@ -1,7 +1,7 @@
 """Manifest of a finished run: sizes and SHA-256 sums of its files, ``manifest.json``.
 
 The manifest is the last file of a run: where it is, the run is finished. It protects against damage (flipped bits,
-files cut short, files of another run), not against somebody who writes a new manifest.
+files cut short, files of another run), not against a forged manifest.
 
 A sum that was right is remembered in this process, by identity, size and times of the file, so that opening a run
 again reads no file twice for its sum.

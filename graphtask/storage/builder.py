@@ -13,7 +13,7 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?
 
 
 class GraphBuilder:
-    """Nodes and edges that a parser finds one after the other; every size has a limit.
+    """Nodes and edges that a parser finds; every size has a limit.
 
     Args:
         n_bytes: Size of the file; a small one may not ask for much memory.

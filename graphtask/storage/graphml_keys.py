@@ -37,7 +37,7 @@ class Key:
 
     @property
     def has_default(self) -> bool:
-        """Whether elements without a value have a default."""
+        """True if elements without a value have a default."""
         return self.default is not _ABSENT
 
     def complaint(self, text: str, error: ValueError) -> str:

@@ -30,7 +30,7 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
         ...     file.read()
         b'done'
     """
-    # Opening a pipe waits for its other end, unless it is told not to.
+    # Opening a pipe waits for its other end, unless it is non-blocking.
     descriptor = os.open(path, _FLAGS)
     try:
         _check_regular(descriptor, path)

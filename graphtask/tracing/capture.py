@@ -266,6 +266,6 @@ def _strides(node: Node) -> tuple[int, ...]:
         return ()
     strides = (
         given.get("stride") or given.get("kernel_size") or 1
-    )  # a pooling moves by its own size unless told not to
+    )  # a pooling moves by its own size by default
     values = tuple(strides) if isinstance(strides, Sequence) else (strides,)
     return values if all(isinstance(value, int) for value in values) else ()

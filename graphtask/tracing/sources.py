@@ -66,7 +66,7 @@ def _torchvision_builder(place: str, name: str) -> Callable[[], Any]:
         hint = f"did you mean {', '.join(close)}?" if close else "see torchvision.models.list_models()"
         raise ArgumentError(f"{place} has no model {name!r}; {hint}")
     builder = models.get_model_builder(name)
-    # Detection and segmentation models load weights for their backbone unless told not to.
+    # Detection and segmentation models load weights for their backbone by default.
     weights = [option for option in inspect.signature(builder).parameters if option.startswith("weights")]
     return lambda: builder(**dict.fromkeys(weights))
 

@@ -25,7 +25,7 @@ WARM_UP = (
 
 
 class Recorder(Protocol):
-    """What a step is recorded with."""
+    """Recorder of a training step."""
 
     def warm_up(self, work: Work) -> None:
         """Do the work, where it will be recorded later."""
@@ -114,7 +114,7 @@ class CapturedStep:
 class CudaRecorder:
     """Records what is launched on a GPU as a CUDA graph.
 
-    All graphs of a recorder share their memory: they are replayed one after the other, and none reads what another has
+    All graphs of a recorder share their memory: they are replayed sequentially, and none reads what another has
     left there.
 
     Args:
@@ -161,7 +161,7 @@ def cuda_recorder(module: GraphModule) -> CudaRecorder | None:
 
 
 def always_does_the_same(module: GraphModule) -> bool:
-    """Whether a step is all work on the device, the same for every batch: no hooks, and no blocks but ours.
+    """Return True if a step is all work on the device, the same for every batch: no hooks, only standard blocks.
 
     Example:
         >>> import graphtask as gt

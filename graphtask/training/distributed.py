@@ -29,7 +29,7 @@ _CPU = torch.device("cpu")
 
 
 class Part(NamedTuple):
-    """What one process does of a batch."""
+    """Share of a batch that one process computes."""
 
     images: slice
     """Which images of the batch it takes."""
@@ -63,12 +63,12 @@ class Processes:
 
     @property
     def leads(self) -> bool:
-        """Whether this process writes, reports, and decides."""
+        """True if this process writes, reports, and decides."""
         return self.rank == 0
 
     @contextlib.contextmanager
     def part(self, n_images: int) -> Iterator[Part]:
-        """What this process does of a batch; statistics are shared inside the block.
+        """Share of a batch of this process; statistics are shared inside the block.
 
         A batch with fewer than two images a process is computed whole by each of them: batch normalization of a
         slice needs two values.
@@ -94,7 +94,7 @@ class Processes:
         return itertools.islice(values, self.rank, None, self.size)
 
     def gather(self, own: Tensor) -> Tensor:
-        """What every process has of a tensor, stacked, while a batch is shared; else what this one has."""
+        """Return the tensors of all processes, stacked, while a batch is shared; else that of this one."""
         if not self._split:
             return own[None]
         everything = own.new_empty((self.size, *own.shape))
@@ -114,7 +114,7 @@ class Processes:
             tensor.copy_(part.view_as(tensor))
 
     def anywhere(self, flag: bool) -> bool:
-        """Whether the flag is up in one of the processes; they wait for each other here."""
+        """Return True if the flag is set in one of the processes; they wait for each other here."""
         if self.size == 1:
             return flag
         flags = torch.tensor([int(flag)], device="cpu")
@@ -123,7 +123,7 @@ class Processes:
         return bool(flags.item())
 
     def same(self, make: Callable[[], Value]) -> Value:
-        """What the leader makes, given to all; what it raises of graphtask's errors is raised by all."""
+        """Return the value that the leader makes in all processes; a GraphtaskError of the leader is raised by all."""
         if self.size == 1:
             return make()
         outcome: list[object] = [None]
@@ -139,7 +139,7 @@ class Processes:
         return outcome[0]  # type: ignore[return-value]
 
     def in_turn(self, make: Callable[[], Value]) -> Value:
-        """What each process makes for itself: first one process of each machine, then the others."""
+        """Return the value that each process makes itself: first one process of each machine, then the others."""
         first = [make()] if self.local_rank == 0 else []
         self.anywhere(False)
         return first[0] if first else make()

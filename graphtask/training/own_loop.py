@@ -100,7 +100,7 @@ def _table(
     images: ImageData,
     config: TrainConfig,
 ) -> pd.DataFrame:
-    """Return the metrics table: what the history tells of every epoch, the caller's columns, and one test at the end."""
+    """Return the metrics table: the figures of every epoch from the history, the caller's columns, and one test at the end."""
     sums = history.magnitudes.sum(axis=1)
     live = (history.magnitudes >= config.optimization.threshold).sum(axis=1)
     n_rows = max(len(history.w) - 1, 1)

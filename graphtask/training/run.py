@@ -91,7 +91,7 @@ class Run:
         out: str | Path | None = None,
         **options: Any,
     ) -> "Run":
-        """Make a run of a network that was trained in a loop of your own.
+        """Make a run of a network that was trained in a custom loop.
 
         Every tool for runs works on it: `graphtask.sweep`, `retrain`, `parity`, the edge dynamics, the commands.
 

@@ -73,7 +73,7 @@ class ConvStep:
 
     @property
     def reads_argument(self) -> bool:
-        """Whether the backward reads the argument."""
+        """True if the backward reads the argument."""
         b = self.buffers
         return b.recompute or b.da is not None or any(weight.requires_grad for weight in self.parameters[:2])
 
