@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import graphtask as gt
-from graphtask.runs.layout import CHECKPOINT, LOCK, PREVIOUS_CHECKPOINT
+from graphtask.runs.layout import LOCK, MANIFEST, WEIGHTS
 from graphtask.runs.manifest import LISTED, write_manifest
 
 OPTIONS = {"channels": 2, "epochs": 2, "batch_size": 64, "seed": 3, "progress": False}
@@ -37,6 +37,12 @@ def accept(folder: Path) -> None:
     write_manifest(folder)
 
 
+def unfinish(folder: Path) -> None:
+    """Remove the last files of a run, as if it were not finished."""
+    for name in (MANIFEST, WEIGHTS):
+        (folder / name).unlink()
+
+
 def places(value, path=()):
     """The paths to all values inside of a JSON value."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -63,6 +69,3 @@ def flipped(content: bytes, place: int, bit: int = 4) -> bytes:
 def sampled(n: int, count: int) -> range:
     """At most about ``count`` places among n, evenly spaced."""
     return range(0, n, max(1, n // count))
-
-
-CHECKPOINTS = (CHECKPOINT, PREVIOUS_CHECKPOINT)

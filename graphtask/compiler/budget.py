@@ -1,4 +1,4 @@
-"""What a compiled graph costs, in parameters and multiplications, and the channels that a budget allows."""
+"""Parameters and multiplications of a compiled graph, and the number of channels for a parameter budget."""
 
 import math
 
@@ -11,7 +11,7 @@ from graphtask.validation import image_size, integer
 
 
 def count_parameters(graph: igraph.Graph, *, channels: int, in_channels: int = 3, n_classes: int = 10) -> int:
-    """The number of trainable parameters of the compiled graph, from a closed form.
+    """Return the number of trainable parameters of the compiled graph, from a closed form.
 
     Args:
         graph: A valid architecture graph.
@@ -34,14 +34,14 @@ def count_parameters(graph: igraph.Graph, *, channels: int, in_channels: int = 3
 
 
 def fit_channels(graph: igraph.Graph, *, budget: int, in_channels: int = 3, n_classes: int = 10) -> int:
-    """The channels of stage 0 whose parameter count is nearest to a budget; at least 1, the fewer at a tie.
+    """Return the channels of stage 0 whose parameter count is nearest to a budget; the smaller number at a tie.
 
-    The count is ``a·C² + b·C + c`` with positive a and b, so the answer is next to the larger root of
+    The count is ``a·C² + b·C + c`` with positive a and b, so the result is next to the larger root of
     ``a·C² + b·C + c = budget``.
 
     Args:
         graph: A valid architecture graph.
-        budget: The number of parameters to come close to, at least 1 (ResNet-56 has 853,018).
+        budget: Target number of parameters, at least 1 (ResNet-56 has 853,018).
         in_channels: Channels of the images, at least 1.
         n_classes: Number of scores, at least 1.
 
@@ -57,8 +57,8 @@ def fit_channels(graph: igraph.Graph, *, budget: int, in_channels: int = 3, n_cl
     check_graph(graph)
     count = _polynomial(graph, in_channels=in_channels, n_classes=n_classes)
     budget = integer(budget, name="budget")
-    room = max(budget - count.constant, 0)
-    root = (math.isqrt(count.linear**2 + 4 * count.square * room) - count.linear) // (2 * count.square)
+    rest = max(budget - count.constant, 0)
+    root = (math.isqrt(count.linear**2 + 4 * count.square * rest) - count.linear) // (2 * count.square)
     below = max(root, 1)
     return min(below, below + 1, key=lambda channels: abs(count.at(channels) - budget))
 
@@ -71,16 +71,16 @@ def count_macs(
     n_classes: int = 10,
     size: int | tuple[int, int] = 32,
 ) -> int:
-    """The multiply-accumulate operations of the compiled graph for one image, in its convolutions and linear layer.
+    """Return the multiply-accumulate operations for one image, in the convolutions and the linear layer.
 
-    As usual, what is done once a pixel (edge weights, normalization, ReLU, pooling) is not counted.
+    As usual, elementwise operations (edge weights, normalization, ReLU, pooling) are not counted.
 
     Args:
         graph: A valid architecture graph.
         channels: Channels of stage 0, at least 1.
         in_channels: Channels of the images, at least 1.
         n_classes: Number of scores, at least 1.
-        size: Height and width of the images, in pixels; one number is both.
+        size: Height and width of the images, in pixels; one number stands for both.
 
     Raises:
         GraphError: The graph is not valid.

@@ -19,13 +19,13 @@ def export_program(
 ) -> Path:
     """Write the network as a ``torch.export`` program, which needs only PyTorch to run.
 
-    The program is the plain execution in evaluation mode, on the CPU, for any number of images of one size;
-    ``torch.export.load(path).module()(images)`` runs it. The module is left as it is.
+    The program is the plain execution in evaluation mode, on the CPU, for any number of images of one size. Run it by
+    ``torch.export.load(path).module()(images)``. The module is not changed.
 
     Args:
         module: The network.
-        path: The file, which has to end in ``.pt2``; it appears whole or not at all.
-        size: Height and width of the images, in pixels; one number is both.
+        path: The file, which must end in ``.pt2``; it is written atomically.
+        size: Height and width of the images, in pixels; one number stands for both.
 
     Returns:
         The path.
@@ -63,5 +63,5 @@ def _program(module: GraphModule, height: int, width: int) -> torch.export.Expor
     dynamic_shapes = ({0: torch.export.Dim("batch")},)
     program = torch.export.export(plain, (images,), dynamic_shapes=dynamic_shapes, strict=False)
     for node in program.graph.nodes:
-        node.meta.pop("stack_trace", None)  # it would put paths of this machine into the file
+        node.meta.pop("stack_trace", None)  # which would write paths of this machine into the file
     return program

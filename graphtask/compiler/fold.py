@@ -14,7 +14,6 @@ from collections.abc import Mapping
 
 import igraph
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from graphtask.compiler.module import GraphModule
@@ -24,7 +23,7 @@ from graphtask.validation import image_size
 
 
 class OffsetBlock(nn.Module):
-    """A block whose argument has a constant added to it.
+    """Block with a constant added to its argument.
 
     Args:
         block: The block of a node.
@@ -37,12 +36,12 @@ class OffsetBlock(nn.Module):
 
     offset: Tensor
 
-    def __init__(self, block: nn.Module, offset: Float[Tensor, "1 channels height width"]) -> None:
+    def __init__(self, block: nn.Module, offset: Tensor) -> None:
         super().__init__()
         self.block = block
         self.register_buffer("offset", offset)
 
-    def forward(self, a: Float[Tensor, "batch channels height width"]) -> Tensor:
+    def forward(self, a: Tensor) -> Tensor:
         """Return the value of the block at ``a + offset``.
 
         Raises:
@@ -67,7 +66,7 @@ def fold_constants(
         module: The trained network.
         small: That of the pruned graph, with the parameters of ``module``; changed in place.
         graph: The pruned graph; its provenance has the threshold.
-        size: Height and width of the images, in pixels; one number is both.
+        size: Height and width of the images, in pixels; one number stands for both.
 
     Raises:
         ArgumentError: The provenance has no threshold, or the size is too small.

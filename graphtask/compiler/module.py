@@ -1,4 +1,4 @@
-"""The network of a graph as a PyTorch module, in its plain, readable execution."""
+"""The network of a graph as a PyTorch module."""
 
 import math
 from collections.abc import Callable, Collection
@@ -6,19 +6,17 @@ from typing import Literal, TypeAlias
 
 import igraph
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from graphtask.compiler.blocks import BlockFactory, ConvBlock, Head
-from graphtask.compiler.execution import EXECUTIONS, Automatic, Execution, choose_executor
-from graphtask.compiler.explanation import Explanation, explain_stages
-from graphtask.compiler.fast_step import step_dtype
+from graphtask.compiler.execution import EXECUTORS, Execution, Executor, why_plain
+from graphtask.compiler.fused.explain import Explanation, explain_stages
+from graphtask.compiler.fused.staged import Program, step_dtype
 from graphtask.compiler.plan import NodePlan, make_plan, node_key, reduce_key
-from graphtask.compiler.planner import plan_stages
 from graphtask.compiler.randomness import seeded
 from graphtask.errors import ArgumentError
 from graphtask.graph import RAW_WEIGHT, check_graph, edge_names, provenance
-from graphtask.validation import choice, counted, image_size, integer, stage_selection
+from graphtask.validation import abbreviated, choice, counted, image_size, integer, invalid, stage_selection
 
 Gate: TypeAlias = Literal["tanh", "sigmoid", "none"]
 
@@ -39,13 +37,13 @@ def compile(
     gate: Gate = "tanh",
     initial_weight: float = 0.5,
     execution: Execution = "auto",
-    checkpoint: bool | Collection[int] = False,
+    recompute: bool | Collection[int] = False,
     block: BlockFactory = ConvBlock,
     seed: int = 0,
 ) -> "GraphModule":
     """Make the network of a graph, on the CPU and in torch's default dtype.
 
-    Node j of stage s has ``channels · 2^s`` channels, ``ceil(size / 2^s)`` pixels a side, and computes
+    Node j of stage s has ``channels · 2^s`` channels, ``ceil(size / 2^s)`` pixels per side, and computes
 
         a_j = Σ_i gate(w_ij) · T_ij(x_i),    x_j = BN(Conv3×3(ReLU(a_j))) + BN(Conv1×1(a_j)),
 
@@ -53,24 +51,24 @@ def compile(
     all edges from node i into stage t share. The head is the mean over the pixels of the output node and one linear
     layer (Janik & Nowak, "Connectivity Properties of Neural Networks Under Performance-Resources Trade-off").
 
-    Edges that carry ``w`` start from it, so that a trained graph can be compiled again as it was; to start such a
-    graph anew, delete it first (``del graph.es["w"]``).
+    Edges that carry ``w`` start from it, so that a trained graph is compiled with its trained weights. To start such a
+    graph from scratch, delete the attribute first (``del graph.es["w"]``).
 
     Args:
         graph: A valid architecture graph.
         channels: Channels of stage 0, at least 1.
         in_channels: Channels of the images, at least 1.
         n_classes: Number of scores, at least 1.
-        gate: What an edge multiplies by: ``tanh(w)``, ``sigmoid(w)``, or ``w`` itself ("none").
-        initial_weight: gate(w) of every edge at the start: within (−1, 1) for tanh, (0, 1) for sigmoid.
-        execution: How the same function is computed: "plain" is node by node; "fast" is by stage, in less time and
-            memory; "auto" takes the fast one on the CPU and on CUDA, if all blocks are standard ones and the work is
-            not very small (`GraphModule.explain` says so). Parameters and state dict are the same for all. The fast
+        gate: Function of the raw weight w that an edge multiplies by: tanh, sigmoid, or the identity ("none").
+        initial_weight: Initial gate(w) of every edge: within (−1, 1) for tanh, (0, 1) for sigmoid.
+        execution: Execution of the network: "plain" computes node by node; "fused" computes by stage, in less time and
+            memory; "auto" takes the fused one on the CPU and on CUDA, if all blocks are standard ones and the work is
+            not very small (see `GraphModule.explain`). Parameters and state dict are the same for all. The fused
             one has no second derivative (docs/performance.md).
-        checkpoint: Whether the fast execution computes some of what its backward needs again, to keep less: in all
-            stages, or in those of these numbers. `GraphModule.explain` shows what each stage keeps.
-        block: Makes a node's block from its input channels, output channels and stride; the result has to have
-            ``ceil(size / stride)`` pixels a side.
+        recompute: Activation checkpointing: whether the backward of the fused execution computes sums and convolutions
+            again, to keep less; in all stages, or in those listed. `GraphModule.explain` shows what each stage keeps.
+        block: Function that makes a node's block from its input channels, output channels and stride; the block must
+            return ``ceil(size / stride)`` pixels per side.
         seed: Seed of the initial parameters, >= 0. They are drawn from a generator of this call: the global generator is
             neither read nor changed, and calls in several threads do not affect each other.
 
@@ -78,8 +76,9 @@ def compile(
         The module; it maps images (batch, in_channels, height, width) to logits (batch, n_classes).
 
     Raises:
-        GraphError: The graph is not valid; among other things, some edges carry ``w`` and others do not.
-        ArgumentError: An argument is out of range, or ``gate`` is not the one that the graph's ``w`` was trained with.
+        GraphError: The graph is not valid; for example, some edges carry ``w`` and others do not.
+        ArgumentError: An argument is out of range, or ``gate`` differs from the one that the graph's ``w`` was trained
+            with.
 
     Example:
         >>> import graphtask as gt
@@ -98,16 +97,17 @@ def compile(
             gate=gate,
             initial_weight=initial_weight,
             execution=execution,
-            checkpoint=checkpoint,
+            recompute=recompute,
             block=block,
         )
 
 
 class GraphModule(nn.Module):
-    """The network of a graph; made by `compile`, whose arguments it keeps as attributes.
+    """Network of a graph; made by `compile`, whose arguments are its attributes.
 
     ``edge_weight`` is one parameter vector with the raw weights in the order of the graph's edges. ``nodes`` and
-    ``reduces`` hold the blocks under keys made from the nodes' names, so the parameters of a pruned graph keep theirs.
+    ``reduces`` hold the blocks under keys made from the nodes' names, so that the parameters of a pruned graph keep
+    their names.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class GraphModule(nn.Module):
         gate: Gate,
         initial_weight: float,
         execution: Execution,
-        checkpoint: bool | Collection[int],
+        recompute: bool | Collection[int],
         block: BlockFactory,
     ) -> None:
         check_graph(graph)
@@ -146,15 +146,14 @@ class GraphModule(nn.Module):
             }
         )
         self.head = Head(self._width(self.plan.output.stage), self.n_classes)
-        self.checkpoint = stage_selection(
-            checkpoint, name="checkpoint", stages={node.stage for node in self.plan.nodes}
+        self.recompute = stage_selection(
+            recompute, name="recompute", stages={node.stage for node in self.plan.nodes}
         )
+        self.program = Program(self.plan, self.recompute)
         self.execution = execution
 
-    def forward(
-        self, images: Float[Tensor, "batch in_channels height width"]
-    ) -> Float[Tensor, "batch classes"]:
-        """The logits of a batch of images.
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits, (batch, n_classes), of images (batch, in_channels, height, width).
 
         Raises:
             ArgumentError: The images do not fit the network.
@@ -164,37 +163,37 @@ class GraphModule(nn.Module):
 
     @property
     def execution(self) -> Execution:
-        """How the module is computed; see `compile`. It may be changed at any time."""
+        """Execution of the module; see `compile`. It may be changed at any time."""
         return self._execution
 
     @execution.setter
     def execution(self, execution: Execution) -> None:
-        self._execution: Execution = choice(execution, name="execution", choices=EXECUTIONS)  # type: ignore[assignment]
-        self.executor = choose_executor(execution, self.plan, checkpoint=self.checkpoint)
+        self._execution: Execution = choice(execution, name="execution", choices=tuple(EXECUTORS))  # type: ignore[assignment]
+        self.executor: Executor = EXECUTORS[execution]
 
     @property
     def graph(self) -> igraph.Graph:
-        """A copy of the graph that was compiled; for the trained one see `graphtask.write_back`."""
+        """Copy of the graph that was compiled; for the trained one see `graphtask.write_back`."""
         return self._graph.copy()
 
-    def edge_weights(self) -> Float[Tensor, " edges"]:
-        """What each edge multiplies by, gate(w), with its sign, in the order of the graph's edges."""
+    def edge_weights(self) -> Tensor:
+        """Return the factor of each edge, gate(w), with its sign, in the order of the graph's edges."""
         return _GATES[self.gate](self.edge_weight)
 
-    def resource_loss(self) -> Float[Tensor, ""]:
-        """The price of the connections, ``Σ_e |gate(w_e)|``, in float32 or better also under autocast."""
+    def resource_loss(self) -> Tensor:
+        """Return the resource loss ``Σ_e |gate(w_e)|``, in float32 or better also under autocast."""
         precise = torch.promote_types(self.edge_weight.dtype, torch.float32)
         return _GATES[self.gate](self.edge_weight.to(precise)).abs().sum()
 
     def explain(self, *, batch: int = 128, size: int | tuple[int, int] = 32) -> Explanation:
-        """What the fast execution does with a batch of images, and what that costs; ``print`` shows it.
+        """Return the plan of the fused execution for a batch of images, with its work and memory.
 
-        Convolutions and memory are counted as those of the standard blocks, under autocast in its precision. Which
-        execution is taken is said for a call where gradients are as they are now (``torch.no_grad()`` or not).
+        Convolutions and memory are counted as those of the standard blocks, under autocast in its precision. The
+        choice of execution is that of a call where gradients are as they are now (``torch.no_grad()`` or not).
 
         Args:
             batch: Images of the batch.
-            size: Height and width of the images, in pixels; one number is both.
+            size: Height and width of the images, in pixels; one number stands for both.
 
         Raises:
             ArgumentError: An argument is out of range.
@@ -202,54 +201,50 @@ class GraphModule(nn.Module):
         Example:
             >>> import graphtask as gt
             >>> print(gt.compile(gt.full_dag(60, stages=3), channels=11).explain())
-            execution='auto', a batch of 128 images of 32×32 pixels
-            stage  nodes  sources  edges across      edges inside      block  GFLOP   MB summed   MB kept
-                0     20        0        0 none          190 product       4    6.1         865       346
-                1     20       20      400 product       190 product       4    9.5         779       288
-                2     20       40      800 product       190 product       4   11.1         533       202
-            a forward: 26.7 GFLOP in convolutions, 2,177 MB moved by weighted sums (21,122 MB if every node stacked its inputs)
-            memory: 1,194 MB in training (473 MB with checkpoint=True), 225 MB in inference
+            128 images of 32×32 pixels, fused execution:
+            stage  nodes  sources  edges  sums    GFLOP  MB kept
+                0     20        0    190  dense     6.1      346
+                1     20       20    590  dense     9.5      288
+                2     20       40    990  dense    11.1      202
+            26.7 GFLOP; 1,194 MB in training (473 MB with recompute=True), 225 MB in inference
         """
         height, width = image_size(size, last_stage=self.plan.output.stage)
         shape = (integer(batch, name="batch"), self.in_channels, height, width)
         images = self.edge_weight.detach().new_empty(1).expand(shape)  # which takes no memory
         return explain_stages(
-            plan_stages(self.plan),
+            self.program.stages,
             shape,
             channels=self.channels,
             itemsize=step_dtype(images).itemsize,
             execution=self.execution,
-            why_plain=self._why_plain(images),
-            checkpoint=self.checkpoint,
+            why_plain=why_plain(self, images),
+            recompute=self.recompute,
         )
 
     def node(self, name: str) -> nn.Module:
-        """The block of a node.
+        """Return the block of a node.
 
         Raises:
-            ArgumentError: The graph has no such node.
+            ArgumentError: The graph has no node of this name.
         """
         key = node_key(name)
         if key not in self.nodes:
-            raise ArgumentError(f"no node is named {name!r}; the names are those of module.graph.vs['name']")
+            raise invalid("name", "a name in module.graph.vs['name']", name)
         return self.nodes[key]
 
     def reduce(self, name: str, stage: int) -> nn.Module:
-        """The block that brings a node's value into a later stage.
+        """Return the block that brings a node's value into a later stage.
 
         Raises:
-            ArgumentError: No edge leads from that node into that stage, or the node is in it.
+            ArgumentError: No edge leads from the node into a later stage of this number.
         """
         key = reduce_key(name, stage)
         if key not in self.reduces:
-            raise ArgumentError(
-                f"node {name!r} has no reduction into stage {stage}; there is one for each later stage that an edge "
-                f"of the node leads into"
-            )
+            raise invalid("stage", f"a later stage that an edge of node {name!r} leads into", stage)
         return self.reduces[key]
 
-    def edge(self, source: str, target: str) -> Float[Tensor, ""]:
-        """What the edge between two nodes multiplies by, gate(w).
+    def edge(self, source: str, target: str) -> Tensor:
+        """Return the factor of the edge between two nodes, gate(w), a scalar.
 
         Raises:
             ArgumentError: The graph has no such edge.
@@ -257,14 +252,15 @@ class GraphModule(nn.Module):
         return self.edge_weights()[self.edge_index(source, target)]
 
     def edge_index(self, source: str, target: str) -> int:
-        """The place of the edge between two nodes in ``edge_weight``.
+        """Return the index of the edge between two nodes in ``edge_weight``.
 
         Raises:
             ArgumentError: The graph has no such edge.
         """
         if (source, target) not in self._edge_index:
             raise ArgumentError(
-                f"no edge leads from {source!r} to {target!r}; see graphtask.graph.edge_names"
+                f"source and target must be the ends of an edge, got {source!r} → {target!r}; see "
+                f"graphtask.graph.edge_names"
             )
         return self._edge_index[source, target]
 
@@ -272,7 +268,7 @@ class GraphModule(nn.Module):
         return f"GraphModule({self.extra_repr()})"
 
     def extra_repr(self) -> str:
-        """The size and the options of the network, on one line."""
+        """Return the size and the options of the network, on one line."""
         sizes = (
             counted(len(self.plan.nodes), "node"),
             counted(self.plan.n_edges, "edge"),
@@ -296,39 +292,28 @@ class GraphModule(nn.Module):
         stage = self.plan.output.stage
         if stage > 20 or self._width(stage) > _MOST_CHANNELS:
             raise ArgumentError(
-                f"stage {stage} would have {self.channels}·2^{stage} channels, more than {_MOST_CHANNELS:,}; "
+                f"channels must give stage {stage} at most {_MOST_CHANNELS:,} channels, got {self.channels}·2^{stage}; "
                 f"number the stages of the graph 0, 1, 2 …, or take fewer channels"
             )
 
-    def _why_plain(self, images: Tensor) -> str | None:
-        if isinstance(self.executor, Automatic):
-            return self.executor.why_plain(self, images)
-        return "of execution='plain'" if self.execution == "plain" else None
-
     def _check_images(self, images: Tensor) -> None:
-        if not isinstance(images, Tensor) or images.ndim != 4:
-            raise ArgumentError(
-                f"images have to be a tensor (batch, {self.in_channels}, height, width), not {_shown(images)}"
+        if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[1] != self.in_channels:
+            is_image = isinstance(images, Tensor) and images.ndim == 4
+            raise invalid(
+                "images",
+                f"a tensor of shape (batch, {self.in_channels}, height, width)",
+                images,
+                remedy=f"compile the graph with in_channels={images.shape[1]}" if is_image else "",
             )
-        _, channels, height, width = images.shape
-        if channels != self.in_channels:
-            raise ArgumentError(
-                f"images {_shown(images)} have {channels} channels, the network takes {self.in_channels}; "
-                f"compile the graph with in_channels={channels}"
-            )
-        height, width = image_size((height, width), last_stage=self.plan.output.stage)
+        image_size((images.shape[2], images.shape[3]), last_stage=self.plan.output.stage, name="images")
         if images.device != self.edge_weight.device:
-            raise ArgumentError(
-                f"the images are on {images.device}, the network is on {self.edge_weight.device}; move one of them"
-            )
+            raise invalid("images", f"on the network's device, {self.edge_weight.device}", images.device)
         if images.dtype != self.edge_weight.dtype and not self._casts(images):
-            raise ArgumentError(
-                f"the images are {images.dtype}, the network is {self.edge_weight.dtype}; convert one of them"
-            )
+            raise invalid("images", f"of the network's dtype, {self.edge_weight.dtype}", images.dtype)
         self._check_statistics(images)
 
     def _check_statistics(self, images: Tensor) -> None:
-        """Complain where a normalization would take statistics of less than two values."""
+        """Raise an error if a normalization would take statistics of fewer than two values."""
         batch, _, height, width = images.shape
 
         def n_values(stage: int) -> int:
@@ -339,11 +324,11 @@ class GraphModule(nn.Module):
         blocks = [(node.stage, self.nodes[node.key]) for node in self.plan.nodes]
         blocks += [(into.stage, self.reduces[into.key]) for node in self.plan.nodes for into in node.reduces]
         for stage, block in blocks:
-            norms = (part for part in block.modules() if isinstance(part, nn.BatchNorm2d))
+            norms = (part for part in block.modules() if isinstance(part, ConvBlock | nn.BatchNorm2d))
             if n_values(stage) < 2 and any(norm.training for norm in norms):
                 raise ArgumentError(
-                    f"{_shown(images)} leaves less than two values a channel in stage {stage}, too few for batch "
-                    f"normalization; use a larger batch or larger images, or module.eval()"
+                    f"images must leave at least 2 values per channel in stage {stage} for batch normalization, got "
+                    f"{abbreviated(images)}; use a larger batch or larger images, or module.eval()"
                 )
 
     def _casts(self, images: Tensor) -> bool:
@@ -355,9 +340,11 @@ def _initial_weights(graph: igraph.Graph, *, gate: Gate, initial_weight: float) 
         return [_raw_weight(gate, initial_weight)] * graph.ecount()
     trained_with = provenance(graph).get("gate", gate)
     if trained_with != gate:
-        raise ArgumentError(
-            f"the edges carry a `{RAW_WEIGHT}` that was trained with gate={trained_with!r}, not {gate!r}; compile "
-            f"with that gate, or delete the attribute to start anew"
+        raise invalid(
+            "gate",
+            f"{trained_with!r}, with which `{RAW_WEIGHT}` of the edges was trained",
+            gate,
+            remedy="or delete the attribute to start from scratch",
         )
     return [float(weight) for weight in graph.es[RAW_WEIGHT]]
 
@@ -369,14 +356,7 @@ def _raw_weight(gate: Gate, value: float) -> float:
     except (TypeError, ValueError):
         number = math.nan
     if not low < number < high:
-        raise ArgumentError(
-            f"initial_weight has to be a number between {low:g} and {high:g} (both excluded) for gate={gate!r}, "
-            f"not {value!r}"
-        )
+        raise invalid("initial_weight", f"a number in ({low:g}, {high:g}) for gate={gate!r}", value)
     if gate == "tanh":
         return math.atanh(number)
     return math.log(number) - math.log1p(-number) if gate == "sigmoid" else number
-
-
-def _shown(images: object) -> str:
-    return f"of shape {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__

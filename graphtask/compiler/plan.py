@@ -1,4 +1,4 @@
-"""What a graph says about its network, decided once: the forward pass is a loop over the plan without decisions."""
+"""Plan of the forward pass of a graph: all decisions are made once, so that the forward is a loop without any."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from graphtask.graph import NAME, edge_array, node_order, stages
 
 
 class Incoming(NamedTuple):
-    """An edge as its target sees it."""
+    """Edge into a node."""
 
     edge: int
     """Index of the edge in the graph, and of its weight in the vector of edge weights."""
@@ -19,56 +19,56 @@ class Incoming(NamedTuple):
 
 
 class Reduction(NamedTuple):
-    """A block that brings the value of a node into a later stage, for all edges from the node into that stage."""
+    """Block that brings the value of a node into a later stage, for all edges from the node into that stage."""
 
     key: str
     """Name in the module's ``reduces``."""
     stage: int
-    """The stage it leads into."""
+    """Number of the later stage."""
     stride: int
-    """Pixels of the node's value for one of the result."""
+    """Stride of the block."""
 
 
 @dataclass(frozen=True)
 class NodePlan:
-    """What to do for one node."""
+    """Work for one node."""
 
     name: str
-    """Name in the graph."""
+    """Name of the node in the graph."""
     key: str
     """Name in the module's ``nodes``."""
     stage: int
     """Stage of the node."""
     stride: int
-    """Stride of its block: 1, but ``2^stage`` at the input node, which reads the image."""
+    """Stride of its block: ``2^stage`` at the input node, which reads the image, else 1."""
     incoming: tuple[Incoming, ...]
-    """The edges into the node, by position of their sources; none at the input node."""
+    """Edges into the node, ordered by source; none at the input node."""
     reduces: tuple[Reduction, ...]
-    """The reductions of its value, by stage."""
+    """Reductions of its value, ordered by stage."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The nodes in the order of their computation: the input first, the output last."""
+    """Nodes in the order of their computation: the input first, the output last."""
 
     nodes: tuple[NodePlan, ...]
     n_edges: int
 
     @property
     def input(self) -> NodePlan:
-        """The node that reads the image."""
+        """Node that reads the image."""
         return self.nodes[0]
 
     @property
     def output(self) -> NodePlan:
-        """The node that the head reads."""
+        """Node that the head reads."""
         return self.nodes[-1]
 
 
 def make_plan(graph: igraph.Graph) -> Plan:
-    """The plan of a valid graph.
+    """Return the plan of a valid graph.
 
-    Vertex and edge numbers decide nothing but the edges' indices: what is added up first follows the node order.
+    The order of summation follows the node order, independent of vertex and edge numbers.
 
     Example:
         >>> import graphtask as gt
@@ -106,10 +106,10 @@ def make_plan(graph: igraph.Graph) -> Plan:
 
 
 def node_key(name: str) -> str:
-    """The key of a node in the module's ``nodes``, for any name.
+    """Return the key of a node in the module's ``nodes``, for any name.
 
-    Percent-encoding takes care of the dots that would split a state-dict key, and the brackets of names that a
-    module has already (``type``, ``forward``, the empty one).
+    Percent-encoding avoids dots, which would split a state-dict key. Brackets avoid the names of module attributes
+    (``type``, ``forward``, the empty one).
 
     Example:
         >>> node_key("v0"), node_key("layer.1/a"), node_key("type")
@@ -119,7 +119,7 @@ def node_key(name: str) -> str:
 
 
 def reduce_key(name: str, stage: int) -> str:
-    """The key of the reduction of a node into ``stage`` in the module's ``reduces``.
+    """Return the key of the reduction of a node into ``stage`` in the module's ``reduces``.
 
     Example:
         >>> reduce_key("v0", 2)
@@ -129,7 +129,7 @@ def reduce_key(name: str, stage: int) -> str:
 
 
 def node_name(key: str) -> str:
-    """The name that `node_key` or `reduce_key` made the key from.
+    """Return the node name of a key from `node_key` or `reduce_key`.
 
     Example:
         >>> node_name("[layer%2E1%2Fa]"), node_name("[v0]2")

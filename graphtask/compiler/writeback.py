@@ -1,4 +1,4 @@
-"""From a trained module back to graphs: its weights on the edges, and its parameters in a smaller module."""
+"""From a trained module back to graphs: edge weights on the graph, and parameters in a smaller module."""
 
 import copy
 from collections.abc import Collection
@@ -54,18 +54,18 @@ def unwrapped(module: nn.Module) -> GraphModule:
 
 
 def write_back(module: nn.Module, graph: igraph.Graph) -> igraph.Graph:
-    """A copy of the graph that carries the module's edge weights: ``w`` as it is, and ``weight``.
+    """Return a copy of the graph with the module's edge weights: raw in ``w``, and their magnitude in ``weight``.
 
-    ``weight`` is the magnitude ``|gate(w)|``. The edges are matched by the names of their ends. What is needed to
-    compile the graph as it was (``channels``, ``in_channels``, ``n_classes``, ``gate``) and the size it has now,
-    unless an initial one is known, go into its provenance; a ``threshold`` there becomes None, because these weights
-    have not been pruned. Without a gate a magnitude above 1 is written as ``weight`` = 1; ``w`` keeps it.
+    ``weight`` is ``|gate(w)|``. The edges are matched by the names of their ends. The provenance of the copy records
+    the arguments of `compile` (``channels``, ``in_channels``, ``n_classes``, ``gate``) and, unless an initial size is
+    recorded already, the size of the graph. A ``threshold`` there becomes None, because these weights have not been
+    pruned. Without a gate a magnitude above 1 is written as ``weight`` = 1, and in full in ``w``.
 
     Args:
         module: The (trained) network of the graph, or a wrapper of it such as ``DistributedDataParallel`` or
             ``AveragedModel``; see `unwrapped`.
-        graph: The graph that the module was compiled from; the order of vertices and edges is free, but only with
-            the same order of edges is the module's ``edge_weight`` also that of the recompiled graph.
+        graph: The graph that the module was compiled from. The order of vertices and edges is free, but the recompiled
+            graph has the module's ``edge_weight`` only with the same order of edges.
 
     Raises:
         ArgumentError: The module neither is nor wraps a `GraphModule`.
@@ -87,7 +87,7 @@ def write_back(module: nn.Module, graph: igraph.Graph) -> igraph.Graph:
     lost = set(edge_names(module.graph)) - set(pairs)
     if lost:
         raise GraphError(
-            f"the graph lacks {_listed(lost)} of the module; write back to the graph that was compiled, and prune after"
+            f"the graph must have all edges of the module, but lacks {_listed(lost)}; write back first, and prune after"
         )
     index = torch.tensor([module.edge_index(*pair) for pair in pairs], device="cpu")
     with torch.no_grad():
@@ -110,9 +110,9 @@ def write_back(module: nn.Module, graph: igraph.Graph) -> igraph.Graph:
 def extract_subnetwork(
     module: nn.Module, graph: igraph.Graph, *, fold: bool = False, size: int | tuple[int, int] = 32
 ) -> GraphModule:
-    """The smaller module of a pruned graph, with the parameters and buffers of the module that survive.
+    """Return the module of a pruned graph, with copies of the module's parameters and buffers.
 
-    Everything is copied as it is: values, dtype, device, training mode; a ``w`` of the graph plays no part.
+    Values, dtype, device and training mode are those of the module; a ``w`` of the graph is ignored.
 
     Args:
         module: The network that the graph was pruned from, or a wrapper of it as in `write_back`.
@@ -120,11 +120,11 @@ def extract_subnetwork(
         fold: Add the constants of dead nodes to the nodes that receive them. In evaluation the result then equals
             the module without its weak edges, up to rounding; otherwise these constants are dropped, as in the paper.
             The graph must come from `graphtask.prune`, whose threshold its provenance records.
-        size: Height and width of the images that the constants are folded for; one number is both.
+        size: Height and width of the images that the constants are folded for; one number stands for both.
 
     Raises:
         ArgumentError: The module neither is nor wraps a `GraphModule`, or ``fold`` has no threshold.
-        GraphError: The graph is not valid, or has a node, stage, edge, input or output that the module has not.
+        GraphError: The graph is not valid, or has a node, stage, edge, input or output that the module lacks.
 
     Example:
         >>> import graphtask as gt
@@ -133,7 +133,7 @@ def extract_subnetwork(
         >>> small = extract_subnetwork(net, graph.subgraph_edges([0, 3, 5], delete_vertices=False))
         >>> small
         GraphModule(4 nodes, 3 edges, 1 stage, 245 parameters, channels=2, in_channels=3, n_classes=10, gate='tanh', execution='auto')
-        >>> torch.equal(small.node("v1").conv3x3.weight, net.node("v1").conv3x3.weight)
+        >>> torch.equal(small.node("v1").weight3x3, net.node("v1").weight3x3)
         True
     """
     module = unwrapped(module)
@@ -147,7 +147,7 @@ def extract_subnetwork(
         n_classes=module.n_classes,
         gate=module.gate,
         execution=module.execution,
-        checkpoint=set(module.checkpoint) & set(stages(graph).tolist()),
+        recompute=set(module.recompute) & set(stages(graph).tolist()),
         block=module.block,
     )
     for key in small.nodes:
@@ -170,17 +170,16 @@ def _check_subgraph(module: GraphModule, graph: igraph.Graph) -> None:
     for name, stage in zip(graph.vs[NAME], stages(graph).tolist(), strict=True):
         if name not in known:
             raise GraphError(
-                f"the module has no node {name!r}; take a graph that was pruned from the module's"
+                f"the graph must be pruned from the module's, but the module has no node {name!r}"
             )
         if stage != known[name]:
             raise GraphError(
-                f"node {name!r} is in stage {stage} of the graph and in stage {known[name]} of the module; "
-                f"stages have to be the same"
+                f"stages must be those of the module, got {stage} for node {name!r}, which has {known[name]} there"
             )
     added = set(edge_names(graph)) - set(edge_names(module.graph))
     if added:
         raise GraphError(
-            f"the module has no {_listed(added)}; take a graph that was pruned from the module's"
+            f"the graph must be pruned from the module's, but the module has no {_listed(added)}"
         )
 
 
@@ -192,8 +191,7 @@ def _check_same_ends(module: GraphModule, graph: igraph.Graph) -> None:
     for kind, vertex, planned in ends:
         if graph.vs[vertex][NAME] != planned.name:
             raise GraphError(
-                f"the {kind} of the graph is {graph.vs[vertex][NAME]!r}, that of the module {planned.name!r}; "
-                f"a pruned graph keeps both ends"
+                f"the {kind} node must be that of the module, {planned.name!r}, got {graph.vs[vertex][NAME]!r}"
             )
 
 

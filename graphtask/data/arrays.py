@@ -201,7 +201,9 @@ def read_labels(
             raise DataError(
                 f"{where}: the {split} images have label {strangers[0]}, which no training image has"
             )
-    numbered = {split: np.searchsorted(known, labels).astype(np.int64) for split, labels in found.items()}
+    numbered: dict[str, Labels] = {
+        split: np.searchsorted(known, labels).astype(np.int64) for split, labels in found.items()
+    }
     return numbered, tuple(map(str, known.tolist()))
 
 

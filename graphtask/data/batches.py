@@ -1,6 +1,9 @@
 """Batches of images on the device: shuffled, augmented and normalized there.
 
 The images are stored once, as bytes; an epoch makes no copy of the data set and never waits for the device.
+
+Shapes: images (images or batch, channels, height, width), labels (images or batch), order (images), shift (images or
+batch, 2), flip (images or batch), mean and std (channels).
 """
 
 import hashlib
@@ -9,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from jaxtyping import Bool, Float, Float64, Int64, UInt8
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -18,7 +21,7 @@ from graphtask.data.dataset import Images, Labels
 from graphtask.errors import DataError
 from graphtask.validation import counted, integer, invalid
 
-Batch = tuple[Float[Tensor, "batch channels height width"], Int64[Tensor, " batch"]]
+Batch = tuple[Tensor, Tensor]
 
 _CHUNK = 4096  # images whose histogram is taken at once
 
@@ -26,18 +29,18 @@ _CHUNK = 4096  # images whose histogram is taken at once
 class ChannelStatistics(NamedTuple):
     """Mean and standard deviation of each channel, of pixel values divided by 255."""
 
-    mean: Float64[np.ndarray, " channels"]
-    std: Float64[np.ndarray, " channels"]
+    mean: npt.NDArray[np.float64]
+    std: npt.NDArray[np.float64]
 
 
 class Draws(NamedTuple):
     """Random draws of one epoch; entry i belongs to the i-th image of the epoch."""
 
-    order: Int64[Tensor, " images"]
+    order: Tensor
     """Index of the image."""
-    shift: Int64[Tensor, "images 2"]
+    shift: Tensor
     """Row and column, 0 … 2·padding, at which its crop starts in the padded image."""
-    flip: Bool[Tensor, " images"]
+    flip: Tensor
     """True if the crop is mirrored left to right."""
 
 
@@ -95,8 +98,8 @@ class Batches:
         labels: Labels,
         *,
         batch_size: int = 128,
-        mean: Float64[np.ndarray, " channels"] | Sequence[float],
-        std: Float64[np.ndarray, " channels"] | Sequence[float],
+        mean: npt.NDArray[np.float64] | Sequence[float],
+        std: npt.NDArray[np.float64] | Sequence[float],
         device: torch.device | str = "cpu",
         padding: int = 0,
         flip: bool = False,
@@ -109,8 +112,8 @@ class Batches:
         self.flip = flip
         self.dtype = dtype
         self.n_images, self.height, self.width, self.in_channels = map(int, images.shape)
-        self._images: UInt8[Tensor, "images channels rows columns"] = _padded(images, padding).to(self.device)
-        self._labels: Int64[Tensor, " images"] = torch.tensor(labels, dtype=torch.int64, device=self.device)
+        self._images: Tensor = _padded(images, padding).to(self.device)
+        self._labels: Tensor = torch.tensor(labels, dtype=torch.int64, device=self.device)
         # (value / 255 - mean) / std, with one division; in float64 until here, so that every device gets the same.
         self._mean = _per_channel(255 * np.asarray(mean, dtype=np.float64)).to(self.device)
         self._std = _per_channel(255 * np.asarray(std, dtype=np.float64)).to(self.device)
@@ -167,9 +170,7 @@ class Batches:
             images = images.view(-1, self.in_channels, self.height, self.width)
         return self._normalized(images), self._labels[chosen]
 
-    def _pixels(
-        self, shift: Int64[Tensor, "batch 2"], flip: Bool[Tensor, " batch"]
-    ) -> Int64[Tensor, "batch 1 pixels"]:
+    def _pixels(self, shift: Tensor, flip: Tensor) -> Tensor:
         """Return the source pixel in the padded image, row by row, of each pixel of the crop."""
         rows = shift[:, :1] + torch.arange(self.height, device=self.device)
         columns = torch.arange(self.width, device=self.device)
@@ -179,13 +180,11 @@ class Batches:
         return (rows[:, :, None] * self._images.shape[3] + columns[:, None, :]).flatten(1)[:, None]
 
     @property
-    def _inside(self) -> UInt8[Tensor, "images channels height width"]:
+    def _inside(self) -> Tensor:
         frame = self.padding
         return self._images[:, :, frame : frame + self.height, frame : frame + self.width]
 
-    def _normalized(
-        self, images: UInt8[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def _normalized(self, images: Tensor) -> Tensor:
         return images.to(torch.float32).sub_(self._mean).div_(self._std).to(self.dtype)
 
 
@@ -200,19 +199,19 @@ def epoch_seed(seed: int, epoch: int) -> int:
     return int.from_bytes(digest[:8], "little") & (2**63 - 1)
 
 
-def _histogram(channel: UInt8[np.ndarray, "images height width"]) -> Int64[np.ndarray, " values"]:
+def _histogram(channel: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
     counts = np.zeros(256, dtype=np.int64)
     for begin in range(0, len(channel), _CHUNK):
         counts += np.bincount(channel[begin : begin + _CHUNK].ravel(), minlength=256)
     return counts
 
 
-def _padded(images: Images, padding: int) -> UInt8[Tensor, "images channels rows columns"]:
+def _padded(images: Images, padding: int) -> Tensor:
     channels_first = torch.tensor(np.ascontiguousarray(np.moveaxis(images, 3, 1)), device="cpu")
     return pad(channels_first, (padding,) * 4) if padding else channels_first
 
 
-def _per_channel(values: Float64[np.ndarray, " channels"]) -> Float[Tensor, "channels 1 1"]:
+def _per_channel(values: npt.NDArray[np.float64]) -> Tensor:
     return torch.tensor(values, dtype=torch.float32, device="cpu")[:, None, None]
 
 
@@ -220,8 +219,8 @@ def _check(
     images: Images,
     labels: Labels,
     *,
-    mean: Float64[np.ndarray, " channels"] | Sequence[float],
-    std: Float64[np.ndarray, " channels"] | Sequence[float],
+    mean: npt.NDArray[np.float64] | Sequence[float],
+    std: npt.NDArray[np.float64] | Sequence[float],
     batch_size: int,
     padding: int,
 ) -> None:

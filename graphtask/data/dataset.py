@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Integer, UInt8
 
 from graphtask.data.stream import Part, permutation
 from graphtask.errors import DataError
@@ -18,8 +17,10 @@ from graphtask.validation import counted, integer, number
 MAX_BYTES = 4 * 2**30
 """Largest size of the images of one split; larger ones are refused before they are unpacked or computed."""
 
-Images = UInt8[np.ndarray, "_images _height _width _channels"]
-Labels = Integer[np.ndarray, " _images"]
+Images = npt.NDArray[np.uint8]
+"""Images, (images, height, width, channels)."""
+Labels = npt.NDArray[np.integer[Any]]
+"""Class of each image, (images)."""
 
 _PARTS = {"train": Part.TRAIN_SUBSET, "test": Part.TEST_SUBSET, "val": Part.VAL_SUBSET}
 

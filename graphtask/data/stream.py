@@ -7,7 +7,7 @@ Colors, tiles and splits are therefore made of raw words, and each use has its o
 from enum import IntEnum
 
 import numpy as np
-from jaxtyping import Int64, UInt64
+import numpy.typing as npt
 
 from graphtask.validation import integer
 
@@ -26,7 +26,7 @@ class Part(IntEnum):
     VAL_SUBSET = 8
 
 
-def words(count: int, *, seed: int, part: Part) -> UInt64[np.ndarray, " count"]:
+def words(count: int, *, seed: int, part: Part) -> npt.NDArray[np.uint64]:
     """Return the first ``count`` 64-bit words of one part of the stream of a seed.
 
     Raises:
@@ -41,6 +41,6 @@ def words(count: int, *, seed: int, part: Part) -> UInt64[np.ndarray, " count"]:
     return np.asarray(stream.random_raw(count), dtype=np.uint64)
 
 
-def permutation(count: int, *, seed: int, part: Part) -> Int64[np.ndarray, " count"]:
+def permutation(count: int, *, seed: int, part: Part) -> npt.NDArray[np.int64]:
     """Return the numbers 0 … count-1 in random order: the order that sorts as many words."""
     return np.argsort(words(count, seed=seed, part=part), kind="stable").astype(np.int64)

@@ -11,7 +11,6 @@ from itertools import pairwise
 
 import igraph
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from graphtask.storage.geometric import to_geometric
@@ -22,13 +21,13 @@ from graphtask.types import BoolArray, FloatArray
 class Collection:
     """The disjoint union of graphs, as the networks see it."""
 
-    features: Float[Tensor, "N features"]
+    features: Tensor
     """Of the vertices: the stage (one of as many as there are), whether it is the input, whether it is the output, and the
     logarithms of 1 + its in- and out-degree, each with mean 0 and variance 1 over all graphs."""
-    edges: Int[Tensor, "2 edges"]
-    """Source and target of every edge."""
-    owner: Int[Tensor, " N"]
-    """The graph of every vertex."""
+    edges: Tensor
+    """Source and target of every edge, (2, edges)."""
+    owner: Tensor
+    """The graph of every vertex, (N)."""
     n_graphs: int
     """Graphs."""
 
@@ -103,7 +102,7 @@ class Perceptrons(nn.Module):
         self.second = _parameter(n_networks, width, width, generator=generator)
         self.second_bias = nn.Parameter(torch.zeros(n_networks, 1, width))
 
-    def forward(self, rows: Float[Tensor, "N slices"]) -> Float[Tensor, "N others"]:
+    def forward(self, rows: Tensor) -> Tensor:
         """The rows after both maps."""
         x = rows.view(-1, self.n_networks, self.n_inputs).transpose(0, 1) * self.scale
         x = torch.relu(torch.baddbmm(self.first_bias, x, self.first))
@@ -135,7 +134,7 @@ class Networks(nn.Module):
         self.head = _parameter(n_networks, recipe.layers * recipe.width, 1, generator=generator)
         self.head_bias = nn.Parameter(torch.zeros(n_networks, 1))
 
-    def forward(self, collection: Collection) -> Float[Tensor, "M graphs"]:
+    def forward(self, collection: Collection) -> Tensor:
         """The logits of the graphs."""
         n_graphs, n_networks = collection.n_graphs, self.n_networks
         rows, backwards = collection.features.repeat(1, n_networks), collection.edges.flip(0)

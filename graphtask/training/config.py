@@ -20,7 +20,7 @@ from graphtask.validation import choice, integer, invalid, number, suggestion
 
 GATES = ("tanh", "sigmoid", "none")
 PRECISIONS = ("fp32", "bf16")
-EXECUTIONS = ("auto", "fast", "plain")
+EXECUTIONS = ("auto", "fused", "plain")
 EDGE_UPDATES = ("gradient", "proximal")
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,3})?")
@@ -289,7 +289,7 @@ class RuntimeConfig(_Checked):
     """Floating-point format of the forward pass: ``fp32`` or ``bf16``."""
 
     execution: str = _option("auto", "Execution of the network; the results agree.", choices=EXECUTIONS)
-    """Execution of the network, ``auto``, ``fast`` or ``plain``; see `graphtask.compile`."""
+    """Execution of the network, ``auto``, ``fused`` or ``plain``; see `graphtask.compile`."""
 
     threads: int | None = _option(None, "CPU threads.  [default: PyTorch's number]")
     """CPU threads during the run, at least 1; None leaves PyTorch's number."""

@@ -12,11 +12,10 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol, TypeAlias
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
+from graphtask.compiler.blocks import ConvBlock, has_hooks
 from graphtask.compiler.module import GraphModule
-from graphtask.compiler.standard import is_altered, standard_parts
 
 Work: TypeAlias = Callable[[], None]
 
@@ -70,7 +69,7 @@ class CapturedStep:
         self._recordings: dict[torch.Size, Recording] = {}
         self._done: Counter[torch.Size] = Counter()
 
-    def __call__(self, images: Float[Tensor, "batch channels height width"], labels: Tensor) -> None:
+    def __call__(self, images: Tensor, labels: Tensor) -> None:
         """Execute the step on a batch."""
         shape = images.shape
         if self._done[shape] >= WARM_UP and shape not in self._recordings:
@@ -171,7 +170,4 @@ def always_does_the_same(module: GraphModule) -> bool:
         False
     """
     blocks: list[nn.Module] = [*module.nodes.values(), *module.reduces.values()]
-    others = (module, module.nodes, module.reduces, *module.head.modules())
-    return all(standard_parts(block) is not None for block in blocks) and not any(
-        is_altered(part) for part in others
-    )
+    return all(type(block) is ConvBlock for block in blocks) and not any(map(has_hooks, module.modules()))

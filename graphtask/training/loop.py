@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
@@ -224,13 +223,13 @@ class Trainer:
         kept = self._rates.setdefault(index, torch.zeros((), dtype=torch.float32, device=self.device))
         return kept.fill_(rate)
 
-    def _train_step(self, images: Float[Tensor, "batch channels height width"], labels: Tensor) -> None:
+    def _train_step(self, images: Tensor, labels: Tensor) -> None:
         if self._captured is None:
             self._compute(images, labels)
         else:
             self._captured(images, labels)
 
-    def _compute(self, images: Float[Tensor, "batch channels height width"], labels: Tensor) -> None:
+    def _compute(self, images: Tensor, labels: Tensor) -> None:
         """Execute one step: it never waits for the device, and writes its results in place."""
         with self.processes.part(len(labels)) as part:
             images, labels = images[part.images], labels[part.images]
@@ -332,7 +331,7 @@ def evaluate(
 
 def predictions(
     module: GraphModule, batches: Batches, *, precision: str = "fp32", processes: Processes | None = None
-) -> Iterator[tuple[Float[Tensor, "batch classes"], Tensor]]:
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield the logits (float32) and labels of every batch, in order, from ``module`` in evaluation mode.
 
     Of several processes each yields those of its own batches.
@@ -355,7 +354,7 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
     return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
-def _copy(edge_weight: Tensor) -> Float[Tensor, " edge"]:
+def _copy(edge_weight: Tensor) -> Tensor:
     return edge_weight.detach().to("cpu", torch.float32, copy=True)
 
 

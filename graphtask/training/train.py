@@ -11,8 +11,8 @@ import igraph
 import pandas as pd
 import torch
 
+from graphtask.compiler.blocks import share_statistics
 from graphtask.compiler.module import compile as compile_graph
-from graphtask.compiler.sync_batch_norm import share_statistics
 from graphtask.compiler.writeback import write_back
 from graphtask.data.catalog import CATALOG, load_data
 from graphtask.data.dataset import ImageData

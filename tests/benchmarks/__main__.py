@@ -1,5 +1,5 @@
 # ruff: noqa: T201  # a command that prints
-"""Prints the table of docs/performance.md: ``python -m tests.benchmarks``."""
+"""Prints the table of docs/benchmarks/training.md: ``python -m tests.benchmarks``."""
 
 import argparse
 import os
@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # as pytest does: tests are 
 
 from benchmarks.measure import EXECUTIONS, make_step, peak_memory, times
 from benchmarks.workloads import PAPER, Workload, like_the_paper, workloads
-from graphtask.compiler.fast import FastExecution
+from graphtask.compiler.fused.staged import Program
 from graphtask.compiler.plan import make_plan
 
 
@@ -69,7 +69,7 @@ def _processor() -> str:
 
 def print_comparison(found: dict[str, Workload], options: argparse.Namespace) -> None:
     print(
-        "| work | nodes | edges | C | published | plain | fast | faster | memory published | plain | fast | share |"
+        "| work | nodes | edges | C | published | plain | fused | faster | memory published | plain | fused | share |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|---|---|")
     for name, workload in found.items():
@@ -85,9 +85,9 @@ def print_comparison(found: dict[str, Workload], options: argparse.Namespace) ->
             workload.graph.ecount(),
             workload.channels,
             *(f"{1000 * seconds[execution]:.0f} ms" for execution in EXECUTIONS),
-            f"{seconds['published'] / seconds['fast']:.2f}×",
+            f"{seconds['published'] / seconds['fused']:.2f}×",
             *(f"{memory[execution] / 1e6:.0f} MB" for execution in EXECUTIONS),
-            f"{memory['fast'] / memory['published']:.2f}×",
+            f"{memory['fused'] / memory['published']:.2f}×",
         ]
         print("| " + " | ".join(map(str, cells)) + " |", flush=True)
 
@@ -143,8 +143,7 @@ def print_planning() -> None:
     for graph in (gt.full_dag(60, stages=3), gt.random_dag(2000, out_degree=10, seed=0, stages=3)):
         start = time.perf_counter()
         plan = make_plan(graph)
-        execution = FastExecution(plan)
-        execution.sum_plans(torch.device("cpu"))
+        Program(plan).sums(torch.device("cpu"))
         milliseconds = 1000 * (time.perf_counter() - start)
         print(f"Planning {graph.vcount():,} nodes and {graph.ecount():,} edges takes {milliseconds:.0f} ms.")
 

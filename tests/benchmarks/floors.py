@@ -8,8 +8,7 @@ from torch import Tensor
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
-from graphtask.compiler.fast import FastExecution
-from graphtask.compiler.fast_step import read_network
+from graphtask.compiler.fused.workspace import step_layouts
 from graphtask.compiler.module import GraphModule
 from graphtask.training.cuda_graph import CudaRecorder
 
@@ -23,17 +22,18 @@ def floor_bytes(net: GraphModule, images: Tensor, *, itemsize: int) -> int:
     table and write every sum, and so they do for the gradients of rows and for those of the weights. Parameters are
     read forward and backward; gradient, momentum and parameter are read and written once more.
     """
-    execution = FastExecution(net.plan)
-    network = read_network(
-        net,
-        images,
-        stages=execution.stages,
-        sums=execution.sum_plans(images.device),
-        channels_last=False,
-    )
-    blocks = sum(3 * block.source.numel + 11 * block.target.numel for block in network.blocks)
-    pairs = zip(execution.stages, network.shapes.stages, strict=True)
-    sums = sum(3 * (stage.n_rows + stage.n_nodes) * shape.numel for stage, shape in pairs)
+    stages = net.program.stages
+    layouts = step_layouts(stages, images.shape, channels=net.channels, channels_last=False)
+    blocks = sums = 0
+    for place, stage in enumerate(stages):
+        own = layouts[place + 1].numel
+        blocks += 11 * stage.n_rows * own + 3 * stage.n_nodes * own
+        blocks += sum(
+            3 * len(stage.rows_from(start)) * layout.numel
+            for start, layout in zip(stages, layouts[1:], strict=True)
+        )
+        sums += 3 * (stage.n_rows + stage.n_nodes) * own
+    blocks += 3 * (layouts[0].numel - layouts[1].numel)  # the first block reads the images
     parameters = sum(parameter.numel() for parameter in net.parameters())
     return itemsize * (blocks + sums) + 4 * 8 * parameters
 

@@ -24,7 +24,6 @@ import graphtask as gt
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # as pytest does: tests are no package
 
-from graphtask.training.progress import Silence
 
 from benchmarks.baseline import run_published
 from benchmarks.floors import (
@@ -37,9 +36,8 @@ from benchmarks.floors import (
 )
 from benchmarks.workloads import PAPER, like_the_paper
 from graphtask.compiler.execution import Executor, run_plain
-from graphtask.compiler.fast import FastExecution
-from graphtask.compiler.fast_memory import step_shapes
-from graphtask.compiler.planner import plan_stages
+from graphtask.compiler.fused.staged import run_fused
+from graphtask.compiler.fused.workspace import step_layouts
 from graphtask.data.batches import Batches
 from graphtask.training.cuda_graph import WARM_UP, CudaRecorder, Recorder
 from graphtask.training.loop import Trainer
@@ -75,20 +73,19 @@ QUICK = Scale(
 class Execution:
     """One way to train a network."""
 
-    executor: Callable[[gt.GraphModule], Executor]
+    executor: Executor
     whole: bool
     """Whether a whole epoch is measured, not only a part of it."""
     captured: bool = False
+    channels_last: bool | None = None
 
 
 EXECUTIONS = {
-    "published": Execution(lambda _net: run_published, whole=False),
-    "plain": Execution(lambda _net: run_plain, whole=False),
-    "fast": Execution(lambda net: FastExecution(net.plan), whole=True),
-    "fast, channels last": Execution(
-        lambda net: FastExecution(net.plan, channels_last=True), whole=False, captured=True
-    ),
-    "fast, captured": Execution(lambda net: FastExecution(net.plan), whole=True, captured=True),
+    "published": Execution(run_published, whole=False),
+    "plain": Execution(run_plain, whole=False),
+    "fused": Execution(run_fused, whole=True),
+    "fused, channels last": Execution(run_fused, whole=False, captured=True, channels_last=True),
+    "fused, captured": Execution(run_fused, whole=True, captured=True),
 }
 
 
@@ -115,15 +112,16 @@ class Bench:
     def trainer(self, graph: igraph.Graph, execution: Execution, precision: str, *, n_images: int) -> Trainer:
         """Training of a network on noise, as many epochs as it takes until all steps are recorded, and one more."""
         scale = self.scale
-        net = gt.compile(graph, channels=scale.channels, execution="fast").to(self.device)
-        net.executor = execution.executor(net)
+        net = gt.compile(graph, channels=scale.channels, execution="fused").to(self.device)
+        net.executor = execution.executor
+        net.program.channels_last = execution.channels_last
         return Trainer(
             net,
             train=self.batches(n_images, padding=4, flip=True),
             test=self.batches(scale.batch),
-            config=gt.TrainConfig(epochs=WARM_UP + 2 if execution.captured else 2, batch_size=scale.batch),
-            seed=0,
-            precision=precision,
+            config=gt.TrainConfig(
+                epochs=WARM_UP + 2 if execution.captured else 2, batch_size=scale.batch, precision=precision
+            ),
             recorder=self.recorder() if execution.captured else None,
         )
 
@@ -168,7 +166,7 @@ def measure(
         warnings.simplefilter(
             "error", RuntimeWarning
         )  # a step that cannot be captured is not measured as if it were
-        trainer.fit(reporter=Silence(), on_step=lambda: None, on_epoch=lambda: None)
+        trainer.fit()
     peak = (
         (torch.cuda.max_memory_allocated(bench.device) - before, torch.cuda.max_memory_reserved(bench.device))
         if on_gpu
@@ -261,7 +259,7 @@ def print_epochs(bench: Bench, precision: str) -> None:
 
 def print_pruned(bench: Bench, precision: str) -> None:
     """The effect of the paper's Table 3: epochs of the full network, and of networks of the size it was pruned to."""
-    captured = EXECUTIONS["fast, captured"]
+    captured = EXECUTIONS["fused, captured"]
 
     def epoch(graph: igraph.Graph) -> float:
         return measure(bench, graph, captured, precision, whole=False).epoch
@@ -296,12 +294,11 @@ def print_convolutions(bench: Bench, precisions: Sequence[str]) -> None:
     orders = {"channels first": torch.contiguous_format, "channels last": torch.channels_last}
     columns = [f"{precision}, {order}" for precision in precisions for order in orders]
     print(f"| 3×3 convolution, µs | {' | '.join(columns)} |\n" + "|---" * (len(columns) + 1) + "|")
-    stages = plan_stages(gt.compile(gt.full_dag(scale.nodes, stages=3), channels=1).plan)
-    shapes = step_shapes(
-        stages, (scale.batch, 3, scale.side, scale.side), channels=scale.channels, channels_last=False
-    )
-    pairs = [(shapes.images, shapes.stages[0])]
-    pairs += [(a, b) for i, a in enumerate(shapes.stages) for b in shapes.stages[i:]]
+    stages = gt.compile(gt.full_dag(scale.nodes, stages=3), channels=1).program.stages
+    size = (scale.batch, 3, scale.side, scale.side)
+    images, *layouts = step_layouts(stages, size, channels=scale.channels, channels_last=False)
+    pairs = [(images, layouts[0])]
+    pairs += [(a, b) for i, a in enumerate(layouts) for b in layouts[i:]]
     for source, target in pairs:
         cells = [
             f"{1e6 * convolution_seconds(bench, source, target, PRECISIONS[precision], order):.0f}"

@@ -16,14 +16,14 @@ from benchmarks.baseline import run_published
 from benchmarks.workloads import Workload
 from graphtask.compiler.execution import run_plain
 
-EXECUTIONS = ("published", "plain", "fast")
+EXECUTIONS = ("published", "plain", "fused")
 WARM_UP = 2  # steps that do not count
 
 
 def make_step(workload: Workload, execution: str, *, device: str, precision: str) -> Callable[[], None]:
     """A function that does one step: forward, backward, and SGD as in `graphtask.train`; or one batch of inference."""
-    net = gt.compile(workload.graph, channels=workload.channels, execution="fast").to(device)
-    if execution != "fast":
+    net = gt.compile(workload.graph, channels=workload.channels, execution="fused").to(device)
+    if execution != "fused":
         net.executor = {"published": run_published, "plain": run_plain}[execution]
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(workload.batch, 3, workload.size, workload.size, generator=generator).to(device)

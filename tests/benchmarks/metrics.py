@@ -1,5 +1,5 @@
 # ruff: noqa: T201  # a command that prints
-"""Prints the table of the metrics in docs/performance.md: ``python -m tests.benchmarks.metrics``."""
+"""Prints the table of the metrics in docs/benchmarks/metrics.md: ``python -m tests.benchmarks.metrics``."""
 
 import argparse
 import csv

@@ -1,21 +1,22 @@
-"""Where the plain execution is the faster one: what `compiler.execution.gained` was fitted to.
+"""Where the plain execution is the faster one: what `compiler.execution.expected_gain` was fitted to.
 
     python -m tests.benchmarks.small
 
-Prints the gain of the fast execution by step, block, edge and values, and how often "auto" takes the slower one.
+Prints the gain of the fused execution by step, block, edge and values, and how often "auto" takes the slower one.
 """
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import click
 import numpy as np
 import torch
 
 import graphtask as gt
-from graphtask.compiler.execution import gained, run_plain
-from graphtask.compiler.fast import FastExecution
+from graphtask.compiler.execution import expected_gain, run_plain
+from graphtask.compiler.fused.staged import run_fused
+from graphtask.compiler.fused.stages import StagePlan
 from graphtask.compiler.module import GraphModule
 
 GRAPHS = {
@@ -42,20 +43,20 @@ def main() -> None:
 
 
 def measured(*, training: bool) -> Iterator[tuple[list[float], float, float, float]]:
-    """Of each kind of step: what it is made of, the gain that is expected, and seconds plain and fast."""
+    """Of each kind of step: what it is made of, the gain that is expected, and seconds plain and fused."""
     for name, graph in GRAPHS.items():
         for channels, size, batch in itertools.product(CHANNELS, SIZES, BATCHES):
             if graph.vcount() * channels * size**2 * batch > MOST_VALUES:
                 continue
             net = gt.compile(graph, channels=channels).train(training)
-            fast = FastExecution(net.plan)
             images = torch.randn(batch, 3, size, size)
-            plain_time, fast_time = (shortest(step(execute, net, images)) for execute in (run_plain, fast))
+            plain_time, fused_time = (shortest(step(run, net, images)) for run in (run_plain, run_fused))
             click.echo(
-                f"{name}, C={channels}, {size}×{size}, {batch}: {plain_time / fast_time:.2f}", err=True
+                f"{name}, C={channels}, {size}×{size}, {batch}: {plain_time / fused_time:.2f}", err=True
             )
-            expected = gained(fast.stages, tuple(images.shape), channels=channels)
-            yield parts(fast, images.shape, channels), expected, plain_time, fast_time
+            stages = net.program.stages
+            expected = expected_gain(stages, tuple(images.shape), channels=channels)
+            yield parts(stages, images.shape, channels), expected, plain_time, fused_time
 
 
 def step(execute: Callable[..., torch.Tensor], net: GraphModule, images: torch.Tensor) -> Callable[[], None]:
@@ -80,11 +81,11 @@ def shortest(run: Callable[[], None], *, seconds: float = 0.25) -> float:
     return min(times)
 
 
-def parts(fast: FastExecution, images: torch.Size, channels: int) -> list[float]:
+def parts(stages: Sequence[StagePlan], images: torch.Size, channels: int) -> list[float]:
     """One step, its blocks, its edges, the values of its blocks, and those of its edges."""
     batch, _, height, width = images
     counts = [1.0, 0, 0, 0, 0]
-    for stage in fast.stages:
+    for stage in stages:
         side = 1 << stage.stage
         values = batch * channels * side * -(-height // side) * -(-width // side)
         n_blocks, n_edges = stage.n_rows, len(stage.edges)
@@ -94,14 +95,14 @@ def parts(fast: FastExecution, images: torch.Size, channels: int) -> list[float]
 
 def report(rows: list[tuple[list[float], float, float, float]], gradients: str) -> None:
     """Print the fit, with equal weight for equal ratios, and what comes of the one in use."""
-    counts, expected, plain, fast = (np.array(column) for column in zip(*rows, strict=True))
-    fitted = np.linalg.lstsq(counts / fast[:, None], 1e6 * (plain - fast) / fast, rcond=None)[0]
-    taken = np.where(expected < 0, plain, fast)
-    best = np.minimum(plain, fast)
+    counts, expected, plain, fused = (np.array(column) for column in zip(*rows, strict=True))
+    fitted = np.linalg.lstsq(counts / fused[:, None], 1e6 * (plain - fused) / fused, rcond=None)[0]
+    taken = np.where(expected < 0, plain, fused)
+    best = np.minimum(plain, fused)
     click.echo(
         f"{len(rows)} steps {gradients} gradients; gain in µs: {', '.join(f'{value:.3g}' for value in fitted)}"
     )
-    for name, times in (("plain", plain), ("fast", fast), ("auto", taken)):
+    for name, times in (("plain", plain), ("fused", fused), ("auto", taken)):
         slower = times > best / 0.9
         click.echo(
             f"  {name}: slower by a tenth in {slower.sum()}, at worst {np.max(times / best):.2f} times the time"

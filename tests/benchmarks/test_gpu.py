@@ -28,8 +28,8 @@ def test_what_fails_is_said_in_its_line_and_the_others_go_on(capsys, monkeypatch
     monkeypatch.setattr(gpu.CalledAgain, "record", refused)
     gpu.print_epochs(gpu.Bench(torch.device("cpu"), gpu.QUICK), "fp32")
     lines = {line.split("|")[1].strip(): line for line in capsys.readouterr().out.splitlines() if "|" in line}
-    assert "not permitted" in lines["fast, captured"]
-    assert "not permitted" not in lines["fast"]
+    assert "not permitted" in lines["fused, captured"]
+    assert "not permitted" not in lines["fused"]
 
 
 def test_the_floor_counts_passes():
@@ -45,4 +45,4 @@ def test_the_floor_counts_passes():
 @pytest.mark.gpu
 def test_the_benchmark_of_the_gpu_runs_there(capsys):
     gpu.main(["--quick"])
-    assert "fast, captured" in capsys.readouterr().out
+    assert "fused, captured" in capsys.readouterr().out

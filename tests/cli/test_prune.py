@@ -2,6 +2,7 @@ import json
 import shutil
 
 import pytest
+from run_folders import accept
 
 import graphtask as gt
 
@@ -74,8 +75,7 @@ def test_a_parity_that_cannot_be_is_an_error_of_the_run(call, run_folder, tmp_pa
     shutil.copytree(run_folder, tmp_path / "run")
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     (tmp_path / "run" / "config.json").write_text(json.dumps(config | {"data_fingerprint": "another"}))
+    accept(tmp_path / "run")
     result = call("prune", "run", "--parity", "--device", "cpu")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.splitlines()[-1].startswith(
-        "graphtask: error: run: cdigits is not the data that this run was trained on"
-    )
+    assert result.stderr.splitlines()[-1].startswith("graphtask: error: run: its files are not of one run")

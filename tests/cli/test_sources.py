@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from run_folders import accept
 
 import graphtask as gt
 from graphtask_cli.sources import expand, graph_path, named
@@ -11,7 +12,7 @@ def make_run(folder, *, finished=True):
     (folder / "config.json").write_text("{}")
     (folder / "initial.graphml").touch()
     if finished:
-        (folder / "trained.graphml").touch()
+        accept(folder)
     return folder
 
 

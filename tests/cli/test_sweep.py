@@ -3,6 +3,7 @@ import shutil
 
 import click
 import pytest
+from run_folders import accept, unfinish
 
 import graphtask as gt
 from graphtask_cli.param_types import THRESHOLDS
@@ -43,12 +44,12 @@ def test_several_runs_get_one_row_each_for_people_and_all_in_the_file(call, two,
 
 
 def test_a_run_that_is_not_finished_costs_only_itself(call, two):
-    (two / "one" / "weights.safetensors").unlink()
+    unfinish(two / "one")
     result = sweep(call, two, "--format", "csv")
     assert result.exit_code == 0
     assert "one: the run is not finished" in result.stderr
     assert result.stdout.count("\ntwo,") + result.stdout.startswith("two,") == 3
-    (two / "two" / "weights.safetensors").unlink()
+    unfinish(two / "two")
     result = sweep(call, two)
     assert result.exit_code == 1
     assert result.stdout == ""
@@ -59,9 +60,10 @@ def test_data_that_is_somewhere_else_is_said(call, two):
     stored = json.loads(config.read_text())
     stored["data_fingerprint"] = "other"
     config.write_text(json.dumps(stored))
+    accept(two / "one")
     result = sweep(call, two / "one")
     assert result.exit_code == 1
-    assert "is not the data that this run was trained on" in result.stderr
+    assert "not of one run" in result.stderr
 
 
 @pytest.mark.parametrize(

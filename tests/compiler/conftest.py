@@ -13,12 +13,12 @@ def graph():
 
 @pytest.fixture
 def module(graph):
-    return randomized(gt.compile(graph, channels=2, n_classes=3, execution="fast"))
+    return randomized(gt.compile(graph, channels=2, n_classes=3, execution="fused"))
 
 
 @pytest.fixture
 def automatic(monkeypatch, module):
-    """A module for which the fast execution would be taken, although it is small."""
-    monkeypatch.setattr("graphtask.compiler.execution.gained", lambda *_, **__: 1.0)
+    """A module for which the fused execution would be taken, although it is small."""
+    monkeypatch.setattr("graphtask.compiler.execution.expected_gain", lambda *_, **__: 1.0)
     module.execution = "auto"
     return module

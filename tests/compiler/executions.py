@@ -6,28 +6,33 @@ import dataclasses
 import pytest
 import torch
 
-from graphtask.compiler.fast import FastExecution
+from graphtask.compiler.fused.staged import Program, run_fused
 
 TOLERANCE = 1e-10
-WAYS = ["planned", "product", "gather"]
+STRATEGIES = ["planned", "dense", "sparse"]
 ORDERS = pytest.mark.parametrize("channels_last", [True, False], ids=["channels last", "channels first"])
 
 
-def fast_execution(module, *, way="planned", width=None, checkpoint=False, channels_last=None):
-    """The fast execution of a module, with its sums computed in a way of our choice."""
-    if isinstance(checkpoint, bool):
-        checkpoint = {node.stage for node in module.plan.nodes} if checkpoint else ()
-    execution = FastExecution(module.plan, checkpoint=checkpoint, channels_last=channels_last)
-    execution.stages = tuple(
-        dataclasses.replace(
-            stage,
-            across=stage.across if "none" in (stage.across, way) or way == "planned" else way,
-            inside=stage.inside if "none" in (stage.inside, way) or way == "planned" else way,
-            width=width or stage.width,
-        )
-        for stage in execution.stages
+def fused_execution(module, *, strategy="planned", width=None, recompute=False, channels_last=None):
+    """The fused execution of a module, with a strategy of our choice for its sums."""
+    if isinstance(recompute, bool):
+        recompute = {node.stage for node in module.plan.nodes} if recompute else ()
+    program = Program(module.plan, recompute, channels_last=channels_last)
+    stages = [
+        dataclasses.replace(stage, strategy=stage.strategy if strategy == "planned" else strategy)
+        for stage in program.stages
+    ]
+    program.stages = tuple(
+        dataclasses.replace(stage, width=1 if stage.strategy == "sparse" else width or stage.width)
+        for stage in stages
     )
-    return execution
+
+    def execute(module, images):
+        module.program = program
+        return run_fused(module, images)
+
+    execute.program = program
+    return execute
 
 
 def images_for(graph, *, batch=3, extra=(0, 0), seed=0):

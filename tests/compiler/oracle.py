@@ -11,7 +11,9 @@ def randomized(module, seed=0):
     for key, value in module.state_dict().items():
         if value.is_floating_point():
             noise = torch.rand(value.shape, generator=generator, dtype=value.dtype)
-            value.copy_(noise + 0.5 if "running_var" in key or "norm" in key else 2 * noise - 1)
+            value.copy_(
+                noise + 0.5 if "running_vars" in key or "scale" in key or "shift" in key else 2 * noise - 1
+            )
     return module
 
 
@@ -23,9 +25,10 @@ def naive_logits(graph, values, images, *, gate=torch.tanh, training):
     names, stages = graph.vs["name"], graph.vs["stage"]
     memo = {}
 
-    def norm(prefix, x):
-        mean, variance = values[f"{prefix}.running_mean"], values[f"{prefix}.running_var"]
-        weight, bias = values[f"{prefix}.weight"], values[f"{prefix}.bias"]
+    def norm(prefix, kind, x):
+        row = ("3x3", "1x1").index(kind)
+        mean, variance = values[f"{prefix}.running_means"][row], values[f"{prefix}.running_vars"][row]
+        weight, bias = values[f"{prefix}.scale{kind}"], values[f"{prefix}.shift{kind}"]
         return functional.batch_norm(
             x, mean, variance, weight, bias, training=training, momentum=0.1, eps=1e-5
         )
@@ -33,10 +36,10 @@ def naive_logits(graph, values, images, *, gate=torch.tanh, training):
     def block(prefix, a, stride):
         if prefix not in memo:
             long = functional.conv2d(
-                functional.relu(a), values[f"{prefix}.conv3x3.weight"], stride=stride, padding=1
+                functional.relu(a), values[f"{prefix}.weight3x3"], stride=stride, padding=1
             )
-            short = functional.conv2d(a, values[f"{prefix}.conv1x1.weight"], stride=stride)
-            memo[prefix] = norm(f"{prefix}.norm3x3", long) + norm(f"{prefix}.norm1x1", short)
+            short = functional.conv2d(a, values[f"{prefix}.weight1x1"], stride=stride)
+            memo[prefix] = norm(prefix, "3x3", long) + norm(prefix, "1x1", short)
         return memo[prefix]
 
     def node(j):

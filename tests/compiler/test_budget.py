@@ -89,22 +89,22 @@ def test_two_thousand_nodes_are_counted_at_once():
 @pytest.mark.parametrize(
     ("function", "arguments", "message"),
     [
-        (gt.count_parameters, {"channels": 0}, "channels has to be a whole number from 1, not 0"),
-        (gt.count_parameters, {"channels": 1, "in_channels": 0}, "in_channels has to be"),
-        (gt.count_parameters, {"channels": 1, "n_classes": 1.5}, r"n_classes has to be .*, not 1\.5"),
-        (gt.fit_channels, {"budget": 0}, "budget has to be a whole number from 1, not 0"),
-        (gt.fit_channels, {"budget": 8e5}, r"budget has to be a whole number from 1, not 800000\.0"),
-        (gt.count_macs, {"channels": None}, "channels has to be"),
+        (gt.count_parameters, {"channels": 0}, "channels must be an integer >= 1, got 0"),
+        (gt.count_parameters, {"channels": 1, "in_channels": 0}, "in_channels must be"),
+        (gt.count_parameters, {"channels": 1, "n_classes": 1.5}, r"n_classes must be .*, got 1\.5"),
+        (gt.fit_channels, {"budget": 0}, "budget must be an integer >= 1, got 0"),
+        (gt.fit_channels, {"budget": 8e5}, r"budget must be an integer >= 1, got 800000\.0"),
+        (gt.count_macs, {"channels": None}, "channels must be"),
         (
             gt.count_macs,
             {"channels": 1, "size": 3},
-            "images of 3×3 pixels are too small for stage 2, .* at least 4×4",
+            "size must be at least 4×4 pixels for stage 2, got '3×3'",
         ),
-        (gt.count_macs, {"channels": 1, "size": (8, 2)}, "images of 8×2 pixels are too small"),
+        (gt.count_macs, {"channels": 1, "size": (8, 2)}, "got '8×2'"),
         (
             gt.count_macs,
             {"channels": 1, "size": "big"},
-            "the height of images has to be a whole number from 1",
+            r"size \(height\) must be an integer >= 1",
         ),
     ],
 )

@@ -10,8 +10,9 @@ from torch import nn
 from torch.nn import functional
 
 import graphtask as gt
-from graphtask.compiler.fast import FastExecution
-from graphtask.compiler.sync_batch_norm import Moments, SharedBatchNorm2d, combined, share_statistics
+from graphtask.compiler.blocks import ConvBlock, share_statistics
+from graphtask.compiler.fused.staged import Program
+from graphtask.compiler.sync_batch_norm import Moments, combined, shared_batch_norm
 
 
 class Threads:
@@ -47,13 +48,11 @@ class Threads:
             return list(pool.map(start, range(self.n)))
 
 
-def compiled(graph, *, execution, dtype=torch.float64, checkpoint=False, block=None, channels_last=None):
+def compiled(graph, *, execution, dtype=torch.float64, recompute=False, block=None, channels_last=None):
     options = {} if block is None else {"block": block}
-    net = gt.compile(graph, channels=3, seed=1, execution=execution, checkpoint=checkpoint, **options).to(
-        dtype
-    )
+    net = gt.compile(graph, channels=3, seed=1, execution=execution, recompute=recompute, **options).to(dtype)
     if channels_last is not None:
-        net.executor = FastExecution(net.plan, checkpoint=net.checkpoint, channels_last=channels_last)
+        net.program = Program(net.plan, net.recompute, channels_last=channels_last)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in net.parameters():
@@ -100,13 +99,13 @@ def assert_as_alone(graph, slices, *, execution, dtype=torch.float64, tolerance=
             torch.testing.assert_close(net.get_buffer(name), buffer, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("execution", ["plain", "fast"])
+@pytest.mark.parametrize("execution", ["plain", "fused"])
 @pytest.mark.parametrize("slices", [(4, 4), (5, 2), (3, 1, 4)])
 def test_a_batch_in_slices_gives_the_outputs_and_gradients_of_the_whole_batch(slices, execution):
     assert_as_alone(gt.full_dag(6, stages=2), slices, execution=execution)
 
 
-@pytest.mark.parametrize("execution", ["plain", "fast"])
+@pytest.mark.parametrize("execution", ["plain", "fused"])
 def test_in_single_precision_too_within_its_noise(execution):
     assert_as_alone(
         gt.full_dag(6, stages=2), (4, 3), execution=execution, dtype=torch.float32, tolerance=2e-4
@@ -115,39 +114,20 @@ def test_in_single_precision_too_within_its_noise(execution):
 
 @pytest.mark.parametrize("channels_last", [True, False])
 def test_a_checkpointed_step_shares_its_statistics_too(channels_last):
-    options = {"checkpoint": True, "channels_last": channels_last}
-    assert_as_alone(gt.full_dag(6, stages=2), (4, 3), execution="fast", **options)
+    options = {"recompute": True, "channels_last": channels_last}
+    assert_as_alone(gt.full_dag(6, stages=2), (4, 3), execution="fused", **options)
 
 
 def test_in_the_memory_of_accelerators_too():
-    assert_as_alone(gt.full_dag(6, stages=2), (3, 1, 4), execution="fast", channels_last=False)
+    assert_as_alone(gt.full_dag(6, stages=2), (3, 1, 4), execution="fused", channels_last=False)
 
 
-class Residual(nn.Module):
-    """A block that the fast execution does not know."""
-
-    def __init__(self, n_in, n_out, stride):
-        super().__init__()
-        self.conv = nn.Conv2d(n_in, n_out, 3, stride=stride, padding=1)
-        self.norm = nn.BatchNorm2d(n_out)
-
-    def forward(self, a):
-        return functional.gelu(self.norm(self.conv(a)))
-
-
-def test_blocks_of_ones_own_are_shared_as_well():
-    graph = gt.full_dag(4, stages=2)
-    images = torch.randn(6, 3, 8, 8, dtype=torch.float64)
-    alone = compiled(graph, execution="plain", block=Residual)(images)
-    threads = Threads(2)
-
-    nets = [compiled(graph, execution="fast", block=Residual) for _ in range(2)]
-
-    def work(rank):
-        share_statistics(nets[rank], threads.gather)
-        return nets[rank](images[:2] if rank == 0 else images[2:]).detach()
-
-    torch.testing.assert_close(torch.cat(threads.run(work)), alone.detach(), rtol=1e-10, atol=1e-10)
+def test_other_normalizations_over_the_batch_are_refused():
+    net = compiled(gt.full_dag(4, stages=2), execution="fused")
+    net.nodes["[v1]"] = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3))
+    with pytest.raises(gt.ArgumentError, match="got 'BatchNorm2d'; train in one process"):
+        share_statistics(net, lambda own: own[None])
+    assert all(block.gather is None for block in net.modules() if isinstance(block, ConvBlock))
 
 
 @settings(max_examples=60)
@@ -173,23 +153,25 @@ def test_the_gradient_through_the_statistics_is_the_numerical_one():
     norm = nn.BatchNorm2d(2).double()
     with torch.no_grad():
         norm.weight.copy_(torch.tensor([0.7, -1.3]))
-    shared = SharedBatchNorm2d.of(norm, lambda own: own[None])
+    mean, variance = torch.zeros(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64)
+
+    def shared(y):
+        return shared_batch_norm(
+            y, mean, variance, norm.weight, norm.bias, gather=lambda own: own[None], momentum=0.1, eps=1e-5
+        )
+
     y = torch.randn(3, 2, 2, 2, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(shared, (y,))
     torch.testing.assert_close(shared(y), norm(y), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(mean, norm.running_mean, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(variance, norm.running_var, rtol=1e-12, atol=1e-12)
+    assert torch.autograd.gradcheck(shared, (y,))
 
 
 def test_parameters_state_and_evaluation_stay_as_they_were():
-    net = compiled(gt.full_dag(4, stages=2), execution="fast")
+    net = compiled(gt.full_dag(4, stages=2), execution="fused")
     images = torch.randn(2, 3, 8, 8, dtype=torch.float64)
     before, parameters, keys = net.eval()(images), list(net.parameters()), list(net.state_dict())
     share_statistics(net, lambda own: own[None])
     assert torch.equal(net(images), before)
     assert all(one is other for one, other in zip(net.parameters(), parameters, strict=True))
     assert list(net.state_dict()) == keys
-    compiled(gt.full_dag(4, stages=2), execution="auto").load_state_dict(net.state_dict())
-
-
-def test_normalisation_without_running_statistics_is_refused():
-    with pytest.raises(gt.ArgumentError, match="train on one, or use the standard block"):
-        share_statistics(nn.Sequential(nn.BatchNorm2d(2, track_running_stats=False)), lambda own: own[None])

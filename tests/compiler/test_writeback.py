@@ -114,7 +114,7 @@ def test_weights_that_are_no_numbers_are_refused():
     graph = gt.chain_dag(3, stages=1)
     module = gt.compile(graph, channels=1)
     nn.init.constant_(module.edge_weight, math.nan)
-    with pytest.raises(gt.GraphError, match="edge 'v0' → 'v1' is nan"):
+    with pytest.raises(gt.GraphError, match=r"edge 'v0' → 'v1' must be a float in .*, got nan"):
         gt.write_back(module, graph)
 
 
@@ -122,19 +122,15 @@ def test_a_graph_with_other_edges_is_refused():
     graph = gt.full_dag(4, stages=1)
     module = gt.compile(graph, channels=1)
     chain = gt.chain_dag(4, stages=1)
-    with pytest.raises(
-        gt.GraphError, match="lacks edges 'v0' → 'v2', 'v0' → 'v3', 'v1' → 'v3' of the module; write back"
-    ):
+    with pytest.raises(gt.GraphError, match="lacks edges 'v0' → 'v2', 'v0' → 'v3', 'v1' → 'v3'; write back"):
         gt.write_back(module, chain)
-    with pytest.raises(
-        gt.GraphError, match="the module has no edges 'v0' → 'v2', 'v0' → 'v3', 'v1' → 'v3'; take"
-    ):
+    with pytest.raises(gt.GraphError, match="the module has no edges 'v0' → 'v2', 'v0' → 'v3', 'v1' → 'v3'"):
         gt.write_back(gt.compile(chain, channels=1), graph)
 
 
 def test_many_missing_edges_are_counted():
     graph = gt.full_dag(20, stages=1)
-    with pytest.raises(gt.GraphError, match=r"lacks edges .*, … \(171 in all\) of the module"):
+    with pytest.raises(gt.GraphError, match=r"lacks edges .*, … \(171 in all\)"):
         gt.write_back(gt.compile(graph, channels=1), gt.chain_dag(20, stages=1))
 
 
@@ -151,7 +147,10 @@ def test_the_small_module_is_the_large_one_with_its_other_edges_at_zero(graph, g
     assume(pruned is not None)
     small = gt.extract_subnetwork(module, pruned)
     kept = {(pruned.vs[e.source]["name"], pruned.vs[e.target]["name"]) for e in pruned.es}
-    assert [small.edge(*pair).item() for pair in kept] == [module.edge(*pair).item() for pair in kept]
+    weights = [[net.edge(*pair).item() for pair in kept] for net in (small, module)]
+    assert weights[0] == pytest.approx(
+        weights[1], rel=1e-15
+    )  # vectorized functions may differ in the last bit
     with torch.no_grad():
         for edge in graph.es:
             if (graph.vs[edge.source]["name"], graph.vs[edge.target]["name"]) not in kept:
@@ -218,17 +217,17 @@ def test_surviving_parameters_load_by_name_too():
             [(0, 1), (1, 2)],
             [0, 0, 1],
             ["n0", "x", "n3"],
-            "the module has no node 'x'; take a graph that was pruned",
+            "the module has no node 'x'",
         ),
         (
             [(0, 1), (1, 2)],
             [0, 1, 1],
             ["n0", "n1", "n3"],
-            "node 'n1' is in stage 1 of the graph and in stage 0 of",
+            "stages must be those of the module, got 1 for node 'n1', which has 0 there",
         ),
-        ([(0, 1)], [0, 1], ["n0", "n3"], "the module has no edge 'n0' → 'n3'; take"),
-        ([(0, 1)], [0, 1], ["n1", "n3"], "the input of the graph is 'n1', that of the module 'n0'"),
-        ([(0, 1)], [0, 1], ["n0", "n2"], "the output of the graph is 'n2', that of the module 'n3'"),
+        ([(0, 1)], [0, 1], ["n0", "n3"], "the module has no edge 'n0' → 'n3'"),
+        ([(0, 1)], [0, 1], ["n1", "n3"], "the input node must be that of the module, 'n0', got 'n1'"),
+        ([(0, 1)], [0, 1], ["n0", "n2"], "the output node must be that of the module, 'n3', got 'n2'"),
     ],
 )
 def test_what_does_not_fit_is_named(edges, stage, names, message):
@@ -242,7 +241,7 @@ def test_an_invalid_graph_is_refused(function):
     graph = gt.full_dag(4, stages=2)
     module = gt.compile(graph, channels=1)
     graph.vs["stage"] = np.arange(3, -1, -1).tolist()
-    with pytest.raises(gt.GraphError, match="the stage falls"):
+    with pytest.raises(gt.GraphError, match="the stage decreases"):
         function(module, graph)
 
 

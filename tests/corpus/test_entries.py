@@ -3,6 +3,8 @@ import subprocess
 import zipfile
 from pathlib import Path
 
+from run_folders import accept
+
 import graphtask as gt
 from graphtask.corpus.entries import find
 from graphtask.runs.layout import is_run
@@ -60,6 +62,7 @@ def test_a_run_stands_for_its_trained_graph_and_nothing_else_of_it(tmp_path):
         "runs/0/trained.graphml",
         "runs/0/metrics.csv",
     )
+    accept(tmp_path / "runs" / "0")
     touch(tmp_path, "runs/1/config.json", "runs/1/initial.graphml", "runs/1/more/x.gml")
     entries = find([tmp_path])
     assert [Path(entry.run).name for entry in entries] == ["0", "1"]

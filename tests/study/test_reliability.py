@@ -14,6 +14,7 @@ import time
 import pandas as pd
 import pytest
 from processes import PATIENCE, are_gone, children, wait_until
+from run_folders import unfinish
 
 import graphtask as gt
 from graphtask.runs.lock import is_locked
@@ -143,14 +144,14 @@ def test_folders_and_checkpoints_that_are_damaged_cost_their_own_run_and_one_cle
     place.folder.write_text("no folder")
     for job in (config, checkpoint):
         assert perform(job).kind == "finished"
-        (job.folder / "weights.safetensors").unlink()  # as if it were not finished
+        unfinish(job.folder)
     (config.folder / "config.json").write_text('{"channels": ')
     (checkpoint.folder / "checkpoint.pt").write_bytes(b"graphtask checkpoint 1 0\n")
     report = gt.run_study(study, engine=inline, progress=False)
     assert report.n_finished == 1
     for job, reason in (
         (place, "the run folder cannot be used (File exists)"),
-        (config, "config.json: is damaged"),
+        (config, "config.json: damaged"),
         (checkpoint, "no checkpoint can be read; delete the folder to train from the start"),
     ):
         line = report.failed[job.name]

@@ -184,6 +184,6 @@ def test_a_folder_that_is_a_file_and_a_config_that_is_damaged_are_states(study):
     states = [state_of(job) for job in study.jobs]
     assert [state.word for state in states] == ["failed", "failed", "waiting"]
     assert "is no folder" in states[0].reason
-    assert "is damaged" in states[1].reason
+    assert "config.json: damaged" in states[1].reason
     assert [perform(job).kind for job in (first, second)] == ["failed", "failed"]
     assert not third.folder.exists()

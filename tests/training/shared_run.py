@@ -11,7 +11,7 @@ import torch
 from torch import distributed
 
 import graphtask as gt
-from graphtask.compiler.sync_batch_norm import share_statistics
+from graphtask.compiler.blocks import share_statistics
 from graphtask.data.batches import Batches, channel_statistics
 from graphtask.training.distributed import Processes, join
 from graphtask.training.loop import Trainer
@@ -96,9 +96,9 @@ def main(folder: Path, rank: int, size: int) -> None:
     outcome = {
         name: states(processes, execution, dtype)
         for name, execution, dtype in (
-            ("fast64", "fast", torch.float64),
+            ("fused64", "fused", torch.float64),
             ("plain64", "plain", torch.float64),
-            ("fast32", "fast", torch.float32),
+            ("fused32", "fused", torch.float32),
         )
     }
     run = train(folder / "run")

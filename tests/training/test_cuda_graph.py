@@ -7,11 +7,12 @@ import weakref
 
 import pytest
 import torch
-from compiler.executions import WAYS, fast_execution
+from compiler.executions import STRATEGIES, fused_execution
 from torch import nn
 from training.tape import Tape
 
 import graphtask as gt
+from graphtask.compiler.fused.staged import run_fused
 from graphtask.training import train as train_module
 from graphtask.training.batches import split_batches
 from graphtask.training.checkpointing import Checkpointer
@@ -24,9 +25,11 @@ REGIME = gt.TrainConfig(epochs=5, batch_size=28, learning_rate=0.05, milestones=
 FULL, SHORT = 5 * 4, 5
 
 
-def trainer(digits, recorder=None, *, precision="fp32", execution="fast", device="cpu", config=REGIME):
+def trainer(digits, recorder=None, *, precision="fp32", execution="fused", device="cpu", config=REGIME):
     graph = gt.full_dag(5, stages=[2, 2, 1])
     net = gt.compile(graph, channels=2, n_classes=digits.n_classes, execution=execution, seed=1).to(device)
+    if execution == "fused":
+        net.executor = run_fused  # under the mode of the tape, too, which stands in for a CUDA graph
     config = config.replace(seed=3, precision=precision)
     train, test, _ = split_batches(digits, config, device=torch.device(device))
     return Trainer(net, train=train, test=test, config=config, recorder=recorder)
@@ -67,7 +70,7 @@ def test_replayed_steps_give_the_bits_of_steps_done_one_by_one(digits, expected)
     assert (tape.warmed_up, tape.recorded, tape.replayed) == (2 * WARM_UP, 2, FULL + SHORT - 2 * WARM_UP)
 
 
-@pytest.mark.parametrize(("precision", "execution"), [("bf16", "fast"), ("fp32", "plain")])
+@pytest.mark.parametrize(("precision", "execution"), [("bf16", "fused"), ("fp32", "plain")])
 def test_so_they_do_in_other_precisions_and_executions(digits, precision, execution):
     options = {"precision": precision, "execution": execution}
     assert_same(outcome(fit(trainer(digits, Tape(), **options))), outcome(fit(trainer(digits, **options))))
@@ -76,20 +79,20 @@ def test_so_they_do_in_other_precisions_and_executions(digits, precision, execut
 def test_a_run_in_bf16_keeps_everything_in_float32(digits):
     one = fit(trainer(digits, precision="bf16", config=gt.TrainConfig(epochs=1, batch_size=40)))
     kept = [value for value in outcome(one).values() if isinstance(value, torch.Tensor)]
-    assert {value.dtype for value in kept} == {torch.float32, torch.int64}
+    assert {value.dtype for value in kept} == {torch.float32}
     assert one.rows[0]["resource_loss"] == pytest.approx(
         one.module.edge_weight.double().tanh().abs().sum().item(), rel=1e-6
     )
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("checkpoint", [False, True])
-def test_whatever_the_plan_chooses_can_be_recorded(digits, way, checkpoint):
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("recompute", [False, True])
+def test_whatever_the_plan_chooses_can_be_recorded(digits, strategy, recompute):
     config = gt.TrainConfig(epochs=2, batch_size=40)
     outcomes = []
     for recorder in (Tape(), None):
         one = trainer(digits, recorder, config=config)
-        one.module.executor = fast_execution(one.module, way=way, checkpoint=checkpoint)
+        one.module.executor = fused_execution(one.module, strategy=strategy, recompute=recompute)
         outcomes.append(outcome(fit(one)))
     assert_same(*outcomes)
 
@@ -202,13 +205,10 @@ def test_only_networks_of_our_own_blocks_without_hooks_are_captured():
 
     assert always_does_the_same(net())
     assert not always_does_the_same(net(block=lambda i, o, s: nn.Conv2d(i, o, 1, stride=s)))
-    for place in (lambda n: n, lambda n: n.head.linear, lambda n: n.node("v2").norm3x3, lambda n: n.nodes):
+    for place in (lambda n: n, lambda n: n.head.linear, lambda n: n.node("v2"), lambda n: n.nodes):
         hooked = net()
         place(hooked).register_forward_hook(lambda *_: None)
         assert not always_does_the_same(hooked)
-    odd = net()
-    odd.reduce("v0", 1).norm1x1.eval()
-    assert not always_does_the_same(odd)
     assert cuda_recorder(net()) is None  # nothing to gain on the CPU
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from run_folders import unfinish
 from training import shared_run
 
 import graphtask as gt
@@ -58,7 +59,7 @@ def distance(one, other):
     )
 
 
-@pytest.mark.parametrize("name", ["fast64", "plain64"])
+@pytest.mark.parametrize("name", ["fused64", "plain64"])
 def test_two_processes_take_every_step_of_one_in_double_precision(two, name):
     (leader, _), _ = two
     steps, rows = leader[name]
@@ -77,9 +78,9 @@ def test_two_processes_take_every_step_of_one_in_double_precision(two, name):
 def test_in_single_precision_within_its_noise(two):
     """The yardstick is how far the two executions of one process are from each other."""
     (leader, _), _ = two
-    fast, _ = shared_run.states(Processes(), "fast", torch.float32)
-    assert distance(fast[0], leader["fast32"][0][0]) < 5e-4
-    assert distance(fast[-1], leader["fast32"][0][-1]) < 1e-2
+    fused, _ = shared_run.states(Processes(), "fused", torch.float32)
+    assert distance(fused[0], leader["fused32"][0][0]) < 5e-4
+    assert distance(fused[-1], leader["fused32"][0][-1]) < 1e-2
 
 
 def test_both_processes_end_with_the_same_bits(two):
@@ -128,7 +129,7 @@ def test_a_run_of_two_processes_goes_on_in_one_which_is_recorded_and_warned_abou
 def test_a_record_of_an_older_version_means_one_process(tmp_path):
     folder = tmp_path / "old"
     shared_run.train(folder)
-    (folder / "weights.safetensors").unlink()
+    unfinish(folder)
     record = json.loads((folder / "provenance.json").read_text())
     del record["environments"][0]["processes"]
     (folder / "provenance.json").write_text(json.dumps(record))

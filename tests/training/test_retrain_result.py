@@ -6,6 +6,7 @@ import statistics
 
 import pandas as pd
 import pytest
+from run_folders import accept
 
 import graphtask as gt
 
@@ -62,10 +63,12 @@ def test_times_of_different_hardware_have_no_ratio(run, again, tmp_path):
         stored["environments"][0] | {"device": "H100", "threads": 2, "processes": 4}
     )
     path.write_text(json.dumps(stored))
+    accept(path.parent)
     table = gt.compare_retrained(run, {"there": gt.Run.open(tmp_path / "elsewhere")}, threshold=TAU).table
     assert math.isnan(table["epoch_time_ratio"].iloc[-1])
     assert "H100 with 2 threads in 4 processes" in table["undefined"].iloc[-1]
     path.write_text("{}")
+    accept(path.parent)
     table = gt.compare_retrained(run, {"there": gt.Run.open(tmp_path / "elsewhere")}, threshold=TAU).table
     assert "unknown hardware" in table["undefined"].iloc[-1]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from run_folders import accept, unfinish
 from torch.nn import functional
 
 import graphtask as gt
@@ -77,8 +78,8 @@ def test_a_data_set_can_be_called_as_one_likes(digits, quick, tmp_path):
 def test_the_folder_holds_everything_and_opens_again(run):
     names = {path.name for path in run.folder.iterdir()}
     assert names == {
-        "checkpoint.pt", "config.json", "history.npz", "initial.graphml", "metrics.csv", "provenance.json",
-        "run.lock", "trained.graphml", "weights.safetensors",
+        "checkpoint.pt", "config.json", "history.npz", "initial.graphml", "manifest.json", "metrics.csv",
+        "provenance.json", "run.lock", "trained.graphml", "weights.safetensors",
     }  # fmt: skip
     assert_same_run(run, gt.Run.open(run.folder))
     environments = json.loads((run.folder / "provenance.json").read_text())["environments"]
@@ -234,7 +235,7 @@ def test_an_unfinished_or_missing_run_says_what_to_do(digits, quick, tmp_path):
     with pytest.raises(gt.RunError, match="not a run folder"):
         gt.Run.open(tmp_path)
     train(digits, quick, tmp_path)
-    (tmp_path / "weights.safetensors").unlink()
+    unfinish(tmp_path)
     with pytest.raises(gt.RunError, match="not finished"):
         gt.Run.open(tmp_path)
 
@@ -321,7 +322,7 @@ def test_a_trained_graph_can_start_anew(run, digits, quick):
 
 def test_resuming_with_other_threads_is_said(digits, quick, tmp_path):
     train(digits, quick, tmp_path, threads=1)
-    (tmp_path / "weights.safetensors").unlink()
+    unfinish(tmp_path)
     with pytest.warns(RuntimeWarning, match="threads 2 instead of 1"):
         train(digits, quick, tmp_path, threads=2)
     assert len(json.loads((tmp_path / "provenance.json").read_text())["environments"]) == 2
@@ -330,6 +331,7 @@ def test_resuming_with_other_threads_is_said(digits, quick, tmp_path):
 def test_weights_of_another_run_are_noticed(run, digits, quick, tmp_path):
     train(digits, quick, tmp_path, seed=4)
     (tmp_path / "weights.safetensors").write_bytes((run.folder / "weights.safetensors").read_bytes())
+    accept(tmp_path)
     with pytest.raises(gt.RunError, match="not of one run"):
         gt.Run.open(tmp_path)
 
@@ -338,6 +340,7 @@ def test_weights_that_do_not_fit_the_config_are_an_error_of_one_line(digits, qui
     train(digits, quick, tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | {"model": config["model"] | {"channels": 3}}))
+    accept(tmp_path)
     with pytest.raises(gt.RunError, match="do not match the trained graph") as caught:
         gt.Run.open(tmp_path).module()
     assert "\n" not in str(caught.value)

@@ -9,6 +9,7 @@ import click
 from graphtask_cli.messages import note, warn
 from graphtask_cli.options import (
     command,
+    data_root_option,
     device_option,
     examples,
     format_option,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     section="Pruning",
     help="Compare the pruned network of a run with the trained one on the test images.",
 )
+@data_root_option
 @device_option
 @threads_option()
 @reading_options
@@ -51,6 +53,7 @@ def prune(
     threshold: float,
     out: Path | None,
     parity: bool,
+    data_root: Path | None,
     device: str,
     threads: int | None,
     form: str,
@@ -82,7 +85,9 @@ def prune(
         from graphtask.training.device import limited_threads
 
         with limited_threads(threads), named(source):
-            report = asdict(gt.parity(gt.Run.open(source), threshold=threshold, device=device))
+            run = gt.Run.open(source)
+            found = gt.parity(run, threshold=threshold, data=run.data(root=data_root), device=device)
+            report = asdict(found)
         record |= {name: value for name, value in report.items() if name not in record}
     show([record], form=form)
 

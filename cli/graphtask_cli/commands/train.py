@@ -198,7 +198,7 @@ augmentation_options = in_turn(
 )
 @option(
     "--execution",
-    type=Choice(["auto", "fast", "plain"]),
+    type=Choice(["auto", "fused", "plain"]),
     default="auto",
     section="Runtime",
     help="Execution of the network; all compute the same function.",

@@ -4,9 +4,9 @@ from helpers import staged, staged_dags
 from hypothesis import given, settings
 
 import graphtask as gt
-from graphtask.compiler.fast_sums import SumPlan
+from graphtask.compiler.fused.stages import plan_stages
+from graphtask.compiler.fused.weighted_sum import n_pieces
 from graphtask.compiler.plan import make_plan
-from graphtask.compiler.planner import plan_stages
 from graphtask.errors import ArgumentError
 
 
@@ -29,32 +29,26 @@ def test_the_stages_hold_every_node_and_every_edge_once(graph):
             assert (positions[row], stage.first + target) == expected[edge]
         for source in stage.sources:
             node = plan.nodes[source.node]
-            assert (source.key, stage.stage, source.stride) in node.reduces
+            assert (source.key, stage.stage) in [reduction[:2] for reduction in node.reduces]
 
 
-def test_dense_stages_are_multiplied_and_sparse_ones_gathered():
+def test_dense_stages_are_products_and_sparse_ones_edge_by_edge():
     dense, sparse = (
         plan_stages(make_plan(graph))
         for graph in (gt.full_dag(60, stages=3), gt.random_dag(500, out_degree=4, seed=0, stages=3))
     )
-    assert [(stage.across, stage.inside) for stage in dense] == [
-        ("none", "product"),
-        ("product", "product"),
-        ("product", "product"),
-    ]
-    assert {stage.inside for stage in sparse} == {"gather"}
-    assert [(s.across, s.inside, s.n_sources) for s in plan_stages(make_plan(staged([(0, 1)], [0, 2])))] == [
-        ("none", "none", 0),
-        ("gather", "none", 1),
-    ]
+    assert [(stage.strategy, stage.width) for stage in dense] == [("dense", 4)] * 3
+    assert [(stage.strategy, stage.width) for stage in sparse] == [("sparse", 1)] * 3
+    small = plan_stages(make_plan(staged([(0, 1)], [0, 2])))
+    assert [(stage.strategy, stage.n_sources) for stage in small] == [("sparse", 0), ("sparse", 1)]
 
 
-@pytest.mark.parametrize(("n_edges", "way"), [(104, "gather"), (105, "product"), (190, "product")])
-def test_twenty_nodes_are_multiplied_from_half_of_their_edges_on(n_edges, way):
+@pytest.mark.parametrize(("n_edges", "strategy"), [(104, "sparse"), (105, "dense"), (190, "dense")])
+def test_twenty_nodes_are_dense_from_half_of_their_edges_on(n_edges, strategy):
     chain = [(i, i + 1) for i in range(19)]
     others = [(i, j) for j in range(20) for i in range(j - 1)]
     (stage,) = plan_stages(make_plan(staged(chain + others[: n_edges - 19], [0] * 20)))
-    assert (stage.inside, stage.width) == (way, 4 if way == "product" else 1)
+    assert (stage.strategy, stage.width) == (strategy, 4 if strategy == "dense" else 1)
 
 
 @pytest.mark.parametrize(("n_nodes", "width"), [(4, 1), (100, 10), (400, 16)])
@@ -63,21 +57,20 @@ def test_blocks_are_as_wide_as_the_root_of_the_nodes_up_to_sixteen(n_nodes, widt
     assert stage.width == width
 
 
-@pytest.mark.parametrize(("n_edges", "way"), [(90, "gather"), (91, "product"), (400, "product")])
-def test_twenty_sources_are_multiplied_from_a_quarter_of_their_edges_on(n_edges, way):
+@pytest.mark.parametrize(("n_edges", "strategy"), [(195, "sparse"), (196, "dense"), (419, "dense")])
+def test_twenty_nodes_with_twenty_sources_are_dense_from_a_third_of_their_edges_on(n_edges, strategy):
     chains = [(i, i + 1) for i in range(39) if i != 19]
     across = [(i, i + 20) for i in range(20)]  # so that every node is a source
     others = [(i, j) for i in range(20) for j in range(20, 40) if j != i + 20]
-    edges = chains + across + others[: n_edges - 20]
+    edges = chains + across + others[: n_edges - 39]
     stage = plan_stages(make_plan(staged(edges, [0] * 20 + [1] * 20)))[1]
-    assert (stage.n_sources, stage.across) == (20, way)
+    assert (stage.n_sources, len(stage.edges), stage.strategy) == (20, n_edges, strategy)
 
 
 @pytest.mark.parametrize("numel", [1, 4096, 4097, 2**17, 11 * 128 * 32 * 32])
-def test_gathered_rows_are_cut_into_pieces_that_stay_in_the_cache(numel):
-    plan = SumPlan(plan_stages(make_plan(gt.chain_dag(3)))[0], torch.device("cpu"))
-    assert numel % plan.n_pieces(numel) == 0
-    assert numel / plan.n_pieces(numel) <= 4096  # elements, 16 kB
+def test_sparse_rows_are_cut_into_pieces_that_stay_in_the_cache(numel):
+    assert numel % n_pieces(numel) == 0
+    assert numel / n_pieces(numel) <= 4096  # elements, 16 kB
 
 
 def test_an_explanation_counts_what_the_budget_counts():
@@ -87,14 +80,14 @@ def test_an_explanation_counts_what_the_budget_counts():
         gt.count_macs(graph, channels=5, in_channels=2, size=(31, 20)) - 20 * 10
     )  # without the linear layer
     assert explanation.flops == 2 * 7 * macs
-    assert sum(stage.edges_across + stage.edges_inside for stage in explanation.stages) == graph.ecount()
+    assert sum(stage.edges for stage in explanation.stages) == graph.ecount()
 
 
-def test_an_explanation_shows_what_dense_graphs_and_checkpoints_save():
+def test_an_explanation_shows_the_memory_of_training_and_inference():
     explanation = gt.compile(gt.full_dag(60, stages=3), channels=11).explain()
-    assert explanation.sum_bytes < explanation.published_sum_bytes / 5
     assert explanation.inference_bytes < explanation.least_bytes < explanation.training_bytes
-    assert explanation.training_bytes == explanation.most_bytes
+    assert "fused execution" in repr(explanation)
+    assert "\n" not in repr(explanation)
     halved = gt.compile(gt.full_dag(60, stages=3), channels=11).half().explain()
     assert halved.training_bytes == explanation.training_bytes / 2
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -104,23 +97,17 @@ def test_an_explanation_shows_what_dense_graphs_and_checkpoints_save():
 def test_an_explanation_shows_which_stages_are_computed_again():
     graph = gt.full_dag(12, stages=3)
 
-    def explained(checkpoint):
-        return gt.compile(graph, channels=3, checkpoint=checkpoint).explain()
+    def explained(recompute):
+        return gt.compile(graph, channels=3, recompute=recompute).explain()
 
     nothing, first, everything = explained(False), explained([0]), explained(True)
     assert [stage.kept_bytes > 0 for stage in first.stages] == [False, True, True]
-    assert (first.checkpoint, everything.checkpoint) == ((0,), (0, 1, 2))
+    assert (first.recompute, everything.recompute) == ((0,), (0, 1, 2))
     for explanation in (nothing, first, everything):
-        assert (explanation.least_bytes, explanation.most_bytes) == (
-            everything.training_bytes,
-            nothing.training_bytes,
-        )
+        assert explanation.least_bytes == everything.training_bytes
     saved = nothing.training_bytes - first.training_bytes
     # What one stage keeps beside its values, but for the room in which its sums are computed again.
     assert 0.5 * nothing.stages[0].kept_bytes < saved < nothing.stages[0].kept_bytes
-    assert "checkpoint=True), " in str(nothing)
-    assert "checkpoint=True, " in str(first)
-    assert "checkpoint=False), " in str(everything)
 
 
 @pytest.mark.parametrize("arguments", [{"batch": 0}, {"size": 3}, {"size": (8, -1)}, {"batch": "many"}])

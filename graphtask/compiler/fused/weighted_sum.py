@@ -1,0 +1,240 @@
+"""Weighted sums over the rows of a stage's table, their transposes, and the gradients of the weights.
+
+`DenseSum` and `SparseSum` have the same methods. Legend: S sources, N nodes, E edges, M elements of an activation;
+sources (S, M), nodes (N, M) and table (S + N, M) hold values, sums (N, M) the weighted sums, and d_sums (N, M) their
+gradients; w holds the weights as `prepare` returns them.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from graphtask.compiler.fused.stages import StagePlan
+from graphtask.types import BoolArray, IntArray
+
+_PIECE = 4096  # elements: a long sparse sum is computed in pieces that stay in the cache, in parallel
+_FEW = 6  # rows that are added one by one: the sum stays in the cache meanwhile
+_SIZES = 6  # sizes of activations whose indices are kept: full and last batches of training, validation, test
+
+
+class DenseSum:
+    """Sums as matrix products: blocks of nodes share one over everything before the block."""
+
+    def __init__(self, stage: StagePlan, device: torch.device) -> None:
+        self.n_sources, self.shape = stage.n_sources, (stage.n_nodes, stage.n_rows)
+        self.width = stage.width
+        self.blocks = [
+            (low, min(low + self.width, stage.n_nodes)) for low in range(0, stage.n_nodes, self.width)
+        ]
+        self.edges = torch.from_numpy(stage.edges).to(device)
+        self.entries = torch.from_numpy(stage.targets * stage.n_rows + stage.rows).to(device)
+
+    def prepare(self, gates: Tensor) -> Tensor:
+        """Return the matrix (N, S + N) of weights."""
+        matrix = gates.new_zeros(self.shape)
+        matrix.view(-1)[self.entries] = gates[self.edges]
+        return matrix
+
+    def clear(self, sums: Tensor) -> None:
+        """Zero the sums that are added to before they are written."""
+        sums[: None if self.n_sources else self.width].zero_()
+
+    def add_sources(self, w: Tensor, low: int, high: int, sources: Tensor, sums: Tensor) -> None:
+        """Add the terms of the sources low … high, of which ``sources`` holds the values."""
+        sums.addmm_(w[:, low:high], sources)
+
+    def fill(self, w: Tensor, sources: Tensor | None, nodes: Tensor, sums: Tensor) -> Iterator[int]:
+        """Compute the sums: yield each node whose sum is complete, and whose value is needed next.
+
+        Without ``sources`` the sums were cleared, and hold their terms.
+        """
+        across, inside = w[:, : self.n_sources], w[:, self.n_sources :]
+        if self.n_sources and sources is not None:
+            torch.mm(across, sources, out=sums)
+        elif sources is not None:
+            self.clear(sums)
+        for low, high in self.blocks:
+            out = sums[low:high]
+            if low:
+                torch.addmm(out, inside[low:high, :low], nodes[:low], beta=bool(self.n_sources), out=out)
+            for node in range(low, high):
+                if node > low:
+                    sums[node : node + 1].addmm_(inside[node : node + 1, low:node], nodes[low:node])
+                yield node
+
+    def pull(self, w: Tensor, d_sums: Tensor, out: Tensor) -> Iterator[int]:
+        """Compute the gradients of the nodes' values in reverse: yield each node whose d_sum is needed next.
+
+        The gradient of the first node of a block is row 0 of ``out``, and so on.
+        """
+        inside = w[:, self.n_sources :].t()
+        for low, high in reversed(self.blocks):
+            if high < len(d_sums):
+                torch.mm(inside[low:high, high:], d_sums[high:], out=out[: high - low])
+            else:
+                out.zero_()
+            for node in reversed(range(low, high)):
+                if node + 1 < high:
+                    row = out[node - low : node - low + 1]
+                    row.addmm_(inside[node : node + 1, node + 1 : high], d_sums[node + 1 : high])
+                yield node
+
+    def pull_sources(self, w: Tensor, d_sums: Tensor, out: Tensor) -> None:
+        """Write the gradients of the sources."""
+        if self.n_sources:
+            torch.mm(w[:, : self.n_sources].t(), d_sums, out=out)
+
+    def weight_gradient(self, table: Tensor, d_sums: Tensor) -> Tensor:
+        """Return the gradient of the weight of each of ``edges``."""
+        return (d_sums @ table.t()).view(-1)[self.entries]
+
+
+class SparseSum:
+    """Sums edge by edge."""
+
+    def __init__(self, stage: StagePlan, device: torch.device) -> None:
+        self.n_sources = n = stage.n_sources
+        self.edges = torch.from_numpy(stage.edges).to(device)
+        is_across = stage.rows < n
+        every = np.ones(len(is_across), dtype=bool)
+        self.across = _terms(stage.targets, stage.rows, is_across, device)
+        self.inside = _terms(stage.targets, stage.rows - n, ~is_across, device)
+        self.back = _terms(stage.rows, stage.targets, every, device)
+        self.all = _terms(stage.targets, stage.rows, every, device)
+        places = [place for terms in self.all.values() for place in terms.places]
+        self.places = torch.tensor(places, dtype=torch.int64, device=device)
+
+    def prepare(self, gates: Tensor) -> Tensor:
+        """Return the vector (E) of weights."""
+        return gates[self.edges]
+
+    def clear(self, sums: Tensor) -> None:
+        """Zero the sums that are added to before they are written."""
+        for node in self.across:
+            sums[node].zero_()
+
+    def add_sources(self, w: Tensor, low: int, high: int, sources: Tensor, sums: Tensor) -> None:
+        """Add the terms of the sources low … high, of which ``sources`` holds the values."""
+        for row in range(low, high):
+            for target, place in zip(self.back[row].rows, self.back[row].places, strict=True):
+                sums[target].addcmul_(sources[row - low], w[place])
+
+    def fill(self, w: Tensor, sources: Tensor | None, nodes: Tensor, sums: Tensor) -> Iterator[int]:
+        """Compute the sums as `DenseSum.fill`."""
+        for node, out in enumerate(sums.unbind()):
+            if sources is not None and node in self.across:
+                self.across[node].gather(w, sources, out, add=False)
+            if node in self.inside:
+                self.inside[node].gather(w, nodes, out, add=node in self.across)
+            yield node
+
+    def pull(self, w: Tensor, d_sums: Tensor, out: Tensor) -> Iterator[int]:
+        """Compute the gradients of the nodes' values as `DenseSum.pull`; a block has one node."""
+        for node in reversed(range(len(d_sums))):
+            if self.n_sources + node in self.back:
+                self.back[self.n_sources + node].gather(w, d_sums, out[0], add=False)
+            else:
+                out.zero_()
+            yield node
+
+    def pull_sources(self, w: Tensor, d_sums: Tensor, out: Tensor) -> None:
+        """Write the gradients of the sources."""
+        for row in range(self.n_sources):
+            self.back[row].gather(w, d_sums, out[row], add=False)
+
+    def weight_gradient(self, table: Tensor, d_sums: Tensor) -> Tensor:
+        """Return the gradient of the weight of each of ``edges``."""
+        result = table.new_zeros(len(self.edges))
+        if self.all:
+            dots = [terms.dots(d_sums[target], table) for target, terms in self.all.items()]
+            result[self.places] = torch.cat(dots)
+        return result
+
+
+WeightedSum: TypeAlias = DenseSum | SparseSum
+
+
+class _Bag(NamedTuple):
+    """A sparse sum as embedding bags, one for each piece of the sum."""
+
+    rows: Tensor
+    """Pieces to read."""
+    offsets: Tensor
+    """Place where each bag begins among them."""
+    owners: Tensor
+    """Bag of each piece to read."""
+    places: Tensor
+    """Weight of each piece to read."""
+
+
+class _Terms:
+    """Terms of one sparse sum: the rows to read, and the places of their weights."""
+
+    def __init__(self, rows: list[int], places: list[int], device: torch.device) -> None:
+        self.rows, self.places, self._device = rows, places, device
+        self._bags: dict[int, _Bag] = {}
+
+    def gather(self, w: Tensor, table: Tensor, out: Tensor, *, add: bool) -> None:
+        """Write, or add, the weighted sum of the rows of ``table``."""
+        if len(self.rows) > _FEW and len(out):
+            bag = self._bag(len(out))
+            pieces, weights = table.view(-1, len(out) // len(bag.offsets)), w[bag.places]
+            found = torch.embedding_bag(pieces, bag.rows, bag.offsets, False, 0, False, weights)[0].view(-1)
+            if add:
+                out.add_(found)
+            else:
+                out.copy_(found)
+            return
+        for row, place in zip(self.rows, self.places, strict=True):
+            if add:
+                out.addcmul_(table[row], w[place])
+            else:
+                torch.mul(table[row], w[place], out=out)
+            add = True
+
+    def dots(self, vector: Tensor, table: Tensor) -> Tensor:
+        """Return the products of the rows with a vector, the gradients of the weights."""
+        if len(self.rows) == 1 or not len(vector):
+            return torch.stack([torch.dot(vector, table[row]) for row in self.rows])
+        bag = self._bag(len(vector))
+        size = len(vector) // len(bag.offsets)
+        products: Tensor = torch.ops.aten._embedding_bag_per_sample_weights_backward(  # noqa: SLF001  # autograd's own
+            vector.view(-1, size), table.view(-1, size), bag.rows, bag.offsets, bag.owners, 0
+        )
+        return products.view(-1, len(self.rows)).sum(dim=0)
+
+    def _bag(self, numel: int) -> _Bag:
+        """Return the bags for rows of ``numel`` elements."""
+        if numel not in self._bags:
+            if len(self._bags) >= _SIZES:
+                self._bags.clear()
+            n = n_pieces(numel)
+            pieces, k = np.arange(n), len(self.rows)
+            rows = (np.array(self.rows) * n + pieces[:, None]).reshape(-1)
+            indices = (rows, pieces * k, pieces.repeat(k), np.tile(self.places, n))
+            self._bags[numel] = _Bag(*(torch.from_numpy(index).to(self._device) for index in indices))
+        return self._bags[numel]
+
+
+def n_pieces(numel: int) -> int:
+    """Return the number of equal pieces, of at most 4,096 elements, of a row."""
+    found = -(-numel // _PIECE)
+    while numel % found:
+        found += 1
+    return found
+
+
+def _terms(groups: IntArray, rows: IntArray, chosen: BoolArray, device: torch.device) -> dict[int, _Terms]:
+    """Return the terms of each group of the chosen edges."""
+    found: dict[int, _Terms] = {}
+    places = chosen.nonzero()[0]
+    for group, row, place in zip(
+        groups[places].tolist(), rows[places].tolist(), places.tolist(), strict=True
+    ):
+        terms = found.setdefault(group, _Terms([], [], device))
+        terms.rows.append(row)
+        terms.places.append(place)
+    return found
