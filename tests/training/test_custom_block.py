@@ -42,7 +42,7 @@ def test_code_that_a_run_names_is_imported_only_when_it_is_named_again(blocks, d
     sys.modules.pop("my_blocks", None)
     run = gt.Run.open(tmp_path / "run")
     with pytest.raises(
-        gt.RunError, match="custom block '?my_blocks:Depthwise'?, which is not imported by itself"
+        gt.RunError, match=r"custom block '?my_blocks:Depthwise'?, which is not imported by itself"
     ):
         run.module()
     with pytest.raises(
