@@ -50,7 +50,7 @@ _LEVEL = 0.05
         "graphtask compare runs --threshold 0.006 -o compared",
         "graphtask compare runs --threshold 0.006 --groups cmnist,cifar10 --test mmd --test wl --paired-by seed -o compared",
         "graphtask compare graphs/thin graphs/thick --by argument --embedding umap --type png -o compared",
-        "graphtask compare --from-table features.csv --by data --test metrics -o compared",
+        "graphtask compare --from-table features.csv --by dataset --test metrics -o compared",
     )
 )
 @graphs_argument
@@ -64,7 +64,7 @@ _LEVEL = 0.05
 )
 @option(
     "--by",
-    default="data",
+    default="dataset",
     metavar="KEY",
     section="Data",
     help="Key of the groups: folder, argument, or a key of the provenance (data, prior, seed …) or of the prior (p …); "
@@ -238,11 +238,13 @@ def _tested(
     for method in dict.fromkeys(tests):
         if method == "classifier":
             few = options | {"n_permutations": min(permutations, _MOST_FOR_NETWORKS)}
-            whole.append(gt.pairwise_tests(_graphs(chosen), test=gt.classifier_test, **few))
+            whole.append(
+                gt.inference.pairwise_tests(_graphs(chosen), test=gt.inference.classifier_test, **few)
+            )
         elif method == "wl":
-            whole.append(gt.pairwise_tests(_graphs(chosen), method="wl", **options))
+            whole.append(gt.inference.pairwise_tests(_graphs(chosen), method="wl", **options))
         elif method != "metrics":
-            whole.append(gt.pairwise_tests(tables, method=method, features=names, **options))
+            whole.append(gt.inference.pairwise_tests(tables, method=method, features=names, **options))
     found = {"tests": pd.concat(whole, ignore_index=True)} if whole else {}
     if "metrics" in tests:
         found["metric_tests"] = _metric_tests(tables, features=names, **options)
@@ -279,7 +281,7 @@ def _metric_tests(tables: "Mapping[str, pd.DataFrame]", **options: Any) -> "pd.D
 
     found = []
     for first, second in combinations(tables, 2):
-        table = gt.metric_tests(tables[first], tables[second], **options)
+        table = gt.inference.metric_tests(tables[first], tables[second], **options)
         table.insert(0, "a", first)
         table.insert(1, "b", second)
         found.append(table)
@@ -319,7 +321,7 @@ def _write(
 
 def _print(compared: "Comparison", tested: "Mapping[str, pd.DataFrame]", *, form: str) -> None:
     parts = {"groups": records_of(compared.groups())}
-    parts["separability"] = [found.row() for found in compared.separabilities]
+    parts["separability"] = [found.row() for found in compared.classifications]
     parts |= {name: records_of(table) for name, table in tested.items()}
     if form == "json":
         _print_json(parts)
