@@ -1,19 +1,27 @@
-"""Edges as a set of pairs of names: what two graphs on the same nodes have in common."""
+"""Edges as a set of pairs of names, and the overlap of two of them."""
 
 import math
+import sys
 from collections.abc import Iterable
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import igraph
 
 from graphtask.graph import edge_names
+from graphtask.validation import invalid
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+    Edges: TypeAlias = igraph.Graph | nx.Graph[Any] | Iterable[tuple[str, str]]
+else:  # networkx is not loaded for a type
+    Edges = igraph.Graph | Iterable[tuple[str, str]]
 
 EdgeSet = frozenset[tuple[str, str]]
-Edges: TypeAlias = igraph.Graph | Iterable[tuple[str, str]]
 
 
 def edge_set(edges: Edges) -> EdgeSet:
-    """The edges of a graph, or any pairs of (source name, target name), as a set.
+    """Return the edges of a graph, or any pairs of (source name, target name), as a set.
 
     Example:
         >>> import graphtask as gt
@@ -22,23 +30,28 @@ def edge_set(edges: Edges) -> EdgeSet:
     """
     if isinstance(edges, igraph.Graph):
         return frozenset(edge_names(edges))
+    networkx = sys.modules.get("networkx")  # a networkx graph exists only if networkx is loaded
+    if networkx is not None and isinstance(edges, networkx.Graph):
+        return frozenset((str(source), str(target)) for source, target in edges.edges())
+    if isinstance(edges, str) or not isinstance(edges, Iterable):
+        raise invalid("edges", "a graph (igraph or networkx) or pairs of names", edges)
     return frozenset((source, target) for source, target in edges)
 
 
-def dsc(edges_a: Edges, edges_b: Edges) -> float:
-    """The Sørensen-Dice coefficient of two edge sets: 2·|A ∩ B| / (|A| + |B|).
+def dice_similarity(edges_a: Edges, edges_b: Edges) -> float:
+    """Return the Sørensen-Dice coefficient of two edge sets: 2·|A ∩ B| / (|A| + |B|).
 
-    It is 0 if they share nothing and 1 if they are the same; of two empty sets it is NaN. Edges are the same if the
-    names of both their ends are, so the graphs have to come from the same initial graph to be comparable.
+    It is 0 for disjoint and 1 for equal sets, NaN for two empty ones. Edges are equal if the names of both ends are, so
+    the graphs must come from the same initial graph to be comparable.
 
     Args:
-        edges_a: A graph whose vertices have names, or pairs of (source name, target name); pairs that come twice
+        edges_a: A graph (igraph or networkx) whose vertices have names, or pairs of (source name, target name); pairs that come twice
             count once.
         edges_b: The other one.
 
     Example:
         >>> import graphtask as gt
-        >>> gt.dsc(gt.chain_dag(3), gt.full_dag(3))
+        >>> gt.dice_similarity(gt.chain_dag(3), gt.full_dag(3))
         0.8
 
     Source:

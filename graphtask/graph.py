@@ -15,7 +15,9 @@ and one output (no successors), and every vertex on a path from the input to the
 """
 
 import copy
+import hashlib
 import heapq
+import json
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from numbers import Integral
@@ -260,7 +262,23 @@ def untrained(graph: igraph.Graph) -> igraph.Graph:
 
 def with_initial_size(graph: igraph.Graph) -> igraph.Graph:
     """Return a copy of the graph with its initial size in the provenance: the recorded one, or else its size now."""
-    return with_provenance(graph, initial=provenance(graph).get("initial") or size_by_stage(graph))
+    known = provenance(graph)
+    # A prior with its arguments identifies the initial graph; without one, a hash of its nodes and edges does.
+    identity = {} if known.get("prior") else {"hash": wiring_hash(graph)}
+    return with_provenance(graph, initial=known.get("initial") or {**size_by_stage(graph), **identity})
+
+
+def wiring_hash(graph: igraph.Graph) -> str:
+    """Return 16 hexadecimal digits that identify names, stages and edges, whatever their order.
+
+    Example:
+        >>> import graphtask as gt
+        >>> wiring_hash(gt.chain_dag(4)) == wiring_hash(gt.full_dag(4))
+        False
+    """
+    nodes = sorted(zip(graph.vs[NAME], graph.vs[STAGE], strict=True))
+    content = json.dumps([nodes, sorted(edge_names(graph))])
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def _reached(graph: igraph.Graph, starts: Sequence[int], mode: str) -> BoolArray:

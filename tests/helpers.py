@@ -171,7 +171,7 @@ def loose_dags(count, *, seed, most_nodes=9):
     return graphs
 
 
-def spring_lengths(n: int, *, seed: int) -> np.ndarray:
+def layout_distances(n: int, *, seed: int) -> np.ndarray:
     """Distances in a connected graph of chance, of shape (n, n)."""
     chosen = np.random.default_rng(seed).random((n, n)) < 0.2
     pairs = [(i, j) for j in range(n) for i in range(j) if j == i + 1 or chosen[i, j]]

@@ -97,9 +97,10 @@ class Command(click.Command):
         try:
             return super().invoke(ctx)
         except ArgumentError as error:
-            if not any(param.name == error.argument for param in self.params):
-                raise
-            raise click.UsageError(renamed(str(error), self.params, error.argument), ctx) from error
+            message = renamed(str(error), self.params, error.argument)
+            if any(param.name == error.argument for param in self.params):
+                raise click.UsageError(message, ctx) from error
+            raise ArgumentError(message) from error
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options in their sections."""

@@ -26,11 +26,11 @@ def tables(compared: "Comparison", *, names: Sequence[str]) -> "dict[str, pd.Dat
     order = group_order(compared.labels)
     first = pd.DataFrame({"graph": list(names), "label": list(compared.labels)})
     features = pd.DataFrame(compared.features.values, columns=list(compared.features.names))
-    guesses = {found.method: list(found.guesses) for found in compared.separabilities}
+    guesses = {found.method: list(found.predictions) for found in compared.classifications}
     found = {
         "features": pd.concat([first, features], axis=1),
         "groups": compared.groups(),
-        "separability": pd.DataFrame([found.row() for found in compared.separabilities]),
+        "separability": pd.DataFrame([found.row() for found in compared.classifications]),
         "guesses": first.assign(**guesses),
         "confusion": _confusion(compared),
     }
@@ -67,7 +67,7 @@ def _confusion(compared: "Comparison") -> "pd.DataFrame":
     import pandas as pd
 
     counts = []
-    for found in compared.separabilities:
+    for found in compared.classifications:
         first = pd.DataFrame({"method": found.method, "label": list(found.groups)})
         counts.append(pd.concat([first, found.confusion.reset_index(drop=True)], axis=1))
     return pd.concat(counts, ignore_index=True)

@@ -45,6 +45,9 @@ def in_one_line() -> Iterator[None]:
         if process_rank() == 0:  # processes that train one run stop together
             warn(error)
         raise click.exceptions.Exit(INTERRUPTED) from None
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        raise click.exceptions.Exit(MISUSED) from None
     except click.ClickException as error:
         _end(error, usage_message(error), status=error.exit_code)
     except GraphtaskError as error:

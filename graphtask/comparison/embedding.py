@@ -1,4 +1,4 @@
-"""Graphs as points in the plane: those with similar features lie close together."""
+"""Graphs as points in the plane, close to each other if their features are similar."""
 
 import importlib.util
 import sys
@@ -14,38 +14,42 @@ from graphtask.comparison.scaling import scaled_to_plane
 from graphtask.errors import ArgumentError
 from graphtask.features.table import AnySample, features_of
 from graphtask.types import FloatArray, IntArray
-from graphtask.validation import choice, install_hint, integer, number
+from graphtask.validation import choice, counted, install_hint, integer, invalid, number
 
 if TYPE_CHECKING:
     import pandas as pd
 
 EmbeddingMethod = Literal["pca", "umap", "mds"]
 
-_LEAST_UMAP = 4  # graphs; with fewer, every graph is everybody's neighbor
-_EXACT_UMAP = 4_096  # graphs from which umap looks for neighbors by approximation, unless it is told them
+_LEAST_UMAP = 4  # graphs; of fewer, all are neighbors of one another
+_EXACT_UMAP = 4_096  # graphs from which umap approximates neighbors unless it receives them
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Embedding:
-    """Graphs as points in the plane, and what the axes are."""
+    """Graphs as points in the plane, with labels of the axes."""
 
     points: FloatArray
     """Shape (graphs, 2)."""
     method: str
-    """How they were placed."""
+    """``pca``, ``mds`` or ``umap``."""
     axes: tuple[str, str]
-    """What to write on the axes."""
+    """Labels of the axes."""
     seed: int
-    """Seed of what is random in the method."""
+    """Random seed of the method."""
     features: tuple[str, ...]
-    """What distances are measured in."""
+    """Features that distances are measured in."""
     notes: tuple[str, ...] = ()
-    """What was done about features that are undefined or the same for all graphs; what the method could not do."""
+    """Treatment of undefined and constant features; limits of the method."""
+
+    def __repr__(self) -> str:
+        features = counted(len(self.features), "feature")
+        return f"Embedding({self.method}: {counted(len(self.points), 'graph')} by {features}, {self.axes[0]}, {self.axes[1]})"
 
     def table(
         self, *, labels: Sequence[str] | None = None, names: Sequence[str] | None = None
     ) -> "pd.DataFrame":
-        """The points as a table: ``graph`` and ``label``, if they are given, ``x`` and ``y``."""
+        """Return the points as a table: ``graph`` and ``label``, if given, ``x`` and ``y``."""
         import pandas as pd
 
         columns = {"graph": names, "label": labels, "x": self.points[:, 0], "y": self.points[:, 1]}
@@ -57,6 +61,7 @@ def embed(
     *,
     method: EmbeddingMethod = "pca",
     features: Sequence[str] | None = None,
+    max_correlation: float | None = None,
     seed: int = 0,
     n_neighbors: int = 15,
     min_dist: float = 0.1,
@@ -64,25 +69,26 @@ def embed(
     """Place graphs in the plane by their standardized features.
 
     ====== ============================================================================================================
-    method what it keeps
+    method property that is preserved
     ====== ============================================================================================================
-    pca    the two directions in which graphs differ most; a linear map, without any choice
-    mds    all distances, as well as the plane allows (metric multidimensional scaling, least squares); of more than
-           500 graphs, distances to 500 of them that are drawn at random
-    umap   who is near to whom: good at showing groups, but distances between groups, their sizes and densities mean
-           nothing; needs the extra ``umap``
+    pca    the two directions of the largest variance; a linear map without any parameter
+    mds    all distances, in least squares (metric multidimensional scaling); of more than 500 graphs, distances to
+           500 of them that are drawn at random
+    umap   neighborhoods: shows groups well, but distances between groups, their sizes and densities have no meaning;
+           needs the package umap-learn
     ====== ============================================================================================================
 
-    The same graphs in the same order give the same points, bit for bit on one machine, whatever the number of graphs
-    and of processors. The random start that UMAP and MDS are usually given is the PCA instead.
+    Every graph has the same point, bit for bit on one machine, whatever the order of the graphs and the number of
+    processors: the graphs are sorted by their features first. UMAP and MDS start from the PCA instead of at random.
 
     Args:
         sample: Graphs, a table of their features, or an array (graphs, features); see `features_of`. At least two.
         method: ``"pca"``, ``"mds"`` or ``"umap"``.
-        features: What graphs are compared by; by default the 15 features of the paper.
-        seed: Seed of ``umap``, and of the choice of graphs in ``mds``.
-        n_neighbors: Of ``umap``: the size of what is near, at least 2; of n graphs no more than n − 1.
-        min_dist: Of ``umap``: how close points may come, 0 … 1.
+        features: Metrics or columns to compare; by default the 15 features of the paper.
+        max_correlation: Leave out features that repeat an earlier one (`features_of`).
+        seed: Random seed of ``umap``, and of the choice of graphs in ``mds``.
+        n_neighbors: Size of the neighborhoods of ``umap``, at least 2; of n graphs no more than n − 1.
+        min_dist: Smallest distance of points of ``umap``, 0 … 1.
 
     Raises:
         ArgumentError: An argument is out of range, there are fewer than two graphs, or umap-learn is not installed.
@@ -103,13 +109,18 @@ def embed(
     integer(seed, name="seed", least=0)
     integer(n_neighbors, name="n_neighbors", least=2)
     number(min_dist, name="min_dist", least=0.0, most=1.0)
-    found = features_of(sample, features=features)
+    found = features_of(sample, features=features, max_correlation=max_correlation)
     if len(found.values) < 2:
-        raise ArgumentError("one graph alone has no place among others; give at least two")
-    with threadpool_limits(1, "blas"):  # sums in another order have other last digits
-        placed = _placed(found.standardized(), method, seed=seed, n_neighbors=n_neighbors, min_dist=min_dist)
+        raise invalid("sample", "at least two graphs", "one graph")
+    # In one order for all: the sums of the standardization, and the method itself, depend on it.
+    order = np.lexsort(np.nan_to_num(found.values, nan=-np.inf).T[::-1])
+    ranked = found.taken(order)
+    with threadpool_limits(1, "blas"):  # sums in another order differ in the last digits
+        placed = _placed(ranked.standardized(), method, seed=seed, n_neighbors=n_neighbors, min_dist=min_dist)
+    points = np.empty_like(placed.points)
+    points[order] = placed.points
     return Embedding(
-        points=placed.points,
+        points=points,
         method=method,
         axes=placed.axes,
         seed=seed,
@@ -143,7 +154,7 @@ def _placed(
 
 
 def check_installed(method: EmbeddingMethod) -> None:
-    """Raise now rather than after the features are measured.
+    """Check a method before the features are measured.
 
     Raises:
         ArgumentError: The method needs a package that is not installed.
@@ -153,11 +164,11 @@ def check_installed(method: EmbeddingMethod) -> None:
 
 
 def _principal(matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Principal components of standardized features, and the shares of variance; the largest loading is positive."""
+    """Return principal components of standardized features, and shares of variance; the largest loading is positive."""
     centered = matrix - matrix.mean(axis=0)
     _, sizes, directions = np.linalg.svd(centered, full_matrices=False)
     rank = int((sizes > sizes.max(initial=0.0) * 1e-12).sum())
-    largest = np.abs(directions).round(8).argmax(axis=1)  # of equals the first, whatever the rounding
+    largest = np.abs(directions).round(8).argmax(axis=1)  # of equals the first, up to rounding
     signs = np.sign(directions[np.arange(len(directions)), largest])
     points = np.zeros((len(matrix), 2))
     n_kept = min(2, rank)
@@ -173,13 +184,13 @@ def _umap(
     check_installed("umap")
     k = min(n_neighbors, len(matrix) - 1)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of numba, on versions; of umap, on what it was asked to do
+        warnings.simplefilter("ignore")  # of numba on versions, of umap on its options
         import umap
 
         model = umap.UMAP(
             n_neighbors=k,
             min_dist=min_dist,
-            init=_roomy(start, seed=seed),
+            init=_initial_positions(start, seed=seed),
             random_state=seed,
             n_jobs=1,
             precomputed_knn=_nearest(matrix, k) if len(matrix) >= _EXACT_UMAP else (None, None, None),
@@ -189,14 +200,14 @@ def _umap(
     return points
 
 
-def _roomy(start: FloatArray, *, seed: int) -> FloatArray:
-    """The start of UMAP: ten wide, and with a little chance, because it divides by the width of every axis."""
+def _initial_positions(start: FloatArray, *, seed: int) -> FloatArray:
+    """Return the start of UMAP: scaled to 10, with a little noise, because it divides by the width of every axis."""
     rng = np.random.Generator(np.random.PCG64(seed))
     return np.asarray(10 * start / np.abs(start).max() + 1e-4 * rng.standard_normal(start.shape))
 
 
 def _nearest(matrix: FloatArray, k: int) -> tuple[IntArray, npt.NDArray[np.float32]]:
-    """The k nearest graphs of every graph, itself first, and their distances: exact, so that they repeat."""
+    """Return the k nearest graphs of every graph, itself first, and their distances: exact, so that they repeat."""
     from sklearn.neighbors import NearestNeighbors
 
     distances, indices = NearestNeighbors(n_neighbors=k, algorithm="kd_tree").fit(matrix).kneighbors(matrix)

@@ -1,4 +1,4 @@
-"""Labels of graphs: which group each belongs to."""
+"""Labels of graphs, as groups."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,28 +13,28 @@ from graphtask.validation import counted
 
 @dataclass(frozen=True, kw_only=True)
 class Groups:
-    """The groups of graphs, in the order in which they first come up."""
+    """Groups of graphs, in the order of their first graphs."""
 
     names: tuple[str, ...]
-    """What they are called."""
+    """Names of the groups."""
     codes: IntArray
-    """The position in ``names`` of the group of each graph, shape (graphs,)."""
+    """Position in ``names`` of the group of each graph, shape (graphs,)."""
 
     @property
     def sizes(self) -> IntArray:
-        """The number of graphs in each group, shape (groups,)."""
+        """Number of graphs in each group, shape (groups,)."""
         return np.bincount(self.codes, minlength=len(self.names))
 
 
 def groups_of(labels: Sequence[str], *, n_graphs: int) -> Groups:
-    """The groups that the labels of graphs name.
+    """Return the groups that labels name.
 
     Args:
         labels: One label for each graph.
-        n_graphs: How many graphs there are.
+        n_graphs: Number of graphs.
 
     Raises:
-        ArgumentError: There are more or fewer labels than graphs, or a label is empty.
+        ArgumentError: There is not one label for each graph, or a label is empty.
 
     Example:
         >>> found = groups_of(["b", "a", "b"], n_graphs=3)
@@ -44,14 +44,16 @@ def groups_of(labels: Sequence[str], *, n_graphs: int) -> Groups:
     if isinstance(labels, str) or len(labels) != n_graphs:
         n_labels = 1 if isinstance(labels, str) else len(labels)
         raise ArgumentError(
-            f"{counted(n_labels, 'label')} for {counted(n_graphs, 'graph')}; give one for each"
+            f"labels must be one for each graph, got {counted(n_labels, 'label')} for {counted(n_graphs, 'graph')}",
+            argument="labels",
         )
     texts = [str(label) for label in labels]
     missing = Counter(texts)[""]
     if missing:
         raise ArgumentError(
-            f"no label for {missing} of {counted(n_graphs, 'graph')}; say what tells the groups apart (by='folder', 'prior', "
-            f"'argument' …; on the command line: --by)"
+            f"labels must not be empty, got {missing} empty ones for {counted(n_graphs, 'graph')}; group the graphs by "
+            f"something else with by= ('folder', 'prior', 'argument' …)",
+            argument="labels",
         )
     names = tuple(dict.fromkeys(texts))
     position = {name: index for index, name in enumerate(names)}
@@ -59,7 +61,7 @@ def groups_of(labels: Sequence[str], *, n_graphs: int) -> Groups:
 
 
 def group_order(labels: Sequence[str]) -> IntArray:
-    """The graphs group by group: groups in the order in which they first come up, graphs as they were.
+    """Return the graphs group by group: groups in the order of their first graphs, graphs in their order.
 
     Example:
         >>> group_order(["b", "a", "b", "a"]).tolist()

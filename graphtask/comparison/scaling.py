@@ -1,4 +1,4 @@
-"""Metric multidimensional scaling: points in the plane whose distances are those of many dimensions, nearly."""
+"""Metric multidimensional scaling: points in the plane that approximate distances in many dimensions."""
 
 import numpy as np
 
@@ -6,20 +6,20 @@ from graphtask.types import FloatArray, IntArray
 
 N_LANDMARKS = 500
 _STEPS = 300
-_PRECISION = 1e-5  # of the stress, and of where points are
+_PRECISION = 1e-5  # of the stress, and of positions
 
 
 def scaled_to_plane(matrix: FloatArray, *, start: FloatArray, seed: int) -> FloatArray:
-    """Points in the plane that keep the distances of the rows of ``matrix`` as well as they can.
+    """Return points in the plane that approximate the distances of the rows of ``matrix``.
 
-    The stress Σ (|x_i − x_j| − d_ij)² over all pairs falls with every step of SMACOF; the start decides which minimum
-    is found. If there are many rows, it is taken over the pairs of a random sample of them (landmarks) first, and over
-    the pairs of each other row with the landmarks then, so that time and memory grow in proportion to the rows.
+    The stress Σ (|x_i − x_j| − d_ij)² over all pairs decreases with every step of SMACOF; the start determines the
+    minimum that is found. Of many rows a random sample (landmarks) is placed first, then each other row by its
+    distances to the landmarks, so that time and memory grow in proportion to the rows.
 
     Args:
         matrix: Shape (rows, dimensions).
         start: Shape (rows, 2).
-        seed: Of the choice of landmarks.
+        seed: Random seed for the choice of landmarks.
 
     Returns:
         Shape (rows, 2).
@@ -39,20 +39,20 @@ def scaled_to_plane(matrix: FloatArray, *, start: FloatArray, seed: int) -> Floa
     placed = _smacof(wanted, start[landmarks])
     if len(landmarks) == len(matrix):
         return placed
-    points = _placed_beside(placed, distances(matrix, matrix[landmarks]), start)
+    points = _placed_by_landmarks(placed, distances(matrix, matrix[landmarks]), start)
     points[landmarks] = placed
     return points
 
 
 def distances(rows: FloatArray, others: FloatArray) -> FloatArray:
-    """Euclidean distances, shape (rows, others)."""
+    """Return Euclidean distances, shape (rows, others)."""
     from scipy.spatial.distance import cdist
 
     return np.asarray(cdist(rows, others))
 
 
 def stress(points: FloatArray, wanted: FloatArray) -> float:
-    """Σ (|x_i − x_j| − d_ij)² over all pairs i < j."""
+    """Return Σ (|x_i − x_j| − d_ij)² over all pairs i < j."""
     return float(((distances(points, points) - wanted) ** 2).sum() / 2)
 
 
@@ -64,7 +64,7 @@ def _landmarks(n_rows: int, *, seed: int) -> IntArray:
 
 
 def _smacof(wanted: FloatArray, start: FloatArray) -> FloatArray:
-    """Each step is the Guttman transform: x ← B(x)·x/n with b_ij = −d_ij/|x_i − x_j|, rows of B adding up to 0."""
+    """Minimize the stress; each step is the Guttman transform: x ← B(x)·x/n with b_ij = −d_ij/|x_i − x_j|, rows of B adding up to 0."""
     points = start
     last = stress(points, wanted)
     for _ in range(_STEPS):
@@ -77,8 +77,8 @@ def _smacof(wanted: FloatArray, start: FloatArray) -> FloatArray:
     return points
 
 
-def _placed_beside(placed: FloatArray, wanted: FloatArray, start: FloatArray) -> FloatArray:
-    """The same steps for rows that only see the landmarks, which stay where they are."""
+def _placed_by_landmarks(placed: FloatArray, wanted: FloatArray, start: FloatArray) -> FloatArray:
+    """Take the same steps for rows with distances to fixed landmarks only."""
     points = start
     middle = placed.mean(axis=0)
     for _ in range(_STEPS):
@@ -92,5 +92,5 @@ def _placed_beside(placed: FloatArray, wanted: FloatArray, start: FloatArray) ->
 
 
 def _ratios(wanted: FloatArray, found: FloatArray) -> FloatArray:
-    """d_ij/|x_i − x_j|, 0 for points in the same place."""
+    """Return d_ij/|x_i − x_j|, 0 for points in the same place."""
     return np.divide(wanted, found, out=np.zeros_like(found), where=found > 0)

@@ -1,46 +1,45 @@
-"""How alike graphs are: by their features, and by the edges that they share."""
+"""Similarity of graphs: by their features, and by their common edges."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import igraph
 import numpy as np
 import numpy.typing as npt
 
 from graphtask.comparison.groups import groups_of
 from graphtask.edge_sets import edge_set
-from graphtask.errors import ArgumentError
+from graphtask.features.samples import Graph, is_graph
 from graphtask.features.table import AnySample, features_of
 from graphtask.types import FloatArray
-from graphtask.validation import number
+from graphtask.validation import invalid, number
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_LEAST = 1e-12  # below, all graphs are alike
+_LEAST = 1e-12  # below, all similarities are 1
 _ROWS = 512  # of a matrix of all pairs, at a time
 
 
 def rbf_similarity(
     sample: AnySample, *, gamma: float | None = None, features: Sequence[str] | None = None
 ) -> FloatArray:
-    """How alike graphs are by their features: exp(−gamma·d²), d the distance of the standardized features.
+    """Return similarities of features: exp(−gamma·d²), d the Euclidean distance of the standardized features.
 
-    1 for graphs with the same features, and the closer to 0 the less they are alike. Features are standardized over
-    the graphs that are given, so the similarity of two graphs depends on the company that they are in.
+    The similarity is 1 for equal features and decreases towards 0. Features are standardized over the given graphs, so
+    the similarity of two graphs depends on the other graphs.
 
-    The matrix of 10,000 graphs takes 0.8 GB, and half as much again while it is made.
+    The matrix of 10,000 graphs takes 0.8 GB, and 1.2 GB while it is computed.
 
     Args:
         sample: Graphs, a table of their features, or an array (graphs, features); see `features_of`.
-        gamma: Above 0; by default 1/(number of features), those that are the same for all graphs included.
-        features: What graphs are compared by; by default the 15 features of the paper.
+        gamma: Above 0; by default 1/(number of features), constant ones included.
+        features: Metrics or columns to compare; by default the 15 features of the paper.
 
     Returns:
         Shape (graphs, graphs), symmetric, in [0, 1], with ones on the diagonal.
 
     Raises:
-        ArgumentError: gamma is out of range, or there is nothing to compare.
+        ArgumentError: gamma is out of range, or there are no graphs.
 
     Example:
         >>> import numpy as np
@@ -60,16 +59,15 @@ def rbf_similarity(
     return np.exp(similarities, out=similarities)
 
 
-def dsc_similarity(graphs: Sequence[igraph.Graph]) -> FloatArray:
-    """How alike graphs are by their edges: the Sørensen-Dice coefficient 2·|A ∩ B|/(|A| + |B|) of every two.
+def pairwise_dice_similarity(graphs: Sequence[Graph]) -> FloatArray:
+    """Return the Sørensen-Dice coefficient 2·|A ∩ B|/(|A| + |B|) of the edges of every two graphs.
 
-    Edges are the same if the names of both their ends are, so the graphs have to come from one initial graph (or from
-    equal ones) for this to mean anything.
+    Edges are equal if the names of both ends are, so the graphs must come from the same initial graph.
 
     The matrix of 10,000 graphs takes 0.8 GB.
 
     Args:
-        graphs: At least one graph.
+        graphs: Graphs (igraph or networkx), at least one.
 
     Returns:
         Shape (graphs, graphs), symmetric, in [0, 1], with ones on the diagonal; NaN where both have no edges.
@@ -79,16 +77,16 @@ def dsc_similarity(graphs: Sequence[igraph.Graph]) -> FloatArray:
 
     Example:
         >>> import graphtask as gt
-        >>> dsc_similarity([gt.full_dag(3), gt.chain_dag(3)]).tolist()
+        >>> pairwise_dice_similarity([gt.full_dag(3), gt.chain_dag(3)]).tolist()
         [[1.0, 0.8], [0.8, 1.0]]
 
     Source:
-        See `graphtask.dsc`, which compares two graphs.
+        See `graphtask.dice_similarity`, which compares two graphs.
     """
     from scipy.sparse import csr_array
 
-    if isinstance(graphs, igraph.Graph) or not len(graphs):
-        raise ArgumentError("there is nothing to compare; give a list of graphs")
+    if is_graph(graphs) or isinstance(graphs, str) or not len(graphs):
+        raise invalid("graphs", "a non-empty list of graphs", graphs)
     column: dict[tuple[str, str], int] = {}
     rows = [[column.setdefault(edge, len(column)) for edge in edge_set(graph)] for graph in graphs]
     sizes = np.asarray([len(row) for row in rows])
@@ -106,15 +104,14 @@ def dsc_similarity(graphs: Sequence[igraph.Graph]) -> FloatArray:
 
 
 def group_similarity(similarities: npt.ArrayLike, labels: Sequence[str]) -> "pd.DataFrame":
-    """The mean similarity within groups of graphs, and between any two of them.
+    """Return the mean similarity within groups of graphs, and between any two of them.
 
     Args:
         similarities: Shape (graphs, graphs), symmetric; entries that are NaN do not count.
         labels: The group of each graph.
 
     Returns:
-        Groups × groups, in the order in which they first come up. No graph is compared with itself: on the diagonal
-        is the mean over pairs of different graphs of the group, NaN for a group of one.
+        Groups × groups, in the order of their first graphs. No graph is compared with itself: the diagonal has the mean over pairs of different graphs of the group, NaN for a group of one.
 
     Raises:
         ArgumentError: The shapes do not fit, or a label is empty.
@@ -140,7 +137,7 @@ def group_similarity(similarities: npt.ArrayLike, labels: Sequence[str]) -> "pd.
 
 
 def within_and_between(similarities: npt.ArrayLike, labels: Sequence[str]) -> tuple[float, float]:
-    """The mean similarity of two different graphs of one group, and of two graphs of different groups.
+    """Return the mean similarity of two different graphs of one group, and of two graphs of different groups.
 
     Every pair counts once, so large groups count more; NaN where there is no such pair.
 
@@ -167,7 +164,7 @@ def within_and_between(similarities: npt.ArrayLike, labels: Sequence[str]) -> tu
 def _square(similarities: npt.ArrayLike) -> FloatArray:
     matrix = np.asarray(similarities, dtype=np.float64)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
-        raise ArgumentError(f"the similarities have shape {matrix.shape}; expected (graphs, graphs)")
+        raise invalid("similarities", "a square matrix of shape (graphs, graphs)", matrix)
     return matrix
 
 

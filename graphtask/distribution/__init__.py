@@ -1,1 +1,1 @@
-"""P(G): distributions over graphs, fitted and sampled."""
+"""P(G): distributions of graphs, fitted to sets of graphs."""

@@ -1,4 +1,4 @@
-"""Fitted distributions as JSON files: their parameters, and the counts that these came from."""
+"""Fitted distributions as JSON files: their parameters, and the observed counts."""
 
 import json
 import os
@@ -8,20 +8,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from graphtask.distribution.distances import CLASS_STARTS, DistanceLaw
+from graphtask.distribution.distances import CLASS_STARTS, DistanceRates
 from graphtask.distribution.model import GraphDistribution
+from graphtask.distribution.normalizer import LogNormalizer
 from graphtask.distribution.pair_model import PairCounts, PairModel
-from graphtask.distribution.sizes import SizeLaw
+from graphtask.distribution.sampling import Tilt
+from graphtask.distribution.sizes import SizeDistribution
 from graphtask.distribution.stage_model import StageModel
-from graphtask.distribution.support import Universe
+from graphtask.distribution.support import Support
 from graphtask.errors import ArgumentError, FormatError
 from graphtask.storage.atomic import write_atomically
 from graphtask.storage.content import about, load
 
 FORMAT = "graphtask distribution of graphs"
-VERSION = 1
+VERSION = 2
 
-_DAMAGED = "holds no whole distribution of graphs"
+_DAMAGED = "is not a complete distribution of graphs"
 
 Document = dict[str, Any]
 
@@ -34,15 +36,16 @@ def write_distribution(distribution: GraphDistribution, path: str | os.PathLike[
         ArgumentError: The suffix is another one.
     """
     if Path(path).suffix != ".json":
-        raise ArgumentError(
-            f"{path}: cannot write a {Path(path).suffix!r} file; a distribution is a .json file"
-        )
+        raise ArgumentError(f"path must end in .json, got {str(path)!r}", argument="path")
     model = distribution.model
     document: Document = {
         "format": FORMAT,
         "version": VERSION,
         "n_graphs": distribution.n_graphs,
+        "mean_nodes": distribution.mean_nodes,
         "mean_edges": distribution.mean_edges,
+        "tilt": list(distribution.tilt),
+        "log_normalizer": list(distribution.log_normalizer),
         "facts": dict(distribution.facts),
         "model": _of_pairs(model) if isinstance(model, PairModel) else _of_stages(model),
     }
@@ -51,17 +54,17 @@ def write_distribution(distribution: GraphDistribution, path: str | os.PathLike[
 
 
 def read_distribution(path: str | os.PathLike[str]) -> GraphDistribution:
-    """The distribution in a file that `write_distribution` made.
+    """Read a file that `write_distribution` wrote.
 
     Raises:
-        FormatError: The file cannot be read, or holds something else.
+        FormatError: The file cannot be read, or is not a distribution.
 
     Example:
         >>> import pathlib, tempfile, graphtask as gt
         >>> path = pathlib.Path(tempfile.mkdtemp()) / "p.json"
         >>> fitted = gt.GraphDistribution.fit([gt.full_dag(5), gt.full_dag(5)])
         >>> fitted.save(path)
-        >>> gt.GraphDistribution.load(path).entropy() == fitted.entropy()
+        >>> gt.GraphDistribution.load(path).log_normalizer == fitted.log_normalizer
         True
     """
     try:
@@ -76,11 +79,9 @@ def _document(content: bytes) -> Document:
     try:
         document = json.loads(content)
     except (ValueError, RecursionError):
-        raise FormatError(
-            "is no JSON file; a distribution is what `graphtask sample --save` writes"
-        ) from None
+        raise FormatError("is not a JSON file; write a distribution with `graphtask sample --save`") from None
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise FormatError("holds no distribution of graphs; `graphtask sample --save` writes one")
+        raise FormatError("is not a distribution of graphs; write one with `graphtask sample --save`")
     if document.get("version") != VERSION:
         raise FormatError(
             f"has version {document.get('version')!r} of the format; this graphtask reads {VERSION}"
@@ -92,20 +93,26 @@ def _distribution(document: Document) -> GraphDistribution:
     stored = document["model"]
     model = _pair_model(stored) if stored["kind"] == "pairs" else _stage_model(stored)
     facts = document["facts"]
-    n_graphs, mean_edges = int(document["n_graphs"]), float(document["mean_edges"])
-    _require(isinstance(facts, dict) and n_graphs >= 1 and np.isfinite(mean_edges))
-    return GraphDistribution(model, n_graphs, mean_edges, facts)
+    n_graphs, means = int(document["n_graphs"]), _numbers([document["mean_nodes"], document["mean_edges"]], 2)
+    _require(isinstance(facts, dict) and n_graphs >= 1)
+    tilt, (value, error) = Tilt(*_numbers(document["tilt"], 2)), _numbers(document["log_normalizer"], 2)
+    _require(max(map(abs, tilt)) <= 100 and value <= 0.5 and error >= 0)
+    mean_nodes, mean_edges = means
+    result = GraphDistribution(model, n_graphs, mean_nodes, mean_edges, facts, tilt)
+    # Estimated once; the file keeps it, so that it is the same for all who read it.
+    result.__dict__["log_normalizer"] = LogNormalizer(value, error)
+    return result
 
 
 def _of_pairs(model: PairModel) -> Document:
-    universe, counts = model.universe, model.counts
+    support, counts = model.support, model.counts
     return {
         "kind": "pairs",
         "nodes": model.nodes,
-        "names": list(universe.names),
-        "stage": universe.stage.tolist(),
-        "source": universe.pairs[:, 0].tolist(),
-        "target": universe.pairs[:, 1].tolist(),
+        "names": list(support.names),
+        "stage": support.stage.tolist(),
+        "source": support.pairs[:, 0].tolist(),
+        "target": support.pairs[:, 1].tolist(),
         "presence": model.presence.tolist(),
         "edge": model.edge.tolist(),
         "class_rate": model.class_rate.tolist(),
@@ -131,7 +138,7 @@ def _pair_model(stored: Document) -> PairModel:
     _require(bool((pairs[:, 0] < pairs[:, 1]).all() and (np.diff(stage) >= 0).all()))
     _require(stored["nodes"] in {"present", "all"})
     return PairModel(
-        universe=Universe(tuple(names), stage, pairs),
+        support=Support(tuple(names), stage, pairs),
         presence=_rates(stored["presence"], (n_nodes,)),
         edge=_rates(stored["edge"], (n_pairs,)),
         nodes=stored["nodes"],
@@ -152,22 +159,22 @@ def _of_stages(model: StageModel) -> Document:
         "times": model.times.tolist(),
         "sizes": [
             {
-                "values": law.values.tolist(),
-                "times": law.times.tolist(),
-                "least": law.least,
-                "q": law.q,
-                "tilt": law.tilt,
+                "values": sizes.values.tolist(),
+                "times": sizes.times.tolist(),
+                "least": sizes.least,
+                "q": sizes.q,
+                "tilt": sizes.tilt,
             }
-            for law in model.sizes
+            for sizes in model.sizes
         ],
-        "rate": model.law.rate.tolist(),
-        "edges": model.law.edges.tolist(),
-        "pairs": model.law.pairs.tolist(),
+        "rate": model.rates.rate.tolist(),
+        "edges": model.rates.edges.tolist(),
+        "pairs": model.rates.pairs.tolist(),
     }
 
 
 def _stage_model(stored: Document) -> StageModel:
-    sizes = tuple(_size_law(law) for law in stored["sizes"])
+    sizes = tuple(_size_distribution(own) for own in stored["sizes"])
     n_classes = len(stored["rate"][0][0])
     shape = (len(sizes) + 2, len(sizes) + 2, n_classes)
     _require(1 <= n_classes < len(CLASS_STARTS))
@@ -177,17 +184,17 @@ def _stage_model(stored: Document) -> StageModel:
     times = _whole(stored["times"], len(ends))
     _require(ends.ndim == 2 and ends.shape[1] == 2 and len(ends) >= 1 and times.min() >= 1)
     _require(bool((ends[:, 0] >= 0).all() and (ends[:, 0] <= ends[:, 1]).all() and ends.max() < len(sizes)))
-    _require(all(law.least == 0 for law in sizes))
-    return StageModel(ends, times, sizes, DistanceLaw(_rates(stored["rate"], shape), edges, pairs))
+    _require(all(own.least == 0 for own in sizes))
+    return StageModel(ends, times, sizes, DistanceRates(_rates(stored["rate"], shape), edges, pairs))
 
 
-def _size_law(stored: Document) -> SizeLaw:
+def _size_distribution(stored: Document) -> SizeDistribution:
     values = _whole(stored["values"])
     times = _whole(stored["times"], len(values))
     least, q, tilt = int(stored["least"]), float(stored["q"]), float(stored["tilt"])
     _require(len(values) >= 1 and 0 <= least <= values.min() and times.min() >= 1 and 0 < q <= 0.9)
     _require(abs(tilt) <= 100 and np.exp(tilt) * q < 0.99)
-    return SizeLaw(values, times, least, q, tilt)
+    return SizeDistribution(values, times, least, q, tilt)
 
 
 def _whole(values: Any, length: int | None = None) -> npt.NDArray[np.int64]:
@@ -204,6 +211,12 @@ def _rates(values: Any, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
     return array
 
 
+def _numbers(values: Any, length: int) -> list[float]:
+    found = [float(value) for value in values]
+    _require(len(found) == length and bool(np.isfinite(found).all()))
+    return found
+
+
 def _require(holds: bool) -> None:
     if not holds:
-        raise FormatError(f"{_DAMAGED}; fit it again and save it")
+        raise FormatError(f"{_DAMAGED}; fit and save it again")

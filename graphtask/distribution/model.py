@@ -1,57 +1,77 @@
-"""P(G): the distribution that a set of graphs comes from. Fit it, ask how likely a graph is, draw new graphs.
+"""P(G): fit a distribution to a set of graphs, evaluate the likelihood of a graph, draw new graphs.
 
-Two models, by whether the nodes of the graphs correspond: `graphtask.distribution.pair_model` (the graphs were pruned
-from one initial graph, and a node keeps its name) and `graphtask.distribution.stage_model` (they were not).
+Two models: `graphtask.distribution.pair_model` where the nodes of the graphs correspond (the graphs were pruned from
+one initial graph, and a node keeps its name), `graphtask.distribution.stage_model` where they do not. Both have
+independent nodes and edges, and are conditioned on valid graphs: P(G | valid) = P(G)/Z.
 """
 
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import igraph
 import numpy as np
 
-from graphtask.distribution.edge_probabilities import Skeleton
+from graphtask.distribution.edge_probabilities import EdgeProbabilities
+from graphtask.distribution.normalizer import LogNormalizer
+from graphtask.distribution.orders import canonical
 from graphtask.distribution.pair_model import Nodes, PairModel, count_pairs, fit_pair_model
-from graphtask.distribution.sampling import Sampled, calibrated_shift, sample_graph
-from graphtask.distribution.stage_model import StageModel, count_stages, fit_stage_model, staged
-from graphtask.distribution.support import Universe, common_universe, have_one_origin
+from graphtask.distribution.repair import calibrated_shift, repaired_graph
+from graphtask.distribution.sampling import (
+    NO_TILT,
+    Model,
+    SamplingPlan,
+    Tilt,
+    calibrated_tilt,
+    draw_graphs,
+    log_normalizer,
+    sampling_plan,
+)
+from graphtask.distribution.stage_model import StageModel, fit_stage_model
+from graphtask.distribution.support import Support, common_support, have_one_origin
 from graphtask.errors import ArgumentError, DisconnectedError, GraphError
+from graphtask.features.samples import Graph, as_graphs
 from graphtask.graph import NAME, PROVENANCE, STAGE, WEIGHT, check_graph, live_nodes, provenance
-from graphtask.validation import choice, counted, integer, number
+from graphtask.storage.objects import as_igraph
+from graphtask.types import FloatArray
+from graphtask.validation import choice, counted, integer, invalid, number
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from graphtask.distribution.likelihood import MostLikely
 
 Correspond = Literal["auto"] | bool
 Shrinkage = Literal["auto"] | float
 
 SAMPLED = "sampled"  # in the provenance of sampled graphs
-# What a sampled graph has in common with those it is drawn after, and needs: for sparsity, and for being compiled.
+# Facts that sampled graphs share with the observed ones, needed for sparsity and for compilation.
 _INHERITED = ("prior", "initial", "channels", "in_channels", "n_classes", "gate")
-_TOLD = ("data", "threshold")  # what is only told of them
+_REPORTED = ("data", "threshold")  # facts that are only reported
 
 
 @dataclass(frozen=True, eq=False)
 class GraphDistribution:
-    """A distribution over architecture graphs; `fit` makes one.
+    """Distribution over valid architecture graphs; `fit` returns one.
 
     Args:
-        model: What it knows about nodes and edges.
-        n_graphs: How many graphs it was fitted to.
-        mean_edges: Their mean number of edges, which sampled graphs have, too.
-        facts: What the provenance of all of them agrees on.
+        model: Independent nodes and edges, before conditioning on valid graphs.
+        n_graphs: Number of graphs that it was fitted to.
+        mean_nodes: Their mean number of nodes.
+        mean_edges: Their mean number of edges.
+        facts: Facts on which the provenance of all of them agrees.
+        tilt: Shifts of the log-odds of nodes and edges at which valid graphs have the observed mean sizes.
 
     Example:
         >>> import graphtask as gt
-        >>> graphs = [gt.random_dag(20, out_degree=2, seed=seed) for seed in range(10)]
+        >>> graphs = [gt.random_dag(12, out_degree=2, seed=seed) for seed in range(5)]
         >>> distribution = gt.GraphDistribution.fit(graphs)
         >>> distribution
-        GraphDistribution(10 graphs, nodes do not correspond, 3 stages, 20.0 nodes and 36.4 edges expected)
+        GraphDistribution(5 graphs, nodes do not correspond, 3 stages, 12.0 nodes and 21.0 edges on average)
         >>> new = distribution.sample(3, seed=0)
         >>> [gt.check_graph(graph) for graph in new]
         [None, None, None]
@@ -59,82 +79,113 @@ class GraphDistribution:
         True
     """
 
-    model: PairModel | StageModel
+    model: Model
     n_graphs: int
+    mean_nodes: float
     mean_edges: float
-    facts: Mapping[str, Any]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    tilt: Tilt = NO_TILT
 
     @classmethod
     def fit(
         cls,
-        graphs: Iterable[igraph.Graph],
+        graphs: Iterable[Graph],
         *,
         correspond: Correspond = "auto",
         nodes: Nodes = "present",
         shrinkage: Shrinkage = "auto",
-        initial: igraph.Graph | None = None,
+        initial: "Graph | None" = None,
     ) -> "GraphDistribution":
-        """The distribution that fits the graphs.
+        """Fit the distribution to graphs.
+
+        Rates of nodes and edges are shrunk (`graphtask.distribution.shrinkage`); then their log-odds are shifted by one
+        number for all nodes and one for all edges, so that valid graphs have the observed mean sizes.
 
         Args:
-            graphs: Valid graphs, at least one. Weights are not read: prune trained graphs first.
-            correspond: Whether nodes of the same name are the same node in all graphs. ``"auto"``: if ``initial`` is
-                given, or the provenance of all graphs names the same prior and initial size.
+            graphs: Valid graphs (igraph or networkx), at least one. Weights are not read: prune trained graphs first.
+            correspond: True if nodes of the same name are the same node in all graphs. ``"auto"``: if ``initial`` is
+                given, or the provenance of all graphs names the same initial graph.
             nodes: For nodes that correspond: ``"present"`` draws which nodes a graph has before the edges between
-                them; ``"all"`` draws all edges independently, and a node without edges is none. The first has by
+                them; ``"all"`` draws all edges independently, and a node without edges is absent. The first has by
                 far the larger likelihood wherever pruning removes nodes.
-            shrinkage: How many graphs (or, where nodes do not correspond, pairs of nodes) the pooled rates are worth
-                against the own rate of a node, pair or distance: ``"auto"`` takes the strengths of the largest
-                marginal likelihood; 0 is raw frequencies; infinity the pooled rates alone.
-            initial: The graph that all of them were pruned from, if provenance does not say it; its edges are the
+            shrinkage: Weight of the pooled rates, in graphs (or, where nodes do not correspond, pairs of nodes):
+                ``"auto"`` maximizes the marginal likelihood; 0 is raw frequencies; infinity the pooled rates alone.
+            initial: Graph that all of them were pruned from, if provenance does not name it; its edges are the
                 possible ones.
 
         Raises:
-            ArgumentError: There is no graph, or an option is unknown or out of range.
-            GraphError: A graph is not valid, or they shall correspond and do not.
+            ArgumentError: There is no graph, or an option is invalid.
+            GraphError: A graph is not valid, or ``correspond=True`` and the nodes do not correspond.
+            DisconnectedError: No valid graph has a positive probability.
         """
         members = checked_graphs(graphs)
         choice(nodes, name="nodes", choices=("present", "all"))
         strength = strength_of(shrinkage)
-        universe = universe_of(members, correspond=correspond, initial=initial)
-        return fitted(members, universe, nodes=nodes, strength=strength)
+        support = support_of(members, correspond=correspond, initial=initial)
+        return fitted(members, support, nodes=nodes, strength=strength)
 
     @property
     def corresponds(self) -> bool:
-        """Whether nodes of the same name are the same node."""
+        """True if nodes of the same name are the same node."""
         return isinstance(self.model, PairModel)
 
-    @property
-    def expected_nodes(self) -> float:
-        """The expected number of nodes, before any repair."""
-        return self.model.expected_nodes
+    @cached_property
+    def conditioned_model(self) -> Model:
+        """Model with the shifts of `tilt`, whose valid graphs are sampled."""
+        return self.model.shifted(*self.tilt)
 
-    @property
-    def expected_edges(self) -> float:
-        """The expected number of edges, before any repair."""
-        return self.model.expected_edges
+    @cached_property
+    def log_normalizer(self) -> LogNormalizer:
+        """Logarithm of Z, the probability of a valid graph, with its standard error (0 if exact).
 
-    def log_prob(self, graph: igraph.Graph) -> float:
-        """The natural logarithm of P(G): how likely it is to draw exactly these nodes and edges, before any repair.
+        Example:
+            >>> import graphtask as gt
+            >>> distribution = gt.GraphDistribution.fit([gt.banded_dag(5, bandwidth=2)] * 3)
+            >>> distribution.log_normalizer.error
+            0.0
+        """
+        return log_normalizer(self.conditioned_model)
 
-        Where nodes correspond, the outcomes are all sets of nodes of the initial graph that have its input and output,
-        with all sets of possible edges between them (with ``nodes="all"``: all sets of edges). Where they do not, all
-        sizes of stages with all sets of edges from earlier to later nodes. The probabilities of all these graphs add
-        up to 1; those of valid graphs alone to less, because the model does not know that graphs have no dead paths.
+    @cached_property
+    def sampling_plan(self) -> SamplingPlan:
+        """Method of `sample`: rejection (exact), or Markov chains with their length and measured mixing."""
+        return sampling_plan(self.conditioned_model)
+
+    def log_prob(self, graph: Graph, *, per_edge: bool = False) -> float:
+        """Return the natural logarithm of P(G | valid) = P(G)/Z, the distribution of `sample`.
+
+        Where nodes correspond, the outcomes are the valid graphs with the input and output, and some of the other
+        nodes and possible edges, of the initial graph; a graph with other names has −∞. Where they do not, the
+        outcomes are valid graphs with stages, up to the names and the numbering of their nodes: P is summed over the
+        topological orders of the graph. The probabilities of all outcomes add up to 1.
+
+        Values of two distributions are comparable if both have the same outcomes: no nodes correspond, or the nodes
+        of one initial graph do.
 
         Args:
-            graph: A graph; it need not be valid.
+            graph: Graph (igraph or networkx).
+            per_edge: Divide by the number of edges, to compare graphs of different sizes.
 
         Returns:
-            At most 0. −inf if the graph is impossible; `obstacle` says why.
+            At most 0 (in nats, or nats per edge), up to the errors of `log_normalizer` and, for large graphs without
+            corresponding nodes, of `log_prob_error`. −∞ if the graph is impossible; `obstacle` returns the reason.
 
         Raises:
-            GraphError: The graph has no names or stages, or has a cycle.
+            ArgumentError: It is not a graph.
         """
-        return self.model.log_prob(graph)[0]
+        own = as_igraph(graph)
+        value = self._log_prob(own)[0]
+        return value / own.ecount() if per_edge and own.ecount() else value
 
-    def obstacle(self, graph: igraph.Graph) -> str:
-        """Why a graph is impossible; empty if it is not.
+    def log_prob_error(self, graph: Graph) -> float:
+        """Return the standard error of `log_prob`; 0 where it is exact."""
+        error = 0.0
+        if isinstance(self.conditioned_model, StageModel):
+            error = self.conditioned_model.log_prob(canonical(as_igraph(graph)))[0].error
+        return float(np.hypot(self.log_normalizer.error, error))
+
+    def obstacle(self, graph: Graph) -> str:
+        """Return the reason why a graph is impossible; empty if it is possible.
 
         Example:
             >>> import graphtask as gt
@@ -142,79 +193,232 @@ class GraphDistribution:
             >>> distribution.obstacle(gt.full_dag(5))
             "the edge 'v0' → 'v3' is none of the 7 that are possible"
         """
-        return self.model.log_prob(graph)[1]
+        return self._log_prob(as_igraph(graph))[1]
 
-    def entropy(self) -> float:
-        """−Σ P ln P over the outcomes that `log_prob` speaks of, in nats; exact, because nodes and edges are independent."""
-        return self.model.entropy
+    def _log_prob(self, graph: igraph.Graph) -> tuple[float, str]:
+        unconditioned, reason = self.log_prob_before_conditioning(graph)
+        if reason:
+            return -np.inf, reason
+        # The error of ln Z must not make a probability larger than 1.
+        return min(0.0, unconditioned - self.log_normalizer.value), ""
+
+    def log_prob_before_conditioning(self, graph: igraph.Graph) -> tuple[float, str]:
+        """Return ln P(G), without − ln Z; and if the graph is impossible, the reason."""
+        try:
+            check_graph(graph)
+        except GraphError as error:
+            return -np.inf, f"it is not valid: {error}"
+        if isinstance(self.conditioned_model, StageModel):
+            found, reason = self.conditioned_model.log_prob(canonical(graph))
+            return found.value, reason
+        return self.conditioned_model.log_prob(graph)
 
     def edge_probabilities(self) -> "pd.DataFrame":
-        """How likely edges are, and what was observed.
+        """Return the estimated probabilities of edges, and the observed counts.
 
         Returns:
             Where nodes correspond one row for each possible edge: ``source``, ``target``, ``source_stage``,
             ``target_stage``, ``distance`` (in the reference order), ``both_present`` and ``edges`` (graphs with both
-            nodes, and with the edge), ``class_rate`` (what was shrunk towards), ``probability_if_present`` (θ), and
-            ``probability`` (of the edge, π_i·π_j·θ). Otherwise one for each two groups of nodes and class of
-            distance: ``source_group`` and ``target_group`` (``input``, ``output``, or ``stage 0`` …), ``shortest``
-            and ``longest`` distance, ``pairs``, ``edges``, ``probability``.
+            nodes, and with the edge), ``class_rate`` (rate that the edge was shrunk towards),
+            ``probability_if_present`` (θ), and ``probability`` (of the edge, π_i·π_j·θ). Otherwise one for each two
+            groups of nodes and class of distance: ``source_group`` and ``target_group`` (``input``, ``output``, or
+            ``stage 0`` …), ``shortest`` and ``longest`` distance, ``pairs``, ``edges``, ``probability``.
         """
         return self.model.table()
 
     def mean_graph(self, *, threshold: float | None = None) -> igraph.Graph:
-        """The expected graph: the likeliest edges, with their probability as ``weight``, without dead paths.
+        """Return the expected graph: the likeliest edges, with their probability as ``weight``, without dead paths.
 
         Args:
-            threshold: The least probability that an edge needs. None takes the one at which the graph has about as
-                many edges as the observed ones have on average.
+            threshold: Smallest probability of an edge. None chooses the one at which the graph has about as many
+                edges as the observed ones have on average.
 
         Returns:
             A valid graph. Here ``weight`` is the probability of the edge, and not a trained magnitude.
 
         Raises:
-            DisconnectedError: The edges that are likely enough do not connect input and output.
-            ArgumentError: The threshold is no probability.
+            DisconnectedError: The likely edges do not connect input and output.
+            ArgumentError: The threshold is not a number in [0, 1].
         """
         return mean_graph_of(
-            self.model.mean_skeleton(), threshold=threshold, n_edges=self.mean_edges, facts=self._inherited
+            self.model.mean_probabilities(),
+            threshold=threshold,
+            n_edges=self.mean_edges,
+            facts=self._inherited,
         )
 
-    def sample(self, n: int, *, seed: int) -> list[igraph.Graph]:
-        """New graphs: valid ones, that compile and train.
+    def sample(self, n: int, *, seed: int, repair: bool = False) -> list[igraph.Graph]:
+        """Draw new valid graphs, which compile and train, with the probabilities of `log_prob`.
 
-        Nodes and edges are drawn from the model and repaired (`graphtask.distribution.sampling`); log-odds are shifted
-        so that the mean number of edges after the repair is the observed one.
+        Drawn by rejection where enough independent draws are valid, else by Markov chains; `sampling_plan` reports
+        the method and the measured mixing.
 
         Args:
-            n: How many, at least 0.
-            seed: Whole number, at least 0. The same seed gives the same graphs, and fewer graphs are the first of more.
+            n: Number of graphs, at least 0.
+            seed: Random seed, an integer >= 0. The same seed repeats the graphs, and fewer graphs are the first of
+                more.
+            repair: Draw once and connect the nodes that lack a neighbor (`graphtask.distribution.repair`): fast, with
+                the observed mean number of edges, but not with the probabilities of `log_prob`.
 
         Returns:
-            Untrained graphs. ``provenance(graph)["sampled"]`` has the seed, the number of the graph, and
-            ``added_edges``, ``dropped_nodes`` and ``redrawn``, which say what the repair did.
+            Untrained graphs. ``provenance(graph)["sampled"]`` has the seed, the number of the graph and the method,
+            and after a repair ``added_edges``, ``dropped_nodes`` and ``redrawn``.
 
         Raises:
-            ArgumentError: ``n`` or ``seed`` is no whole number, or negative.
-            DisconnectedError: The distribution is so thin that input and output are never connected.
-        """
-        return list(self.samples(n, seed=seed))
+            ArgumentError: ``n`` or ``seed`` is not an integer >= 0.
+            DisconnectedError: No valid graph is found.
 
-    def samples(self, n: int, *, seed: int) -> Iterator[igraph.Graph]:
-        """The graphs of `sample`, one after the other."""
+        Example:
+            >>> import graphtask as gt
+            >>> distribution = gt.GraphDistribution.fit([gt.banded_dag(6, bandwidth=2)] * 3)
+            >>> distribution.sampling_plan.method, len(distribution.sample(5, seed=0))
+            ('rejection', 5)
+        """
+        return list(self.samples(n, seed=seed, repair=repair))
+
+    def samples(self, n: int, *, seed: int, repair: bool = False) -> Iterator[igraph.Graph]:
+        """Yield the graphs of `sample` one by one."""
         n = integer(n, name="n", least=0)
         seed = integer(seed, name="seed", least=0)
-        return self._drawn(n, seed)
+        return self._repaired(n, seed) if repair else self._drawn(n, seed)
 
     def _drawn(self, n: int, seed: int) -> Iterator[igraph.Graph]:
+        plan = self.sampling_plan
+        for position, graph in enumerate(draw_graphs(self.conditioned_model, plan, n, seed=seed)):
+            yield self._with_facts(graph, seed=seed, number=position, method=plan.method)
+
+    def _repaired(self, n: int, seed: int) -> Iterator[igraph.Graph]:
         rng = np.random.Generator(np.random.PCG64(seed))
-        for draw in range(n):
-            drawn = sample_graph(self.model.draw, shift=self.shift, rng=rng)
-            yield self._with_facts(drawn, seed=seed, number=draw)
+        for position in range(n):
+            drawn = repaired_graph(self.model.draw, shift=self._repair_shift, rng=rng)
+            changes = {
+                "added_edges": drawn.n_added,
+                "dropped_nodes": drawn.n_dropped,
+                "redrawn": drawn.n_redrawn,
+            }
+            yield self._with_facts(drawn.graph, seed=seed, number=position, method="repair", **changes)
 
     @cached_property
-    def shift(self) -> float:
-        """What is added to the log-odds of edges in `sample`, so that repaired graphs have the right number of them."""
+    def _repair_shift(self) -> float:
         return calibrated_shift(self.model.draw, mean_edges=self.mean_edges)
+
+    @classmethod
+    def log_prob_leave_one_out(
+        cls,
+        graphs: Iterable[Graph],
+        *,
+        correspond: Correspond = "auto",
+        nodes: Nodes = "present",
+        shrinkage: Shrinkage = "auto",
+        initial: "Graph | None" = None,
+    ) -> FloatArray:
+        """Return `log_prob` of every graph under the distribution fitted to all others; the sum compares models.
+
+        Args:
+            graphs: At least two valid graphs.
+            correspond: As for `fit`, like the other options. The possible nodes and edges are those of all graphs.
+            nodes: As for `fit`.
+            shrinkage: As for `fit`.
+            initial: As for `fit`.
+
+        Returns:
+            Shape (graphs,); −∞ where a graph is impossible without itself.
+
+        Raises:
+            ArgumentError: There are fewer than two graphs, or an option is invalid.
+            GraphError: A graph is not valid, or the nodes do not correspond.
+
+        Example:
+            >>> import graphtask as gt
+            >>> graphs = [gt.banded_dag(6, bandwidth=k) for k in (2, 3, 3)]
+            >>> bool((gt.GraphDistribution.log_prob_leave_one_out(graphs, correspond=True) < 0).all())
+            True
+        """
+        from graphtask.distribution.likelihood import log_prob_leave_one_out
+
+        return log_prob_leave_one_out(
+            graphs, correspond=correspond, nodes=nodes, shrinkage=shrinkage, initial=initial
+        )
+
+    @overload
+    @classmethod
+    def most_likely(
+        cls,
+        graphs: Graph,
+        groups: Mapping[str, "GraphDistribution"],
+        *,
+        leave_one_out: Literal[False] = False,
+    ) -> "MostLikely": ...
+
+    @overload
+    @classmethod
+    def most_likely(
+        cls, graphs: Sequence[Graph], groups: Sequence[str], *, leave_one_out: Literal[True], **options: Any
+    ) -> "pd.DataFrame": ...
+
+    @classmethod
+    def most_likely(
+        cls, graphs: Any, groups: Any, *, leave_one_out: bool = False, **options: Any
+    ) -> "MostLikely | pd.DataFrame":
+        """Return the distribution, of several, under which a graph has the largest probability.
+
+        Args:
+            graphs: One graph; or all graphs, if each is to be left out of its own group in turn.
+            groups: Fitted distributions by name; or, for ``leave_one_out``, the label of every graph.
+            leave_one_out: Fit the distributions here, each graph left out of its own group. The other groups are
+                fitted without one graph, too, so that no group has the advantage of more graphs.
+            options: Of `fit`, for ``leave_one_out``.
+
+        Returns:
+            A `MostLikely` (``name``, ``log_prob``, ``posterior``); or a table with a row for each graph: ``label``,
+            ``predicted`` (None if the graph is impossible everywhere), ``correct``, and ``log_prob_`` with each label.
+
+        Raises:
+            ArgumentError: There is nothing to choose from, labels do not fit the graphs, or the distributions have
+                different possible graphs.
+            GraphError: A graph is not valid, or the nodes do not correspond.
+
+        Example:
+            >>> import graphtask as gt
+            >>> thin = [gt.erdos_renyi_dag(8, p=0.2, seed=seed) for seed in range(4)]
+            >>> thick = [gt.erdos_renyi_dag(8, p=0.9, seed=seed) for seed in range(4)]
+            >>> fitted = {
+            ...     "thin": gt.GraphDistribution.fit(thin[1:]),
+            ...     "thick": gt.GraphDistribution.fit(thick),
+            ... }
+            >>> gt.GraphDistribution.most_likely(thin[0], fitted).name
+            'thin'
+        """
+        from graphtask.distribution.likelihood import most_likely, most_likely_leave_one_out
+
+        if leave_one_out:
+            return most_likely_leave_one_out(graphs, groups, **options)
+        return most_likely(graphs, groups)
+
+    @classmethod
+    def goodness_of_fit(cls, graphs: Iterable[Graph], **options: Any) -> "pd.DataFrame":
+        """Test if graphs could come from a distribution of the kind that `fit` fits to them, by parametric bootstrap.
+
+        Arguments, columns and example: `graphtask.distribution.goodness.goodness_of_fit`.
+        """
+        from graphtask.distribution.goodness import goodness_of_fit
+
+        return goodness_of_fit(graphs, **options)
+
+    @staticmethod
+    def compare_metrics(
+        observed: "Iterable[Graph] | pd.DataFrame",
+        sampled: "Iterable[Graph] | pd.DataFrame",
+        *,
+        metrics: str | Sequence[str] = "paper",
+    ) -> "pd.DataFrame":
+        """Compare the metrics of observed graphs with those of sampled ones.
+
+        Arguments, columns and example: `graphtask.distribution.observed_sampled.compare_metrics`.
+        """
+        from graphtask.distribution.observed_sampled import compare_metrics
+
+        return compare_metrics(observed, sampled, metrics=metrics)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the distribution to a ``.json`` file, all at once or not at all.
@@ -229,10 +433,10 @@ class GraphDistribution:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "GraphDistribution":
-        """The distribution that `save` wrote.
+        """Read the distribution that `save` wrote.
 
         Raises:
-            FormatError: The file cannot be read, or holds something else.
+            FormatError: The file cannot be read, or is not a distribution.
         """
         from graphtask.distribution.io import read_distribution
 
@@ -242,147 +446,157 @@ class GraphDistribution:
     def _inherited(self) -> dict[str, Any]:
         return {key: self.facts[key] for key in _INHERITED if key in self.facts}
 
-    def _with_facts(self, drawn: Sampled, *, seed: int, number: int) -> igraph.Graph:
-        told = {key: self.facts[key] for key in _TOLD if key in self.facts}
-        history = {
-            "n_graphs": self.n_graphs,
-            "of": told,
-            "seed": seed,
-            "number": number,
-            "added_edges": drawn.n_added,
-            "dropped_nodes": drawn.n_dropped,
-            "redrawn": drawn.n_redrawn,
+    def _with_facts(self, graph: igraph.Graph, **history: Any) -> igraph.Graph:
+        reported = {key: self.facts[key] for key in _REPORTED if key in self.facts}
+        graph[PROVENANCE] = {
+            **self._inherited,
+            SAMPLED: {"n_graphs": self.n_graphs, "of": reported, **history},
         }
-        drawn.graph[PROVENANCE] = {**self._inherited, SAMPLED: history}
-        return drawn.graph
+        return graph
 
     def __repr__(self) -> str:
         if isinstance(self.model, PairModel):
-            stages = int(self.model.universe.stage.max()) + 1
-            how = f"{len(self.model.universe.names):,} nodes that correspond"
+            stages = int(self.model.support.stage.max()) + 1
+            how = f"{len(self.model.support.names):,} nodes that correspond"
         else:
             stages, how = len(self.model.sizes), "nodes do not correspond"
         return (
-            f"GraphDistribution({counted(self.n_graphs, 'graph')}, {how}, "
-            f"{counted(stages, 'stage')}, {self.expected_nodes:.1f} nodes and "
-            f"{self.expected_edges:.1f} edges expected)"
+            f"GraphDistribution({counted(self.n_graphs, 'graph')}, {how}, {counted(stages, 'stage')}, "
+            f"{self.mean_nodes:.1f} nodes and {self.mean_edges:.1f} edges on average)"
         )
 
 
 def fitted(
-    graphs: Sequence[igraph.Graph], universe: Universe | None, *, nodes: Nodes, strength: float | None
+    graphs: Sequence[igraph.Graph],
+    support: Support | None,
+    *,
+    nodes: Nodes,
+    strength: float | None,
+    start: Tilt | None = None,
+    others: Sequence[igraph.Graph] = (),
 ) -> GraphDistribution:
-    """The distribution of valid graphs in a universe, or of graphs whose nodes do not correspond."""
-    model: PairModel | StageModel
-    if universe is None:
-        model = fit_stage_model(count_stages([staged(graph) for graph in graphs]), strength=strength)
+    """Fit the distribution of valid graphs in a support, or of graphs whose nodes do not correspond.
+
+    Args:
+        graphs: Valid graphs.
+        support: Possible nodes and edges; None if nodes do not correspond.
+        nodes: As for `GraphDistribution.fit`.
+        strength: Strength of the shrinkage; None estimates it.
+        start: First guess of the tilt.
+        others: Further graphs whose stages are possible as well, where nodes do not correspond.
+    """
+    model: Model
+    if support is None:
+        own, further = ([canonical(graph) for graph in part] for part in (graphs, others))
+        model = fit_stage_model(own, strength=strength, support=further)
     else:
-        counts = count_pairs([universe.place(graph) for graph in graphs], universe, nodes=nodes)
-        model = fit_pair_model(universe, counts, nodes=nodes, strength=strength)
-    mean_edges = float(np.mean([graph.ecount() for graph in graphs]))
-    return GraphDistribution(model, len(graphs), mean_edges, _shared_facts(graphs))
+        counts = count_pairs([support.membership(graph) for graph in graphs], support, nodes=nodes)
+        model = fit_pair_model(support, counts, nodes=nodes, strength=strength)
+    mean_nodes, mean_edges = (
+        float(np.mean([count(graph) for graph in graphs]))
+        for count in (igraph.Graph.vcount, igraph.Graph.ecount)
+    )
+    target_nodes, target_edges = model.attainable_means
+    tilt = calibrated_tilt(model, nodes=target_nodes, edges=target_edges, start=start)
+    return GraphDistribution(model, len(graphs), mean_nodes, mean_edges, _shared_facts(graphs), tilt)
 
 
-def checked_graphs(graphs: Iterable[igraph.Graph]) -> list[igraph.Graph]:
-    """The graphs as a list.
+def checked_graphs(graphs: Iterable[Graph]) -> list[igraph.Graph]:
+    """Return the graphs as a list of igraph graphs.
 
     Raises:
-        ArgumentError: There is none, or something else instead of several.
-        GraphError: One is not valid; the message says which.
+        ArgumentError: There is none, or one graph instead of several, or something is not a graph.
+        GraphError: One is not valid; the message names its position.
     """
-    if isinstance(graphs, igraph.Graph) or not isinstance(graphs, Iterable):
-        raise ArgumentError("a distribution is fitted to several graphs; give a list of them")
-    members = list(graphs)
+    members = as_graphs(graphs, name="graphs")
     if not members:
-        raise ArgumentError("there is no graph to fit a distribution to")
+        raise invalid("graphs", "a non-empty list of graphs", members)
     for position, graph in enumerate(members):
         try:
             check_graph(graph)
         except GraphError as error:
-            raise GraphError(f"number {position} of the graphs: {error}") from None
+            raise GraphError(f"graphs[{position}]: {error}") from None
     return members
 
 
 def strength_of(shrinkage: Shrinkage) -> float | None:
-    """The strength of the pooled rates; None if it is to be estimated.
+    """Return the strength of the pooled rates; None if it is to be estimated.
 
     Raises:
-        ArgumentError: It is something else than ``"auto"`` or a number of at least 0.
+        ArgumentError: It is neither ``"auto"`` nor a number >= 0.
     """
     if shrinkage == "auto":
         return None
     given: object = shrinkage
     strength = float(given) if isinstance(given, Real) else math.nan
     if not strength >= 0:
-        raise ArgumentError(
-            f'shrinkage={shrinkage!r} does not work; give "auto" or a number of graphs of at least 0'
-        )
+        raise invalid("shrinkage", '"auto" or a number >= 0', shrinkage)
     return strength
 
 
-def universe_of(
-    graphs: Sequence[igraph.Graph], *, correspond: Correspond, initial: igraph.Graph | None
-) -> Universe | None:
-    """The universe of the graphs; None if their nodes do not correspond.
+def support_of(
+    graphs: Sequence[igraph.Graph], *, correspond: Correspond, initial: "Graph | None"
+) -> Support | None:
+    """Return the support of the graphs; None if their nodes do not correspond.
 
     Raises:
-        ArgumentError: ``correspond`` is none of its values, or contradicts ``initial``.
-        GraphError: The nodes shall correspond and do not.
+        ArgumentError: ``correspond`` is invalid, or contradicts ``initial``.
+        GraphError: ``correspond=True`` and the nodes do not correspond.
     """
     if correspond not in {"auto", True, False}:
-        raise ArgumentError(f'correspond={correspond!r} does not work; give "auto", True or False')
+        raise invalid("correspond", '"auto", True or False', correspond)
     if correspond is False:
         if initial is not None:
-            raise ArgumentError(
-                "an initial graph is of use only where nodes correspond; leave one of both out"
-            )
+            raise ArgumentError("initial must be None with correspond=False; leave out one of both")
         return None
     if correspond == "auto" and initial is None and not have_one_origin(graphs):
         return None
-    return common_universe(graphs, initial=initial)
+    return common_support(graphs, initial=None if initial is None else as_igraph(initial))
 
 
 def mean_graph_of(
-    skeleton: Skeleton, *, threshold: float | None, n_edges: float, facts: Mapping[str, Any]
+    probabilities: EdgeProbabilities, *, threshold: float | None, n_edges: float, facts: Mapping[str, Any]
 ) -> igraph.Graph:
-    """The edges of the skeleton that are likely enough, without dead paths; see `GraphDistribution.mean_graph`."""
+    """Return the likely edges without dead paths; see `GraphDistribution.mean_graph`."""
     if threshold is None:
-        threshold = _fitting_threshold(skeleton, n_edges)
+        threshold = _fitting_threshold(probabilities, n_edges)
     else:
         threshold = number(threshold, name="threshold", least=0, most=1)
-    graph = _likely(skeleton, threshold)
+    graph = _likely(probabilities, threshold)
     if graph.vcount() == 0:
         raise DisconnectedError(
-            f"the edges with a probability of at least {threshold:g} do not connect input and output; use less"
+            f"the edges with a probability of at least {threshold:g} do not connect input and output; "
+            f"use a smaller threshold"
         )
     graph[PROVENANCE] = {**facts, "mean_graph": {"threshold": float(threshold)}}
     return graph
 
 
-def _fitting_threshold(skeleton: Skeleton, n_edges: float) -> float:
-    """The probability at which the graph, without its dead paths, has nearest to ``n_edges`` edges, and some."""
-    levels = np.unique(skeleton.probability[skeleton.probability > 0])
-    low, high = 0, len(levels) - 1  # fewer edges are left at every higher level
+def _fitting_threshold(probabilities: EdgeProbabilities, n_edges: float) -> float:
+    """Return the probability at which the graph, without its dead paths, has nearest to ``n_edges`` edges, and some."""
+    levels = np.unique(probabilities.probability[probabilities.probability > 0])
+    low, high = 0, len(levels) - 1  # fewer edges remain at every higher level
     while low < high:
         middle = (low + high + 1) // 2
-        if _likely(skeleton, levels[middle]).ecount() >= n_edges:
+        if _likely(probabilities, levels[middle]).ecount() >= n_edges:
             low = middle
         else:
             high = middle - 1
     choices = [
         (abs(count - n_edges), level)
         for level in levels[low : low + 2]
-        if (count := _likely(skeleton, level).ecount())
+        if (count := _likely(probabilities, level).ecount())
     ]
     return float(min(choices)[1]) if choices else math.nan
 
 
-def _likely(skeleton: Skeleton, threshold: float) -> igraph.Graph:
-    edges = np.argwhere((skeleton.probability >= threshold) & (skeleton.probability > 0))
-    n_nodes = len(skeleton.names)
+def _likely(probabilities: EdgeProbabilities, threshold: float) -> igraph.Graph:
+    matrix = probabilities.probability
+    edges = np.argwhere((matrix >= threshold) & (matrix > 0))
+    n_nodes = len(probabilities.names)
     graph = igraph.Graph(n=n_nodes, edges=edges.tolist(), directed=True)
-    graph.vs[NAME], graph.vs[STAGE] = skeleton.names, skeleton.stage.tolist()
-    graph.es[WEIGHT] = skeleton.probability[edges[:, 0], edges[:, 1]].tolist()
+    graph.vs[NAME], graph.vs[STAGE] = probabilities.names, probabilities.stage.tolist()
+    graph.es[WEIGHT] = matrix[edges[:, 0], edges[:, 1]].tolist()
     graph.delete_vertices(np.flatnonzero(~live_nodes(graph, [0], [n_nodes - 1])).tolist())
     return graph
 
@@ -391,6 +605,6 @@ def _shared_facts(graphs: Sequence[igraph.Graph]) -> dict[str, Any]:
     facts = [provenance(graph) for graph in graphs]
     return {
         key: facts[0][key]
-        for key in (*_INHERITED, *_TOLD)
+        for key in (*_INHERITED, *_REPORTED)
         if key in facts[0] and all(key in fact and fact[key] == facts[0][key] for fact in facts)
     }

@@ -1,4 +1,4 @@
-"""Does a distribution give graphs like those that it was fitted to? Their metrics side by side."""
+"""Metrics of observed graphs next to those of graphs sampled from their distribution."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -6,27 +6,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graphtask.errors import ArgumentError
+from graphtask.features.precision import is_constant, numerical_errors
+from graphtask.features.samples import Graph, as_graphs
 from graphtask.metrics.table import measure_all
 from graphtask.types import FloatArray
+from graphtask.validation import invalid
 
 if TYPE_CHECKING:
-    import igraph
     import pandas as pd
 
 
 def compare_metrics(
-    observed: "Iterable[igraph.Graph] | pd.DataFrame",
-    sampled: "Iterable[igraph.Graph] | pd.DataFrame",
+    observed: "Iterable[Graph] | pd.DataFrame",
+    sampled: "Iterable[Graph] | pd.DataFrame",
     *,
     metrics: str | Sequence[str] = "paper",
 ) -> "pd.DataFrame":
-    """The metrics of observed graphs beside those of graphs that were sampled from their distribution.
+    """Return the metrics of observed graphs next to those of graphs sampled from their distribution.
 
-    The p-value is that of the two-sample Kolmogorov-Smirnov test, which sees differences of the spread as well as of
-    the mean. It is right for graphs that the distribution has not seen; for those that it was fitted to it is too large,
-    and `goodness_of_fit` has one that allows for that. To test whether two sets of *observed* graphs differ, use the
-    tests of this package.
+    The p-value is that of the two-sample Kolmogorov-Smirnov test, which detects differences of the spread as well as of
+    the mean. It is right for graphs that the distribution was not fitted to; for others it is too large, and
+    `GraphDistribution.goodness_of_fit` allows for that. To compare two sets of *observed* graphs, use
+    `graphtask.inference`.
 
     Args:
         observed: Graphs, or their table of metrics (`measure_all`).
@@ -36,7 +37,8 @@ def compare_metrics(
     Returns:
         One row for each metric that is a number in both tables: ``metric``; ``observed_mean``, ``observed_std`` (with
         n − 1; NaN for fewer than two graphs); ``sampled_mean``, ``sampled_std``; ``standardized_difference``, the
-        difference sampled − observed in pooled standard deviations (NaN where neither varies and the means differ);
+        difference sampled − observed in pooled standard deviations (NaN where neither varies and the means differ; 0
+        if all values are equal up to the numerical error of the metric);
         ``p_value``; ``n_observed`` and ``n_sampled``, the numbers of graphs for which it is finite.
 
     Raises:
@@ -44,9 +46,9 @@ def compare_metrics(
 
     Example:
         >>> import graphtask as gt
-        >>> graphs = [gt.random_dag(20, seed=seed) for seed in range(10)]
+        >>> graphs = [gt.random_dag(10, seed=seed) for seed in range(5)]
         >>> sampled = gt.GraphDistribution.fit(graphs).sample(20, seed=0)
-        >>> table = gt.compare_metrics(graphs, sampled, metrics=["nodes", "edges"])
+        >>> table = gt.GraphDistribution.compare_metrics(graphs, sampled, metrics=["nodes", "edges"])
         >>> table["metric"].tolist(), table["n_sampled"].tolist()
         (['nodes', 'edges'], [20, 20])
 
@@ -60,24 +62,32 @@ def compare_metrics(
     )
     columns = [column for column in ours.columns if column in theirs.columns]
     numeric = [column for column in columns if _is_numeric(ours[column]) and _is_numeric(theirs[column])]
+    errors = numerical_errors(numeric).tolist()
+    rows = zip(numeric, errors, strict=True)
     return pd.DataFrame(
-        [_row(str(column), _finite(ours[column]), _finite(theirs[column])) for column in numeric]
+        [_row(str(column), _finite(ours[column]), _finite(theirs[column]), error) for column, error in rows]
     )
 
 
 def _table(
-    graphs: "Iterable[igraph.Graph] | pd.DataFrame", metrics: str | Sequence[str], name: str
+    graphs: "Iterable[Graph] | pd.DataFrame", metrics: str | Sequence[str], name: str
 ) -> "pd.DataFrame":
     import pandas as pd
 
-    table = graphs if isinstance(graphs, pd.DataFrame) else measure_all(graphs, metrics=metrics)
+    table = (
+        graphs
+        if isinstance(graphs, pd.DataFrame)
+        else measure_all(as_graphs(graphs, name=name), metrics=metrics)
+    )
     if table.empty:
-        raise ArgumentError(f"there are no {name} graphs to compare")
+        raise invalid(name, "a non-empty list of graphs, or table", "nothing")
     return table
 
 
 def _is_numeric(column: "pd.Series[Any]") -> bool:
-    return column.dtype.kind in "biuf"
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    return bool(is_numeric_dtype(column) or is_bool_dtype(column))
 
 
 def _finite(column: "pd.Series[Any]") -> FloatArray:
@@ -85,7 +95,7 @@ def _finite(column: "pd.Series[Any]") -> FloatArray:
     return np.asarray(values[np.isfinite(values)])
 
 
-def _row(metric: str, observed: FloatArray, sampled: FloatArray) -> dict[str, Any]:
+def _row(metric: str, observed: FloatArray, sampled: FloatArray, error: float) -> dict[str, Any]:
     from scipy.stats import ks_2samp
 
     means = [float(values.mean()) if len(values) else math.nan for values in (observed, sampled)]
@@ -97,18 +107,20 @@ def _row(metric: str, observed: FloatArray, sampled: FloatArray) -> dict[str, An
         "observed_std": spreads[0],
         "sampled_mean": means[1],
         "sampled_std": spreads[1],
-        "standardized_difference": _difference(observed, sampled),
+        "standardized_difference": _difference(observed, sampled, error),
         "p_value": float(ks_2samp(observed, sampled, method="auto").pvalue) if compared else math.nan,
         "n_observed": len(observed),
         "n_sampled": len(sampled),
     }
 
 
-def _difference(observed: FloatArray, sampled: FloatArray) -> float:
-    """Sampled minus observed mean, in pooled standard deviations."""
+def _difference(observed: FloatArray, sampled: FloatArray, error: float) -> float:
+    """Return sampled minus observed mean, in pooled standard deviations."""
     freedom = len(observed) + len(sampled) - 2
     if not (len(observed) and len(sampled) and freedom > 0):
         return math.nan
+    if is_constant(np.concatenate([observed, sampled])[:, None], errors=error)[0]:
+        return 0.0
     squares = sum(float(((values - values.mean()) ** 2).sum()) for values in (observed, sampled))
     difference = float(sampled.mean() - observed.mean())
     if squares == 0:

@@ -1,27 +1,31 @@
-"""Where nodes correspond: which of them a graph has, and which edges lie between those it has.
+"""Model of graphs whose nodes correspond: independent presence of nodes, independent edges between present nodes.
 
 Node j of the initial graph is present with probability π_j, and a possible edge i → j whose ends are both present
-exists with probability θ_ij; all of it independent of each other:
+exists with probability θ_ij; all of it independent:
 
     ln P(V, E) = Σ_j ln π_j or ln(1 − π_j)  +  Σ_{i, j both present} ln θ_ij or ln(1 − θ_ij)
 
 π_j is shrunk towards the rate of its stage, θ_ij towards that of its pair of stages and class of distance, where
-input and output are stages of their own. Both are always present. With ``nodes="all"`` every node always is, and edges alone decide: the plain independent
-edge model, in which a pruned node is one without edges.
+input and output are stages of their own. Both are always present. With ``nodes="all"`` edges alone decide: every
+possible edge is independent, and a pruned node is one without edges.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import igraph
 import numpy as np
 
-from graphtask.distribution.distances import DistanceLaw, distance_class, fit_distance_law, roles
-from graphtask.distribution.edge_probabilities import Skeleton, bernoulli_entropy
+from graphtask.distribution.conditioned import Chains, Target, is_valid
+from graphtask.distribution.distances import DistanceRates, distance_class, fit_distance_rates, roles
+from graphtask.distribution.edge_probabilities import EdgeProbabilities, logs, shifted
+from graphtask.distribution.normalizer import MOST_EXACT, LogNormalizer, exact_probability
 from graphtask.distribution.shrinkage import pooled_rates, shrunk_rates
-from graphtask.distribution.support import OutsideError, Place, Universe
+from graphtask.distribution.support import Membership, OutsideSupportError, Support
+from graphtask.errors import DisconnectedError
+from graphtask.graph import NAME, STAGE, live_nodes
 from graphtask.types import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -29,9 +33,11 @@ if TYPE_CHECKING:
 
 Nodes = Literal["present", "all"]
 
+_CELLS = 2**19  # of the edge matrices of one batch of independent draws
+
 
 class PairCounts(NamedTuple):
-    """What was observed in a universe."""
+    """Observed counts in a support."""
 
     n_graphs: int
     nodes: IntArray
@@ -42,7 +48,7 @@ class PairCounts(NamedTuple):
     """Graphs that have the edge, shape (pairs,)."""
 
     def without(self, other: "PairCounts") -> "PairCounts":
-        """What is left without some of the graphs."""
+        """Return the counts without those of some of the graphs."""
         return PairCounts(
             self.n_graphs - other.n_graphs,
             self.nodes - other.nodes,
@@ -53,25 +59,25 @@ class PairCounts(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class PairModel:
-    """A distribution over the graphs of a universe.
+    """Independent nodes and edges in a support, before graphs are conditioned on being valid.
 
     Args:
-        universe: The nodes and edges that are possible.
+        support: Possible nodes and edges.
         presence: π of every node, shape (nodes,).
         edge: θ of every pair, shape (pairs,).
-        nodes: ``present``, or ``all`` if a node without edges is as good as none.
-        counts: What was observed.
-        class_rate: What θ was shrunk towards, shape (pairs,).
+        nodes: ``present``, or ``all`` if an absent node is one without edges.
+        counts: Observed counts.
+        class_rate: Rate that θ was shrunk towards, shape (pairs,).
 
     Example:
         >>> import graphtask as gt
-        >>> universe = Universe.of(gt.full_dag(3))
-        >>> counts = count_pairs([universe.place(gt.full_dag(3))], universe, nodes="present")
-        >>> fit_pair_model(universe, counts, strength=0).edge.tolist()
+        >>> support = Support.of(gt.full_dag(3))
+        >>> counts = count_pairs([support.membership(gt.full_dag(3))], support, nodes="present")
+        >>> fit_pair_model(support, counts, strength=0).edge.tolist()
         [1.0, 1.0, 1.0]
     """
 
-    universe: Universe
+    support: Support
     presence: FloatArray
     edge: FloatArray
     nodes: Nodes
@@ -79,78 +85,86 @@ class PairModel:
     class_rate: FloatArray
 
     def log_prob(self, graph: igraph.Graph) -> tuple[float, str]:
-        """The ln P of the graph's nodes and edges, and if that is −inf, why."""
+        """Return ln P of the graph's nodes and edges, and if that is −inf, the reason."""
         try:
-            place = self.universe.place(graph)
-        except OutsideError as error:
+            membership = self.support.membership(graph)
+        except OutsideSupportError as error:
             return -np.inf, str(error)
-        return self.log_prob_at(place)
+        return self.log_prob_at(membership)
 
-    def log_prob_at(self, place: Place) -> tuple[float, str]:
-        """The ln P of a place in the universe, and if that is −inf, why."""
-        present = place.present if self.nodes == "present" else np.ones_like(place.present)
+    def log_prob_at(self, membership: Membership) -> tuple[float, str]:
+        """Return ln P of nodes and edges of the support, and if that is −inf, the reason."""
+        present = membership.present if self.nodes == "present" else np.ones_like(membership.present)
         log_node = np.where(present, *self._log_presence)
         has = np.zeros(len(self.edge), dtype=np.bool_)
-        has[place.edges] = True
-        both = present[self.universe.pairs].all(axis=1)
+        has[membership.edges] = True
+        both = present[self.support.pairs].all(axis=1)
         log_edge = np.where(both, np.where(has, *self._log_edge), 0.0)
         return float(log_node.sum() + log_edge.sum()), self._obstacle(log_node, log_edge, has)
 
     def _obstacle(self, log_node: FloatArray, log_edge: FloatArray, has: BoolArray) -> str:
-        names = self.universe.names
+        names = self.support.names
         for node in np.flatnonzero(np.isneginf(log_node)):
             certain = "never" if self.presence[node] == 0 else "always"
             return f"node {names[node]!r} is {certain} present"
         for pair in np.flatnonzero(np.isneginf(log_edge)):
-            source, target = self.universe.pairs[pair]
+            source, target = self.support.pairs[pair]
             certain = "no graph has" if has[pair] else "every graph has"
             return f"{certain} the edge {names[source]!r} → {names[target]!r}, and nothing was shrunk"
         return ""
 
     @cached_property
     def _log_presence(self) -> tuple[FloatArray, FloatArray]:
-        return _logs(self.presence)
+        return logs(self.presence)
 
     @cached_property
     def _log_edge(self) -> tuple[FloatArray, FloatArray]:
-        return _logs(self.edge)
+        return logs(self.edge)
 
     @cached_property
     def probability(self) -> FloatArray:
-        """π_i·π_j·θ_ij, the probability of every edge, shape (pairs,)."""
-        ends = self.presence[self.universe.pairs]
+        """π_i·π_j·θ_ij, the probability of every edge before conditioning, shape (pairs,)."""
+        ends = self.presence[self.support.pairs]
         return np.asarray(ends[:, 0] * ends[:, 1] * self.edge)
 
     @property
-    def expected_nodes(self) -> float:
-        """Σπ; with ``nodes="all"`` the number of all nodes."""
-        return float(self.presence.sum())
+    def attainable_means(self) -> tuple[float, float]:
+        """Mean numbers of nodes and edges of the observed graphs, half a success and half a failure added to each.
 
-    @property
-    def expected_edges(self) -> float:
-        """Σπ_i·π_j·θ_ij."""
-        return float(self.probability.sum())
+        Strictly between the extremes, so that a finite shift of the log-odds attains them.
+        """
+        n, inner = self.counts.n_graphs, len(self.presence) - 2
+        nodes = inner * (float(self.counts.nodes[1:-1].sum()) + 0.5) / (n * inner + 1) if inner else 0.0
+        pairs = len(self.edge)
+        return 2 + nodes, pairs * (float(self.counts.edges.sum()) + 0.5) / (n * pairs + 1)
 
-    @property
-    def entropy(self) -> float:
-        """Σ_j h(π_j) + Σ_ij π_i·π_j·h(θ_ij), h(p) = −p ln p − (1 − p) ln(1 − p)."""
-        ends = self.presence[self.universe.pairs]
-        in_edges = (ends[:, 0] * ends[:, 1] * bernoulli_entropy(self.edge)).sum()
-        return float(bernoulli_entropy(self.presence).sum() + in_edges)
+    largest_tilt = np.inf  # of the log-odds of nodes
+
+    def shifted(self, nodes: float, edges: float) -> "PairModel":
+        """Return the model with shifts added to the log-odds of nodes and of edges."""
+        presence = shifted(self.presence, nodes)
+        return replace(self, presence=presence, edge=shifted(self.edge, edges))
+
+    def exact_log_normalizer(self) -> LogNormalizer | None:
+        """Return the exact ln Z; None for more nodes than can be summed over."""
+        if len(self.presence) > MOST_EXACT:
+            return None
+        total = exact_probability(self.presence, self.edge_matrix, edges_decide=self.nodes == "all")
+        return LogNormalizer(float(np.log(total)) if total > 0 else -np.inf, 0.0)
 
     def table(self) -> "pd.DataFrame":
-        """One row for each pair."""
+        """Return one row for each pair."""
         import pandas as pd
 
-        names = np.asarray(self.universe.names, dtype=object)
-        source, target = self.universe.pairs.T
+        names = np.asarray(self.support.names, dtype=object)
+        source, target = self.support.pairs.T
         return pd.DataFrame(
             {
                 "source": names[source],
                 "target": names[target],
-                "source_stage": self.universe.stage[source],
-                "target_stage": self.universe.stage[target],
-                "distance": self.universe.distance,
+                "source_stage": self.support.stage[source],
+                "target_stage": self.support.stage[target],
+                "distance": self.support.distance,
                 "both_present": self.counts.together,
                 "edges": self.counts.edges,
                 "class_rate": self.class_rate,
@@ -159,71 +173,203 @@ class PairModel:
             }
         )
 
-    def mean_skeleton(self) -> Skeleton:
-        """All nodes, with the probabilities of the edges."""
-        return Skeleton(list(self.universe.names), self.universe.stage, self._matrix(self.probability), True)
+    def mean_probabilities(self) -> EdgeProbabilities:
+        """Return all nodes with the probabilities of the edges."""
+        return EdgeProbabilities(
+            list(self.support.names), self.support.stage, self._matrix(self.probability), True
+        )
 
-    def draw(self, rng: np.random.Generator) -> Skeleton:
-        """The nodes of a random graph, with the probabilities of edges between them."""
+    def draw(self, rng: np.random.Generator) -> EdgeProbabilities:
+        """Return the nodes of a random graph with the probabilities of edges between them."""
         present = np.flatnonzero(rng.random(len(self.presence)) < self.presence)
-        return Skeleton(
-            [self.universe.names[node] for node in present],
-            self.universe.stage[present],
-            self._edge_matrix[np.ix_(present, present)],
+        return EdgeProbabilities(
+            [self.support.names[node] for node in present],
+            self.support.stage[present],
+            self.edge_matrix[np.ix_(present, present)],
             self.nodes == "all",
         )
 
+    def draw_states(self, rng: np.random.Generator, n: int) -> tuple[BoolArray, BoolArray]:
+        """Return independent draws, not conditioned: present nodes (n, nodes), edges (n, nodes, nodes)."""
+        n_nodes = len(self.presence)
+        present: BoolArray = np.asarray(rng.random((n, n_nodes)) < self.presence)
+        edges = rng.random((n, n_nodes, n_nodes)) < self.edge_matrix
+        if self.nodes == "all":
+            present = np.asarray(edges.any(axis=1) | edges.any(axis=2))
+            present[:, [0, -1]] = True
+        edges &= present[:, :, None] & present[:, None, :]
+        return np.asarray(present), np.asarray(edges)
+
+    def draw_valid(self, rng: np.random.Generator, *, most: int) -> tuple[igraph.Graph | None, int]:
+        """Draw independently until a graph is valid; with the number of draws. None after ``most`` draws."""
+        done, size = 0, 8
+        while done < most:
+            present, edges = self.draw_states(rng, size)
+            valid = np.flatnonzero(is_valid(present, edges))
+            if len(valid):
+                return self.graph(present[valid[0]], edges[valid[0]]), done + int(valid[0]) + 1
+            done += size
+            size = int(min(2 * size, max(8, _CELLS // len(self.presence) ** 2)))
+        return None, done
+
+    def share_valid(self, rng: np.random.Generator, *, n: int) -> float:
+        """Return the share of valid graphs among independent draws."""
+        size = int(np.clip(_CELLS // len(self.presence) ** 2, 1, n))
+        valid = [is_valid(*self.draw_states(rng, size)).mean() for _ in range(-(-n // size))]
+        return float(np.mean(valid))
+
+    def sampler(self, generators: Sequence[np.random.Generator]) -> "PairSampler":
+        """Return chains that start at the largest possible graph.
+
+        Raises:
+            DisconnectedError: No valid graph is possible.
+        """
+        n_nodes = len(self.presence)
+        possible = self.edge_matrix > 0
+        graph = igraph.Graph(n=n_nodes, edges=np.argwhere(possible).tolist(), directed=True)
+        graph.delete_edges([(s, t) for s, t in graph.get_edgelist() if not self.presence[[s, t]].all()])
+        present = live_nodes(graph, [0], [n_nodes - 1])
+        always = self.presence == 1 if self.nodes == "present" else np.zeros(n_nodes, dtype=np.bool_)
+        if not (present[0] and present[-1] and present[always].all()):
+            raise DisconnectedError(
+                "no valid graph has a positive probability; fit with more shrinkage, or to more graphs"
+            )
+        n = len(generators)
+        edges = possible & present & present[:, None]
+        chains = Chains(
+            np.repeat(present[None], n, axis=0),
+            np.repeat(edges[None], n, axis=0),
+            np.full(n, n_nodes - 1),
+        )
+        return PairSampler(self, chains, generators)
+
+    def independent_sampler(self, generators: Sequence[np.random.Generator]) -> "PairSampler":
+        """Return chains that start at independent draws, valid or not."""
+        states = [self.draw_states(rng, 1) for rng in generators]
+        present, edges = (np.concatenate(parts) for parts in zip(*states, strict=True))
+        chains = Chains(present, edges, np.full(len(present), len(self.presence) - 1))
+        return PairSampler(self, chains, generators)
+
+    def graph(self, present: BoolArray, edges: BoolArray) -> igraph.Graph:
+        """Return the graph of present nodes and edges between them."""
+        kept = np.flatnonzero(present)
+        graph = igraph.Graph(
+            n=len(kept), edges=np.argwhere(edges[np.ix_(kept, kept)]).tolist(), directed=True
+        )
+        graph.vs[NAME] = [self.support.names[node] for node in kept]
+        graph.vs[STAGE] = self.support.stage[kept].tolist()
+        return graph
+
     @cached_property
-    def _edge_matrix(self) -> FloatArray:
+    def edge_matrix(self) -> FloatArray:
+        """θ of every pair as a matrix, shape (nodes, nodes)."""
         return self._matrix(self.edge)
 
     def _matrix(self, values: FloatArray) -> FloatArray:
         matrix = np.zeros((len(self.presence), len(self.presence)))
-        matrix[self.universe.pairs[:, 0], self.universe.pairs[:, 1]] = values
+        matrix[self.support.pairs[:, 0], self.support.pairs[:, 1]] = values
         return matrix
 
 
-def count_pairs(places: Sequence[Place], universe: Universe, *, nodes: Nodes) -> PairCounts:
-    """How often nodes, pairs of nodes, and edges occur."""
-    n = len(places)
-    edges = np.bincount(np.concatenate([place.edges for place in places]), minlength=len(universe.pairs))
+@dataclass
+class PairSampler:
+    """Parallel chains over the valid graphs of a support."""
+
+    model: PairModel
+    chains: Chains
+    generators: Sequence[np.random.Generator]
+
+    def retune(self, model: object) -> None:
+        """Continue with other probabilities, of a model of the same kind."""
+        assert isinstance(model, PairModel)
+        self.model = model
+
+    def sweep(self, penalty: float = 0.0, *, edges_decide: float | None = None) -> None:
+        """Redraw every node of every chain.
+
+        Args:
+            penalty: λ of `graphtask.distribution.conditioned`.
+            edges_decide: Power of the edges that absent nodes do not have; by default what the model has, 0 or 1.
+        """
+        model, n = self.model, len(self.model.presence)
+        power = float(model.nodes == "all") if edges_decide is None else edges_decide
+        with np.errstate(divide="ignore"):
+            odds = (model.presence / (1 - model.presence)) ** (1 - power)
+        odds[[0, -1]] = np.inf
+        uniforms = np.stack([rng.random((n, n + 3)) for rng in self.generators])
+        self.chains.sweep(model.edge_matrix[None], uniforms, Target(odds, penalty, power))
+
+    def violations(self, penalty: float) -> IntArray:
+        """Advance the chains by a sweep at λ, and return the violations of every chain."""
+        self.sweep(penalty, edges_decide=0.0)
+        return self.chains.n_violations
+
+    @property
+    def counts(self) -> IntArray:
+        """Nodes and edges of every chain, shape (chains, 2)."""
+        return np.stack([self.chains.n_nodes, self.chains.n_edges], axis=1)
+
+    def log_prob(self) -> FloatArray:
+        """Return ln P of every state before conditioning, shape (chains,)."""
+        model = self.model
+        source, target = model.support.pairs.T
+        has = self.chains.edges[:, source, target]
+        terms = np.where(has, *logs(model.edge))
+        if model.nodes == "all":
+            return np.asarray(terms.sum(axis=1))
+        present = self.chains.present
+        terms = np.where(present[:, source] & present[:, target], terms, 0.0)
+        return np.asarray(terms.sum(axis=1) + np.where(present, *logs(model.presence)).sum(axis=1))
+
+    def graphs(self) -> list[igraph.Graph]:
+        """Return the states as graphs."""
+        return [
+            self.model.graph(present, edges)
+            for present, edges in zip(self.chains.present, self.chains.edges, strict=True)
+        ]
+
+
+def count_pairs(members: Sequence[Membership], support: Support, *, nodes: Nodes) -> PairCounts:
+    """Count nodes, pairs of nodes, and edges."""
+    n = len(members)
+    edges = np.bincount(np.concatenate([member.edges for member in members]), minlength=len(support.pairs))
+    present = np.stack([member.present for member in members]).astype(np.float64)
+    in_graphs = present.sum(axis=0).astype(np.int64)
     if nodes == "all":
-        everywhere = np.full(len(universe.names), n), np.full(len(universe.pairs), n)
-        return PairCounts(n, *everywhere, edges)
-    present = np.stack([place.present for place in places]).astype(np.float64)
-    # Whole numbers below 2^53 are exact in floats, whose product is far faster than that of integers.
-    both = (present.T @ present)[universe.pairs[:, 0], universe.pairs[:, 1]]
-    return PairCounts(n, present.sum(axis=0).astype(np.int64), both.astype(np.int64), edges)
+        return PairCounts(n, in_graphs, np.full(len(support.pairs), n), edges)
+    # Integers below 2^53 are exact in floats, whose product is far faster.
+    both = (present.T @ present)[support.pairs[:, 0], support.pairs[:, 1]]
+    return PairCounts(n, in_graphs, both.astype(np.int64), edges)
 
 
 def fit_pair_model(
-    universe: Universe, counts: PairCounts, *, nodes: Nodes = "present", strength: float | None = None
+    support: Support, counts: PairCounts, *, nodes: Nodes = "present", strength: float | None = None
 ) -> PairModel:
-    """The model of counts; see the module for what is shrunk towards what.
+    """Fit the model to counts; the module docstring has the shrinkage.
 
     Args:
-        universe: The nodes and edges that are possible.
-        counts: What was observed in it.
+        support: Possible nodes and edges.
+        counts: Observed counts in it.
         nodes: ``present`` or ``all``.
-        strength: Graphs that the rates of stages and classes are worth; None estimates it.
+        strength: Weight of the rates of stages and classes, in graphs; None estimates it.
     """
-    law = _law(universe, counts)
-    class_rate = law.at(*_roles(universe), universe.distance)
-    # One strength for all: with a handful of graphs it can be told how much pairs differ, but hardly for each group.
+    rates = _distance_rates(support, counts)
+    class_rate = rates.at(*_roles(support), support.distance)
+    # One strength for all: a handful of graphs determines how much pairs differ, but hardly for each group.
     one = np.zeros(len(class_rate), dtype=np.int64)
     edge = shrunk_rates(
         counts.edges, counts.together, mean=class_rate, group=one, n_groups=1, strength=strength
     ).rate
-    presence = _presence(universe, counts, nodes=nodes, strength=strength)
-    return PairModel(universe, presence, edge, nodes, counts, class_rate)
+    presence = _presence(support, counts, nodes=nodes, strength=strength)
+    return PairModel(support, presence, edge, nodes, counts, class_rate)
 
 
-def _presence(universe: Universe, counts: PairCounts, *, nodes: Nodes, strength: float | None) -> FloatArray:
-    presence = np.ones(len(universe.names))
+def _presence(support: Support, counts: PairCounts, *, nodes: Nodes, strength: float | None) -> FloatArray:
+    presence = np.ones(len(support.names))
     if nodes == "all":
         return presence
-    k, stage = counts.nodes[1:-1], universe.stage[1:-1]
-    n_stages = int(universe.stage.max()) + 1
+    k, stage = counts.nodes[1:-1], support.stage[1:-1]
+    n_stages = int(support.stage.max()) + 1
     trials = np.full(len(k), counts.n_graphs)
     mean = pooled_rates(k, trials, stage, n_groups=n_stages)[stage]
     one = np.zeros_like(stage)
@@ -231,26 +377,20 @@ def _presence(universe: Universe, counts: PairCounts, *, nodes: Nodes, strength:
     return presence
 
 
-def _law(universe: Universe, counts: PairCounts) -> DistanceLaw:
-    source, target = _roles(universe)
-    classes = distance_class(universe.distance)
-    n_roles = int(universe.stage.max()) + 3
+def _distance_rates(support: Support, counts: PairCounts) -> DistanceRates:
+    source, target = _roles(support)
+    classes = distance_class(support.distance)
+    n_roles = int(support.stage.max()) + 3
     shape = (n_roles, n_roles, int(classes.max()) + 1)
     cell = np.ravel_multi_index((source, target, classes), shape)
     k, n = (
         np.bincount(cell, weights=values, minlength=int(np.prod(shape))).reshape(shape).astype(np.int64)
         for values in (counts.edges, counts.together)
     )
-    return fit_distance_law(k, n)
+    return fit_distance_rates(k, n)
 
 
-def _roles(universe: Universe) -> tuple[IntArray, IntArray]:
-    """The roles of source and target of every pair."""
-    role = roles(universe.stage, n_stages=int(universe.stage.max()) + 1)
-    return role[universe.pairs[:, 0]], role[universe.pairs[:, 1]]
-
-
-def _logs(probability: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Logarithms of p and 1 − p."""
-    with np.errstate(divide="ignore"):
-        return np.log(probability), np.log1p(-probability)
+def _roles(support: Support) -> tuple[IntArray, IntArray]:
+    """Return the roles of source and target of every pair."""
+    role = roles(support.stage, n_stages=int(support.stage.max()) + 1)
+    return role[support.pairs[:, 0]], role[support.pairs[:, 1]]

@@ -1,208 +1,227 @@
-"""Valid graphs from independent edges: what is repaired, and how the repair is kept from changing the number of edges.
+"""Draws of valid graphs from a model, its normalizing constant, and the shifts that keep the observed mean sizes.
 
-Observed graphs have no dead paths, and independent edges make them: some node will lack a predecessor or a successor.
-Removing those, and what hangs on them, would lose nodes and edges; graphs drawn so would be smaller than the ones
-that the distribution was fitted to. So the nodes that were drawn stay, and those that lack a neighbor get one:
-
-1. every node but the input that has no predecessor gets one, drawn with probability proportional to the odds
-   θ/(1 − θ) of the edges that are possible (the law of one of several independent edges, given that it is the only one);
-2. then every node but the output that has no successor gets one in the same way;
-3. a node that no edge can reach (a band of which no other node is left, say) goes, with whatever is on no path then;
-4. if input and output are not connected after that, all of it is drawn again.
-
-Edges that are added would make the graphs denser than the observed ones. Therefore one number δ is added to the
-log-odds of all edges beforehand, such that the mean number of edges *after* the repair is the observed mean.
+Graphs are drawn by rejection where enough independent draws are valid; each graph is then an exact, independent draw.
+Otherwise every graph is the last state of its own Markov chain (`graphtask.distribution.conditioned`). Its length is
+three times the number of sweeps after which chains from the smallest and from the largest graphs have the same mean
+sizes.
 """
 
-from collections.abc import Callable, Sequence
-from functools import cache
-from typing import NamedTuple
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from typing import Literal, NamedTuple
 
 import igraph
 import numpy as np
 
-from graphtask.distribution.edge_probabilities import Skeleton
+from graphtask.distribution.conditioned import mixing_time, random_generators
+from graphtask.distribution.edge_probabilities import logs
+from graphtask.distribution.normalizer import N_CHAINS, LogNormalizer, by_ladder
+from graphtask.distribution.pair_model import PairModel, PairSampler
+from graphtask.distribution.stage_chains import StageSampler
+from graphtask.distribution.stage_model import StageModel
 from graphtask.errors import DisconnectedError
-from graphtask.graph import NAME, STAGE, live_nodes
-from graphtask.types import BoolArray, FloatArray, IntArray
+from graphtask.types import FloatArray
 
-_TRIES = 1_000  # before a distribution counts as one that has no valid graphs
-_LARGEST_SHIFT = 8.0  # of the log-odds: a factor of 3,000
-_USUAL_SHIFT = 1.0  # where it is looked for first
-_PRECISION = 1e-3
-TRIALS = 256  # graphs from which the mean number of edges is estimated, fewer if they are large
-_WORK = 700_000  # pairs of nodes in all of them
+Model = PairModel | StageModel
 
-
-class Drawn(NamedTuple):
-    """Nodes and edges of a valid graph, and what it took."""
-
-    nodes: IntArray
-    """Which nodes of the skeleton are left, shape (nodes,)."""
-    edges: IntArray
-    """Positions among all nodes of the skeleton, shape (edges, 2)."""
-    n_added: int
-    """Edges that the repair added."""
-    n_dropped: int
-    """Nodes that the repair removed."""
+LEAST_SHARE = 0.01  # of valid graphs for rejection in general
+_LEAST_EXACT_SHARE = 1e-4  # where Z is known exactly, so that graphs are small
+_TRIALS = 400  # independent draws that estimate this share
+_SAFETY = 3  # chains are this much longer than the measured mixing time
+_LEAST_SWEEPS, _MOST_SWEEPS = 24, 384
+_SMALL = -6.0  # shift of the log-odds under which chains become small graphs
+_BATCH = 64  # chains that run in parallel
+_STEPS = 12  # of Newton's method at most
+_AVERAGED = 8  # sweeps that the means of one step are taken over
+_CLOSE = 0.03  # distance from the wanted means, in standard deviations of one graph, that is close enough
+_LARGEST_CHANGE = 0.5  # of a step
+_LARGEST_TILT = 4.0
+_CONSTANT = 1e-3  # variance of a count below which a shift has no effect on it
+_PATH = 16  # steps of the path between two models
 
 
-class Sampled(NamedTuple):
-    """A valid graph, and what it took."""
+class Tilt(NamedTuple):
+    """Shifts of the log-odds of nodes and edges at which valid graphs have the observed mean sizes."""
 
-    graph: igraph.Graph
-    n_added: int
-    """Edges that the repair added."""
-    n_dropped: int
-    """Nodes that the repair removed."""
-    n_redrawn: int
-    """How often it was drawn in vain before."""
+    nodes: float = 0.0
+    edges: float = 0.0
 
 
-Draw = Callable[[np.random.Generator], Skeleton]
+NO_TILT = Tilt()
 
 
-def sample_graph(draw: Draw, *, shift: float, rng: np.random.Generator) -> Sampled:
-    """One valid graph.
+class SamplingPlan(NamedTuple):
+    """Method of drawing valid graphs, with its diagnostics."""
 
-    Args:
-        draw: Gives the nodes of a graph and the probabilities of its edges.
-        shift: Added to the log-odds of all edges.
-        rng: Where chance comes from.
+    method: Literal["rejection", "mcmc"]
+    share_valid: float
+    """Estimated probability that an independent draw is valid."""
+    sweeps: int = 0
+    """Length of every chain; 0 for rejection."""
+    r_hat: float = 1.0
+    """Gelman and Rubin's R of the mean sizes of chains from small and from large graphs, after a third of the sweeps."""
+
+
+def sampling_plan(model: Model) -> SamplingPlan:
+    """Choose rejection or Markov chains, and measure the mixing of the chains.
 
     Raises:
-        DisconnectedError: Input and output were never connected.
+        DisconnectedError: No valid graph is possible.
     """
-    for attempt in range(_TRIES):
-        skeleton = draw(rng)
-        drawn = draw_edges(skeleton, shift=shift, rng=rng)
-        if drawn is not None:
-            return Sampled(_as_graph(skeleton, drawn), drawn.n_added, drawn.n_dropped, attempt)
-    raise DisconnectedError(
-        f"in {_TRIES:,} graphs drawn from the distribution, input and output were never connected; fit it with more "
-        f"shrinkage, or to more graphs"
-    )
+    exact = model.exact_log_normalizer()
+    if exact is not None:
+        share, least = float(np.exp(exact.value)), _LEAST_EXACT_SHARE
+    else:
+        share, least = model.share_valid(_generator(1), n=_TRIALS), LEAST_SHARE
+    if share >= least:
+        return SamplingPlan("rejection", share)
+    low, high = _opposite_samplers(model, seed=2)
+    sweeps, r_hat = mixing_time(low, high, most=_MOST_SWEEPS // _SAFETY)
+    return SamplingPlan("mcmc", share, max(_LEAST_SWEEPS, _SAFETY * sweeps), r_hat)
 
 
-def draw_edges(skeleton: Skeleton, *, shift: float, rng: np.random.Generator) -> Drawn | None:
-    """Random edges between the nodes of the skeleton, repaired; None if input and output are not connected.
+def _opposite_samplers(
+    model: Model, *, seed: int
+) -> tuple[PairSampler | StageSampler, PairSampler | StageSampler]:
+    """Return chains at small and chains at large graphs."""
+    low, high = (model.sampler(random_generators(_BATCH // 2, seed=[0, seed, end])) for end in range(2))
+    low.retune(model.shifted(_SMALL, _SMALL))
+    for _ in range(_LEAST_SWEEPS // 3):
+        low.sweep()
+    low.retune(model)
+    return low, high
 
-    Example:
-        >>> certain = Skeleton(["a", "b", "c"], np.zeros(3, int), np.eye(3, k=1), False)
-        >>> draw_edges(certain, shift=0.0, rng=np.random.default_rng(0)).edges.tolist()
-        [[0, 1], [1, 2]]
+
+def draw_graphs(model: Model, plan: SamplingPlan, n: int, *, seed: int) -> Iterator[igraph.Graph]:
+    """Yield valid graphs; graph k depends on the seed and on k only.
+
+    Raises:
+        DisconnectedError: Rejection found no valid graph.
     """
-    probability = skeleton.probability
-    n_nodes = len(probability)
-    if n_nodes < 2:
-        return None
-    exists = rng.random(probability.shape) < shifted(probability, shift)
-    kept: BoolArray = np.ones(n_nodes, dtype=np.bool_)
-    if skeleton.may_shrink:
-        kept = np.asarray(exists.any(axis=0) | exists.any(axis=1))
-        kept[[0, -1]] = True
-    n_added, whole = _connect(exists, _odds(probability) * kept * kept[:, None], kept, rng)
-    edges = np.argwhere(exists)
-    if whole:
-        return Drawn(np.flatnonzero(kept), edges, n_added, 0)
-    live = live_nodes(igraph.Graph(n=n_nodes, edges=edges.tolist(), directed=True), [0], [n_nodes - 1])
-    if not live.any():
-        return None
-    edges = edges[live[edges].all(axis=1)]
-    return Drawn(np.flatnonzero(live), edges, n_added, int(kept.sum() - live.sum()))
+    for first in range(0, n, _BATCH):
+        generators = random_generators(min(_BATCH, n - first), seed=[seed, 0], first=first)
+        if plan.method == "rejection":
+            yield from (_rejected(model, plan, rng) for rng in generators)
+        else:
+            sampler = model.sampler(generators)
+            for _ in range(plan.sweeps):
+                sampler.sweep()
+            yield from sampler.graphs()
 
 
-def calibrated_shift(draw: Draw, *, mean_edges: float, n_trials: int = TRIALS) -> float:
-    """The shift of the log-odds at which sampled graphs have ``mean_edges`` edges on average.
+def calibrated_tilt(
+    model: Model, *, nodes: float, edges: float, start: Tilt | None = None, n_steps: int = _STEPS
+) -> Tilt:
+    """Return the shifts at which valid graphs have these mean numbers of nodes and edges.
 
-    Found by Brent's method on the same random numbers for every shift, from a seed of its own: for a distribution it is
-    always the same. If no shift will do (repair alone takes more edges), it is the one that comes nearest.
+    Valid graphs form an exponential family in both shifts, so the solution is unique and has the largest likelihood.
+    It is found by Newton's method on the means and covariances of parallel chains, with a fixed seed.
 
     Args:
-        draw: Gives the nodes of a graph and the probabilities of its edges.
-        mean_edges: What the mean number of edges shall be.
-        n_trials: Graphs from which it is estimated; large ones are fewer.
+        model: Model before conditioning.
+        nodes: Mean number of nodes to reach.
+        edges: Mean number of edges to reach.
+        start: First guess.
+        n_steps: Steps at most.
+
+    Raises:
+        DisconnectedError: No valid graph is possible.
     """
-    from scipy.optimize import brentq
+    samplers = _opposite_samplers(model.shifted(*(start or NO_TILT)), seed=3)
+    mixing_time(*samplers, most=_MOST_SWEEPS // _SAFETY)
+    target = np.array([nodes, edges])
+    highest = np.array([min(model.largest_tilt, _LARGEST_TILT), _LARGEST_TILT])
+    tilt = np.array(start or Tilt(), dtype=np.float64)
+    for _ in range(n_steps):
+        parts = []
+        for sampler in samplers:
+            sampler.retune(model.shifted(*tilt))
+            parts.append(_advanced(sampler, burn=_AVERAGED))
+        counts = np.concatenate(parts, axis=1)
+        mean = counts.mean(axis=(0, 1))
+        covariance = np.cov(counts.reshape(-1, 2).T)
+        covariance += 1e-3 * np.diag(np.diag(covariance))  # nodes and edges may depend on each other exactly
+        varies = np.diag(covariance) > _CONSTANT
+        # A shift at its bound stays there if the means ask for more of it.
+        varies &= ~((tilt >= highest) & (target > mean)) & ~((tilt <= -_LARGEST_TILT) & (target < mean))
+        gap = np.where(varies, target - mean, 0.0)
+        if np.abs(gap / np.sqrt(np.maximum(np.diag(covariance), _CONSTANT))).max() < _CLOSE:
+            break
+        change = np.zeros(2)
+        change[varies] = np.linalg.solve(covariance[np.ix_(varies, varies)], gap[varies])
+        change *= min(1.0, _LARGEST_CHANGE / np.abs(change).max())
+        tilt = np.clip(tilt + change, -_LARGEST_TILT, highest)
+    return Tilt(float(tilt[0]), float(tilt[1]))
 
-    rng = np.random.Generator(np.random.PCG64(0))
-    first = draw(rng)
-    n_trials = int(np.clip(_WORK / len(first.names) ** 2, 8, n_trials))
-    skeletons = [first, *(draw(rng) for _ in range(n_trials - 1))]
-    seeds = rng.integers(2**63, size=n_trials).tolist()
 
-    def mean_at(shift: float) -> float:
-        counts = []
-        for skeleton, seed in zip(skeletons, seeds, strict=True):
-            own = np.random.Generator(np.random.PCG64(seed))
-            drawn = draw_edges(skeleton, shift=shift, rng=own)
-            if drawn is not None:
-                counts.append(len(drawn.edges))
-        return float(np.mean(counts)) if counts else 0.0
-
-    @cache
-    def excess(shift: float) -> float:
-        return mean_at(shift) - mean_edges
-
-    for reach in (_USUAL_SHIFT, _LARGEST_SHIFT):
-        if excess(-reach) <= 0 <= excess(reach):
-            return float(brentq(excess, -reach, reach, xtol=_PRECISION))
-    return -_LARGEST_SHIFT if excess(-_LARGEST_SHIFT) > 0 else _LARGEST_SHIFT
+def _advanced(sampler: PairSampler | StageSampler, *, burn: int) -> FloatArray:
+    """Advance the chains, and return nodes and edges of the last sweeps, shape (sweeps, chains, 2)."""
+    for _ in range(burn):
+        sampler.sweep()
+    counts = []
+    for _ in range(_AVERAGED):
+        sampler.sweep()
+        counts.append(sampler.counts)
+    return np.stack(counts).astype(np.float64)
 
 
-def shifted(probability: FloatArray, shift: float) -> FloatArray:
-    """The probabilities with ``shift`` added to their log-odds; 0 and 1 stay.
+def log_normalizer(model: Model) -> LogNormalizer:
+    """Return ln Z, the logarithm of the probability of a valid graph: exact for few nodes, else estimated.
 
-    Example:
-        >>> shifted(np.array([0.0, 0.5, 1.0]), np.log(3)).round(12).tolist()
-        [0.0, 0.75, 1.0]
+    Raises:
+        DisconnectedError: No valid graph is possible.
     """
-    odds = probability * np.exp(shift)
-    return np.asarray(odds / (odds + 1 - probability))
+    exact = model.exact_log_normalizer()
+    if exact is not None:
+        return exact
+    if isinstance(model, PairModel) and model.nodes == "all":
+        return _of_edges_alone(model)
+    sampler = model.independent_sampler(random_generators(N_CHAINS, seed=[0, 4]))
+    return by_ladder(sampler.violations)
 
 
-def _odds(probability: FloatArray) -> FloatArray:
-    return np.asarray(probability / np.maximum(1 - probability, 1e-12))
+def _of_edges_alone(model: PairModel) -> LogNormalizer:
+    """Return ln Z of a model in which edges decide which nodes are present.
+
+    Z is that of a model with independent nodes times a ratio, which is estimated along a path between both.
+    """
+    generators = random_generators(N_CHAINS, seed=[0, 5])
+    sampler = model.sampler(generators)
+    _advanced(sampler, burn=_LEAST_SWEEPS)
+    presence = np.clip(sampler.chains.present.mean(axis=0), 0.05, 0.95)
+    presence[[0, -1]] = 1.0
+    proxy = replace(model, nodes="present", presence=presence)
+    start = log_normalizer(proxy)
+    sampler.retune(proxy)
+    powers = np.linspace(0, 1, _PATH + 1)
+    value, variance = start.value, start.error**2
+    for now, following in pairwise(powers.tolist()):
+        found = []
+        for _ in range(_AVERAGED):
+            sampler.sweep(edges_decide=now)
+            difference = _log_prob_of_edges(sampler) - sampler.log_prob()
+            found.append(np.exp((following - now) * difference))
+        ratios = np.mean(found, axis=0)
+        value += float(np.log(ratios.mean()))
+        variance += float(ratios.var(ddof=1) / len(ratios) / ratios.mean() ** 2)
+    return LogNormalizer(value, float(np.sqrt(variance)))
 
 
-def _connect(
-    exists: BoolArray, odds: FloatArray, kept: BoolArray, rng: np.random.Generator
-) -> tuple[int, bool]:
-    """Give every kept node the neighbors it lacks, in place; how many edges that took, and whether all have them."""
-    n_added, whole = 0, True
-    orphans = kept & ~exists.any(axis=0)
-    orphans[0] = False
-    for node in np.flatnonzero(orphans):
-        source = _chosen(odds[:, node], rng)
-        if source is None:
-            whole = False
-        else:
-            exists[source, node] = True
-            n_added += 1
-    childless = kept & ~exists.any(axis=1)
-    childless[-1] = False
-    for node in np.flatnonzero(childless):
-        target = _chosen(odds[node], rng)
-        if target is None:
-            whole = False
-        else:
-            exists[node, target] = True
-            n_added += 1
-    return n_added, whole
+def _log_prob_of_edges(sampler: PairSampler) -> FloatArray:
+    model = sampler.model
+    source, target = model.support.pairs.T
+    return np.asarray(np.where(sampler.chains.edges[:, source, target], *logs(model.edge)).sum(axis=1))
 
 
-def _chosen(weights: FloatArray, rng: np.random.Generator) -> int | None:
-    cumulated = np.cumsum(weights)
-    if cumulated[-1] <= 0:
-        return None
-    return int(np.searchsorted(cumulated, rng.random() * cumulated[-1], side="right"))
-
-
-def _as_graph(skeleton: Skeleton, drawn: Drawn) -> igraph.Graph:
-    position = np.full(len(skeleton.names), -1)
-    position[drawn.nodes] = np.arange(len(drawn.nodes))
-    edges: Sequence[tuple[int, int]] = list(map(tuple, position[drawn.edges].tolist()))
-    graph = igraph.Graph(n=len(drawn.nodes), edges=edges, directed=True)
-    graph.vs[NAME] = [skeleton.names[node] for node in drawn.nodes]
-    graph.vs[STAGE] = skeleton.stage[drawn.nodes].tolist()
+def _rejected(model: Model, plan: SamplingPlan, rng: np.random.Generator) -> igraph.Graph:
+    graph, n_draws = model.draw_valid(rng, most=int(50 / max(plan.share_valid, 1e-6)) + 1_000)
+    if graph is None:
+        raise DisconnectedError(
+            f"none of {n_draws:,} independent draws was valid; fit with more shrinkage, or to more graphs"
+        )
     return graph
+
+
+def _generator(stream: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64([0, stream]))

@@ -1,4 +1,4 @@
-"""Rates that borrow strength: the share of successes in few trials, shrunk towards the rate of a whole group.
+"""Shrunk rates: the share of successes in few trials, shrunk towards the rate of a whole group.
 
 An item i of group g has k_i successes in n_i trials. Its rate comes from a Beta distribution of its group, with mean
 m_g and strength s_g (the prior is worth s_g trials):
@@ -10,7 +10,7 @@ The mean is given, or the pooled rate of the group with Jeffreys' half a success
 
     Σ_i ln B(k_i + m·s, n_i − k_i + (1 − m)·s) − ln B(m·s, (1 − m)·s),
 
-between `WEAKEST` and `STRONGEST`: groups whose rates differ no more than chance have no finite maximum.
+between `WEAKEST` and `STRONGEST`: groups whose rates differ no more than random draws have no finite maximum.
 
 Source:
     Empirical Bayes with the beta-binomial distribution; Skellam, J. R. Stat. Soc. B 10 (1948); Efron & Morris, J. Am.
@@ -24,29 +24,29 @@ import numpy as np
 
 from graphtask.types import FloatArray, IntArray
 
-WEAKEST, STRONGEST = 0.1, 10_000.0  # trials that a prior can be worth
-_COARSE = 26  # strengths at which the likelihood is looked at first; five a decade
+WEAKEST, STRONGEST = 0.1, 10_000.0  # weight of a prior, in trials
+_COARSE = 26  # strengths of the first grid; five a decade
 _REFINEMENTS = 24  # steps of the golden section, each 0.618 of the one before
 _GOLDEN = (np.sqrt(5.0) - 1) / 2
 
 
 class Shrunk(NamedTuple):
-    """Shrunk rates, and what they were shrunk towards."""
+    """Shrunk rates, with the strength of the shrinkage."""
 
     rate: FloatArray
     """Posterior mean of every item, shape (items,)."""
     strength: FloatArray
-    """Trials that the prior of each group is worth, shape (groups,)."""
+    """Weight of the prior of each group, in trials, shape (groups,)."""
 
 
 def pooled_rates(successes: IntArray, trials: IntArray, group: IntArray, *, n_groups: int) -> FloatArray:
-    """(Σk + ½)/(Σn + 1) of every group, shape (groups,); ½ for a group without trials.
+    """Return (Σk + ½)/(Σn + 1) of every group, shape (groups,); ½ for a group without trials.
 
     Args:
         successes: k, shape (items,).
         trials: n, shape (items,).
         group: The group of every item, 0 … ``n_groups`` − 1, shape (items,).
-        n_groups: How many groups there are.
+        n_groups: Number of groups.
 
     Example:
         >>> pooled_rates(np.array([1, 2]), np.array([2, 4]), np.array([0, 0]), n_groups=2).tolist()
@@ -66,15 +66,15 @@ def shrunk_rates(
     n_groups: int,
     strength: float | None = None,
 ) -> Shrunk:
-    """The posterior mean of every item's rate; see the module for the formula.
+    """Return the posterior mean of every item's rate; the module docstring has the formula.
 
     Args:
         successes: k, shape (items,).
         trials: n, shape (items,).
-        mean: What each item is shrunk towards, in (0, 1), shape (items,).
+        mean: Rate that each item is shrunk towards, in (0, 1), shape (items,).
         group: The items that share a strength, 0 … ``n_groups`` − 1, shape (items,).
-        n_groups: How many groups there are.
-        strength: Trials that the prior is worth, from 0 (raw shares; the mean where there are no trials) to infinity
+        n_groups: Number of groups.
+        strength: Weight of the prior in trials, from 0 (raw shares; the mean where there are no trials) to infinity
             (the mean alone); None estimates it for each group.
 
     Example:
@@ -88,7 +88,7 @@ def shrunk_rates(
     else:
         strengths = np.full(n_groups, float(strength))
     own = strengths[group]
-    # As a weight of the mean, because an infinite strength is allowed.
+    # As a weight of the mean, because the strength may be infinite.
     with np.errstate(invalid="ignore", divide="ignore"):
         raw = np.where(trials > 0, successes / trials, mean)
         trust = np.where(trials > 0, 1 / (1 + own / trials), 0.0)
@@ -98,7 +98,7 @@ def shrunk_rates(
 def likeliest_strengths(
     successes: IntArray, trials: IntArray, *, mean: FloatArray, group: IntArray, n_groups: int
 ) -> FloatArray:
-    """The strength of every group at which its marginal likelihood is largest, shape (groups,).
+    """Return the strength of every group at which its marginal likelihood is largest, shape (groups,).
 
     Arguments are those of `shrunk_rates`. A group without trials has the largest strength.
 
@@ -120,7 +120,7 @@ def likeliest_strengths(
 
     grid = np.linspace(np.log(WEAKEST), np.log(STRONGEST), _COARSE)
     values = np.stack([log_likelihood(np.full(n_groups, at)) for at in grid])
-    # A flat likelihood says nothing about the rates being different: the last of equals is the strongest.
+    # A flat likelihood is no evidence of different rates: the last of equals is the strongest.
     best = _COARSE - 1 - np.argmax(values[::-1] >= values.max(axis=0) - 1e-9, axis=0)
     low, high = grid[np.maximum(best - 1, 0)], grid[np.minimum(best + 1, _COARSE - 1)]
     inside = _golden_section(log_likelihood, low, high)
@@ -139,7 +139,7 @@ def _log_marginal(k: FloatArray, n: FloatArray, mean: FloatArray, strength: Floa
 def _golden_section(
     function: Callable[[FloatArray], FloatArray], low: FloatArray, high: FloatArray
 ) -> FloatArray:
-    """Where a function of one number has its maximum between two bounds; all groups at once."""
+    """Return the maximum of a function of one number between two bounds; all groups at once."""
     for _ in range(_REFINEMENTS):
         width = _GOLDEN * (high - low)
         left, right = high - width, low + width

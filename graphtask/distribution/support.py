@@ -1,4 +1,4 @@
-"""Nodes that correspond: which nodes and edges the graphs of a set could have, when they come from one initial graph."""
+"""Possible nodes and edges of graphs whose nodes correspond because they come from one initial graph."""
 
 import re
 from collections.abc import Sequence
@@ -15,22 +15,22 @@ from graphtask.priors.registry import PRIORS, make_prior
 from graphtask.types import BoolArray, IntArray
 
 
-class Place(NamedTuple):
-    """Where a graph lies in a universe."""
+class Membership(NamedTuple):
+    """Nodes and edges of a graph among those of a support."""
 
     present: BoolArray
-    """Which nodes of the universe it has, shape (nodes,)."""
+    """True for nodes of the support that the graph has, shape (nodes,)."""
     edges: IntArray
-    """Which pairs of the universe are its edges, increasing, shape (edges,)."""
+    """Indices of the pairs of the support that are its edges, increasing, shape (edges,)."""
 
 
-class OutsideError(GraphError):
-    """The graph has a node or an edge that its universe does not have."""
+class OutsideSupportError(GraphError):
+    """The graph has a node or an edge that its support does not have."""
 
 
 @dataclass(frozen=True, eq=False)
-class Universe:
-    """The nodes, and the pairs of nodes that may have an edge.
+class Support:
+    """Possible nodes, and pairs of nodes that may have an edge.
 
     Args:
         names: Of the nodes, in the reference order; the first is the input, the last the output.
@@ -39,8 +39,8 @@ class Universe:
 
     Example:
         >>> import graphtask as gt
-        >>> universe = Universe.of(gt.full_dag(4, stages=2))
-        >>> universe.names, len(universe.pairs)
+        >>> support = Support.of(gt.full_dag(4, stages=2))
+        >>> support.names, len(support.pairs)
         (('v0', 'v1', 'v2', 'v3'), 6)
     """
 
@@ -49,8 +49,8 @@ class Universe:
     pairs: IntArray
 
     @classmethod
-    def of(cls, graph: igraph.Graph) -> "Universe":
-        """The nodes and edges of an initial graph.
+    def of(cls, graph: igraph.Graph) -> "Support":
+        """Return the nodes and edges of an initial graph.
 
         Raises:
             GraphError: The graph is not valid.
@@ -69,45 +69,45 @@ class Universe:
 
     @cached_property
     def position(self) -> dict[str, int]:
-        """The position of every name."""
+        """Position of every name."""
         return {name: index for index, name in enumerate(self.names)}
 
     @cached_property
     def distance(self) -> IntArray:
-        """How far the pairs lead in the reference order, at least 1, shape (pairs,)."""
+        """Distance of the pairs in the reference order, at least 1, shape (pairs,)."""
         return np.asarray(self.pairs[:, 1] - self.pairs[:, 0])
 
     @cached_property
     def _keys(self) -> IntArray:
         return np.asarray(self.pairs[:, 0] * len(self.names) + self.pairs[:, 1])
 
-    def place(self, graph: igraph.Graph) -> Place:
-        """Which of the nodes and pairs the graph has; it need not be valid, but its vertices have names and stages.
+    def membership(self, graph: igraph.Graph) -> Membership:
+        """Return the nodes and pairs of the graph; it need not be valid, but its vertices have names and stages.
 
         Raises:
-            OutsideError: It has something else, too; the message says what.
+            OutsideSupportError: It has another node or edge; the message names it.
             GraphError: The vertices have no names or stages.
         """
         if NAME not in graph.vs.attributes() or STAGE not in graph.vs.attributes():
             raise GraphError(
-                "the vertices need a `name` and a `stage`; make the graph valid with graphtask.architecture"
+                "the vertices need a `name` and a `stage`; make the graph valid with graphtask.as_architecture(graph, stages=3)"
             )
         names = graph.vs[NAME]
-        strangers = [name for name in names if name not in self.position]
-        if strangers:
-            raise OutsideError(
-                f"node {strangers[0]!r} is none of the {len(self.names)} nodes that are possible"
+        unknown = [name for name in names if name not in self.position]
+        if unknown:
+            raise OutsideSupportError(
+                f"node {unknown[0]!r} is none of the {len(self.names)} nodes that are possible"
             )
         nodes = np.asarray([self.position[name] for name in names], dtype=np.int64)
         moved = np.flatnonzero(self.stage[nodes] != stages(graph))
         if len(moved):
             node = int(moved[0])
-            raise OutsideError(
+            raise OutsideSupportError(
                 f"node {names[node]!r} is in stage {graph.vs[node][STAGE]}, and not in {self.stage[nodes[node]]}"
             )
         present = np.zeros(len(self.names), dtype=np.bool_)
         present[nodes] = True
-        return Place(present, self._rows(nodes[edge_array(graph)]))
+        return Membership(present, self._rows(nodes[edge_array(graph)]))
 
     def _rows(self, edges: IntArray) -> IntArray:
         keys = np.sort(edges[:, 0] * len(self.names) + edges[:, 1])
@@ -115,16 +115,16 @@ class Universe:
         known = self._keys[np.minimum(rows, len(self._keys) - 1)] == keys
         if not known.all():
             source, target = divmod(int(keys[~known][0]), len(self.names))
-            raise OutsideError(
+            raise OutsideSupportError(
                 f"the edge {self.names[source]!r} → {self.names[target]!r} is none of the {len(self._keys):,} that are possible"
             )
         if (np.diff(rows) == 0).any():
-            raise OutsideError("the graph has multi-edges")
+            raise OutsideSupportError("the graph has multi-edges")
         return rows
 
 
 def have_one_origin(graphs: Sequence[igraph.Graph]) -> bool:
-    """Whether provenance says that all graphs come from one initial graph: the same prior, of the same size.
+    """Return True if provenance names one initial graph for all: the same prior or the same hash, of the same size.
 
     Example:
         >>> import graphtask as gt
@@ -134,17 +134,16 @@ def have_one_origin(graphs: Sequence[igraph.Graph]) -> bool:
         False
     """
     facts = [provenance(graph) for graph in graphs]
-    first = facts[0]
-    if not first.get("initial"):
+    first, initial = facts[0], facts[0].get("initial")
+    if not isinstance(initial, dict) or not (first.get("prior") or initial.get("hash")):
         return False
     return all(fact.get(key) == first.get(key) for fact in facts for key in ("prior", "initial"))
 
 
-def common_universe(graphs: Sequence[igraph.Graph], *, initial: igraph.Graph | None = None) -> Universe:
-    """The universe of graphs whose nodes correspond by name.
+def common_support(graphs: Sequence[igraph.Graph], *, initial: igraph.Graph | None = None) -> Support:
+    """Return the support of graphs whose nodes correspond by name.
 
-    The initial graph, if it is given or if provenance tells how it was made, has all nodes and edges that are
-    possible. Otherwise these are the nodes that occur, in a topological order of all edges together (free nodes in
+    The initial graph, if it is given or can be rebuilt from provenance, has all possible nodes and edges. Otherwise these are the nodes that occur, in a topological order of all edges together (free nodes in
     the order of the numbers in their names), and all pairs i < j.
 
     Args:
@@ -158,30 +157,28 @@ def common_universe(graphs: Sequence[igraph.Graph], *, initial: igraph.Graph | N
         >>> import graphtask as gt
         >>> graph = gt.full_dag(5)
         >>> graph.es["weight"] = [0.5] * 9 + [0.0]
-        >>> common_universe([gt.prune(graph)]).names
+        >>> common_support([gt.prune(graph)]).names
         ('v0', 'v1', 'v2', 'v3', 'v4')
     """
     origin = initial if initial is not None else _rebuilt(graphs)
-    universe = Universe.of(origin) if origin is not None else _union(graphs)
-    ends = {universe.names[0], universe.names[-1]}
-    for number, graph in enumerate(graphs):
+    support = Support.of(origin) if origin is not None else _union(graphs)
+    ends = {support.names[0], support.names[-1]}
+    for index, graph in enumerate(graphs):
         try:
-            place = universe.place(graph)
-        except OutsideError as error:
-            raise GraphError(
-                f"number {number} of the graphs does not correspond to the others: {error}"
-            ) from None
-        if not (place.present[0] and place.present[-1]):
+            membership = support.membership(graph)
+        except OutsideSupportError as error:
+            raise GraphError(f"graphs[{index}] does not correspond to the others: {error}") from None
+        if not (membership.present[0] and membership.present[-1]):
             missing = min(ends - set(graph.vs[NAME]))
             raise GraphError(
-                f"number {number} of the graphs does not correspond to the others: it has no node {missing!r}, "
-                f"their input or output"
+                f"graphs[{index}] does not correspond to the others: it has no node {missing!r}, "
+                f"the input or output of the others"
             )
-    return universe
+    return support
 
 
 def _rebuilt(graphs: Sequence[igraph.Graph]) -> igraph.Graph | None:
-    """The initial graph that provenance tells how to make, if it is the same for all and has all their nodes."""
+    """Rebuild the initial graph from provenance, if it is the same for all and has all their nodes."""
     priors = [provenance(graph).get("prior") for graph in graphs]
     prior = priors[0]
     if not isinstance(prior, dict) or any(other != prior for other in priors):
@@ -191,13 +188,13 @@ def _rebuilt(graphs: Sequence[igraph.Graph]) -> igraph.Graph | None:
         return None
     try:
         made = make_prior(name, arguments)
-    except (TypeError, ValueError):  # a file may claim anything
+    except (TypeError, ValueError):  # a file may contain any arguments
         return None
     names = set(made.vs[NAME])
     return made if all(names.issuperset(graph.vs[NAME]) for graph in graphs) else None
 
 
-def _union(graphs: Sequence[igraph.Graph]) -> Universe:
+def _union(graphs: Sequence[igraph.Graph]) -> Support:
     stage: dict[str, int] = {}
     for graph in graphs:
         for name, own in zip(graph.vs[NAME], graph.vs[STAGE], strict=True):
@@ -217,11 +214,9 @@ def _union(graphs: Sequence[igraph.Graph]) -> Universe:
     try:
         check_graph(union)
     except GraphError as error:
-        raise GraphError(
-            f"the nodes do not correspond, for all edges together break a rule: {error}"
-        ) from None
+        raise GraphError(f"the nodes do not correspond, all edges together break a rule: {error}") from None
     order = node_order(union)
-    return Universe(
+    return Support(
         tuple(names[node] for node in order),
         np.asarray([stage[names[node]] for node in order], dtype=np.int64),
         np.argwhere(np.triu(np.ones((len(names), len(names)), dtype=np.bool_), 1)),
@@ -229,5 +224,5 @@ def _union(graphs: Sequence[igraph.Graph]) -> Universe:
 
 
 def _natural(name: str) -> list[Any]:
-    """A key that puts v2 before v10."""
+    """Return a key that sorts v2 before v10."""
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name)]

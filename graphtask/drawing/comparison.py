@@ -10,14 +10,14 @@ import numpy.typing as npt
 from graphtask.drawing.grouped import COLORS
 from graphtask.drawing.picture import new_figure
 from graphtask.drawing.style import INK, LEGEND, TEXT, WIDTH
-from graphtask.errors import ArgumentError
+from graphtask.validation import invalid
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-_BESIDE = 9  # groups whose legend fits above a picture in rows of three; more stand beside it
+_MAX_ABOVE = 9  # groups whose legend fits above a picture in rows of three; more go next to it
 _CHARACTER = 0.075  # inches, the width of a letter
 _MANY_POINTS = 2_000  # beyond, points become pixels: a file with one shape for each would be slow to show
 _BRACKET: dict[str, Any] = {"color": INK, "linewidth": 1.2, "clip_on": False, "solid_capstyle": "butt"}
@@ -30,7 +30,7 @@ def draw_similarity(
     title: str | None = None,
     quantity: str = "similarity",
 ) -> "Figure":
-    """How alike graphs are, as a matrix ordered by group, with a bracket around each.
+    """Draw similarities of graphs as a matrix ordered by group, with a bracket around each group.
 
     Groups come in the order in which they first come up, graphs within them as they were.
 
@@ -55,9 +55,8 @@ def draw_similarity(
 
     matrix = np.asarray(similarities, dtype=np.float64)
     if matrix.shape != (len(labels), len(labels)):
-        raise ArgumentError(
-            f"the similarities have shape {matrix.shape} and there are {len(labels)} labels; expected a row and a "
-            f"column for each"
+        raise invalid(
+            "similarities", f"a square matrix with a row for each of the {len(labels)} labels", matrix
         )
     groups = _members(labels)
     order = np.concatenate(list(groups.values()))
@@ -110,9 +109,7 @@ def draw_embedding(
     """
     places = np.asarray(points, dtype=np.float64)
     if places.shape != (len(labels), 2):
-        raise ArgumentError(
-            f"the points have shape {places.shape} and there are {len(labels)} labels; expected (graphs, 2)"
-        )
+        raise invalid("points", f"of shape ({len(labels)}, 2), a row for each label", places)
     groups = _members(labels)
     figure = new_figure(
         figsize=(WIDTH * 0.8, _height(places) + (0.25 if title else 0.0)), layout="constrained"
@@ -146,7 +143,7 @@ def draw_embedding(
 
 
 def _members(labels: Sequence[str]) -> dict[str, list[int]]:
-    """The positions of the graphs of each group."""
+    """Return the positions of the graphs of each group."""
     members: dict[str, list[int]] = {}
     for index, label in enumerate(labels):
         members.setdefault(str(label), []).append(index)
@@ -154,7 +151,7 @@ def _members(labels: Sequence[str]) -> dict[str, list[int]]:
 
 
 def _looks() -> Iterator[tuple[str, str]]:
-    """Colors and shapes that first differ in both, and only come back together after all of them."""
+    """Yield colors and shapes that differ in both first, and repeat as a pair only after all combinations."""
     n_looks = len(COLORS) * len(_MARKERS)
     return cycle(
         (COLORS[index % len(COLORS)], _MARKERS[(index + index // len(COLORS)) % len(_MARKERS)])
@@ -169,7 +166,7 @@ def _height(places: npt.NDArray[np.float64]) -> float:
 
 
 def _bracket(axes: "Axes", sizes: dict[str, int]) -> None:
-    """Lines between the groups, and their names in brackets beside and below the matrix."""
+    """Draw lines between the groups, and their names in brackets to the left of and below the matrix."""
     ends = np.cumsum(list(sizes.values()))
     starts = ends - list(sizes.values())
     for end in ends[:-1]:
@@ -192,7 +189,7 @@ def _bracket(axes: "Axes", sizes: dict[str, int]) -> None:
 
 def _legend(figure: "Figure", *, n_groups: int) -> None:
     handles, texts = figure.axes[0].get_legend_handles_labels()
-    beside = n_groups > _BESIDE
+    beside = n_groups > _MAX_ABOVE
     figure.legend(
         handles,
         texts,

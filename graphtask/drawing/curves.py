@@ -1,4 +1,4 @@
-"""What happened during training: edge weights and learning curves."""
+"""Curves of a training run: edge weights, loss and accuracy."""
 
 from typing import TYPE_CHECKING, Protocol
 
@@ -7,10 +7,9 @@ import numpy.typing as npt
 
 from graphtask.drawing.picture import new_figure
 from graphtask.drawing.style import ACROSS, INK, LEGEND, REMOVED, TEXT, WIDTH, WITHIN
-from graphtask.errors import ArgumentError
 from graphtask.pruning import kept_edges
 from graphtask.types import BoolArray
-from graphtask.validation import counted
+from graphtask.validation import invalid
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class HasMagnitudes(Protocol):
-    """What a run's history is to a drawing."""
+    """Protocol of a run's history."""
 
     @property
     def magnitudes(self) -> npt.NDArray[np.float64]:
@@ -29,14 +28,14 @@ class HasMagnitudes(Protocol):
 def draw_history(
     history: "npt.ArrayLike | HasMagnitudes", *, threshold: float = 0.006, kept: npt.ArrayLike | None = None
 ) -> "Figure":
-    """What the edge weights did during training: those that pruning keeps, and those that it removes.
+    """Draw edge weights over the epochs: edges that pruning keeps, and edges that it removes.
 
     Args:
         history: Magnitudes of the weights at the start and at the end of every epoch, shape (epochs + 1, edges), or
             the history of a run, which has them.
-        threshold: Where pruning cuts; drawn as a dashed line.
-        kept: Which edges are kept, shape (edges,); by default those that pruning the last weights keeps, dead paths
-            removed. Magnitudes alone do not tell of paths: then those at or above the threshold at the end.
+        threshold: Pruning threshold; drawn as a dashed line.
+        kept: True for edges that are kept, shape (edges,); by default those that pruning the last weights keeps, dead paths
+            removed. For an array of magnitudes without paths: edges at or above the threshold at the end.
 
     Raises:
         ArgumentError: A shape does not fit.
@@ -49,18 +48,18 @@ def draw_history(
     """
     figure = new_figure(figsize=(WIDTH, 2.6), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
-    draw_fates((left, right), history, threshold=threshold, kept=kept)
+    draw_history_on((left, right), history, threshold=threshold, kept=kept)
     return figure
 
 
-def draw_fates(
+def draw_history_on(
     panels: "tuple[Axes, Axes]",
     history: "npt.ArrayLike | HasMagnitudes",
     *,
     threshold: float,
     kept: npt.ArrayLike | None = None,
 ) -> None:
-    """What `draw_history` shows, in two panels of a picture: kept edges and removed ones.
+    """Draw the panels of `draw_history`: kept edges and removed ones.
 
     Raises:
         ArgumentError: A shape does not fit.
@@ -69,12 +68,10 @@ def draw_fates(
 
     values = np.asarray(getattr(history, "magnitudes", history), dtype=np.float64)
     if values.ndim != 2 or values.shape[0] < 1:
-        raise ArgumentError(f"the history has shape {values.shape}; expected (epochs + 1, edges)")
+        raise invalid("history", "of shape (epochs + 1, edges)", values)
     chosen = _kept(history, values[-1], threshold) if kept is None else np.asarray(kept, dtype=np.bool_)
     if chosen.shape != values.shape[1:]:
-        raise ArgumentError(
-            f"`kept` has shape {chosen.shape}; the history has {counted(values.shape[1], 'edge')}"
-        )
+        raise invalid("kept", f"of shape ({values.shape[1]},), one value for each edge", chosen)
     floor = threshold / 100 if threshold > 0 else 1e-5
     epochs = np.arange(len(values))
     for axes, mask, title, color in (
@@ -131,8 +128,8 @@ def draw_curves(metrics: "pd.DataFrame") -> "Figure":
     }
     missing = {"epoch", *(column for columns in panels.values() for column in columns)} - set(metrics.columns)
     if missing:
-        raise ArgumentError(
-            f"the metrics have no column {min(missing)!r}; give the table of a run: run.metrics"
+        raise invalid(
+            "metrics", f"a table with the column {min(missing)!r}", metrics, remedy="pass run.metrics"
         )
     figure = new_figure(figsize=(WIDTH, 2.2), layout="constrained")
     for axes, (title, columns) in zip(figure.subplots(1, 3), panels.items(), strict=True):

@@ -12,7 +12,7 @@ from graphtask.drawing.picture import new_figure
 from graphtask.drawing.style import INK, LEGEND, REMOVED, TEXT, WIDTH, WITHIN, stage_colors
 from graphtask.errors import ArgumentError
 from graphtask.types import FloatArray
-from graphtask.validation import counted
+from graphtask.validation import counted, invalid
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +30,7 @@ _MOST_DOTS = 200  # for each set of graphs; the rest is in the box
 def draw_distribution(
     probabilities: "pd.DataFrame", mean_graph: igraph.Graph, *, title: str | None = None
 ) -> "Figure":
-    """The probabilities of the edges, and beside them the mean graph.
+    """Draw the probabilities of the edges, and next to them the mean graph.
 
     Where nodes correspond the probabilities are a matrix with a row for every source and a column for every target,
     lines between the stages; otherwise they are curves over the distance, one for each two stages (edges of the
@@ -58,8 +58,11 @@ def draw_distribution(
     elif {"shortest", "longest", "probability"} <= set(probabilities.columns):
         _draw_curves(left, probabilities)
     else:
-        raise ArgumentError(
-            "these are no probabilities of edges; give the table of distribution.edge_probabilities()"
+        raise invalid(
+            "probabilities",
+            "a table of edge probabilities",
+            type(probabilities).__name__,
+            remedy="pass distribution.edge_probabilities()",
         )
     draw(mean_graph, ax=right)
     size = f"{counted(mean_graph.vcount(), 'node')}, {counted(mean_graph.ecount(), 'edge')}"
@@ -77,7 +80,7 @@ def draw_observed_sampled(
     metrics: Sequence[str] | None = None,
     title: str | None = None,
 ) -> "Figure":
-    """The metrics of observed and of sampled graphs, a small panel for each: dots, and a box over the quartiles.
+    """Draw the metrics of observed and of sampled graphs, a panel for each: dots, and a box over the quartiles.
 
     Args:
         observed: A table with a row for each graph, as `measure_all` gives it.
@@ -126,7 +129,7 @@ def _draw_matrix(axes: "Axes", table: "pd.DataFrame") -> None:
     matrix = np.full((len(position), len(position)), np.nan)
     rows, columns = (table[end].map(position).to_numpy() for end in ("source", "target"))
     matrix[rows, columns] = table["probability"].to_numpy()
-    # The square root of the probability, so that rare edges can be seen beside frequent ones.
+    # The square root of the probability, so that rare edges can be seen next to frequent ones.
     image = axes.imshow(matrix, cmap="magma_r", norm=PowerNorm(0.5, 0, 1), interpolation="nearest")
     ordered = [stage[name] for name in position]
     for border in np.flatnonzero(np.diff(ordered)) + 0.5:

@@ -1,11 +1,11 @@
-"""What edge weights did during training, over several runs: the paper's Fig. 6."""
+"""Edge dynamics of several runs: the paper's Fig. 6."""
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from graphtask.drawing.curves import HasMagnitudes, draw_fates
+from graphtask.drawing.curves import HasMagnitudes, draw_history_on
 from graphtask.drawing.grouped import Group, draw_mean, groups_of, require_columns, share_legend, tidy
 from graphtask.drawing.picture import new_figure
 from graphtask.drawing.style import INK, LEGEND, TEXT, WIDTH
@@ -27,7 +27,7 @@ def draw_dynamics(
     kept: npt.ArrayLike | None = None,
     title: str = "",
 ) -> "Figure":
-    """The weights of one run over the epochs, and what early edges have in common with the final ones in all runs.
+    """Draw the weights of one run over the epochs, and the overlap of early edges with the final ones for all runs.
 
     Args:
         table: What `graphtask.dynamics_table` gave.
@@ -52,7 +52,7 @@ def draw_dynamics(
     mosaic: Any = [["kept"] * 3 + ["removed"] * 3, ["first"] * 2 + ["final"] * 2 + ["bars"] * 2]
     panels: dict[str, Axes] = figure.subplot_mosaic(mosaic)
     panels["removed"].sharey(panels["kept"])
-    draw_fates((panels["kept"], panels["removed"]), history, threshold=threshold, kept=kept)
+    draw_history_on((panels["kept"], panels["removed"]), history, threshold=threshold, kept=kept)
     if title:
         panels["kept"].set_title(f"{title}: {panels['kept'].get_title()}", fontsize=TEXT + 1, color=INK)
     groups = groups_of(overlap)

@@ -1,4 +1,4 @@
-"""Several runs in one picture: a color for every data set and prior, the mean of their curves, and a band around it."""
+"""Several runs in one picture: one color per data set and prior, mean curves with a band."""
 
 from collections.abc import Iterator
 from itertools import cycle
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-# Okabe and Ito's colors, told apart by color-blind readers; the yellow one is too light for lines. Then three of
-# Tol's muted ones, for those who come with more.
+# Okabe and Ito's colors, distinct for color-blind readers, without yellow, which is too light for lines; then three of
+# Tol's muted colors for further groups.
 COLORS = (
     *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#444444"),
     *("#882255", "#999933", "#332288"),
@@ -22,7 +22,7 @@ COLORS = (
 
 
 class Group(NamedTuple):
-    """The rows of a table that are of one data set and prior."""
+    """Rows of a table with one data set and prior."""
 
     label: str
     color: str
@@ -30,7 +30,7 @@ class Group(NamedTuple):
 
 
 def groups_of(table: "pd.DataFrame") -> list[Group]:
-    """The rows of each data set and prior, in the order in which they first come up.
+    """Return the rows of each data set and prior, in order of first occurrence.
 
     Priors are part of the label only if there are several.
     """
@@ -47,9 +47,9 @@ def _cycled() -> Iterator[str]:
 
 
 def draw_mean(axes: "Axes", group: Group, *, x: str, y: str) -> None:
-    """The mean of ``y`` over the runs of a group, at every ``x`` that all of them have, and ± one deviation.
+    """Draw the mean of ``y`` over the runs of a group at every shared ``x``, with a band of one standard deviation.
 
-    Where a run has no value there is a gap: a mean over the others would be one of other runs.
+    The curve has a gap where a run has no value: a mean over the other runs would not be comparable.
     """
     by_run = group.rows.pivot_table(index=x, columns="run", values=y, dropna=False, aggfunc="first")
     shared = group.rows.groupby(x)["run"].nunique()
@@ -91,10 +91,14 @@ def require_columns(table: "pd.DataFrame", columns: set[str], *, made_by: str) -
     """Raise unless the table has the columns and at least one row.
 
     Raises:
-        ArgumentError: It has not; says what gives the right table.
+        ArgumentError: A column or all rows are missing.
     """
     missing = columns - set(table.columns)
     if missing:
-        raise ArgumentError(f"the table has no column {min(missing)!r}; give the table of {made_by}")
+        raise ArgumentError(
+            f"table must have the column {min(missing)!r}; pass the table of {made_by}", argument="table"
+        )
     if not len(table):
-        raise ArgumentError(f"the table has no rows; give the table of {made_by} for at least one run")
+        raise ArgumentError(
+            f"table must have at least one row; pass the table of {made_by}", argument="table"
+        )

@@ -31,7 +31,7 @@ def shortened(text: object) -> str:
     r"""Return a text in one line of at most 24 printable characters.
 
     Example:
-        >>> shortened("a" * 30), shortened("two\\nlines")
+        >>> shortened("a" * 30), shortened("two\nlines")
         ('aaaaaaaaaaaaaaaaaaaaaaa…', 'two lines')
     """
     line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())

@@ -1,4 +1,4 @@
-"""Where the nodes of a graph go in a picture."""
+"""Kamada-Kawai layout for drawings: input on the left, nodes in their order."""
 
 import math
 from typing import NamedTuple
@@ -7,10 +7,10 @@ import igraph
 import numpy as np
 
 from graphtask.graph import node_order
-from graphtask.layout.kamada_kawai import Cost, spring_cost
+from graphtask.layout.kamada_kawai import Cost, stress_cost
 from graphtask.types import FloatArray
 
-_EFFORT = 2e7  # pairs of nodes looked at from each start; large graphs start close to their minimum
+_EFFORT = 2e7  # pairs of nodes looked at from each start; large graphs start close to their result
 _ELONGATED = 0.625  # share of variance on the first axis from which a layout counts as elongated (as in q1d)
 
 
@@ -25,13 +25,12 @@ class _MainAxis(NamedTuple):
 
 
 def kamada_kawai(graph: igraph.Graph) -> FloatArray:
-    """Positions for drawing, shape (nodes, 2), in the graph's vertex order; the same every time.
+    """Return positions for drawing, shape (nodes, 2), in vertex order; deterministic.
 
-    Kamada and Kawai's springs on the undirected, unweighted graph, relaxed from two starts: the nodes spread over a
-    disk from left to right in topological order, and classical scaling of their distances. The lower cost wins, but
-    a layout that is as round as it is long needs to be clearly better than the first, which keeps the order of the
-    nodes. The result is turned so that the input is on the left and the output on the right. It is made to look
-    right: the layout that ``pca_elongation`` is measured on has its own, published start.
+    Kamada and Kawai's stress of the undirected, unweighted graph, minimized from two starts: nodes on a disk from left
+    to right in topological order, and classical scaling of their distances. The lower cost wins, but a round layout
+    must be clearly better than the first, which keeps the order of the nodes. The result is rotated: input left,
+    output right. The layout behind ``pca_elongation`` has its own, published start.
 
     Example:
         >>> import graphtask as gt
@@ -41,7 +40,7 @@ def kamada_kawai(graph: igraph.Graph) -> FloatArray:
     """
     order = node_order(graph)
     distances = np.asarray(graph.distances(mode="all"), dtype=np.float64)
-    cost = spring_cost(distances)
+    cost = stress_cost(distances)
     in_order, by_distance = (
         _relaxed(cost, start)
         for start in (_ordered_disk(order) * distances.max(), _classical_scaling(distances))
@@ -81,7 +80,7 @@ def _relaxed(cost: Cost, start: FloatArray) -> _Layout:
 
 
 def _ordered_disk(order: list[int]) -> FloatArray:
-    """Points spread evenly over a disk, handed out from left to right in the given order of the nodes."""
+    """Return points spread evenly over a disk, assigned from left to right in the given order of the nodes."""
     index = np.arange(len(order))
     radius, angle = np.sqrt((index + 0.5) / len(order)), index * math.pi * (3 - math.sqrt(5))
     points = 0.5 * np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
@@ -102,20 +101,20 @@ def _classical_scaling(distances: FloatArray) -> FloatArray:
 
 
 def _largest_two(matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """The two largest eigenvalues of a symmetric matrix, and their vectors in columns."""
+    """Return the two largest eigenvalues of a symmetric matrix, and their vectors in columns."""
     from scipy.linalg import eigh
     from scipy.sparse.linalg import ArpackError, eigsh
 
     n_rows = len(matrix)
     try:
         values, vectors = eigsh(matrix, k=2, which="LA", v0=np.linspace(1.0, 2.0, n_rows))
-    except ArpackError:  # where many are equal, as for a full DAG, some versions run out of directions
+    except ArpackError:  # with many equal eigenvalues, as for a full DAG, some versions fail to converge
         values, vectors = eigh(matrix, subset_by_index=(n_rows - 2, n_rows - 1))
     return values, vectors
 
 
 def _turned(positions: FloatArray, order: list[int]) -> FloatArray:
-    """The same layout with its input side on the left, and its input in the upper half."""
+    """Return the layout rotated: input on the left and in the upper half."""
     centered = positions - positions.mean(axis=0)
     ranks = np.empty(len(order))
     ranks[order] = np.arange(len(order)) - (len(order) - 1) / 2

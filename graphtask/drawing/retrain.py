@@ -1,4 +1,4 @@
-"""Full, thresholded and retrained networks beside each other: the paper's Fig. 5 and Table 3 as a picture."""
+"""Full, thresholded and retrained networks: the paper's Fig. 5 and Table 3 as a picture."""
 
 from typing import TYPE_CHECKING
 
@@ -71,7 +71,7 @@ def draw_retraining(table: "pd.DataFrame") -> "Figure":
 
 
 def _draw_networks(axes: "Axes", groups: list[Group], names: list[str], column: str) -> None:
-    """For each group the networks side by side."""
+    """Draw the networks of each group next to each other."""
     others = iter(_OTHERS * len(names))
     step = 0.8 / max(len(names), 1)
     for index, name in enumerate(names):

@@ -21,14 +21,14 @@ _ROW = 0.16  # inches, for the marks of one data set
 
 
 def draw_sweep(table: "pd.DataFrame") -> "Figure":
-    """Test accuracy and sparsity over τ, with the critical and the suggested τ of every run below.
+    """Draw test accuracy and sparsity over τ, with the critical and the suggested τ of every run below.
 
-    Runs of the same data set and prior are shown by their mean at the thresholds that they share, with a band of ± one
-    standard deviation; accuracy ends where the first of them falls apart. The axis is logarithmic; τ = 0 stands left
-    of it.
+    Runs of the same data set and prior are shown by their mean at shared thresholds, with a band of one standard
+    deviation. Accuracy ends where the first of them becomes disconnected. The axis is logarithmic, with τ = 0 on its
+    left.
 
     Args:
-        table: What `graphtask.sweep` gave; for several runs, those tables in one (`pandas.concat`), with different
+        table: Table of `graphtask.sweep`; for several runs, their tables in one (`pandas.concat`), with different
             names in the column ``run``.
 
     Raises:
@@ -68,7 +68,7 @@ def draw_sweep(table: "pd.DataFrame") -> "Figure":
 
 
 def _shifted(thresholds: npt.ArrayLike, least: float) -> npt.NDArray[np.float64]:
-    """Where thresholds stand on the logarithmic axis: 0 a little to the left of the smallest positive one."""
+    """Return places on the logarithmic axis: 0 to the left of the smallest positive threshold."""
     values = np.asarray(thresholds, dtype=np.float64)
     return np.where(values > 0, values, least / _GAP)
 
@@ -93,7 +93,7 @@ def _draw_marks(axes: "Axes", groups: list[Group], least: float) -> None:
 
 
 def _set_axis(axes: "Axes", least: float, largest: float) -> None:
-    """A logarithmic axis whose leftmost tick is 0, up to the largest threshold or mark."""
+    """Make the axis logarithmic, with 0 as its leftmost tick, up to the largest threshold or mark."""
     from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullLocator
 
     axes.set_xscale("log")

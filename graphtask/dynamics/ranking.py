@@ -7,7 +7,7 @@ import numpy as np
 from scipy.cluster.hierarchy import DisjointSet
 
 from graphtask.dynamics.categories import epoch_ends, retained_edges
-from graphtask.edge_sets import Edges, EdgeSet, dsc
+from graphtask.edge_sets import Edges, EdgeSet, dice_similarity
 from graphtask.errors import ArgumentError
 from graphtask.graph import (
     RAW_WEIGHT,
@@ -82,7 +82,7 @@ def edge_overlap(
 ) -> "pd.DataFrame":
     """Return the overlap of the k largest edges of every epoch with those of the first and of the last epoch.
 
-    k is the number of retained edges. The values are Dice coefficients (`graphtask.dsc`).
+    k is the number of retained edges. The values are Dice coefficients (`graphtask.dice_similarity`).
 
     Args:
         history: Edge weights at the start and at the end of every epoch.
@@ -119,9 +119,9 @@ def edge_overlap(
     return pd.DataFrame(
         {
             "epoch": range(1, n_epochs + 1),
-            "dsc_first": [dsc(edges, chosen[0]) for edges in chosen],
-            "dsc_final": [dsc(edges, chosen[-1]) for edges in chosen],
-            "dsc_retained": [dsc(edges, kept) for edges in chosen],
+            "dsc_first": [dice_similarity(edges, chosen[0]) for edges in chosen],
+            "dsc_final": [dice_similarity(edges, chosen[-1]) for edges in chosen],
+            "dsc_retained": [dice_similarity(edges, kept) for edges in chosen],
         }
     )
 

@@ -11,7 +11,7 @@ import igraph
 
 from graphtask.dynamics.categories import edge_dynamics
 from graphtask.dynamics.ranking import TopK, edge_overlap, largest_edges, top_k_graph
-from graphtask.edge_sets import dsc
+from graphtask.edge_sets import dice_similarity
 from graphtask.errors import DisconnectedError, RunError
 from graphtask.graph import edge_names
 from graphtask.pruning import prune
@@ -196,9 +196,11 @@ def _row(run: _Thresholded, *, threshold: float, share: Fraction) -> dict[str, A
     undefined = [categories.pop("undefined")]
     top = _top_k(run, share)
     overlaps = {
-        "dsc_largest_first": dsc(retained, largest_edges(run.history, len(retained))),
-        "dsc_smallest_first": dsc(retained, largest_edges(run.history, len(retained), smallest=True)),
-        "dsc_top_k": dsc(retained, top.graph) if retained else nan,
+        "dsc_largest_first": dice_similarity(retained, largest_edges(run.history, len(retained))),
+        "dsc_smallest_first": dice_similarity(
+            retained, largest_edges(run.history, len(retained), smallest=True)
+        ),
+        "dsc_top_k": dice_similarity(retained, top.graph) if retained else nan,
     }
     undefined += [f"{name}: no edge is retained" for name, value in overlaps.items() if isnan(value)]
     return {

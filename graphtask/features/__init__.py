@@ -1,1 +1,1 @@
-"""Graphs as rows of one standardized matrix."""
+"""Graphs as rows of one standardized matrix of features."""

@@ -1,11 +1,12 @@
-"""Two sets of graphs as one pooled sample of features: what every test of this package starts from.
+"""Two sets of graphs as one pooled matrix of features: the input of every two-sample test.
 
-Everything here looks at the pooled sample only, never at which set a graph belongs to; that is what makes the
-permutation tests that follow valid.
+Everything here depends on the pooled sample only, never on the set that a graph belongs to; that makes the permutation
+tests valid.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
@@ -14,13 +15,17 @@ import numpy as np
 import numpy.typing as npt
 
 from graphtask.errors import ArgumentError
+from graphtask.features.precision import numerical_errors
 from graphtask.metrics.table import measure_all
 from graphtask.types import FloatArray
+from graphtask.validation import abbreviated, invalid
 
 if TYPE_CHECKING:
+    import networkx as nx
     import pandas as pd
 
-Sample: TypeAlias = "Sequence[igraph.Graph] | pd.DataFrame | npt.ArrayLike"
+Graph: TypeAlias = "igraph.Graph | nx.Graph[Any]"
+Sample: TypeAlias = "Sequence[Graph] | pd.DataFrame | npt.ArrayLike"
 
 PAPER_FEATURES = (
     "sparsity",
@@ -36,28 +41,32 @@ PAPER_FEATURES = (
     "pca_elongation",
 )
 
+_KINDS = "graphs (igraph or networkx), a table of features, or an array of shape (graphs, features)"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pooled:
-    """The features of two sets, one below the other."""
+    """Features of two sets, one below the other."""
 
     matrix: FloatArray
     """Shape (n_a + n_b, features); not finite where a feature is undefined."""
     names: tuple[str, ...]
-    """The features."""
+    """Names of the features."""
     n_a: int
     """Rows of the first set, which come first."""
     n_b: int
     """Rows of the second set."""
+    errors: FloatArray = field(default_factory=lambda: np.zeros(0))
+    """Numerical error of every feature; values that differ by no more are equal. Shape (features,)."""
 
 
 def pool(a: Sample, b: Sample, *, features: Sequence[str] | None = None) -> Pooled:
-    """The features of both sets.
+    """Return the features of both sets.
 
     Args:
         a: Graphs, which are measured; or their features: a table with a row for each graph, or an array of shape
             (graphs, features).
-        b: The same kind of thing as ``a``, with the same features.
+        b: The other set, of the same kind, with the same features.
         features: Metrics, or columns of a table; by default those of the paper's Tables 1 and 2 (with three stages,
             15), as far as a table has them. Arrays are taken as they are.
 
@@ -73,36 +82,53 @@ def pool(a: Sample, b: Sample, *, features: Sequence[str] | None = None) -> Pool
     if is_frame(a) and is_frame(b):
         return _of_tables(a, b, features)
     if are_graphs(a) and are_graphs(b):
-        table = measure_all(chain(a, b), metrics=PAPER_FEATURES if features is None else features)
+        both = chain(as_graphs(a, name="a"), as_graphs(b, name="b"))
+        table = measure_all(both, metrics=PAPER_FEATURES if features is None else features)
         return _of_tables(table.iloc[: len(a)], table.iloc[len(a) :], list(table.columns))
     if any(is_frame(sample) or are_graphs(sample) for sample in (a, b)):
-        raise ArgumentError(f"the sets are of different kinds, {kind(a)} and {kind(b)}; give two of one kind")
+        raise ArgumentError(f"a and b must be of the same kind, got {kind(a)} and {kind(b)}")
     return _of_arrays(a, b)
 
 
-def is_constant(column: FloatArray) -> bool:
-    """Whether the values differ by no more than rounding."""
-    return bool(np.ptp(column) <= 1e-12 * np.abs(column).max(initial=0.0))
-
-
 def is_frame(sample: object) -> "TypeGuard[pd.DataFrame]":
-    """Whether a sample is a table."""
+    """Return True for a table."""
     import pandas as pd
 
     return isinstance(sample, pd.DataFrame)
 
 
-def are_graphs(sample: object) -> TypeGuard[Sequence[igraph.Graph]]:
-    """Whether a sample is a list of graphs."""
-    return (
-        isinstance(sample, Sequence)
-        and len(sample) > 0
-        and all(isinstance(item, igraph.Graph) for item in sample)
-    )
+def is_graph(item: object) -> "TypeGuard[Graph]":
+    """Return True for a graph of igraph or networkx."""
+    if isinstance(item, igraph.Graph):
+        return True
+    networkx = sys.modules.get("networkx")  # a networkx graph exists only if networkx is loaded
+    return networkx is not None and isinstance(item, networkx.Graph)
+
+
+def are_graphs(sample: object) -> "TypeGuard[Sequence[Graph]]":
+    """Return True for a non-empty sequence of graphs."""
+    return isinstance(sample, Sequence) and len(sample) > 0 and all(is_graph(item) for item in sample)
+
+
+def as_graphs(graphs: Iterable[Graph], *, name: str) -> list[igraph.Graph]:
+    """Return graphs of igraph or networkx as a list of igraph graphs.
+
+    Args:
+        graphs: Any iterable.
+        name: Name of the argument, for errors.
+
+    Raises:
+        ArgumentError: It is one graph, or not an iterable, or something in it is not a graph.
+    """
+    from graphtask.storage.objects import as_igraph
+
+    if is_graph(graphs) or isinstance(graphs, str) or not isinstance(graphs, Iterable):
+        raise invalid(name, "a list of graphs", graphs)
+    return [as_igraph(graph, name=f"{name}[{position}]") for position, graph in enumerate(graphs)]
 
 
 def numeric_columns(table: "pd.DataFrame", features: Sequence[str] | None) -> list[str]:
-    """The columns that are named, or else those of the paper's features that the table has.
+    """Return the named columns, or else those of the paper's features that the table has.
 
     Raises:
         ArgumentError: A column is missing or not numeric, or there is none.
@@ -111,17 +137,17 @@ def numeric_columns(table: "pd.DataFrame", features: Sequence[str] | None) -> li
     chosen = (
         [name for name in table.columns if _is_paper_feature(str(name))] if named is None else list(named)
     )
-    missing = [name for name in chosen if name not in table.columns]
-    if missing or not chosen:
-        what = (
-            f"there is no column {missing[0]!r}" if missing else "the table has none of the paper's features"
+    known = ", ".join(map(str, table.columns))
+    for name in chosen:
+        if name not in table.columns:
+            raise invalid("features", f"columns of the table ({known})", name)
+    if not chosen:
+        raise ArgumentError(
+            f"the table has none of the paper's features; name columns with features=: {known}"
         )
-        raise ArgumentError(f"{what}; name columns with features=[…]: {', '.join(map(str, table.columns))}")
     for name in chosen:
         if not _is_numeric(table[name]):
-            raise ArgumentError(
-                f"the column {name!r} holds {_kind(table[name])}, not numbers; leave it out of features="
-            )
+            raise invalid("features", "numeric columns", name, remedy=f"it has {_kind(table[name])} values")
     return chosen
 
 
@@ -130,12 +156,12 @@ def _is_numeric(column: "pd.Series[Any]") -> bool:
 
     if is_numeric_dtype(column) or is_bool_dtype(column):
         return True
-    # Flags or numbers beside gaps are a column of objects.
+    # A column of flags or numbers with gaps has the dtype object.
     return _kind(column) in {"boolean", "integer", "floating", "mixed-integer-float", "empty"}
 
 
 def _kind(column: "pd.Series[Any]") -> str:
-    """What a column holds, in the words of every version of pandas."""
+    """Return the kind of values of a column, in the words of every version of pandas."""
     from pandas.api.types import infer_dtype
 
     return infer_dtype(column, skipna=True)
@@ -159,39 +185,49 @@ def _of_tables(a: "pd.DataFrame", b: "pd.DataFrame", features: Sequence[str] | N
         names=tuple(names),
         n_a=len(a),
         n_b=len(b),
+        errors=numerical_errors(names),
     )
 
 
 def _of_arrays(a: npt.ArrayLike, b: npt.ArrayLike) -> Pooled:
-    first, second = (_matrix(sample, name) for sample, name in ((a, "first"), (b, "second")))
+    first, second = (feature_matrix(sample, name) for sample, name in ((a, "a"), (b, "b")))
     if first.shape[1] != second.shape[1]:
         raise ArgumentError(
-            f"the sets have {first.shape[1]} and {second.shape[1]} features; give both the same ones"
+            f"a and b must have the same features, got {first.shape[1]} and {second.shape[1]} columns"
         )
     return Pooled(
         matrix=np.concatenate([first, second]),
         names=tuple(f"feature {index}" for index in range(first.shape[1])),
         n_a=len(first),
         n_b=len(second),
+        errors=np.zeros(first.shape[1]),
     )
 
 
-def _matrix(sample: npt.ArrayLike, name: str) -> FloatArray:
+def feature_matrix(sample: npt.ArrayLike, name: str) -> FloatArray:
+    """Return an array of features, shape (graphs, features).
+
+    Raises:
+        ArgumentError: It is something else; strings and objects are not taken for numbers.
+    """
     try:
-        matrix = np.asarray(sample, dtype=np.float64)
+        given = np.asarray(sample)
+        matrix = np.asarray(given, dtype=np.float64) if given.dtype.kind in "biuf" else np.empty(0)
     except (TypeError, ValueError):
         matrix = np.empty(0)
     if matrix.ndim != 2 or 0 in matrix.shape:
-        raise ArgumentError(
-            f"the {name} set is {kind(sample)}; give graphs, a table of features, or an array of shape (graphs, features)"
-        )
+        raise ArgumentError(f"{name} must be {_KINDS}, got {kind(sample)}", argument=name)
     return matrix
 
 
 def kind(sample: object) -> str:
-    """What a sample is, for messages."""
+    """Return a short description of a sample, for messages."""
     if are_graphs(sample):
         return "graphs"
+    if is_frame(sample):
+        return "a table"
     if isinstance(sample, np.ndarray):
-        return f"an array of shape {sample.shape}"
-    return "empty" if isinstance(sample, Sequence) and not sample else f"a {type(sample).__name__}"
+        return f"an array of {sample.dtype}, shape {sample.shape}"
+    if isinstance(sample, Sequence) and not sample:
+        return "an empty list"
+    return abbreviated(sample)

@@ -1,4 +1,4 @@
-"""The ways to deal several labels out over the rows of a table: over all of them, or within blocks."""
+"""Permutations of several labels over the rows of a table: over all of them, or within blocks."""
 
 import math
 from collections.abc import Iterator
@@ -14,19 +14,19 @@ _CELLS = 2**21  # of one batch
 
 @dataclass(frozen=True)
 class OverAll:
-    """Every way to deal the labels out over all rows; the rows stand in the order of their labels."""
+    """Permutations of the labels over all rows, which are in the order of their labels."""
 
     groups: IntArray
-    """The observed labels, 0 … labels − 1."""
+    """Observed labels, 0 … labels − 1."""
 
     @property
     def n_distinct(self) -> int:
-        """How many ways there are."""
+        """Number of different permutations."""
         sizes = np.bincount(self.groups).tolist()
         return math.factorial(sum(sizes)) // math.prod(map(math.factorial, sizes))
 
     def batches(self, n_random: int | None, seed: int) -> Iterator[IntArray]:
-        """Labels of shape (arrangements, rows), the observed ones first: all of them, or ``n_random`` besides."""
+        """Yield labels of shape (permutations, rows), the observed ones first: all, or ``n_random`` random ones."""
         rows = max(1, _CELLS // len(self.groups))
         if n_random is None:
             yield from _in_batches(_dealt(tuple(np.bincount(self.groups).tolist())), rows)
@@ -40,20 +40,20 @@ class OverAll:
 
 @dataclass(frozen=True)
 class WithinBlocks:
-    """Every way to deal the labels out within blocks; the rows stand block by block, each in the order of the labels."""
+    """Permutations of the labels within blocks; rows are in the order of blocks, then of labels."""
 
     n_labels: int
-    """Labels, of which each block has every one once."""
+    """Number of labels; each block has every one once."""
     n_blocks: int
-    """Blocks."""
+    """Number of blocks."""
 
     @property
     def n_distinct(self) -> int:
-        """How many ways there are."""
+        """Number of different permutations."""
         return int(math.factorial(self.n_labels) ** self.n_blocks)
 
     def batches(self, n_random: int | None, seed: int) -> Iterator[IntArray]:
-        """Labels of shape (arrangements, rows), the observed ones first: all of them, or ``n_random`` besides."""
+        """Yield labels of shape (permutations, rows), the observed ones first: all, or ``n_random`` random ones."""
         rows = max(1, _CELLS // (self.n_labels * self.n_blocks))
         if n_random is None:
             orders = list(permutations(range(self.n_labels)))
@@ -71,7 +71,7 @@ Arrangements = OverAll | WithinBlocks
 
 
 def _dealt(sizes: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    """All different sequences with ``sizes[g]`` times the label g, the sorted one first."""
+    """Yield all different sequences with ``sizes[g]`` times the label g, the sorted one first."""
     n = sum(sizes)
 
     def place(label: int, free: tuple[int, ...], sequence: tuple[int, ...]) -> Iterator[tuple[int, ...]]:

@@ -1,25 +1,26 @@
-"""Can a neural network tell two sets of graphs apart? A two-sample test on the graphs themselves."""
+"""Two-sample test by a graph neural network that is trained to tell two sets of graphs apart."""
 
 from collections.abc import Sequence
 
-import igraph
 import numpy as np
 from scipy.special import expit
 
 from graphtask.errors import ArgumentError
-from graphtask.features.samples import are_graphs, kind
-from graphtask.inference.permutations import null_distribution, p_values, relabelings
+from graphtask.features.samples import Graph, are_graphs, as_graphs, kind
+from graphtask.inference.permutations import null_distribution, p_values, permutations_of
 from graphtask.inference.two_sample import TwoSampleResult, facts, limits
 from graphtask.types import BoolArray, FloatArray, IntArray
 from graphtask.validation import counted, integer, number
 
-_CELLS = 2**18  # numbers in a layer of the networks that are trained at once: they shall fit into the caches
+_CELLS = (
+    2**18
+)  # numbers in a layer of the networks that are trained in parallel, so that they fit into the caches
 _ROUNDING = 1e-5  # of probabilities in single precision
 
 
 def classifier_test(
-    a: Sequence[igraph.Graph],
-    b: Sequence[igraph.Graph],
+    a: Sequence[Graph],
+    b: Sequence[Graph],
     *,
     paired: bool = False,
     folds: int = 5,
@@ -30,32 +31,32 @@ def classifier_test(
     n_permutations: int = 199,
     seed: int = 0,
 ) -> TwoSampleResult:
-    """Whether a small graph isomorphism network can learn to tell two sets of graphs apart.
+    """Test if a small graph isomorphism network learns to tell two sets of graphs apart.
 
-    A network that knows the stages and degrees of the vertices and sends messages along and against the edges is
-    trained on all folds but one and asked about the graphs of that one. The statistic is the mean probability that
-    it gives to the right set (both sets weigh the same) when each graph is asked about once. The p-value comes from
-    doing all of this again with relabeled graphs. A binomial test of the number of right answers would not be valid:
-    answers of networks that were trained on almost the same graphs are not independent.
+    A network with the stages and degrees of the vertices as input and messages along and against the edges is trained
+    on all folds but one and evaluated on that one. The statistic is the mean predicted probability of the correct set
+    (both sets weigh the same), each graph held out once. The p-value comes from repeating all of this with permuted
+    labels. A binomial test of the number of correct predictions would not be valid: predictions of networks that were
+    trained on almost the same graphs are not independent.
 
     Args:
-        a: Valid graphs, at least 2.
+        a: Valid graphs (igraph or networkx), at least 2.
         b: Valid graphs, at least 2.
-        paired: Whether ``a[i]`` and ``b[i]`` belong together; pairs stay in one fold, labels are exchanged within pairs.
+        paired: ``a[i]`` and ``b[i]`` are partners; pairs stay in one fold, labels are exchanged within pairs.
         folds: Parts of the cross-validation, at least 2; no more are used than the smaller set has graphs.
         layers: Rounds of message passing, at least 1.
         width: Channels of the network, at least 1.
         steps: Training steps (Adam on all training graphs), at least 1.
-        learning_rate: Of Adam, above 0.
-        n_permutations: Random relabelings, each of which trains ``folds`` networks; at least 1. All are looked at
-            instead if there are not more than these. With 199 the smallest p-value is 0.005.
-        seed: Of relabelings, folds and initial parameters. The result repeats with the same number of threads.
+        learning_rate: Learning rate of Adam, above 0.
+        n_permutations: Random permutations, each of which trains ``folds`` networks; at least 1. All are used
+            instead if they are no more than these. With 199 the smallest p-value is 0.005.
+        seed: Random seed of permutations, folds and initial parameters. The result repeats with the same number of threads.
 
     Returns:
-        ``effect_size`` is 2·(balanced accuracy) − 1: 0 is guessing, 1 always right.
+        ``effect_size`` is 2·(balanced accuracy) − 1: 0 for random predictions, 1 if all are correct.
 
     Raises:
-        ArgumentError: An argument is out of range, or something is not a graph.
+        ArgumentError: An argument is out of range, or an item is not a graph.
         GraphError: A graph breaks a rule.
         GraphtaskError: torch-geometric is not installed.
 
@@ -63,7 +64,7 @@ def classifier_test(
         >>> import graphtask as gt
         >>> chains = [gt.chain_dag(n) for n in (6, 7, 8, 9)]
         >>> full = [gt.full_dag(n) for n in (6, 7, 8, 9)]
-        >>> result = gt.classifier_test(chains, full, n_permutations=19, steps=20)
+        >>> result = gt.inference.classifier_test(chains, full, n_permutations=19, steps=20)
         >>> result.effect_size, result.p_value
         (1.0, 0.05)
 
@@ -72,12 +73,13 @@ def classifier_test(
         networks?, ICLR 2019; Kim et al., Classification accuracy as a proxy for two-sample testing, Ann. Stat. 49
         (2021), for the permutations.
     """
-    for name, sample in (("first", a), ("second", b)):
+    for name, sample in (("a", a), ("b", b)):
         if not are_graphs(sample):
             raise ArgumentError(
-                f"the classifier compares graphs; the {name} set is {kind(sample)}; give two lists of graphs"
+                f"{name} must be a list of graphs (igraph or networkx), got {kind(sample)}", argument=name
             )
-    labelings = relabelings(len(a), len(b), paired=paired, n_permutations=n_permutations, seed=seed)
+    graphs = [*as_graphs(a, name="a"), *as_graphs(b, name="b")]
+    permutations = permutations_of(len(a), len(b), paired=paired, n_permutations=n_permutations, seed=seed)
     n_folds = min(integer(folds, name="folds", least=2), len(a), len(b))
     rate = number(learning_rate, name="learning_rate", least=1e-9)
     shape = [
@@ -87,13 +89,15 @@ def classifier_test(
 
     from graphtask.inference.gin import Recipe, collect, fitted_logits
 
-    recipe = Recipe(layers=shape[0], width=shape[1], steps=shape[2], learning_rate=rate, seed=labelings.seed)
-    collection = collect([*a, *b])
+    recipe = Recipe(
+        layers=shape[0], width=shape[1], steps=shape[2], learning_rate=rate, seed=permutations.seed
+    )
+    collection = collect(graphs)
     at_once = max(1, _CELLS // (collection.n_nodes * width * n_folds))
-    order = _order(labelings.n_a if paired else len(a) + len(b), labelings.seed)
+    order = _order(permutations.n_a if paired else len(a) + len(b), permutations.seed)
 
     def right(members: BoolArray) -> FloatArray:
-        """The probability that each graph's own set gets from the network that has not seen it, for each labeling."""
+        """Return the probability of its own set for each graph, by the network that it was held out of."""
         held_out = np.stack([_folds(row, order, n_folds=n_folds, paired=paired) for row in members])
         training = held_out[:, None] != np.arange(n_folds)[:, None]
         labels = np.repeat(members, n_folds, axis=0)
@@ -106,7 +110,7 @@ def classifier_test(
         parts = [members[start : start + at_once] for start in starts]
         return np.concatenate([_balanced(right(part), part) for part in parts])
 
-    null = null_distribution(statistic, labelings=labelings)
+    null = null_distribution(statistic, permutations=permutations)
     observed = (np.arange(len(a) + len(b)) < len(a))[None]
     accuracy = float(_balanced((right(observed) > 0.5).astype(np.float64), observed)[0])
     return TwoSampleResult(
@@ -117,18 +121,18 @@ def classifier_test(
         effect="2·accuracy−1",
         kernel=f"GIN of {counted(layers, 'layer')}, {counted(width, 'channel')}, {counted(steps, 'step')}, {counted(n_folds, 'fold')}",
         bandwidth=None,
-        **facts(labelings, null),
-        notes=limits(labelings),
+        **facts(permutations, null),
+        notes=limits(permutations),
     )
 
 
 def _order(n: int, seed: int) -> IntArray:
-    # Drawn without regard to the labels; the test is valid because every labeling uses the same order.
+    # Independent of the labels: the test is valid because every permutation uses the same order.
     return np.random.Generator(np.random.PCG64([seed, 1])).permutation(n)
 
 
 def _folds(members: BoolArray, order: IntArray, *, n_folds: int, paired: bool) -> IntArray:
-    """The fold of every graph: both sets are spread evenly, pairs stay together."""
+    """Return the fold of every graph: both sets are spread evenly, pairs stay together."""
     folds = np.empty(len(members), dtype=np.int64)
     if paired:
         folds[order] = folds[order + len(order)] = np.arange(len(order)) % n_folds
@@ -139,6 +143,6 @@ def _folds(members: BoolArray, order: IntArray, *, n_folds: int, paired: bool) -
 
 
 def _balanced(values: FloatArray, members: BoolArray) -> FloatArray:
-    """The mean of the means over both sets, for each labeling."""
+    """Return the mean of the means over both sets, for each permutation."""
     first, second = ((values * chosen).sum(axis=1) / chosen.sum(axis=1) for chosen in (members, ~members))
     return np.asarray((first + second) / 2, dtype=np.float64)

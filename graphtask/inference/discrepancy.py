@@ -1,4 +1,4 @@
-"""How far apart two samples are: the maximum mean discrepancy and the energy distance, for many labelings at once.
+"""Maximum mean discrepancy and energy distance of two samples, for many permutations at once.
 
 Both are the same quadratic form of a matrix K of similarities of all pairs of the pooled sample,
 
@@ -21,11 +21,10 @@ Estimator = Literal["unbiased", "biased"]
 
 @dataclass(frozen=True)
 class Discrepancy:
-    """D as a function of the labeling.
+    """D as a function of the labels.
 
-    The biased estimator takes means over all pairs, those of a member with itself included. The unbiased one leaves
-    these out, and for paired samples also the pairs between a member of a and its own partner in b, which are not
-    independent. For sets of the same size both give the same p-value.
+    The biased estimator takes means over all pairs, including those of a member with itself. The unbiased one excludes
+    these, and for paired samples also the pairs of a member of a with its own partner in b, which are not independent. For sets of the same size both give the same p-value.
     """
 
     similarities: FloatArray
@@ -33,17 +32,17 @@ class Discrepancy:
     n_a: int
     """Members of the first set."""
     paired: bool
-    """Whether member i of the second set is the partner of member i of the first."""
+    """True if member i of the second set is the partner of member i of the first."""
     estimator: Estimator
-    """Which pairs count."""
+    """``unbiased`` or ``biased``."""
 
     def __call__(self, members: BoolArray) -> FloatArray:
-        """D for labelings: indicators of the first set, shape (labelings, n_a + n_b) → shape (labelings,)."""
+        """Return D for indicators of the first set, shape (permutations, n_a + n_b) → shape (permutations,)."""
         within_a, within_b, between = self.means(members)
         return within_a + within_b - 2 * between
 
     def means(self, members: BoolArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """The mean similarity within the first set, within the second, and between them, for each labeling."""
+        """Return the mean similarity within the first set, within the second, and between them, for each permutation."""
         counted = self._counted()
         matrix = np.where(counted, self.similarities, 0.0)
         first = members.astype(np.float64)
@@ -56,7 +55,7 @@ class Discrepancy:
 
     @property
     def rounding(self) -> float:
-        """Values of D that differ by no more than this are equal but for rounding."""
+        """Difference of two values of D that is due to rounding."""
         return float(ROUNDING * np.abs(self.similarities).max(initial=0.0))
 
     def _counted(self) -> BoolArray:
@@ -77,12 +76,12 @@ class Discrepancy:
 
 
 def distances(points: FloatArray) -> FloatArray:
-    """Euclidean distances of all pairs of rows, shape (rows, rows)."""
+    """Return Euclidean distances of all pairs of rows, shape (rows, rows)."""
     return np.asarray(squareform(pdist(points)), dtype=np.float64)
 
 
 def median_bandwidth(apart: FloatArray) -> float:
-    """The median distance over all pairs of members; where it is 0 the mean, and where that is 0, too, 1.
+    """Return the median distance over all pairs of members; if it is 0 the mean, and if that is 0 as well, 1.
 
     Example:
         >>> median_bandwidth(distances(np.array([[0.0], [1.0], [3.0]])))
@@ -96,16 +95,16 @@ def median_bandwidth(apart: FloatArray) -> float:
 
 
 def rbf(apart: FloatArray, *, bandwidth: float) -> FloatArray:
-    """exp(−d²/(2·bandwidth²)) of distances d."""
+    """Return exp(−d²/(2·bandwidth²)) of distances d."""
     return np.asarray(np.exp(-0.5 * np.square(apart / bandwidth)), dtype=np.float64)
 
 
 def inhomogeneity(similarities: FloatArray, *, n_a: int, paired: bool) -> float:
-    """H: the discrepancy as a share of what lies between the sets; 0 without a difference, 1 if each set is one point.
+    """Return H, the discrepancy relative to the distance between the sets: 0 for no difference, 1 if each set is one point.
 
     With the squared distances q(x, y) = k(x, x) + k(y, y) − 2·k(x, y) that a kernel implies, H = MMD² / E q(X, Y);
     with the distances of the energy distance, H = energy / (2·E‖X − Y‖). Both are unbiased in the numerator, so H
-    is about 0, and may be slightly negative, where nothing differs, whatever the number of graphs.
+    is about 0, possibly slightly negative, without a difference, for any number of graphs.
 
     Source:
         Székely & Rizzo, Energy statistics, J. Stat. Plan. Inference 143 (2013), section 6.1.

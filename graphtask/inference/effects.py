@@ -1,4 +1,4 @@
-"""How large a difference between two sets of numbers is, with confidence intervals."""
+"""Effect sizes of two sets of numbers, with confidence intervals."""
 
 import math
 from collections.abc import Callable
@@ -11,12 +11,12 @@ from scipy.special import gammaincinv, ndtr, ndtri
 
 from graphtask.types import FloatArray
 
-_STEP = 1e-9  # beside an observed share of 0 or 1
+_STEP = 1e-9  # next to an observed share of 0 or 1
 _NODES = 400  # of the integral behind the intervals
 
 
 class Effect(NamedTuple):
-    """A size and its confidence interval; NaN where it is not defined."""
+    """Effect size with its confidence interval; NaN where it is not defined."""
 
     value: float
     low: float
@@ -27,23 +27,22 @@ _UNDEFINED = Effect(math.nan, math.nan, math.nan)
 
 
 def hedges_g(a: FloatArray, b: FloatArray, *, paired: bool = False, confidence: float = 0.95) -> Effect:
-    """Hedges' g: the difference of the means, a − b, in standard deviations, corrected for the bias of small samples.
+    """Return Hedges' g: the difference of the means, a − b, in standard deviations, corrected for the bias of small samples.
 
     Unpaired, with s the pooled standard deviation and f = n_a + n_b − 2: g = J·(mean a − mean b)/s. Paired, with s the
-    standard deviation of the differences and f = n − 1: g = J·mean(a − b)/s, which is in units of how much differences
-    vary from pair to pair and not comparable with the unpaired one. J = Γ(f/2)/(√(f/2)·Γ((f − 1)/2)). The interval is
+    standard deviation of the differences and f = n − 1: g = J·mean(a − b)/s, in units of the variation of the
+    differences between pairs and not comparable with the unpaired one. J = Γ(f/2)/(√(f/2)·Γ((f − 1)/2)). The interval is
     that of the true difference in standard deviations, which needs no correction; it inverts the noncentral t
-    distribution, is exact for normal values with equal variances, and else a guide.
+    distribution, is exact for normal values with equal variances, and an approximation otherwise.
 
     Args:
         a: Values of the first set, at least 2.
         b: Values of the second set, at least 2; as many if paired.
-        paired: Whether ``a[i]`` and ``b[i]`` belong together.
-        confidence: Of the interval, above 0 and below 1.
+        paired: ``a[i]`` and ``b[i]`` are partners.
+        confidence: Level of the interval, above 0 and below 1.
 
     Returns:
-        NaN where nothing varies within the sets (or between the differences), and of two pairs, of which no unbiased g
-        is known.
+        NaN where the values (or the differences) are constant, and for two pairs, which have no unbiased g.
 
     Example:
         >>> effect = hedges_g(np.array([2.0, 3.0, 4.0]), np.array([1.0, 2.0, 3.0]))
@@ -70,17 +69,17 @@ def hedges_g(a: FloatArray, b: FloatArray, *, paired: bool = False, confidence: 
 
 
 def cliffs_delta(a: FloatArray, b: FloatArray, *, paired: bool = False, confidence: float = 0.95) -> Effect:
-    """Cliff's δ: how much more often a value of a is the larger one than a value of b, from −1 to 1.
+    """Return Cliff's δ, the probability that a value of a is the larger one minus the opposite, from −1 to 1.
 
-    δ = P(x > y) − P(x < y) over all pairs of a value x of a and y of b, which is 2·AUC − 1; paired, over the given
+    δ = P(x > y) − P(x < y) over all pairs of a value x of a and y of b, equal to 2·AUC − 1; paired, over the given
     pairs only. The interval is Newcombe's (method 5) for the AUC, paired Wilson's for the share of pairs (a tie is
-    half a win); both stay within [−1, 1] and have a width even where the sets do not overlap.
+    half a win); both stay within [−1, 1] and have a positive width even where the sets do not overlap.
 
     Args:
         a: Values of the first set, at least 2.
         b: Values of the second set, at least 2; as many if paired.
-        paired: Whether ``a[i]`` and ``b[i]`` belong together.
-        confidence: Of the interval, above 0 and below 1.
+        paired: ``a[i]`` and ``b[i]`` are partners.
+        confidence: Level of the interval, above 0 and below 1.
 
     Example:
         >>> [
@@ -103,7 +102,7 @@ def cliffs_delta(a: FloatArray, b: FloatArray, *, paired: bool = False, confiden
         others = 0.5 * (len(a) + len(b)) - 1
         return product * (1 + others * ((1 - theta) / (2 - theta) + theta / (1 + theta))) / (len(a) * len(b))
 
-    # Where area is 0 or 1 it is a root of its own equation, and not the one that is meant.
+    # An area of 0 or 1 is a root of its own equation, but not the wanted one.
     below, above = max(area - _STEP, 0.0), min(area + _STEP, 1.0)
     low = _root(lambda theta: area - theta - z * math.sqrt(variance(theta)), 0.0, below)
     high = _root(lambda theta: theta - area - z * math.sqrt(variance(theta)), above, 1.0)
@@ -111,7 +110,7 @@ def cliffs_delta(a: FloatArray, b: FloatArray, *, paired: bool = False, confiden
 
 
 def _noncentrality(t: float, freedom: int, confidence: float) -> tuple[float, float]:
-    """The noncentralities under which t is just not too large, and just not too small."""
+    """Return the noncentralities at which t is at the upper, and at the lower, limit."""
     tail = (1 - confidence) / 2
     reach = 10 + 10 * abs(t)
     low = _root(lambda delta: 1 - noncentral_t_cdf(t, freedom, delta) - tail, -reach, reach)
@@ -120,7 +119,7 @@ def _noncentrality(t: float, freedom: int, confidence: float) -> tuple[float, fl
 
 
 def noncentral_t_cdf(t: float, freedom: int, noncentrality: float) -> float:
-    """P(T ≤ t) = E Φ(t·s − δ) with s² ~ χ²/f of f degrees of freedom, as an integral over the quantiles of s.
+    """Return P(T ≤ t) = E Φ(t·s − δ) with s² ~ χ²/f of f degrees of freedom, as an integral over the quantiles of s.
 
     SciPy's function of this name returns NaN for some large t.
     """
@@ -136,7 +135,7 @@ def _spreads(freedom: int) -> tuple[FloatArray, FloatArray]:
 
 
 def _root(function: Callable[[float], float], low: float, high: float) -> float:
-    """Where a monotone function is 0 between two bounds; the bound that it stays nearer to if it has no zero there."""
+    """Return the root of a monotone function between two bounds; without one, the bound with the smaller value."""
     at_low, at_high = function(low), function(high)
     if at_low * at_high >= 0:
         return low if abs(at_low) <= abs(at_high) else high

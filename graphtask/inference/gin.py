@@ -1,7 +1,7 @@
-"""Many small graph isomorphism networks at once: the same graphs, different labels, trained side by side on the CPU.
+"""Many small graph isomorphism networks in parallel: the same graphs, different labels, trained on the CPU.
 
-The networks do not see each other: a parameter has one slice for each network, products are batched over them, and the
-loss is their sum. Axes: nodes N of all graphs together, networks M, width D.
+The networks are independent: a parameter has one slice for each network, products are batched over them, and the loss
+is their sum. Axes: nodes N of all graphs together, networks M, width D.
 """
 
 import warnings
@@ -19,17 +19,17 @@ from graphtask.types import BoolArray, FloatArray
 
 @dataclass(frozen=True, kw_only=True)
 class Collection:
-    """The disjoint union of graphs, as the networks see it."""
+    """Disjoint union of graphs, the input of the networks."""
 
     features: Tensor
-    """Of the vertices: the stage (one of as many as there are), whether it is the input, whether it is the output, and the
-    logarithms of 1 + its in- and out-degree, each with mean 0 and variance 1 over all graphs."""
+    """Features of the vertices: the stage (one-hot), indicators of input and output, and the logarithms of 1 + in- and
+    out-degree, each with mean 0 and variance 1 over all graphs."""
     edges: Tensor
-    """Source and target of every edge, (2, edges)."""
+    """Source and target of every edge, shape (2, edges)."""
     owner: Tensor
-    """The graph of every vertex, (N)."""
+    """Index of the graph of every vertex, shape (N,)."""
     n_graphs: int
-    """Graphs."""
+    """Number of graphs."""
 
     @property
     def n_nodes(self) -> int:
@@ -49,24 +49,24 @@ class Collection:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How the networks are built and trained."""
+    """Architecture and training of the networks."""
 
     layers: int = 2
-    """Rounds of message passing: how many edges far a network sees."""
+    """Rounds of message passing."""
     width: int = 8
     """Channels of every layer."""
     steps: int = 40
     """Steps of Adam, each on all training graphs."""
     learning_rate: float = 0.02
-    """Of Adam."""
+    """Learning rate of Adam."""
     weight_decay: float = 0.01
-    """Of Adam (decoupled)."""
+    """Decoupled weight decay of Adam."""
     seed: int = 0
-    """Of the initial parameters."""
+    """Random seed of the initial parameters."""
 
 
 def collect(graphs: Sequence[igraph.Graph]) -> Collection:
-    """The graphs as one.
+    """Return the disjoint union of the graphs.
 
     Raises:
         GraphError: A graph breaks a rule.
@@ -103,7 +103,7 @@ class Perceptrons(nn.Module):
         self.second_bias = nn.Parameter(torch.zeros(n_networks, 1, width))
 
     def forward(self, rows: Tensor) -> Tensor:
-        """The rows after both maps."""
+        """Return the rows after both maps."""
         x = rows.view(-1, self.n_networks, self.n_inputs).transpose(0, 1) * self.scale
         x = torch.relu(torch.baddbmm(self.first_bias, x, self.first))
         x = torch.baddbmm(self.second_bias, x, self.second)
@@ -113,7 +113,7 @@ class Perceptrons(nn.Module):
 class Networks(nn.Module):
     """M networks for directed graphs: in each layer one GIN convolution along the edges and one against them.
 
-    The logit is linear in the sums over the vertices of what each layer gives (in units of the mean number of vertices).
+    The logit is linear in the outputs of each layer, summed over the vertices (in units of the mean number of vertices).
     """
 
     def __init__(self, collection: Collection, n_networks: int, recipe: Recipe) -> None:
@@ -135,7 +135,7 @@ class Networks(nn.Module):
         self.head_bias = nn.Parameter(torch.zeros(n_networks, 1))
 
     def forward(self, collection: Collection) -> Tensor:
-        """The logits of the graphs."""
+        """Return the logits of the graphs."""
         n_graphs, n_networks = collection.n_graphs, self.n_networks
         rows, backwards = collection.features.repeat(1, n_networks), collection.edges.flip(0)
         sums = []
@@ -150,16 +150,16 @@ class Networks(nn.Module):
 def fitted_logits(
     collection: Collection, labels: BoolArray, training: BoolArray, *, recipe: Recipe
 ) -> FloatArray:
-    """The logits of all graphs after training M networks, each on its own graphs and labels.
+    """Return the logits of all graphs after training M networks, each on its own graphs and labels.
 
     Args:
         collection: The graphs.
-        labels: Whether a graph belongs to the first set, shape (M, graphs).
-        training: The graphs that a network learns from, shape (M, graphs); both classes weigh the same.
-        recipe: How to build and train.
+        labels: True for graphs of the first set, shape (M, graphs).
+        training: True for the training graphs of a network, shape (M, graphs); both classes weigh the same.
+        recipe: Architecture and training.
 
     Returns:
-        Shape (M, graphs); above 0 where the network takes a graph for one of the first set.
+        Shape (M, graphs); above 0 where the network predicts the first set.
     """
     networks = Networks(collection, len(labels), recipe)
     target, weight = (
@@ -182,7 +182,7 @@ def fitted_logits(
 
 
 def _class_weights(labels: BoolArray, training: BoolArray) -> FloatArray:
-    """A half for each class that is trained on, shared among its graphs; 0 for graphs that are held out."""
+    """Return weights that sum to ½ for each class of the training graphs; 0 for graphs that are held out."""
     weights = (labels & training) / (labels & training).sum(axis=1, keepdims=True).clip(1)
     weights += (~labels & training) / (~labels & training).sum(axis=1, keepdims=True).clip(1)
     halves: FloatArray = 0.5 * weights
@@ -190,14 +190,14 @@ def _class_weights(labels: BoolArray, training: BoolArray) -> FloatArray:
 
 
 def _parameter(*shape: int, generator: torch.Generator) -> nn.Parameter:
-    # All networks start alike (He et al. 2015), so that only their labels tell them apart.
+    # All networks have the same initial parameters (He et al. 2015), so that only their labels differ.
     start = torch.randn(1, *shape[1:], generator=generator) * (2 / shape[1]) ** 0.5
     return nn.Parameter(start.repeat(shape[0], 1, 1))
 
 
 def _gin_convolution() -> type[nn.Module]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what torch means to change
+        warnings.simplefilter("ignore")  # deprecations of torch
         from torch_geometric.nn import GINConv
     convolution: type[nn.Module] = GINConv
     return convolution

@@ -1,4 +1,4 @@
-"""How alike two graphs are as graphs: the Weisfeiler-Lehman subtree kernel of directed graphs with stages."""
+"""Similarity of graphs: the Weisfeiler-Lehman subtree kernel of directed graphs with stages."""
 
 from collections.abc import Sequence
 from itertools import accumulate
@@ -7,7 +7,8 @@ import igraph
 import numpy as np
 from scipy import sparse
 
-from graphtask.errors import ArgumentError, GraphError
+from graphtask.errors import GraphError
+from graphtask.features.samples import Graph, as_graphs
 from graphtask.graph import STAGE
 from graphtask.types import FloatArray
 from graphtask.validation import integer
@@ -17,8 +18,8 @@ DEFAULT_ITERATIONS = 2
 _Label = tuple[object, ...]
 
 
-def wl_kernel(graphs: Sequence[igraph.Graph], *, iterations: int = DEFAULT_ITERATIONS) -> FloatArray:
-    """Similarities in [0, 1] of all pairs of graphs, shape (graphs, graphs): do they hold the same neighborhoods?
+def wl_kernel(graphs: Sequence[Graph], *, iterations: int = DEFAULT_ITERATIONS) -> FloatArray:
+    """Return similarities in [0, 1] of all pairs of graphs by their labeled neighborhoods, shape (graphs, graphs).
 
     Every vertex starts with the label (stage, no predecessors?, no successors?). In each iteration it gets a new
     label for each different triple (own label, sorted labels of the predecessors, sorted labels of the successors).
@@ -26,17 +27,17 @@ def wl_kernel(graphs: Sequence[igraph.Graph], *, iterations: int = DEFAULT_ITERA
 
         k(G, H) = ⟨φ(G), φ(H)⟩ / √(⟨φ(G), φ(G)⟩ · ⟨φ(H), φ(H)⟩).
 
-    It is positive semi-definite, does not depend on how vertices are named or numbered, and compares graphs of
-    different sizes. Weights are not read.
+    It is positive semi-definite, does not depend on names or numbering, and compares graphs of different sizes.
+    Weights are not read.
 
     Args:
-        graphs: Directed graphs whose vertices have a ``stage``.
-        iterations: h, how many edges far a label sees, at least 0. The deeper, the more labels occur once only, and
-            the less do different graphs resemble each other.
+        graphs: Directed graphs (igraph or networkx) whose vertices have a ``stage``.
+        iterations: h, the depth of the neighborhoods in edges, at least 0. Deeper labels are more often unique, so
+            different graphs become less similar.
 
     Raises:
         GraphError: A graph is undirected, has no vertices, or has no stages.
-        ArgumentError: ``iterations`` is out of range, or something is not a graph.
+        ArgumentError: ``iterations`` is out of range, or an item is not a graph.
 
     Example:
         >>> import graphtask as gt
@@ -46,17 +47,17 @@ def wl_kernel(graphs: Sequence[igraph.Graph], *, iterations: int = DEFAULT_ITERA
 
     Source:
         Shervashidze et al., Weisfeiler-Lehman graph kernels, JMLR 12 (2011); predecessors and successors are kept
-        apart, as directed graphs ask for.
+        apart for directed graphs.
     """
     iterations = integer(iterations, name="iterations", least=0)
-    counts = wl_label_counts(graphs, iterations=iterations)
+    counts = wl_label_counts(as_graphs(graphs, name="graphs"), iterations=iterations)
     products = np.asarray((counts @ counts.T).todense(), dtype=np.float64)
     norms = np.sqrt(np.diag(products))
     return np.asarray(products / np.outer(norms, norms), dtype=np.float64)
 
 
 def wl_label_counts(graphs: Sequence[igraph.Graph], *, iterations: int) -> sparse.csr_array:
-    """φ: how often each label of `wl_kernel` occurs in each graph, shape (graphs, labels)."""
+    """Return φ, the number of times that each label of `wl_kernel` occurs in each graph, shape (graphs, labels)."""
     for position, graph in enumerate(graphs):
         _check(graph, position)
     owner = np.repeat(np.arange(len(graphs)), [graph.vcount() for graph in graphs])
@@ -97,12 +98,12 @@ def wl_label_counts(graphs: Sequence[igraph.Graph], *, iterations: int) -> spars
 
 
 def _numbered(labels: list[_Label], known: dict[_Label, int]) -> list[int]:
-    """Short names for labels: a number for each that is new, the same number for the same label."""
+    """Return a number for each label: a new one for each new label."""
     return [known.setdefault(label, len(known)) for label in labels]
 
 
 def _neighbors(graphs: Sequence[igraph.Graph], mode: str) -> list[list[int]]:
-    """The neighbors of every vertex of the disjoint union of the graphs."""
+    """Return the neighbors of every vertex of the disjoint union of the graphs."""
     sizes = [graph.vcount() for graph in graphs]
     offsets = accumulate(sizes, initial=0)
     return [
@@ -112,15 +113,12 @@ def _neighbors(graphs: Sequence[igraph.Graph], mode: str) -> list[list[int]]:
     ]
 
 
-def _check(graph: object, position: int) -> None:
-    if not isinstance(graph, igraph.Graph):
-        raise ArgumentError(
-            f"number {position} of the graphs is a {type(graph).__name__}, not an igraph.Graph"
-        )
+def _check(graph: igraph.Graph, position: int) -> None:
     if not graph.is_directed() or graph.vcount() == 0:
         what = "has no vertices" if graph.is_directed() else "is undirected"
-        raise GraphError(f"number {position} of the graphs {what}; the kernel compares directed graphs")
+        raise GraphError(f"graphs[{position}] {what}; the kernel compares directed graphs")
     if STAGE not in graph.vs.attributes():
         raise GraphError(
-            f"number {position} of the graphs has no `stage`; give it stages with graphtask.as_architecture(graph, stages=3)"
+            f"graphs[{position}] has no `stage`; add stages with graphtask.as_architecture(graph, stages=3) or "
+            f"graphtask.from_networkx(graph, stages=3)"
         )

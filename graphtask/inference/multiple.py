@@ -1,4 +1,4 @@
-"""P-values of several tests at once: the chance that any of them is wrong stays below the level."""
+"""Corrections of p-values for several tests: the probability of any false rejection stays below the level."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,10 +8,10 @@ from graphtask.types import FloatArray
 
 
 def holm(p: npt.ArrayLike) -> FloatArray:
-    """Holm's adjusted p-values: compare them with the level, and the chance of any false alarm is at most that.
+    """Return Holm's adjusted p-values: the probability of any false rejection is at most the level.
 
-    The i-th smallest of m p-values is multiplied by m − i + 1, and none is less than a smaller one's. NaN stand for
-    tests that do not belong to the family; they stay NaN and do not count.
+    The i-th smallest of m p-values is multiplied by m − i + 1, and none is less than a smaller one's. NaN
+    stands for tests that are not part of the family; they stay NaN and do not count.
 
     Args:
         p: P-values, shape (tests,).
@@ -33,14 +33,14 @@ def holm(p: npt.ArrayLike) -> FloatArray:
 
 
 def westfall_young(null: FloatArray) -> FloatArray:
-    """Adjusted p-values by the largest statistic under the same relabelings (step-down maxT).
+    """Return adjusted p-values by the largest statistic under the same permutations (step-down maxT).
 
-    Like Holm's they bound the chance of any false alarm, but they know how the tests hang together: metrics that say
-    the same cost nothing, and the smallest possible value is not multiplied by the number of tests. Each statistic is
-    first divided by its root mean square over the relabelings.
+    Like Holm's they bound the probability of any false rejection, but account for the dependence of the tests:
+    redundant metrics cost nothing, and the smallest possible value is not multiplied by the number of tests. Each
+    statistic is first divided by its root mean square over the permutations.
 
     Args:
-        null: Statistics (large ones are extreme) under the relabelings, shape (relabelings, tests), observed first.
+        null: Statistics (large ones are extreme) under the permutations, shape (permutations, tests), observed first.
 
     Source:
         Westfall & Young, Resampling-based multiple testing (1993), algorithm 2.8.
@@ -50,7 +50,7 @@ def westfall_young(null: FloatArray) -> FloatArray:
     scale = np.sqrt(np.square(null).mean(axis=0))
     scaled = null / np.where(scale > 0, scale, 1.0)
     order = np.argsort(-scaled[0], kind="stable")
-    # For each test: the largest of the statistics that are no more extreme than its own, in every relabeling.
+    # For each test: the largest of the statistics that are no more extreme than its own, in every permutation.
     largest = np.maximum.accumulate(scaled[:, order[::-1]], axis=1)[:, ::-1]
     reached = (largest >= scaled[0, order] - ROUNDING * np.abs(scaled).max(initial=1.0)).mean(axis=0)
     adjusted = np.empty(len(order))

@@ -1,9 +1,9 @@
-"""Which relabelings a permutation test looks at, and the p-value that follows from them.
+"""Permutations of the labels of two sets, and the p-value of a permutation test.
 
-A test of "the two sets come from one distribution" compares a statistic with its values after the labels were dealt
-out anew: over all graphs, or, for paired sets, within each pair. Where there are few ways to do that, all are looked
-at and the p-value is exact; otherwise it comes from a random sample that counts the observed labeling as one of its
-members, so that the test holds its level at every sample size (Phipson & Smyth 2010; Hemerik & Goeman 2018).
+A test of "the two sets come from one distribution" compares a statistic with its values under permuted labels: over
+all graphs, or, for paired sets, within each pair. If there are few permutations, all are used and the p-value is
+exact; otherwise it comes from a random sample that counts the observed labels as one of its members, so that the test
+holds its level at every sample size (Phipson & Smyth 2010; Hemerik & Goeman 2018).
 """
 
 import math
@@ -22,48 +22,48 @@ ROUNDING = 1e-10  # statistics that differ by less, relative to what they are su
 
 
 @dataclass(frozen=True, kw_only=True)
-class Relabelings:
-    """The ways to deal the labels out that a test looks at; the observed one comes first."""
+class Permutations:
+    """Permutations of the labels that a test uses; the observed labels come first."""
 
     n_a: int
     """Members of the first set; they are the first of the pooled sample."""
     n_b: int
     """Members of the second set."""
     paired: bool
-    """Whether labels are only swapped within pairs: member i of the first set and member i of the second."""
+    """True if labels are only swapped within pairs: member i of the first set and member i of the second."""
     n_permutations: int
-    """The most relabelings to look at besides the observed one."""
+    """Largest number of permutations besides the observed labels."""
     seed: int
-    """Seed of the random sample."""
+    """Random seed of the sample."""
 
     @property
     def n_distinct(self) -> int:
-        """How many ways there are, the observed one included."""
+        """Number of different permutations, the observed labels included."""
         return 2**self.n_a if self.paired else math.comb(self.n_a + self.n_b, self.n_a)
 
     @property
     def exact(self) -> bool:
-        """Whether all of them are looked at."""
+        """True if all of them are used."""
         return self.n_distinct <= self.n_permutations
 
     @property
     def n_drawn(self) -> int:
-        """Relabelings that are looked at: all of them, or the random ones besides the observed one."""
+        """Permutations that are used: all of them, or the random ones besides the observed labels."""
         return self.n_distinct if self.exact else self.n_permutations
 
     @property
     def least_p(self) -> float:
-        """The smallest p-value that a statistic can give that does not mind which set is called the first."""
+        """Smallest attainable p-value of a statistic that is symmetric in the two sets."""
         mirrored = 2 if self.paired or self.n_a == self.n_b else 1
         return mirrored / self.n_distinct if self.exact else 1 / (1 + self.n_permutations)
 
     def batches(self) -> Iterator[BoolArray]:
-        """Who belongs to the first set: arrays of shape (relabelings, n_a + n_b), small enough for memory."""
+        """Yield indicators of the first set: arrays of shape (permutations, n_a + n_b), small enough for memory."""
         rows = max(1, _CELLS // (self.n_a + self.n_b))
         yield from self._all(rows) if self.exact else self._some(rows)
 
     def _all(self, rows: int) -> Iterator[BoolArray]:
-        # Both iterators start with the observed labeling.
+        # Both iterators start with the observed labels.
         splits: Iterator[tuple[int, ...]] = (
             product((True, False), repeat=self.n_a)
             if self.paired
@@ -92,33 +92,31 @@ class Relabelings:
         return members
 
 
-def relabelings(n_a: int, n_b: int, *, paired: bool, n_permutations: int, seed: int) -> Relabelings:
-    """The relabelings of a test between sets of ``n_a`` and ``n_b`` members.
+def permutations_of(n_a: int, n_b: int, *, paired: bool, n_permutations: int, seed: int) -> Permutations:
+    """Return the permutations of a test between sets of ``n_a`` and ``n_b`` members.
 
     Args:
         n_a: Members of the first set, at least 2.
         n_b: Members of the second set, at least 2; as many as ``n_a`` if paired.
-        paired: Whether labels are only swapped within pairs.
-        n_permutations: Random relabelings; all are looked at instead if there are not more than these. At least 1.
-        seed: Seed of the random ones, at least 0.
+        paired: Swap labels only within pairs.
+        n_permutations: Random permutations; all are used instead if they are no more than these. At least 1.
+        seed: Random seed, at least 0.
 
     Raises:
         ArgumentError: A number is out of range, or the sets of a paired test differ in size.
 
     Example:
-        >>> few = relabelings(3, 3, paired=False, n_permutations=999, seed=0)
+        >>> few = permutations_of(3, 3, paired=False, n_permutations=999, seed=0)
         >>> few.exact, few.n_distinct, few.least_p
         (True, 20, 0.1)
         >>> [int(members.sum()) for members in few.batches()]
         [60]
     """
     if n_a < 2 or n_b < 2:
-        raise ArgumentError(f"the sets have {n_a} and {n_b} members; a test needs at least 2 in each")
+        raise ArgumentError(f"a and b must have at least 2 graphs each, got {n_a} and {n_b}")
     if paired and n_a != n_b:
-        raise ArgumentError(
-            f"paired sets have as many members each, in the same order; these have {n_a} and {n_b}"
-        )
-    return Relabelings(
+        raise ArgumentError(f"a and b must have as many graphs each for paired=True, got {n_a} and {n_b}")
+    return Permutations(
         n_a=n_a,
         n_b=n_b,
         paired=paired,
@@ -127,23 +125,25 @@ def relabelings(n_a: int, n_b: int, *, paired: bool, n_permutations: int, seed: 
     )
 
 
-def null_distribution(statistic: Callable[[BoolArray], FloatArray], *, labelings: Relabelings) -> FloatArray:
-    """The statistic under every relabeling; the first value is the observed one.
+def null_distribution(
+    statistic: Callable[[BoolArray], FloatArray], *, permutations: Permutations
+) -> FloatArray:
+    """Return the statistic under every permutation; the first value is the observed one.
 
     Args:
-        statistic: From indicators of the first set, shape (relabelings, members), to values whose first axis is that
-            of the relabelings.
-        labelings: What to look at.
+        statistic: From indicators of the first set, shape (permutations, members), to values whose first axis is that
+            of the permutations.
+        permutations: Permutations to use.
     """
-    return np.concatenate([statistic(members) for members in labelings.batches()])
+    return np.concatenate([statistic(members) for members in permutations.batches()])
 
 
 def p_values(null: FloatArray, *, rounding: FloatArray | float = 0.0) -> FloatArray:
-    """The share of relabelings with a statistic at least as large as the observed one, which is the first of them.
+    """Return the share of permutations with a statistic at least as large as the observed one, the first of them.
 
     Args:
-        null: Values under the relabelings along the first axis, the observed one first.
-        rounding: Differences that are not larger count as ties, and ties count as at least as large.
+        null: Values under the permutations along the first axis, the observed one first.
+        rounding: Differences that are no larger count as ties, and ties as at least as large.
 
     Example:
         >>> p_values(np.array([2.0, 1.0, 2.0, 0.0])).tolist()

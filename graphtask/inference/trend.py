@@ -1,4 +1,4 @@
-"""Do metrics rise or fall along an order of data sets? Tests against ordered alternatives."""
+"""Tests of metrics against ordered alternatives: a trend along an order of data sets."""
 
 import math
 from collections import Counter
@@ -9,13 +9,14 @@ import numpy as np
 from scipy.stats import rankdata
 
 from graphtask.errors import ArgumentError
+from graphtask.features.precision import numerical_errors
 from graphtask.features.samples import is_frame, numeric_columns
 from graphtask.inference.arrangements import Arrangements, OverAll, WithinBlocks
 from graphtask.inference.multiple import holm, westfall_young
 from graphtask.inference.permutations import ROUNDING, p_values
 from graphtask.inference.univariate import exclusions
 from graphtask.types import FloatArray, IntArray
-from graphtask.validation import choice, integer
+from graphtask.validation import choice, integer, invalid
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,28 +37,28 @@ def trend_test(
     n_permutations: int = 9_999,
     seed: int = 0,
 ) -> "pd.DataFrame":
-    """Permutation tests of every metric against the alternative that it rises, or falls, along an order of labels.
+    """Test every metric against the alternative that it rises, or falls, along an order of labels, by permutation.
 
-    Without blocks it is the test of Jonckheere and Terpstra: of all pairs of graphs with different labels, how many
-    more stand in the order than against it. With ``block`` (``"seed"``: what was run on all data sets with one seed
-    belongs together) it is Page's test: how well the ranks within the blocks agree with the order; labels are then
-    only exchanged within blocks. The p-value is exact where there are no more than ``n_permutations`` relabelings.
+    Without blocks it is the test of Jonckheere and Terpstra: the share of pairs of graphs with different labels that
+    are in the order, minus the share of those against it. With ``block`` (``"seed"``: runs of all data sets with one
+    seed form a block) it is Page's test: the correlation of the ranks within the blocks with the order; labels are
+    exchanged within blocks only. The p-value is exact if there are no more than ``n_permutations`` permutations.
 
     Args:
         table: A row for each graph: metrics, and a column of labels.
-        by: The column of labels (``"data"``).
-        order: The labels in order, at least 2; rows with other labels are not looked at.
-        direction: What is expected, for all metrics or for each: ``rise``, ``fall``, or ``any`` for a two-sided test.
-            Expect only what was said before the data were seen (the paper's orderings were).
-        block: A column of blocks. Blocks that lack a label are left out.
+        by: Column of labels (``"data"``).
+        order: Labels in order, at least 2; rows with other labels are ignored.
+        direction: Alternative, for all metrics or for each: ``rise``, ``fall``, or ``any`` for a two-sided test. Choose
+            it before looking at the data.
+        block: Column of blocks. Blocks without one of the labels are left out.
         features: Columns to test; by default those that ``direction`` names, or the paper's as far as there are.
-        n_permutations: Random relabelings, at least 1.
-        seed: Seed of the random relabelings.
+        n_permutations: Random permutations, at least 1.
+        seed: Random seed of the permutations.
 
     Returns:
-        A row for each metric: the ``direction`` tested; ``trend`` in [−1, 1], the share of pairs that stand in the
-        order less the share of those against it (Page: the mean of Spearman's correlations); p-values as in
-        `graphtask.metric_tests`; the mean for each label; why a metric is ``excluded``; the numbers of graphs,
+        A row for each metric: the ``direction`` tested; ``trend`` in [−1, 1], the share of pairs in the
+        order minus the share of those against it (Page: the mean of Spearman's correlations); p-values as in
+        `graphtask.inference.metric_tests`; the mean for each label; the reason if a metric is ``excluded``; the numbers of graphs,
         and of ``blocks`` used and left out.
 
     Raises:
@@ -68,7 +69,9 @@ def trend_test(
         >>> graphs = [gt.erdos_renyi_dag(20, p=p, seed=seed) for p in (0.2, 0.3, 0.4) for seed in range(3)]
         >>> table = gt.measure_all(graphs, metrics=["mean_degree"])
         >>> table["p"] = ["low"] * 3 + ["middle"] * 3 + ["high"] * 3
-        >>> found = gt.trend_test(table, by="p", order=["low", "middle", "high"], features=["mean_degree"])
+        >>> found = gt.inference.trend_test(
+        ...     table, by="p", order=["low", "middle", "high"], features=["mean_degree"]
+        ... )
         >>> found[["metric", "trend", "n_permutations", "exact"]].values.tolist()
         [['mean_degree', 1.0, 1680, True]]
 
@@ -90,7 +93,7 @@ def trend_test(
         else WithinBlocks(n_labels=len(order), n_blocks=len(chosen) // len(order))
     )
     exact = arrangements.n_distinct <= n_permutations
-    reasons = exclusions(values)
+    reasons = exclusions(values, errors=numerical_errors(names))
     tested = np.flatnonzero([not reason for reason in reasons])
     found = np.full((3, len(names)), np.nan)
     if len(tested):
@@ -114,9 +117,9 @@ def trend_test(
 
 
 def _jonckheere(values: FloatArray, groups: IntArray, n_labels: int) -> Callable[[IntArray], FloatArray]:
-    """(Pairs in the order − pairs against it) / pairs with different labels, for labels of shape (relabelings, rows).
+    """Return (pairs in the order − pairs against it)/pairs with different labels, for labels (permutations, rows).
 
-    Counted along the sorted values, so that time and memory grow in proportion to the rows.
+    Counted along the sorted values, so that time and memory are linear in the rows.
     """
     orders = np.argsort(values, axis=0, kind="stable").T
     in_order = np.take_along_axis(values, orders.T, axis=0).T
@@ -142,7 +145,7 @@ def _jonckheere(values: FloatArray, groups: IntArray, n_labels: int) -> Callable
 
 
 def _page(values: FloatArray, groups: IntArray, n_labels: int) -> Callable[[IntArray], FloatArray]:
-    """The mean over the blocks of Spearman's correlation with the order, for labels of shape (relabelings, rows).
+    """Return the mean over the blocks of Spearman's correlation with the order, for labels (permutations, rows).
 
     Tied values get the mean of their ranks, and the variance of ranks without ties, as in Page's statistic L.
     """
@@ -156,26 +159,23 @@ def _page(values: FloatArray, groups: IntArray, n_labels: int) -> Callable[[IntA
 def _rows(
     table: "pd.DataFrame", *, by: str, order: Sequence[Any], block: str | None
 ) -> tuple["pd.DataFrame", IntArray, int]:
-    """The rows to look at, sorted (by block and) by label; the number of the label of each; how many blocks are left out."""
+    """Return the used rows, sorted (by block and) by label; the position of the label of each; the blocks left out."""
     if not is_frame(table):
-        raise ArgumentError(
-            f"a table is needed, not a {type(table).__name__}; graphtask.measure_all makes one of graphs"
+        raise invalid(
+            "table", "a table with a row for each graph", table, remedy="use graphtask.measure_all(graphs)"
         )
     for column in filter(None, (by, block)):
         if column not in table.columns:
-            raise ArgumentError(
-                f"there is no column {column!r}; there are {', '.join(map(str, table.columns))}"
-            )
+            name = "by" if column == by else "block"
+            raise invalid(name, f"a column of the table ({', '.join(map(str, table.columns))})", column)
     if len(order) < 2 or len(set(order)) < len(order):
-        raise ArgumentError(f"order={list(order)!r} does not work; give at least two different labels")
+        raise invalid("order", "at least two different labels", list(order))
     position = {label: index for index, label in enumerate(order)}
     chosen = table[table[by].isin(list(order))]
     present = set(chosen[by])
     for label in order:
         if label not in present:
-            raise ArgumentError(
-                f"no row has {label!r} in the column {by!r}; leave it out of the order, or add its rows"
-            )
+            raise invalid("order", f"labels that occur in the column {by!r}", label)
     groups = chosen[by].map(position).to_numpy(dtype=np.int64)
     if block is None:
         sequence = np.argsort(groups, kind="stable")
@@ -185,12 +185,13 @@ def _rows(
     twice = next((key for key, count in counts.items() if count > 1), None)
     if twice is not None:
         raise ArgumentError(
-            f"{block} {twice[0]!r} has {order[twice[1]]!r} {counts[twice]} times; a block holds each label once"
+            f"block must have each label once, got {order[twice[1]]!r} {counts[twice]} times in {block} {twice[0]!r}",
+            argument="block",
         )
     per_block = Counter(blocks)
     whole = {name: index for index, name in enumerate(per_block) if per_block[name] == len(order)}
     if not whole:
-        raise ArgumentError(f"no {block} has all of {', '.join(map(str, order))}; leave out block={block!r}")
+        raise invalid("block", f"a column with a block that has all of {', '.join(map(str, order))}", block)
     keys = [
         (whole[name], group, row)
         for row, (name, group) in enumerate(zip(blocks, groups, strict=True))

@@ -1,4 +1,4 @@
-"""Do two sets of graphs come from one distribution? Permutation tests, valid at every sample size."""
+"""Permutation tests if two sets of graphs come from one distribution; valid at every sample size."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Literal, NamedTuple, get_args
 import numpy as np
 
 from graphtask.errors import ArgumentError
-from graphtask.features.samples import Sample, are_graphs, is_frame, pool
-from graphtask.features.table import features_of
+from graphtask.features.samples import Sample, are_graphs, as_graphs, is_frame, pool
+from graphtask.features.table import prepared
 from graphtask.inference.discrepancy import (
     Discrepancy,
     Estimator,
@@ -18,9 +18,10 @@ from graphtask.inference.discrepancy import (
     rbf,
 )
 from graphtask.inference.kernels import DEFAULT_ITERATIONS, wl_kernel
-from graphtask.inference.permutations import Relabelings, null_distribution, p_values, relabelings
+from graphtask.inference.permutations import Permutations, null_distribution, p_values, permutations_of
+from graphtask.inference.power import detectable_effect, power
 from graphtask.types import FloatArray
-from graphtask.validation import choice, number
+from graphtask.validation import choice, invalid, number
 
 Method = Literal["mmd", "energy", "wl"]
 
@@ -29,55 +30,62 @@ QUANTILES = (0.05, 0.5, 0.95, 0.99)
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class TwoSampleResult:
-    """What a test between two sets of graphs found, and what is needed to repeat it.
+    """Result of a test between two sets of graphs, with everything needed to repeat it.
 
-    The null hypothesis is that the labels say nothing: that the graphs of both sets (or, paired, the two graphs of
-    each pair) could be exchanged.
+    The null hypothesis is that the labels are exchangeable: over all graphs, or, paired, within each pair. A large
+    p-value is no evidence of equal distributions: ``least_p`` and ``power`` state what the test could have detected.
     """
 
-    __test__: ClassVar[bool] = False  # pytest shall not take it for a test
+    __test__: ClassVar[bool] = False  # not a test class of pytest
 
     method: str
     """``mmd``, ``energy``, ``wl`` or ``classifier``."""
     statistic: float
-    """The observed value; large ones speak against the null hypothesis."""
+    """Observed value; large ones are evidence against the null hypothesis."""
     p_value: float
-    """Share of relabelings whose statistic is at least as large; the observed labeling counts as one of them."""
+    """Share of permutations whose statistic is at least as large; the observed labels count as one of them."""
+    least_p: float
+    """Smallest attainable p-value."""
+    power: float
+    """Probability of p ≤ 0.05 for means of one feature that differ by one standard deviation (`inference.power`)."""
+    detectable: float
+    """Difference of the means of one feature, in standard deviations, with a power of 0.8; infinite if there is none."""
     effect_size: float
-    """How large the difference is, whatever the number of graphs: about 0 for none, 1 for the largest possible."""
+    """Size of the difference, independent of the number of graphs: about 0 for none, 1 for the largest possible."""
     effect: str
-    """What ``effect_size`` is."""
+    """Name of the effect size."""
     n_a: int
     """Graphs in the first set."""
     n_b: int
     """Graphs in the second set."""
     paired: bool
-    """Whether graph i of the first set was compared with graph i of the second."""
+    """True if graph i of the first set was compared with graph i of the second."""
     n_permutations: int
-    """Relabelings behind the p-value."""
+    """Permutations behind the p-value."""
     exact: bool
-    """Whether these are all there are, so that the p-value has no random error."""
+    """True if these are all permutations, so that the p-value has no random error."""
     null_quantiles: dict[float, float]
-    """Quantiles of the statistic over the relabelings."""
+    """Quantiles of the statistic over the permutations."""
     kernel: str
-    """How graphs were compared."""
+    """Description of the comparison of two graphs."""
     bandwidth: float | None
-    """b of the RBF kernel exp(−d²/(2b²)); ``None`` where there is none."""
+    """b of the RBF kernel exp(−d²/(2b²)); None for other methods."""
     seed: int
-    """Seed of the relabelings (and of the classifier)."""
+    """Random seed of the permutations (and of the classifier)."""
     notes: tuple[str, ...] = ()
-    """What was done about features that are undefined or the same for all graphs; what limits the test."""
+    """Treatment of undefined and constant features; limits of the test."""
 
     def __repr__(self) -> str:
         sets = f"{self.n_a} {'pairs' if self.paired else f'against {self.n_b}'}"
         how = f"all {self.n_permutations:,}" if self.exact else f"{self.n_permutations:,} random"
         return (
-            f"TwoSampleResult({self.method}, {sets}: p={self.p_value:.3g} ({how} relabelings), "
-            f"statistic={self.statistic:.4g}, {self.effect}={self.effect_size:.3g})"
+            f"TwoSampleResult({self.method}, {sets}: p={self.p_value:.3g} ({how} permutations, "
+            f"smallest attainable {self.least_p:.3g}), statistic={self.statistic:.4g}, "
+            f"{self.effect}={self.effect_size:.3g}, power {self.power:.2g} for 1 sd)"
         )
 
     def row(self) -> dict[str, Any]:
-        """All of it as one row of a table: quantiles as ``null_q95`` …, notes as one text."""
+        """Return all fields as one row of a table: quantiles as ``null_q95`` …, notes as one text."""
         row: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         quantiles = row.pop("null_quantiles")
         row |= {f"null_q{round(100 * level):02d}": value for level, value in quantiles.items()}
@@ -85,7 +93,7 @@ class TwoSampleResult:
 
 
 class _Compared(NamedTuple):
-    """The pooled sample, as the tests see it."""
+    """Similarities of the pooled sample."""
 
     similarities: FloatArray
     n_a: int
@@ -102,35 +110,39 @@ def two_sample_test(
     method: Method = "mmd",
     paired: bool = False,
     features: Sequence[str] | None = None,
+    max_correlation: float | None = None,
     estimator: Estimator = "unbiased",
     bandwidth: float | Literal["median"] = "median",
     iterations: int = DEFAULT_ITERATIONS,
     n_permutations: int = 9_999,
     seed: int = 0,
 ) -> TwoSampleResult:
-    """Whether two sets of graphs come from one distribution.
+    """Test if two sets of graphs come from one distribution.
 
     ``mmd`` is the squared maximum mean discrepancy with an RBF kernel, and ``energy`` the energy distance, both of
     the standardized features; ``wl`` is the squared MMD with the Weisfeiler-Lehman kernel of the graphs themselves
     (`graphtask.inference.kernels.wl_kernel`). Standardization and bandwidth come from the pooled sample, so they do
-    not depend on the labels. The p-value is the share of relabelings with a statistic at least as large as the
-    observed one: over all of them if they are no more than ``n_permutations`` (7 against 7 graphs, 13 pairs), or
-    else (1 + that many)/(1 + ``n_permutations``) over a random sample.
+    not depend on the labels. The p-value is the share of permutations with a statistic at least as large as the
+    observed one: over all of them if they are no more than ``n_permutations`` (7 against 7 graphs, 13 pairs),
+    otherwise (1 + that many)/(1 + ``n_permutations``) over a random sample.
 
     Args:
-        a: Graphs; or, but for ``wl``, a table of their features (`graphtask.measure_all`) or an array (graphs, features).
+        a: Graphs (igraph or networkx); or, except for ``wl``, a table of their features (`graphtask.measure_all`) or an
+            array (graphs, features).
         b: The other set, of the same kind. At least 2 graphs each; sizes may differ unless paired.
         method: The statistic.
-        paired: Whether ``a[i]`` and ``b[i]`` belong together (the same seed and two data sets, say), so that labels are
-            exchanged within pairs only. Say so if they do: a paired test sees what differences between pairs hide.
-        features: What to compare; by default the 15 of the paper's Tables 1 and 2. For what is undefined see
-            `graphtask.features_of`.
-        estimator: ``unbiased`` leaves out the similarity of a graph to itself (and to its partner); its values may be
+        paired: ``a[i]`` and ``b[i]`` are partners (the same seed and two data sets, for example), so that labels are
+            exchanged within pairs only. A paired test detects effects that differences between pairs hide.
+        features: Metrics or columns to compare; by default the 15 of the paper's Tables 1 and 2. `features_of`
+            documents the treatment of undefined values.
+        max_correlation: Leave out features that repeat an earlier one of the pooled sample, e.g. 0.9. Features that
+            repeat one another hide differences in the others.
+        estimator: ``unbiased`` excludes the similarity of a graph to itself (and to its partner); its values may be
             negative. For sets of the same size the p-value is the same.
         bandwidth: b of the RBF kernel exp(−d²/(2b²)), above 0; by default the median distance in the pooled sample.
-        iterations: Of the Weisfeiler-Lehman kernel, at least 0.
-        n_permutations: Random relabelings, at least 1.
-        seed: Seed of the random relabelings.
+        iterations: Depth of the Weisfeiler-Lehman kernel, at least 0. It is sensitive to wiring, little to density.
+        n_permutations: Random permutations, at least 1.
+        seed: Random seed of the permutations.
 
     Raises:
         ArgumentError: An argument is out of range, or the sets cannot be compared.
@@ -152,12 +164,12 @@ def two_sample_test(
     if method == "wl":
         compared = _by_neighborhoods(a, b, iterations)
     else:
-        compared = _by_features(a, b, features, method=method, bandwidth=bandwidth)
-    labelings = relabelings(
+        compared = _by_features(a, b, features, max_correlation, method=method, bandwidth=bandwidth)
+    permutations = permutations_of(
         compared.n_a, compared.n_b, paired=paired, n_permutations=n_permutations, seed=seed
     )
     form = Discrepancy(compared.similarities, n_a=compared.n_a, paired=paired, estimator=estimator)
-    null = null_distribution(form, labelings=labelings)
+    null = null_distribution(form, permutations=permutations)
     return TwoSampleResult(
         method=method,
         statistic=float(null[0]),
@@ -166,52 +178,64 @@ def two_sample_test(
         effect="H",
         kernel=compared.kernel,
         bandwidth=compared.bandwidth,
-        **facts(labelings, null),
-        notes=(*compared.notes, *limits(labelings)),
+        **facts(permutations, null),
+        notes=(*compared.notes, *limits(permutations)),
     )
 
 
-def facts(labelings: Relabelings, null: FloatArray) -> dict[str, Any]:
-    """What every result says about its relabelings."""
+def facts(permutations: Permutations, null: FloatArray) -> dict[str, Any]:
+    """Return the fields of every result that depend on the permutations alone."""
     return {
-        "n_a": labelings.n_a,
-        "n_b": labelings.n_b,
-        "paired": labelings.paired,
-        "n_permutations": labelings.n_drawn,
-        "exact": labelings.exact,
+        "least_p": permutations.least_p,
+        "power": power(permutations),
+        "detectable": detectable_effect(permutations),
+        "n_a": permutations.n_a,
+        "n_b": permutations.n_b,
+        "paired": permutations.paired,
+        "n_permutations": permutations.n_drawn,
+        "exact": permutations.exact,
         "null_quantiles": {level: float(np.quantile(null, level)) for level in QUANTILES},
-        "seed": labelings.seed,
+        "seed": permutations.seed,
     }
 
 
-def limits(labelings: Relabelings, *, level: float = 0.05) -> tuple[str, ...]:
-    """A note if there are too few graphs for any p-value to reach ``level``."""
-    if labelings.least_p <= level:
+def limits(permutations: Permutations, *, level: float = 0.05) -> tuple[str, ...]:
+    """Return a note if there are too few graphs for any p-value to reach ``level``."""
+    if permutations.least_p <= level:
         return ()
-    return (f"with so few relabelings no p-value can be below {labelings.least_p:.3g}",)
+    return (
+        f"no p-value can be below {permutations.least_p:.3g} with so few graphs: a large one is no evidence of equal sets",
+    )
 
 
 def _by_features(
-    a: Sample, b: Sample, features: Sequence[str] | None, *, method: str, bandwidth: float | str
+    a: Sample,
+    b: Sample,
+    features: Sequence[str] | None,
+    max_correlation: float | None,
+    *,
+    method: str,
+    bandwidth: float | str,
 ) -> _Compared:
-    import pandas as pd
-
     pooled = pool(a, b, features=features)
-    found = features_of(pd.DataFrame(pooled.matrix, columns=list(pooled.names)), features=list(pooled.names))
+    found = prepared(pooled.matrix, pooled.names, pooled.errors)
+    if max_correlation is not None:
+        found = found.without_correlated(max_correlation)
     apart, notes = distances(found.standardized()), found.notes
+    n_features = len(pooled.names) if max_correlation is None else len(found.names)
     if method == "energy":
-        what = f"minus the Euclidean distance of {len(pooled.names)} standardized features"
+        what = f"minus the Euclidean distance of {n_features} standardized features"
         return _Compared(-apart, pooled.n_a, pooled.n_b, what, None, notes)
     width = median_bandwidth(apart) if bandwidth == "median" else _width(bandwidth)
-    what = f"RBF of {len(pooled.names)} standardized features"
+    what = f"RBF of {n_features} standardized features"
     return _Compared(rbf(apart, bandwidth=width), pooled.n_a, pooled.n_b, what, width, notes)
 
 
 def _by_neighborhoods(a: Sample, b: Sample, iterations: int) -> _Compared:
     if not (are_graphs(a) and are_graphs(b)):
         what = "tables" if is_frame(a) or is_frame(b) else "features"
-        raise ArgumentError(f"method='wl' compares graphs, not {what}; give two lists of graphs")
-    similarities = wl_kernel([*a, *b], iterations=iterations)
+        raise ArgumentError(f"a and b must be lists of graphs for method='wl', got {what}")
+    similarities = wl_kernel([*as_graphs(a, name="a"), *as_graphs(b, name="b")], iterations=iterations)
     what = f"Weisfeiler-Lehman subtree kernel over stages, {iterations} iterations"
     return _Compared(similarities, len(a), len(b), what, None, ())
 
@@ -219,5 +243,5 @@ def _by_neighborhoods(a: Sample, b: Sample, iterations: int) -> _Compared:
 def _width(bandwidth: float | str) -> float:
     width = number(bandwidth, name="bandwidth", least=0)
     if width == 0:
-        raise ArgumentError("bandwidth=0 does not work; give a number above 0, or 'median'")
+        raise invalid("bandwidth", "a number > 0 or 'median'", bandwidth)
     return width

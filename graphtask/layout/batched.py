@@ -1,7 +1,7 @@
-"""The cost of Kamada & Kawai's springs for many graphs of the same size at once, every pair of nodes once.
+"""Kamada-Kawai stress for many graphs of the same size, every pair of nodes computed once.
 
-It has the bits of `springs`, which computes all ordered pairs, and so everything twice: sums take the pairs in the
-same order (`sums`). Lanes stand side by side in the rows of all arrays; few of them are not worth the calls.
+Results have the bits of `KamadaKawaiStress`, which computes all ordered pairs: sums take the pairs in the same order
+(`graphtask.layout.pairwise_sum`). Layouts are columns of all arrays; small batches are not worth the calls.
 """
 
 from collections.abc import Callable
@@ -11,74 +11,74 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from graphtask.layout.kamada_kawai import PULL, Springs, aligned, few_lanes_for
+from graphtask.layout.kamada_kawai import PULL, KamadaKawaiStress, aligned, small_batch_for
 from graphtask.layout.pairwise_sum import Order, adder, numpy_order, order_of, row_adder
 from graphtask.types import FloatArray, IntArray
 
-_PAIRS = 24 * 30 * 60  # of nodes, in all lanes; larger arrays are slower to read than they save calls
-_LANES = 32  # beyond which calls on larger arrays gain nothing more
-_FEWEST = 5  # lanes from which this is faster than `springs`
+_PAIRS = 24 * 30 * 60  # of nodes, in all batch; larger arrays are slower to read than they save calls
+_MAX_BATCH = 32  # beyond which calls on larger arrays gain nothing more
+_MIN_BATCH = 5  # batch from which this is faster than `stress`
 _NO_BUFFER = 16  # elements; numpy copies what it broadcasts if more than one row fits into its buffer
 
 
-def lanes_for(n_nodes: int, n_graphs: int) -> int:
-    """How many of these graphs are best laid out side by side."""
-    lanes = min(n_graphs, _LANES, 2 * _PAIRS // n_nodes**2)
-    if lanes >= _FEWEST and _has_the_bits_of_springs(n_nodes):
-        return lanes
-    return min(n_graphs, few_lanes_for(n_nodes))
+def batch_size_for(n_nodes: int, n_graphs: int) -> int:
+    """Return the best batch size for these graphs."""
+    batch = min(n_graphs, _MAX_BATCH, 2 * _PAIRS // n_nodes**2)
+    if batch >= _MIN_BATCH and _matches_unbatched(n_nodes):
+        return batch
+    return min(n_graphs, small_batch_for(n_nodes))
 
 
-def springs_for(n_nodes: int, *, lanes: int) -> "Springs | ManySprings":
-    """The faster of the two for so many graphs of this size."""
-    return (Springs if lanes < _FEWEST else ManySprings)(n_nodes, lanes=lanes)
+def stress_for(n_nodes: int, *, batch: int) -> "KamadaKawaiStress | BatchedStress":
+    """Return the faster implementation for this batch size."""
+    return (KamadaKawaiStress if batch < _MIN_BATCH else BatchedStress)(n_nodes, batch=batch)
 
 
-class ManySprings:
-    """½ Σ_ij (|x_i − x_j|/d_ij − 1)² and a pull to the origin, and its gradient; used as `Springs` are.
+class BatchedStress:
+    """½ Σ_ij (|x_i − x_j|/d_ij − 1)² and a pull to the origin, and its gradient; used as `KamadaKawaiStress` are.
 
     Args:
         n_nodes: Number of nodes of each graph.
-        lanes: Number of graphs.
+        batch: Number of graphs.
 
     Example:
-        >>> springs = ManySprings(2, lanes=6)
-        >>> springs.load(0, np.array([[0.0, 1.0], [1.0, 0.0]]))
-        >>> springs.positions[0] = [-1.0, 0.0, 1.0, 0.0]  # twice as far apart as they should be
-        >>> springs.evaluate(1)
+        >>> stress = BatchedStress(2, batch=6)
+        >>> stress.load(0, np.array([[0.0, 1.0], [1.0, 0.0]]))
+        >>> stress.positions[0] = [-1.0, 0.0, 1.0, 0.0]  # twice as far apart as they should be
+        >>> stress.evaluate(1)
         [1.0]
-        >>> springs.gradients[0].tolist()
+        >>> stress.gradients[0].tolist()
         [-2.0, 0.0, 2.0, 0.0]
     """
 
-    def __init__(self, n_nodes: int, *, lanes: int) -> None:
+    def __init__(self, n_nodes: int, *, batch: int) -> None:
         n = n_nodes
-        self.inverse = aligned(n // 2, n, lanes)
+        self.inverse = aligned(n // 2, n, batch)
         """1/d of each pair, of each graph."""
         self.inverse[:] = 1
         self.positions = np.tile(
-            np.arange(2.0 * n), (lanes, 1)
-        )  # apart from each other while a lane is not used
+            np.arange(2.0 * n), (batch, 1)
+        )  # apart from each other while a slot is not used
         """x and y of the nodes in turn, for each graph."""
-        self.gradients = np.zeros((lanes, 2 * n))
-        """What `evaluate` found, in the same order."""
+        self.gradients = np.zeros((batch, 2 * n))
+        """Gradients after `evaluate`, in the same order."""
         self._softening = np.eye(n) * 1e-3
         self._kernel = _kernel(self)
 
-    def load(self, lane: int, distances: FloatArray) -> None:
-        """Let the springs of a lane have these lengths, of shape (nodes, nodes)."""
+    def load(self, slot: int, distances: FloatArray) -> None:
+        """Set the distances of a slot, of shape (nodes, nodes)."""
         inverse = 1 / (distances + self._softening)
-        self.inverse[:, :, lane] = inverse.ravel()[_pairs(len(distances)).nodes]
+        self.inverse[:, :, slot] = inverse.ravel()[_pairs(len(distances)).nodes]
 
-    def move(self, lane: int, *, to: int) -> None:
-        """Copy all that a lane holds to another lane."""
-        self.inverse[:, :, to] = self.inverse[:, :, lane]
+    def move(self, slot: int, *, to: int) -> None:
+        """Copy a slot to another one."""
+        self.inverse[:, :, to] = self.inverse[:, :, slot]
         for array in (self.positions, self.gradients):
-            array[to] = array[lane]
+            array[to] = array[slot]
 
-    def evaluate(self, n_lanes: int) -> list[float]:
-        """The costs of the first lanes at their positions; their gradients are in `gradients` then."""
-        return self._kernel()[:n_lanes]
+    def evaluate(self, n_active: int) -> list[float]:
+        """Return the stress of the first ``n_active`` slots at their positions, and fill `gradients`."""
+        return self._kernel()[:n_active]
 
 
 class _Pairs(NamedTuple):
@@ -113,49 +113,49 @@ def _pairs(n_nodes: int) -> _Pairs:
 
 
 @cache
-def _has_the_bits_of_springs(n_nodes: int) -> bool:
-    """Whether numpy and scipy add in the order that is taken for granted here, though neither promises one."""
+def _matches_unbatched(n_nodes: int) -> bool:
+    """Return True if numpy and scipy add in the order assumed here, which neither guarantees."""
     if row_adder() is None:
         return False
-    both = ManySprings(n_nodes, lanes=2), Springs(n_nodes, lanes=2)
+    both = BatchedStress(n_nodes, batch=2), KamadaKawaiStress(n_nodes, batch=2)
     costs = []
-    for springs in both:
+    for stress in both:
         rng = np.random.default_rng(0)
-        for lane in range(2):
+        for slot in range(2):
             lengths = rng.integers(1, 4, (n_nodes, n_nodes))
-            springs.load(lane, np.maximum(lengths, lengths.T) * (1.0 - np.eye(n_nodes)))
-            springs.positions[lane] = rng.standard_normal(2 * n_nodes)
-        costs.append(springs.evaluate(2))
+            stress.load(slot, np.maximum(lengths, lengths.T) * (1.0 - np.eye(n_nodes)))
+            stress.positions[slot] = rng.standard_normal(2 * n_nodes)
+        costs.append(stress.evaluate(2))
     return costs[0] == costs[1] and bool((both[0].gradients == both[1].gradients).all())
 
 
-def _kernel(springs: ManySprings) -> Callable[[], list[float]]:
-    """What evaluates all lanes, on arrays that are laid out for it once; operations in the order of `springs`."""
-    lanes, n = len(springs.positions), springs.positions.shape[1] // 2
+def _kernel(stress: BatchedStress) -> Callable[[], list[float]]:
+    """Return a function that evaluates all slots, on preallocated arrays, with the operations of `KamadaKawaiStress`."""
+    batch, n = len(stress.positions), stress.positions.shape[1] // 2
     n_pairs, pairs = n // 2 * n, _pairs(n)
-    difference, length = aligned(2, n // 2, n, lanes), aligned(n // 2, n, lanes)
+    difference, length = aligned(2, n // 2, n, batch), aligned(n // 2, n, batch)
     dx, dy = difference
-    values = aligned(n_pairs + sum(len(order.starts) - 1 for order in pairs.costs), lanes)
+    values = aligned(n_pairs + sum(len(order.starts) - 1 for order in pairs.costs), batch)
     offset, totals, costs = values[:n_pairs].reshape(length.shape), values[n_pairs:], values[-1]
     add_squares, row = [], n_pairs
     for order in pairs.costs:
         add_squares.append(adder(order, values, values[row : row + len(order.starts) - 1]))
         row += len(order.starts) - 1
-    forces = np.empty((2, n, lanes))
+    forces = np.empty((2, n, batch))
     add_forces = [
-        adder(pairs.forces, terms.reshape(n_pairs, lanes), sums)
+        adder(pairs.forces, terms.reshape(n_pairs, batch), sums)
         for terms, sums in zip(difference, forces, strict=True)
     ]
-    circle = np.empty((2, 2 * n, lanes))  # the nodes twice, so that those behind the last are the first again
+    circle = np.empty((2, 2 * n, batch))  # the nodes twice, so that those behind the last are the first again
     nodes, again = circle[:, :n], circle[:, n:]
     further = sliding_window_view(circle, n, axis=1)[:, 1 : n // 2 + 1].swapaxes(2, 3)
     here = nodes[:, None]
     by_axis, gradients = (
-        array.reshape(lanes, n, 2).transpose(2, 1, 0) for array in (springs.positions, springs.gradients)
+        array.reshape(batch, n, 2).transpose(2, 1, 0) for array in (stress.positions, stress.gradients)
     )
-    centers, pulls = np.empty((2, 1, lanes)), np.empty((2, 1, lanes))
+    centers, pulls = np.empty((2, 1, batch)), np.empty((2, 1, batch))
     x, y = centers[:, 0]
-    inverse, one, pull, minus_two = springs.inverse, np.array(1.0), np.array(PULL), np.array(-2.0)
+    inverse, one, pull, minus_two = stress.inverse, np.array(1.0), np.array(PULL), np.array(-2.0)
     add, subtract, multiply, divide, square, sqrt = (
         np.add, np.subtract, np.multiply, np.divide, np.square, np.sqrt,
     )  # fmt: skip

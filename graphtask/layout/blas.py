@@ -13,9 +13,9 @@ _lock = threading.Lock()
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let the BLAS libraries of this process use one thread inside, and what they used before outside.
+    """Limit the BLAS libraries of this process to one thread inside the context.
 
-    The number belongs to the process: who comes in first sets it, and who goes out last sets it back.
+    The limit is global to the process: the first context sets it, and the last one restores it.
 
     Example:
         >>> with one_thread():
@@ -37,7 +37,7 @@ def one_thread() -> Iterator[None]:
 
 @cache
 def _controller() -> Any:
-    """What sets the number of threads of the libraries that are loaded; looking for them takes milliseconds."""
+    """Return the controller of the BLAS threads; finding the libraries takes milliseconds."""
     import scipy.linalg  # noqa: F401 - brings a BLAS of its own
     from threadpoolctl import ThreadpoolController
 

@@ -3,7 +3,7 @@
 Layers are longest paths, compacted; stages occupy consecutive layers. Every edge that spans several layers passes
 through one dummy node per layer. The order within the layers is the best of barycenter sweeps (Sugiyama, Tagawa &
 Toda, IEEE Trans. SMC 11, 1981) from the order of igraph's Sugiyama layout and from a depth-first order. Heights minimize the squared steepness of the edges for this order, by
-alternating least squares with a minimum distance in every layer (pool-adjacent-violators).
+alternating least squares with a result distance in every layer (pool-adjacent-violators).
 """
 
 from bisect import bisect_right

@@ -1,7 +1,7 @@
 """Sums of whole rows in a given order; the last bit of a sum depends on it.
 
-The values of a lane stand in one column, so that a row holds those of all lanes at one place. scipy's product of a
-sparse matrix with such rows adds them one after the other as the matrix stores them, in one call.
+The values of a slot are one column, and a row holds those of all slots at one place. scipy's product of a sparse
+matrix with such rows adds them in the order in which the matrix stores them, in one call.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -18,7 +18,7 @@ _BLOCK, _STRANDS = 128, 8  # of numpy's pairwise summation: see `numpy_order`
 
 
 class Order(NamedTuple):
-    """Which rows each of several sums adds, and in which order: a sparse matrix, row by row."""
+    """Rows that each of several sums adds, and their order: a sparse matrix, row by row."""
 
     starts: npt.NDArray[np.int32]
     rows: npt.NDArray[np.int32]
@@ -27,19 +27,19 @@ class Order(NamedTuple):
 
 
 def order_of(sums: Sequence[Sequence[int]], *, factors: FloatArray | None = None) -> Order:
-    """The order in which each sum lists its rows."""
+    """Return the order in which each sum lists its rows."""
     starts = np.cumsum([0, *map(len, sums)], dtype=np.int32)
     rows = np.fromiter(chain.from_iterable(sums), dtype=np.int32, count=starts[-1])
     return Order(starts, rows, np.ones(len(rows)) if factors is None else factors)
 
 
 def adder(order: Order, values: FloatArray, totals: FloatArray) -> Callable[[], None]:
-    """What adds rows of ``values`` to those of ``totals`` when it is called.
+    """Return a function that adds rows of ``values`` to those of ``totals``.
 
     Args:
-        order: Which ones.
-        values: Of shape (rows, lanes), contiguous.
-        totals: Of shape (sums, lanes), contiguous.
+        order: Rows of each sum.
+        values: Of shape (rows, batch), contiguous.
+        totals: Of shape (sums, batch), contiguous.
 
     Example:
         >>> values, totals = np.array([[1.0], [2.0], [4.0]]), np.zeros((2, 1))
@@ -53,7 +53,7 @@ def adder(order: Order, values: FloatArray, totals: FloatArray) -> Callable[[], 
 
 @cache
 def row_adder() -> Any:
-    """The function of scipy that adds rows, or None in a release that does not have it where it has been so far."""
+    """Return scipy's private function that adds rows, or None in releases without it."""
     try:
         from scipy.sparse._sparsetools import csr_matvecs
     except ImportError:
@@ -62,13 +62,13 @@ def row_adder() -> Any:
 
 
 def numpy_order(places: Sequence[int], *, n_rows: int) -> list[list[list[int]]]:
-    """The order in which ``numpy.sum`` adds a contiguous array: sums of sums, level by level, each a list of rows.
+    """Return the order in which ``numpy.sum`` adds a contiguous array: sums of sums by level, each a list of rows.
 
     Up to 128 values are added in 8 strands that are joined in the end; more are halved, at a multiple of 8.
 
     Args:
         places: The row of each value, or −1 for one that is 0, which changes no sum.
-        n_rows: Number of rows that the values stand in. The sums get the rows after them, in the order returned;
+        n_rows: Number of rows of values. The sums get the rows after them, in the order returned;
             the last of them is that of all.
 
     Example:
@@ -91,14 +91,14 @@ class _Sums:
         self._levels: list[int] = []
 
     def add(self, terms: list[int]) -> int:
-        """The row of a new sum."""
+        """Add a sum and return its row."""
         parts = [self._levels[term - self._n_rows] for term in terms if term >= self._n_rows]
         self._terms.append(terms)
         self._levels.append(max(parts, default=-1) + 1)
         return self._n_rows + len(self._terms) - 1
 
     def by_level(self) -> list[list[list[int]]]:
-        """The sums, those first that need no others, and their rows in that order."""
+        """Return the sums by level, those without dependencies first, with their rows in that order."""
         ordered = sorted(range(len(self._terms)), key=self._levels.__getitem__)
         row = list(range(self._n_rows)) + [0] * len(ordered)
         for place, index in enumerate(ordered):
@@ -110,7 +110,7 @@ class _Sums:
 
 
 def _halved(sums: _Sums, places: Sequence[int], start: int, stop: int) -> int:
-    """The row of the sum of the values from ``start`` to ``stop``, as numpy makes it."""
+    """Return the row of the sum of the values from ``start`` to ``stop``, in numpy's order."""
     count = stop - start
     if count > _BLOCK:
         middle = start + count // 2 - count // 2 % _STRANDS

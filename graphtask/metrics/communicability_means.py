@@ -24,7 +24,7 @@ def ln_communicability_start_mean(view: GraphView) -> float:
         >>> import graphtask as gt
         >>> name = "ln_communicability_start_mean"
         >>> gt.measure(gt.chain_dag(2), metrics=name)[name]  # 1 − ln 2
-        0.3068528194400547
+        0.30685281944
     """
     require_simple(view)
     return _log_mean_from(view, view.ends.input)

@@ -40,9 +40,9 @@ def cut_width_profile(view: GraphView) -> str:
 
 
 def bottlenecks(view: GraphView) -> int:
-    """The number of edges that every path from the input to the output takes.
+    """Number of edges that every path from the input to the output takes.
 
-    The authors count the positions of the node order that one edge alone crosses. With one input and one output
+    The authors count the positions of the node order that only one edge crosses. With one input and one output
     these are the bridges of the graph, so the order does not matter: every node is before the bridge or behind it.
     """
     require_simple(view)

@@ -72,7 +72,7 @@ def edge_density(view: GraphView) -> float:
 def degree_assortativity(view: GraphView) -> float:
     """Pearson's correlation, over the edges, of the source's out-degree with the target's in-degree.
 
-    In whole numbers up to the last step, so that degrees without any variance are told from those with little.
+    Computed in integers up to the last step, which distinguishes no variance from little variance.
     """
     require_edge(view)
     known = degrees(view)

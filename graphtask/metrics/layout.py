@@ -1,7 +1,7 @@
 """Elongation of a graph in its Kamada-Kawai layout.
 
 The cost function, its start and its optimizer are those of networkx's ``kamada_kawai_layout`` (BSD-3-Clause), and the
-operations come in its order (`graphtask.layout`), so that the layout is the same to the last bit: a local minimum
+operations come in its order (`graphtask.layout`), so that the layout is the same to the last bit: a local result
 depends on rounding. No step runs in several threads, so the result does not depend on their number either.
 """
 
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from graphtask.layout.lbfgs import Minimum, Task, minima
+from graphtask.layout.lbfgs import LayoutProblem, LayoutResult, minimize_all
 from graphtask.metrics.invariant import canonical_order
 from graphtask.metrics.view import SMALL, GraphView, UndefinedMetricError
 from graphtask.types import FloatArray, IntArray
@@ -66,26 +66,26 @@ def _elongation(view: GraphView) -> Elongation:
     return Elongation(values[_best(layouts)], spread)
 
 
-def _best(layouts: Sequence[Minimum]) -> int:
+def _best(layouts: Sequence[LayoutResult]) -> int:
     return int(np.argmin([found.cost for found in layouts]))
 
 
-def _layouts(view: GraphView) -> list[Minimum]:
-    """Local minima from every start, with positions of shape (nodes, 2) in vertex order."""
+def _layouts(view: GraphView) -> list[LayoutResult]:
+    """Local minimize_all from every start, with positions of shape (nodes, 2) in vertex order."""
     layouts = []
-    for minimum in view.cached(_minima):
-        if minimum is None:
+    for result in view.cached(_results):
+        if result is None:
             raise UndefinedMetricError(
                 "the layout needs many steps to converge (select it by name to compute it)"
             )
         positions = np.empty((view.n_nodes, 2))
-        positions[_start_order(view)] = minimum.position.reshape(-1, 2)
-        layouts.append(Minimum(minimum.cost, positions))
+        positions[_start_order(view)] = result.position.reshape(-1, 2)
+        layouts.append(LayoutResult(result.cost, positions))
     return layouts
 
 
-def _minima(view: GraphView) -> list[Minimum | None]:
-    return minima(view.cached(_tasks))
+def _results(view: GraphView) -> list[LayoutResult | None]:
+    return minimize_all(view.cached(_problems))
 
 
 def prepare_layouts(views: Sequence[GraphView]) -> None:
@@ -93,25 +93,25 @@ def prepare_layouts(views: Sequence[GraphView]) -> None:
 
     Errors are raised later, where the metrics of the graph are computed.
     """
-    tasks: dict[GraphView, list[Task]] = {}
+    problems: dict[GraphView, list[LayoutProblem]] = {}
     for view in views:
         if view.n_nodes > SMALL:
             continue
         with contextlib.suppress(Exception):
-            tasks[view] = view.cached(_tasks)
-    found = iter(minima(chain.from_iterable(tasks.values())))
-    for view, own in tasks.items():
-        view.store(_minima, list(islice(found, len(own))))
+            problems[view] = view.cached(_problems)
+    found = iter(minimize_all(chain.from_iterable(problems.values())))
+    for view, own in problems.items():
+        view.store(_results, list(islice(found, len(own))))
 
 
-def _tasks(view: GraphView) -> list[Task]:
+def _problems(view: GraphView) -> list[LayoutProblem]:
     if view.n_nodes < 2:
         raise UndefinedMetricError(f"a layout of {counted(view.n_nodes, 'node')} has no variance")
     order = _start_order(view)
     distances = _distances(view)[np.ix_(order, order)]
     max_calls = None if view.allow_slow else int(_MAX_WORK / view.n_nodes**2)
     circle = _circle(view.n_nodes)
-    return [Task(distances, circle[places].ravel(), max_calls) for places in _places(view)]
+    return [LayoutProblem(distances, circle[places].ravel(), max_calls) for places in _places(view)]
 
 
 def _start_order(view: GraphView) -> IntArray:

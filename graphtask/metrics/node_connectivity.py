@@ -12,13 +12,13 @@ from graphtask.types import FloatArray, IntArray
 def mean_node_connectivity(view: GraphView) -> float:
     """Mean over all ordered pairs of nodes of the number of paths, along the edges, that share no inner node.
 
-    Bounds settle most pairs: there are at least as many paths as nodes that stand between the two alone (and one
+    Bounds settle most pairs: there are at least as many paths as common neighbors between the two (and one
     more if they are connected), and at most as many as successors of the first that reach the second. The others
     get a maximum flow through a graph that has two vertices for each, with an edge of capacity 1 between them.
 
     Example:
         >>> import graphtask as gt
-        >>> gt.measure(gt.full_dag(4), metrics="mean_node_connectivity")  # 1, 2, 3; 1, 2; 1
+        >>> gt.measure(gt.full_dag(4), metrics="mean_node_connectivity")  # (1 + 2 + 3 + 1 + 2 + 1)/12 pairs
         {'mean_node_connectivity': 0.8333333333333334, 'undefined': ''}
     """
     require_simple(view, least=2)

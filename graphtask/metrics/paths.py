@@ -29,8 +29,8 @@ def log_paths(view: GraphView) -> float:
 
     Example:
         >>> import graphtask as gt
-        >>> gt.measure(gt.full_dag(60))["log_paths"] == 58 * math.log(2)
-        True
+        >>> gt.measure(gt.full_dag(60))["log_paths"]  # 58·ln 2
+        40.202536472477
     """
     require_edges(view)
     return statistics(view).log_count

@@ -2,7 +2,7 @@
 """Prints the tables of docs/testing.md: ``python -m tests.benchmarks.comparison``.
 
 The level: how often tests of two sets that do not differ reject at 0.05. The power: how often they see a difference
-that is there. The fit: how often `graphtask.goodness_of_fit` rejects a distribution at 0.1, true or not. Graphs are made and measured once; each simulated experiment draws its sets from them without
+that is there. The fit: how often `graphtask.GraphDistribution.goodness_of_fit` rejects a distribution at 0.1, true or not. Graphs are made and measured once; each simulated experiment draws its sets from them without
 replacement, at random, so that the two sets of a null experiment are exchangeable.
 """
 
@@ -94,7 +94,7 @@ def metric_p(sets: Sets, n_sims: int, *, paired: bool) -> dict[str, FloatArray]:
     for seed in range(n_sims):
         a, b = sets(seed)
         for statistic in ("mean", "rank"):
-            table = gt.metric_tests(
+            table = gt.inference.metric_tests(
                 a.table, b.table, paired=paired, statistic=statistic, n_permutations=N_PERMUTATIONS, seed=seed
             )
             for name, column in CORRECTIONS.items():
@@ -108,7 +108,7 @@ def trend_p(tables: Callable[[int], pd.DataFrame], n_sims: int, *, order: list[s
     for seed in range(n_sims):
         rows = tables(seed)
         for test, block in (("Jonckheere", None), ("Page", "block")):
-            table = gt.trend_test(
+            table = gt.inference.trend_test(
                 rows, by="data", order=order, block=block, n_permutations=N_PERMUTATIONS, seed=seed
             )
             for name, column in CORRECTIONS.items():
@@ -121,7 +121,9 @@ def classifier_p(sets: Sets, n_sims: int, *, paired: bool, **options: float) -> 
     found = []
     for seed in range(n_sims):
         a, b = sets(seed)
-        found.append(gt.classifier_test(a.graphs, b.graphs, paired=paired, seed=seed, **options).p_value)
+        found.append(
+            gt.inference.classifier_test(a.graphs, b.graphs, paired=paired, seed=seed, **options).p_value
+        )
     return np.asarray(found)
 
 
@@ -216,11 +218,11 @@ def thin_or_thick(n: int, seed: int) -> list[igraph.Graph]:
 
 
 def fit_rows(n_sims: int) -> Iterator[tuple[str, int, pd.DataFrame]]:
-    """Where graphs come from, how many, and p-values of `graphtask.goodness_of_fit`: a row for each experiment."""
+    """Where graphs come from, how many, and p-values of `graphtask.GraphDistribution.goodness_of_fit`: a row for each experiment."""
     from distribution.sets import known_model
 
     pairs = known_model(3, certain_nodes=False)
-    by_pair = gt.GraphDistribution(pairs, 10, pairs.expected_edges, {})
+    by_pair = gt.GraphDistribution(pairs, 10, pairs.presence.sum(), pairs.probability.sum())
     varied, fixed = (
         gt.GraphDistribution.fit(
             [gt.random_dag(n, out_degree=3, law="poisson", seed=seed) for seed, n in enumerate(sizes)],
@@ -238,7 +240,7 @@ def fit_rows(n_sims: int) -> Iterator[tuple[str, int, pd.DataFrame]]:
         found = []
         for seed in range(n_sims):
             graphs = draw(seed=1_000 + seed)
-            table = gt.goodness_of_fit(
+            table = gt.GraphDistribution.goodness_of_fit(
                 graphs, metrics=FIT_METRICS, correspond=correspond, n_refits=9, n_sampled=30, seed=seed
             )
             p = table.set_index("metric")

@@ -61,7 +61,10 @@ def test_groups_are_compared_in_every_way(call, tmp_path):
 def test_what_is_written_is_what_the_library_finds(call, corpus, tmp_path):
     assert call("compare", "graphs", "--groups", "thin,thick", "-o", "out").exit_code == 0
     graphs, labels = list(corpus.values()), ["thin"] * 5 + ["thick"] * 5
-    for name, expected in (("similarity", gt.rbf_similarity(graphs)), ("dsc", gt.dsc_similarity(graphs))):
+    for name, expected in (
+        ("similarity", gt.comparison.rbf_similarity(graphs)),
+        ("dsc", gt.comparison.pairwise_dice_similarity(graphs)),
+    ):
         rows = pd.read_csv(tmp_path / "out" / f"{name}.csv")
         assert list(rows.columns[2:]) == rows["graph"].tolist() == list(corpus)
         np.testing.assert_allclose(rows.iloc[:, 2:], expected, rtol=1e-12)
@@ -69,7 +72,9 @@ def test_what_is_written_is_what_the_library_finds(call, corpus, tmp_path):
     np.testing.assert_allclose(points[["x", "y"]], gt.embed(graphs).points, atol=1e-12)
     guesses = pd.read_csv(tmp_path / "out" / "guesses.csv")
     assert guesses["label"].tolist() == labels
-    assert guesses["knn"].tolist() == list(gt.separability(graphs, labels, method="knn").guesses)
+    assert guesses["knn"].tolist() == list(
+        gt.comparison.classify_leave_one_out(graphs, labels, method="knn").predictions
+    )
     features = pd.read_csv(tmp_path / "out" / "features.csv")
     np.testing.assert_allclose(features.iloc[:, 2:], gt.features_of(graphs).values)
     confusion = read(tmp_path / "out" / "confusion.csv")
@@ -89,7 +94,7 @@ def test_json_has_everything_in_full_precision(call):
     assert list(found) == ["groups", "separability", "tests"]
     assert [row["label"] for row in found["groups"]] == ["thick", "thin"]
     groups = gt.read_all(["graphs"]).groups()
-    expected = gt.pairwise_tests(groups, method="energy", n_permutations=50)
+    expected = gt.inference.pairwise_tests(groups, method="energy", n_permutations=50)
     assert found["tests"][0]["p_value"] == expected["p_value"][0]
     assert [row["method"] for row in found["tests"]] == ["energy", "wl"]
 
@@ -158,7 +163,7 @@ def test_pairs_are_made_by_a_key_and_graphs_without_partner_are_not_tested(call,
     assert (test["n_a"], test["paired"], test["exact"], test["n_permutations"]) == (5, True, True, 32)
     ours = [graph for name, graph in corpus.items() if name.startswith("thin")]
     theirs = [graph for name, graph in corpus.items() if name.startswith("thick")]
-    expected = gt.metric_tests(ours, theirs, paired=True)
+    expected = gt.inference.metric_tests(ours, theirs, paired=True)
     assert [row["p_value"] for row in found["metric_tests"]] == pytest.approx(
         [None if math.isnan(value) else value for value in expected["p_value"]]
     )
@@ -187,7 +192,7 @@ def test_a_group_of_one_is_not_tested_and_others_are(call, tmp_path):
     assert {(row["a"], row["b"]) for row in found["tests"] + found["metric_tests"]} == {("thick", "thin")}
     result = call("compare", "graphs", "--groups", "alone,thin", "--test", "mmd")
     assert result.exit_code == 1
-    assert "tests need two groups of at least two graphs; alone has only one" in result.stderr
+    assert "tests require two groups of at least two graphs; only one graph: alone" in result.stderr
 
 
 def test_what_limits_tests_is_said(call):

@@ -1,8 +1,11 @@
 import json
+import resource
+import tempfile
 
 import pytest
 
 import graphtask as gt
+from graphtask_cli.spool import Spool
 
 
 @pytest.fixture
@@ -65,3 +68,23 @@ def test_images_that_are_too_small_are_an_error_of_the_graph(call, tmp_path):
     result = call("compile", "two.graphml", "--size", 1)
     assert result.exit_code == 2
     assert result.stderr.startswith("graphtask: error: two.graphml: --size must be at least 2×2 pixels")
+
+
+def test_an_export_to_a_full_disk_is_one_line_and_no_file(call, tmp_path):
+    gt.write(gt.chain_dag(3), tmp_path / "three.graphml")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        result = call("compile", "three.graphml", "--channels", 2, "-o", "net.pt2")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("graphtask: error: cannot write net.pt2: ")
+    assert result.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["three.graphml"]
+
+
+def test_a_full_folder_of_temporary_files_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    with pytest.raises(gt.GraphtaskError, match=r"missing: .*; set TMPDIR to another folder$"):
+        Spool()

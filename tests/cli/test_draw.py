@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 
 import graphtask as gt
@@ -73,3 +75,27 @@ def test_a_graph_without_weights_is_named(call, target):
     result = call("draw", "full.graphml", "--threshold", 0.1, *target)
     assert result.exit_code == 1
     assert result.stderr.startswith("graphtask: error: full.graphml: every edge must have a `weight`")
+
+
+def test_different_graphs_get_different_pictures(call, tmp_path):
+    for folder in ("x", "y"):
+        (tmp_path / folder).mkdir()
+        gt.write(gt.chain_dag(4), tmp_path / folder / "b.graphml")
+    gt.write(gt.chain_dag(5), tmp_path / "x-b.graphml")
+    gt.write(gt.chain_dag(3), tmp_path / "a.graphml")
+    (tmp_path / "a.edges").write_text("a b\nb c\n")
+    result = call("draw", "x", "y", "x-b.graphml", "a.graphml", "a.edges", "--stages", 1, "-o", "pictures")
+    assert result.exit_code == 0, result.output
+    names = [path.name for path in (tmp_path / "pictures").iterdir()]
+    assert sorted(names) == ["a.edges.svg", "a.graphml.svg", "x-b-2.svg", "x-b.svg", "y-b.svg"]
+    assert sorted(f"pictures/{name}" for name in names) == sorted(result.stdout.split())
+    result = call("draw", "a.graphml", "a.edges", "--stages", 1)
+    assert sorted(result.stdout.split()) == ["a-edges.svg", "a-graphml.svg"]
+
+
+def test_the_pictures_of_a_run_are_not_written_over_those_of_another_graph(call, run_folder, tmp_path):
+    shutil.copytree(run_folder, tmp_path / "a")
+    gt.write(gt.chain_dag(4), tmp_path / "a-history.graphml")
+    result = call("draw", "a", "a-history.graphml", "-o", "pictures")
+    assert result.exit_code == 0, result.output
+    assert len(set(result.stdout.split())) == 4 == len(list((tmp_path / "pictures").iterdir()))

@@ -1,6 +1,7 @@
 """What all commands do alike: start fast, fail in one line, end quietly."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from processes import PATIENCE, wait_until
 
 import graphtask as gt
+from graphtask_cli import messages
 from graphtask_cli.main import COMMANDS, cli
 
 GRAPHTASK = str(Path(sys.executable).with_name("graphtask"))
@@ -78,8 +80,6 @@ def test_making_counting_pruning_measuring_and_drawing_never_load_pytorch(tmp_pa
         ["draw", "untrained.graphml", "-o", "picture.gif"],
         ["draw", "untrained.graphml", "--threshold", "0.1"],
         ["draw", "empty"],
-        ["metrics", "untrained.graphml", "--metrics", "beauty"],
-        ["new", "full", "--nodes", "6", "--stages", "3,2", "-o", "six.graphml"],
         ["metrics", "untrained.graphml", "-o", "table.xlsx"],
         ["metrics", "untrained.graphml", "-o", "no/such/folder.csv"],
         ["new", "full", "--nodes", "6", "-o", "no/such/folder.graphml"],
@@ -107,10 +107,10 @@ def test_what_fails_says_so_in_one_line_and_exits_with_1(call, tmp_path, argumen
         ["new", "full", "--nodes", "1", "-o", "one.graphml"],
         ["prune", "graph.graphml", "--threshold", "nan"],
         ["metrics", "graph.graphml", "--layout-starts", "0"],
+        ["new", "full", "--nodes", "6", "--stages", "3,2", "-o", "six.graphml"],
         ["train", "graph.graphml", "--data", "cdigits", "--epochs", "0", "--out", "run"],
         ["-x"],
         ["train", "graph.graphml", "--dada", "cdigits", "-o", "run"],
-        ["new"],
         ["new", "full"],
         ["new", "full", "--nodes", "six", "-o", "six.graphml"],
         ["new", "full", "--nodes", "6", "--stages", "a,b", "-o", "six.graphml"],
@@ -189,3 +189,39 @@ def test_ctrl_c_outside_of_training_says_interrupted(call, monkeypatch):
     result = call("new", "chain", "--nodes", "5", "-o", "chain.graphml")
     assert result.exit_code == 130
     assert result.stderr == "graphtask: interrupted\n"
+
+
+def test_the_package_can_be_run_as_a_module(tmp_path):
+    for package in ("graphtask", "graphtask_cli"):
+        done = shell(f"{sys.executable} -m {package} --version", tmp_path)
+        assert done.stdout == f"graphtask {gt.__version__}\n"
+    assert "Usage: graphtask train" in shell(f"{sys.executable} -m graphtask train --help", tmp_path).stdout
+
+
+@pytest.mark.parametrize(
+    ("called", "found", "expected"),
+    [
+        ("bin/graphtask", "bin/graphtask", ["graphtask"]),
+        ("bin/graphtask", "other/graphtask", ["bin/graphtask"]),
+        ("bin/graphtask", None, ["bin/graphtask"]),
+        ("lib/__main__.py", "bin/graphtask", ["graphtask"]),
+        ("lib/__main__.py", None, ["bin/python", "-m", "graphtask"]),
+        ("lib/__main__.py", "other/graphtask", ["bin/python", "-m", "graphtask"]),
+    ],
+)
+def test_proposals_name_the_program_that_the_shell_finds(monkeypatch, tmp_path, called, found, expected):
+    monkeypatch.chdir(tmp_path)
+    for name in ("bin/graphtask", "other/graphtask"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    monkeypatch.setattr(sys, "argv", [called])
+    monkeypatch.setattr(sys, "executable", "bin/python")
+    monkeypatch.setattr(messages.shutil, "which", lambda _: found)
+    assert messages.proposal("draw", "a b") == shlex.join([*expected, "draw", "a b"])
+
+
+@pytest.mark.parametrize("arguments", [[], ["new"], ["study"]])
+def test_a_group_without_a_command_prints_its_help(call, arguments):
+    result = call(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "\nCommands:\n" in result.stderr

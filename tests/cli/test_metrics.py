@@ -389,7 +389,7 @@ def test_the_options_that_name_a_reading_are_offered(call, tmp_path):
 @pytest.mark.usefixtures("corpus")
 def test_columns_of_stages_that_only_some_graphs_have_are_in_order_and_explained(call):
     found = rows(call("metrics", "corpus", "--metrics", "nodes_stage_k,edges", "--format", "csv"))
-    assert list(found[0])[4:8] == ["nodes_stage_0", "nodes_stage_1", "nodes_stage_2", "edges"]
+    assert list(found[0])[5:9] == ["nodes_stage_0", "nodes_stage_1", "nodes_stage_2", "edges"]
     assert found[0]["nodes_stage_2"] == "nan"
     assert "nodes_stage_2: the graph has no such stage" in found[0]["undefined"]
     assert found[2]["undefined"] == ""

@@ -102,7 +102,7 @@ def test_defaults_are_shown(call):
         assert shown in text
     titles = re.findall(r"^(\w[\w ]+):$", call("train", "--help").stdout, re.MULTILINE)
     assert titles == [
-        "Data", "Model", "Optimization", "Pruning", "Reading graphs", "Runtime", "Output",
+        "Options", "Data", "Model", "Optimization", "Pruning", "Reading graphs", "Runtime", "Output",
     ]  # fmt: skip
 
 
@@ -188,7 +188,7 @@ def completed(words, incomplete):
         ([], "tra", [("plain", "trace"), ("plain", "train")]),
         (["train", "--data"], "cdig", [("plain", "cdigits"), ("plain", "cdigits_t8")]),
         (["train", "--data"], "./im", [("file", "./im")]),
-        (["train"], "--edge", [("plain", "--edge-l1")]),
+        (["train"], "--edge-l", [("plain", "--edge-l1"), ("plain", "--edge-learning-rate")]),
         (["metrics"], "gr", [("file", "gr")]),
         (["compare"], "ru", [("file", "ru")]),
         (["sample"], "ru", [("file", "ru")]),

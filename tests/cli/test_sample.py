@@ -67,7 +67,9 @@ def test_observed_and_sampled_graphs_are_compared(call, pruned, tmp_path):
     edges = [graph.ecount() for graph in gt.read_all([pruned]).graphs]
     assert float(rows["edges"]["observed_mean"]) == pytest.approx(np.mean(edges))
     assert rows["edges"]["n_sampled"] == "10"
-    expected = gt.goodness_of_fit(gt.read_all([pruned]).graphs, n_refits=4).set_index("metric")
+    expected = gt.GraphDistribution.goodness_of_fit(gt.read_all([pruned]).graphs, n_refits=4).set_index(
+        "metric"
+    )
     for metric in ("edges", "log_prob"):
         for column in ("p_value", "p_westfall_young", "n_refits"):
             assert float(rows[metric][column]) == expected.loc[metric, column]

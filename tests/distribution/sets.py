@@ -5,7 +5,7 @@ import numpy as np
 
 import graphtask as gt
 from graphtask.distribution.pair_model import PairCounts, PairModel
-from graphtask.distribution.support import Universe
+from graphtask.distribution.support import Support
 
 
 def prunings(count, *, seed, nodes=8, stages=2, keep=0.6):
@@ -29,13 +29,13 @@ def known_model(seed, *, nodes=9, certain_nodes=True):
     Every node that is present has an edge from the input and one to the output for certain; all else is chance.
     """
     rng = np.random.default_rng(seed)
-    universe = Universe.of(gt.full_dag(nodes, stages=3))
-    edge = rng.uniform(0.05, 0.95, size=len(universe.pairs))
-    edge[(universe.pairs[:, 0] == 0) | (universe.pairs[:, 1] == nodes - 1)] = 1.0
+    support = Support.of(gt.full_dag(nodes, stages=3))
+    edge = rng.uniform(0.05, 0.95, size=len(support.pairs))
+    edge[(support.pairs[:, 0] == 0) | (support.pairs[:, 1] == nodes - 1)] = 1.0
     presence = np.ones(nodes) if certain_nodes else rng.uniform(0.2, 0.9, size=nodes)
     presence[[0, -1]] = 1.0
     nothing = PairCounts(1, np.ones(nodes, int), np.ones(len(edge), int), np.ones(len(edge), int))
-    return PairModel(universe, presence, edge, "present", nothing, edge)
+    return PairModel(support, presence, edge, "present", nothing, edge)
 
 
 def every_graph(names, stage, pairs):

@@ -41,7 +41,7 @@ def test_what_is_undefined_is_less_than_everything():
 @cache
 def truth():
     model = known_model(3, certain_nodes=False)
-    return gt.GraphDistribution(model, 10, model.expected_edges, {})
+    return gt.GraphDistribution(model, 10, model.presence.sum(), model.probability.sum())
 
 
 def assert_rejected_as_often_as_it_may_be(n_graphs, n_experiments):
@@ -58,16 +58,13 @@ def assert_rejected_as_often_as_it_may_be(n_graphs, n_experiments):
     assert ((p > 0.5).sum(axis=0) >= binom.ppf(1e-5, n_experiments, 1 / 2)).all()
 
 
-def test_a_true_model_is_rejected_as_often_as_it_may_be():
-    assert_rejected_as_often_as_it_may_be(6, 16)
+@pytest.mark.slow
+@pytest.mark.parametrize("n_graphs", [10, 20])
+def test_a_true_model_is_rejected_as_often_as_it_may_be_(n_graphs):
+    assert_rejected_as_often_as_it_may_be(n_graphs, 100)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n_graphs", [10, 20])
-def test_a_true_model_is_rejected_as_often_as_it_may_be_in_150_experiments(n_graphs):
-    assert_rejected_as_often_as_it_may_be(n_graphs, 150)
-
-
 def test_graphs_that_vary_more_than_independent_edges_are_found_out_and_plain_ones_are_not():
     """One half thin, the other thick: all edges of a graph go together, which no edge by itself shows."""
     plain = prunings(10, seed=0, nodes=12, stages=3, keep=0.5)
@@ -80,13 +77,13 @@ def test_graphs_that_vary_more_than_independent_edges_are_found_out_and_plain_on
     assert found.loc["edges", "p_westfall_young"] <= 0.05
     # The same table without allowing for the fit does not see it.
     samples = gt.GraphDistribution.fit(mixed).sample(50, seed=0)
-    lenient = gt.compare_metrics(mixed, samples, metrics=METRICS).set_index("metric")
+    lenient = gt.GraphDistribution.compare_metrics(mixed, samples, metrics=METRICS).set_index("metric")
     assert lenient.loc["edges", "p_value"] > found.loc["edges", "p_value"]
 
 
 def test_the_same_seed_gives_the_same_table_and_another_one_another():
-    graphs = prunings(4, seed=0)
-    first, second, other = (check(graphs, n_refits=5, seed=seed) for seed in (1, 1, 2))
+    graphs = prunings(3, seed=0, nodes=5)
+    first, second, other = (check(graphs, n_refits=2, n_sampled=8, seed=seed) for seed in (1, 1, 2))
     assert first.equals(second)
     assert not first.equals(other)
 
@@ -94,29 +91,31 @@ def test_the_same_seed_gives_the_same_table_and_another_one_another():
 @pytest.mark.parametrize("correspond", [True, False])
 @pytest.mark.parametrize("nodes", ["present", "all"])
 def test_both_models_are_checked(correspond, nodes):
-    graphs = prunings(5, seed=3)
-    found = check(graphs, correspond=correspond, nodes=nodes, n_refits=4, n_sampled=20)
+    graphs = prunings(5, seed=3, nodes=6)
+    found = check(graphs, correspond=correspond, nodes=nodes, n_refits=2, n_sampled=10)
     assert list(found.index) == [*METRICS, "log_prob"]
     assert found["observed_mean"]["edges"] == np.mean([graph.ecount() for graph in graphs])
     fitted = gt.GraphDistribution.fit(graphs, correspond=correspond, nodes=nodes)
     assert found["observed_mean"]["log_prob"] == pytest.approx(
-        np.mean([fitted.log_prob(graph) for graph in graphs])
+        np.mean([fitted.log_prob_before_conditioning(graph)[0] for graph in graphs])
     )
     assert (found["n_observed"] == 5).all()
-    assert (found["n_sampled"] == 20).all()
-    assert found["p_value"].dropna().between(0.2, 1).all()
+    assert (found["n_sampled"] == 10).all()
+    assert found["p_value"].dropna().between(0.3, 1).all()
     assert (found["p_westfall_young"] >= found["p_value"] - 1e-12)[found["p_value"].notna()].all()
 
 
-@pytest.mark.parametrize("graphs", [[gt.banded_dag(8, bandwidth=3)], [gt.full_dag(6)] * 4])
+@pytest.mark.parametrize("graphs", [[gt.banded_dag(6, bandwidth=3)], [gt.full_dag(5)] * 3])
 def test_one_graph_and_equal_graphs_have_a_table(graphs):
-    found = check(graphs, n_refits=3)
-    assert (found["p_value"].isna() | found["p_value"].between(0.25, 1)).all()
+    found = check(graphs, n_refits=2, n_sampled=10)
+    assert (found["p_value"].isna() | found["p_value"].between(0.3, 1)).all()
 
 
 def test_a_metric_that_only_one_side_has_is_not_tested():
-    graphs = [gt.erdos_renyi_dag(9, p=0.5, seed=seed) for seed in range(4)]  # their initial graphs differ
-    found = goodness_of_fit(graphs, metrics=["sparsity", "edges"], n_refits=3).set_index("metric")
+    graphs = [gt.erdos_renyi_dag(6, p=0.5, seed=seed) for seed in range(4)]  # their initial graphs differ
+    found = goodness_of_fit(graphs, metrics=["sparsity", "edges"], n_refits=2, n_sampled=10).set_index(
+        "metric"
+    )
     assert found.loc["sparsity", "n_sampled"] == 0
     assert np.isnan(found.loc["sparsity", "p_value"])
     assert np.isfinite(found.loc["edges", "p_value"])

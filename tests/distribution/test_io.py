@@ -26,7 +26,8 @@ def test_a_stored_distribution_is_the_same_to_the_last_bit(fitted, kind, tmp_pat
     other = gt.GraphDistribution.load(path)
     graph = prunings(1, seed=1)[0]
     assert other.log_prob(graph) == one.log_prob(graph)
-    assert other.entropy() == one.entropy()
+    assert other.log_normalizer == one.log_normalizer
+    assert other.tilt == one.tilt
     assert other.edge_probabilities().equals(one.edge_probabilities())
     assert repr(other) == repr(one)
     for left, right in zip(one.sample(2, seed=0), other.sample(2, seed=0), strict=True):

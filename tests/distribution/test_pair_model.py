@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 import graphtask as gt
 from graphtask.distribution.pair_model import count_pairs, fit_pair_model
-from graphtask.distribution.sampling import sample_graph
-from graphtask.distribution.support import Universe, common_universe
+from graphtask.distribution.repair import repaired_graph
+from graphtask.distribution.support import Support, common_support
 
 
 def outcomes(model):
     """Every set of nodes with the input and the output, with every set of possible edges between them."""
-    names, stage = list(model.universe.names), model.universe.stage.tolist()
-    possible = {tuple(pair) for pair in model.universe.pairs.tolist()}
+    names, stage = list(model.support.names), model.support.stage.tolist()
+    possible = {tuple(pair) for pair in model.support.pairs.tolist()}
     inner = range(1, len(names) - 1)
     fewest = len(inner) if model.nodes == "all" else 0
     for size in range(fewest, len(inner) + 1):
@@ -33,27 +33,26 @@ def outcomes(model):
 @pytest.mark.parametrize("prior", [gt.full_dag(5, stages=2), gt.banded_dag(5, bandwidth=2)])
 @settings(max_examples=5)
 @given(seed=st.integers(0, 10**6))
-def test_probabilities_of_all_graphs_add_up_to_one_and_give_the_entropy(prior, nodes, seed):
+def test_probabilities_of_all_graphs_add_up_to_one_before_conditioning(prior, nodes, seed):
     graph = prior.copy()
     graph.es["weight"] = np.random.default_rng(seed).random(graph.ecount()).tolist()
     graphs = [gt.prune(graph, threshold=gt.critical_threshold(graph) * share) for share in (1.0, 0.7, 0.3)]
-    universe = Universe.of(prior)
-    counts = count_pairs([universe.place(one) for one in graphs], universe, nodes=nodes)
-    model = fit_pair_model(universe, counts, nodes=nodes)
+    support = Support.of(prior)
+    counts = count_pairs([support.membership(one) for one in graphs], support, nodes=nodes)
+    model = fit_pair_model(support, counts, nodes=nodes)
     values = np.array([model.log_prob(one)[0] for one in outcomes(model)])
     assert np.exp(values).sum() == pytest.approx(1, abs=1e-10)
-    assert -(np.exp(values) * values).sum() == pytest.approx(model.entropy, abs=1e-10)
-    sizes = np.array([(one.vcount(), one.ecount()) for one in outcomes(model)])
-    np.testing.assert_allclose(np.exp(values) @ sizes, [model.expected_nodes, model.expected_edges])
+    edges = np.array([one.ecount() for one in outcomes(model)])
+    assert np.exp(values) @ edges == pytest.approx(model.probability.sum())
 
 
 def fitted_to(model, n_graphs, seed, **options):
     rng = np.random.Generator(np.random.PCG64(seed))
-    drawn = [sample_graph(model.draw, shift=0.0, rng=rng) for _ in range(n_graphs)]
+    drawn = [repaired_graph(model.draw, shift=0.0, rng=rng) for _ in range(n_graphs)]
     assert sum(sample.n_added + sample.n_dropped + sample.n_redrawn for sample in drawn) == 0
-    places = [model.universe.place(sample.graph) for sample in drawn]
-    counts = count_pairs(places, model.universe, nodes="present")
-    return fit_pair_model(model.universe, counts, **options)
+    places = [model.support.membership(sample.graph) for sample in drawn]
+    counts = count_pairs(places, model.support, nodes="present")
+    return fit_pair_model(model.support, counts, **options)
 
 
 @pytest.mark.parametrize("certain_nodes", [True, False])
@@ -84,7 +83,7 @@ def test_estimates_come_nearer_with_more_graphs():
 def test_shrinkage_predicts_new_graphs_better_than_raw_frequencies_and_than_pooled_rates():
     truth = known_model(4, nodes=14)
     fresh = [
-        sample_graph(truth.draw, shift=0.0, rng=np.random.default_rng(seed)).graph for seed in range(200)
+        repaired_graph(truth.draw, shift=0.0, rng=np.random.default_rng(seed)).graph for seed in range(200)
     ]
 
     def held_out(strength):
@@ -98,19 +97,19 @@ def test_shrinkage_predicts_new_graphs_better_than_raw_frequencies_and_than_pool
 
 def test_the_posterior_mean_is_that_of_the_beta_prior():
     graphs = prunings(7, seed=5)
-    universe = common_universe(graphs)
-    counts = count_pairs([universe.place(graph) for graph in graphs], universe, nodes="present")
-    model = fit_pair_model(universe, counts, strength=3.0)
+    support = common_support(graphs)
+    counts = count_pairs([support.membership(graph) for graph in graphs], support, nodes="present")
+    model = fit_pair_model(support, counts, strength=3.0)
     expected = (counts.edges + 3 * model.class_rate) / (counts.together + 3)
     np.testing.assert_allclose(model.edge, expected)
 
 
 def test_counts_are_those_of_counting():
     graphs = prunings(6, seed=6, keep=0.4)
-    universe = common_universe(graphs)
-    counts = count_pairs([universe.place(graph) for graph in graphs], universe, nodes="present")
-    for row, (source, target) in enumerate(universe.pairs.tolist()):
-        ends = universe.names[source], universe.names[target]
+    support = common_support(graphs)
+    counts = count_pairs([support.membership(graph) for graph in graphs], support, nodes="present")
+    for row, (source, target) in enumerate(support.pairs.tolist()):
+        ends = support.names[source], support.names[target]
         both = [graph for graph in graphs if set(ends) <= set(graph.vs["name"])]
         assert counts.together[row] == len(both)
         assert counts.edges[row] == sum(graph.are_adjacent(*ends) for graph in both)
@@ -119,9 +118,9 @@ def test_counts_are_those_of_counting():
 
 def test_what_is_impossible_is_named():
     chain = gt.chain_dag(4, stages=1)
-    universe = Universe.of(gt.full_dag(4, stages=1))
-    counts = count_pairs([universe.place(chain)], universe, nodes="present")
-    raw = fit_pair_model(universe, counts, strength=0)
+    support = Support.of(gt.full_dag(4, stages=1))
+    counts = count_pairs([support.membership(chain)], support, nodes="present")
+    raw = fit_pair_model(support, counts, strength=0)
     assert raw.log_prob(chain) == (0.0, "")
     assert raw.log_prob(gt.full_dag(4, stages=1)) == (
         -np.inf,
@@ -130,5 +129,5 @@ def test_what_is_impossible_is_named():
     short = chain.copy()
     short.delete_vertices([3])
     assert raw.log_prob(short)[1] == "node 'v3' is always present"
-    assert fit_pair_model(universe, counts).log_prob(gt.full_dag(4, stages=1))[0] > -np.inf
+    assert fit_pair_model(support, counts).log_prob(gt.full_dag(4, stages=1))[0] > -np.inf
     assert raw.log_prob(gt.full_dag(5, stages=1))[0] == -np.inf

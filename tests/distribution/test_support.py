@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import graphtask as gt
-from graphtask.distribution.support import OutsideError, Universe, common_universe, have_one_origin
+from graphtask.distribution.support import OutsideSupportError, Support, common_support, have_one_origin
 
 
 def without_provenance(graphs):
@@ -29,66 +29,66 @@ def without_provenance(graphs):
     ],
 )
 def test_provenance_brings_the_initial_graph_back(prior):
-    universe = common_universe([prior])
-    assert universe.names == tuple(prior.vs["name"])
-    assert [tuple(pair) for pair in universe.pairs.tolist()] == sorted(prior.get_edgelist())
+    support = common_support([prior])
+    assert support.names == tuple(prior.vs["name"])
+    assert [tuple(pair) for pair in support.pairs.tolist()] == sorted(prior.get_edgelist())
 
 
-def test_nodes_that_no_graph_has_are_part_of_the_universe_if_the_prior_is_known():
+def test_nodes_that_no_graph_has_are_part_of_the_support_if_the_prior_is_known():
     graphs = prunings(3, seed=1, nodes=12, keep=0.2)
-    assert len(common_universe(graphs).names) == 12
-    union = common_universe(without_provenance(graphs))
+    assert len(common_support(graphs).names) == 12
+    union = common_support(without_provenance(graphs))
     assert set(union.names) == {name for graph in graphs for name in graph.vs["name"]}
 
 
 def test_without_a_known_prior_names_are_ordered_by_their_numbers():
     graphs = [staged([(0, 1), (1, 2)], [0, 0, 1], ["in", name, "out"]) for name in ("v10", "v2")]
-    universe = common_universe(graphs)
-    assert universe.names == ("in", "v2", "v10", "out")
-    assert len(universe.pairs) == 6
+    support = common_support(graphs)
+    assert support.names == ("in", "v2", "v10", "out")
+    assert len(support.pairs) == 6
 
 
 def test_an_initial_graph_that_is_given_counts_more_than_provenance():
     graph = gt.banded_dag(6, bandwidth=1)
-    assert len(common_universe([graph]).pairs) == 5
-    assert len(common_universe([graph], initial=gt.full_dag(6)).pairs) == 15
+    assert len(common_support([graph]).pairs) == 5
+    assert len(common_support([graph], initial=gt.full_dag(6)).pairs) == 15
 
 
 @settings(max_examples=20)
 @given(st.integers(0, 1000))
 def test_the_order_of_vertices_and_edges_does_not_matter(seed):
     (graph,) = prunings(1, seed=3)
-    universe = common_universe([graph])
-    place, other = universe.place(graph), universe.place(shuffled(graph, seed))
+    support = common_support([graph])
+    place, other = support.membership(graph), support.membership(shuffled(graph, seed))
     assert place.present.tolist() == other.present.tolist()
     assert place.edges.tolist() == other.edges.tolist()
     assert len(place.edges) == graph.ecount()
 
 
 def test_what_lies_outside_is_named():
-    universe = Universe.of(gt.banded_dag(4, bandwidth=2, stages=2))
+    support = Support.of(gt.banded_dag(4, bandwidth=2, stages=2))
     for graph, message in (
         (gt.full_dag(5, stages=2), "node 'v4' is none of the 4 nodes"),
         (gt.full_dag(4, stages=2), "the edge 'v0' → 'v3' is none of the 5"),
         (gt.chain_dag(4, stages=1), "node 'v2' is in stage 0, and not in 1"),
     ):
-        with pytest.raises(OutsideError, match=message):
-            universe.place(graph)
+        with pytest.raises(OutsideSupportError, match=message):
+            support.membership(graph)
     double = gt.chain_dag(4, stages=2)
     double.add_edges([(0, 1)])
-    with pytest.raises(OutsideError, match="multi-edges"):
-        universe.place(double)
+    with pytest.raises(OutsideSupportError, match="multi-edges"):
+        support.membership(double)
 
 
 def test_nodes_that_contradict_each_other_do_not_correspond():
     ahead, behind = (staged([(0, 1), (1, 2), (2, 3)], [0, 0, 0, 0], ["i", *mid, "o"]) for mid in ("ab", "ba"))
     with pytest.raises(gt.GraphError, match=r"the nodes do not correspond.*cycle"):
-        common_universe([ahead, behind])
+        common_support([ahead, behind])
     early, late = (staged([(0, 1), (1, 2)], [0, stage, 1], ["i", "a", "o"]) for stage in (0, 1))
     with pytest.raises(gt.GraphError, match="'a' is in stage 0 of one graph and in 1 of another"):
-        common_universe([early, late])
+        common_support([early, late])
     with pytest.raises(gt.GraphError, match=r"number 0 .* has no node 'v0', their input"):
-        common_universe([staged([(0, 1)], [0, 2], ["v1", "v5"])], initial=gt.full_dag(6))
+        common_support([staged([(0, 1)], [0, 2], ["v1", "v5"])], initial=gt.full_dag(6))
 
 
 def test_graphs_of_one_prior_and_size_have_one_origin():
@@ -102,5 +102,5 @@ def test_graphs_of_one_prior_and_size_have_one_origin():
 def test_a_prior_that_a_file_makes_up_is_not_believed(prior):
     graph = gt.full_dag(5)
     graph["provenance"] = {"prior": prior, "initial": {"edges": 10}}
-    assert len(common_universe([graph]).names) == 5
-    assert np.array_equal(common_universe([graph]).pairs, common_universe([gt.full_dag(5)]).pairs)
+    assert len(common_support([graph]).names) == 5
+    assert np.array_equal(common_support([graph]).pairs, common_support([gt.full_dag(5)]).pairs)

@@ -34,7 +34,7 @@ def test_overlaps_are_dice_coefficients_of_the_largest_edges(history, data):
         now, first, last = (
             largest_edges(history, len(retained), epoch=epoch) for epoch in (row.epoch, 1, -1)
         )
-        expected = [gt.dsc(now, other) for other in (first, last, retained)]
+        expected = [gt.dice_similarity(now, other) for other in (first, last, retained)]
         assert [row.dsc_first, row.dsc_final, row.dsc_retained] == pytest.approx(expected, nan_ok=True)
     assert retained or table.drop(columns="epoch").isna().all(axis=None)
 

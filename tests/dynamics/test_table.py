@@ -53,7 +53,11 @@ def test_the_size_of_top_k_graphs_comes_from_the_mean_sparsity_of_their_group(ru
     assert table.loc["banded", "top_k"] == 5
     top = top_k_graphs(runs)
     assert top["a1"].k == 4
-    assert table.loc["a1", "dsc_top_k"] == gt.dsc(gt.prune(runs["a1"].graph), top["a1"].graph) == 8 / 9
+    assert (
+        table.loc["a1", "dsc_top_k"]
+        == gt.dice_similarity(gt.prune(runs["a1"].graph), top["a1"].graph)
+        == 8 / 9
+    )
 
 
 def test_a_mean_size_between_two_numbers_is_rounded_up(runs):

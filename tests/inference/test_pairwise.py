@@ -23,7 +23,7 @@ def sets():
 )
 def test_each_pair_is_tested_as_it_would_be_alone_and_holm_corrects(options):
     groups = sets()
-    rows = gt.pairwise_tests(groups, **options)
+    rows = gt.inference.pairwise_tests(groups, **options)
 
     assert rows[["a", "b"]].to_numpy().tolist() == [
         ["thin", "thick"],
@@ -41,16 +41,16 @@ def test_the_groups_of_a_table_can_be_tested():
     groups = sets()
     table = pd.concat([gt.measure_all(graphs).assign(data=name) for name, graphs in groups.items()])
 
-    of_table = gt.pairwise_tests({name: table[table["data"] == name] for name in groups})
+    of_table = gt.inference.pairwise_tests({name: table[table["data"] == name] for name in groups})
 
-    pd.testing.assert_frame_equal(of_table, gt.pairwise_tests(groups))
+    pd.testing.assert_frame_equal(of_table, gt.inference.pairwise_tests(groups))
 
 
 def test_any_test_of_two_sets_will_do():
     def test(a, b, *, seed):
         return gt.two_sample_test(a, b, method="wl", iterations=0, seed=seed + 1)
 
-    rows = gt.pairwise_tests(sets(), test=test, seed=4)
+    rows = gt.inference.pairwise_tests(sets(), test=test, seed=4)
 
     assert set(rows["seed"]) == {5}
 
@@ -58,21 +58,21 @@ def test_any_test_of_two_sets_will_do():
 def test_what_cannot_be_tested_is_named():
     groups = {"a": np.ones((3, 2)), "b": np.zeros((2, 2)), "c": np.ones((1, 2))}
     with pytest.raises(gt.ArgumentError, match=r"^a and c: the sets have 3 and 1 members"):
-        gt.pairwise_tests(groups)
+        gt.inference.pairwise_tests(groups)
 
 
 def test_the_matrix_is_symmetric_in_the_order_of_the_names():
-    rows = gt.pairwise_tests(sets())
-    matrix = gt.pairwise_matrix(rows, column="p_value")
+    rows = gt.inference.pairwise_tests(sets())
+    matrix = gt.inference.pairwise_matrix(rows, column="p_value")
 
     assert list(matrix.index) == list(matrix.columns) == ["thin", "thick", "thick too"]
     assert matrix.loc["thick too", "thin"] == matrix.loc["thin", "thick too"] == rows.loc[1, "p_value"]
     assert np.isnan(np.diag(matrix)).all()
     with pytest.raises(gt.ArgumentError, match="there is no column 'q'"):
-        gt.pairwise_matrix(rows, column="q")
+        gt.inference.pairwise_matrix(rows, column="q")
 
 
 @pytest.mark.parametrize("groups", [{}, {"one": [1]}, [[1], [2]]])
 def test_fewer_than_two_sets_are_an_error(groups):
     with pytest.raises(gt.ArgumentError, match="needs at least two sets"):
-        gt.pairwise_tests(groups)
+        gt.inference.pairwise_tests(groups)

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphtask.errors import ArgumentError
-from graphtask.inference.permutations import null_distribution, p_values, relabelings
+from graphtask.inference.permutations import null_distribution, p_values, permutations_of
 
 
 def members(n_a, n_b, **options):
     return np.concatenate(
-        list(relabelings(n_a, n_b, **{"n_permutations": 9_999, "seed": 0} | options).batches())
+        list(permutations_of(n_a, n_b, **{"n_permutations": 9_999, "seed": 0} | options).batches())
     )
 
 
@@ -58,7 +58,7 @@ def test_relabelings_do_not_depend_on_how_they_are_batched(monkeypatch, paired, 
 
 
 def test_the_batches_of_many_graphs_are_small():
-    many = relabelings(50_000, 50_000, paired=False, n_permutations=1_000, seed=0)
+    many = permutations_of(50_000, 50_000, paired=False, n_permutations=1_000, seed=0)
 
     assert [len(batch) for batch in islice(many.batches(), 3)] == [1, 41, 41]
 
@@ -74,7 +74,7 @@ def test_the_batches_of_many_graphs_are_small():
     ],
 )
 def test_all_relabelings_are_used_where_there_are_few(sizes, paired, exact, least):
-    found = relabelings(*sizes, paired=paired, n_permutations=9_999, seed=0)
+    found = permutations_of(*sizes, paired=paired, n_permutations=9_999, seed=0)
 
     assert (found.exact, found.least_p) == (exact, pytest.approx(least))
     assert found.n_drawn == (found.n_distinct if exact else 9_999)
@@ -93,10 +93,10 @@ def test_ties_count_as_at_least_as_large_even_if_rounding_hides_them():
 
 
 def test_a_statistic_of_several_values_gives_as_many_p_values():
-    labelings = relabelings(3, 3, paired=False, n_permutations=100, seed=0)
+    labelings = permutations_of(3, 3, paired=False, n_permutations=100, seed=0)
     values = np.array([[6.0, 1.0], [5, 2], [4, 3], [3, 4], [2, 5], [1, 6]])
 
-    null = null_distribution(lambda members: members @ values, labelings=labelings)
+    null = null_distribution(lambda members: members @ values, permutations=labelings)
 
     assert null.shape == (20, 2)
     np.testing.assert_allclose(p_values(null), [1 / 20, 1.0])
@@ -116,4 +116,4 @@ def test_what_cannot_be_permuted_is_an_error(arguments, message):
     n_a, n_b = arguments.pop("n_a"), arguments.pop("n_b")
 
     with pytest.raises(ArgumentError, match=message):
-        relabelings(n_a, n_b, **arguments)
+        permutations_of(n_a, n_b, **arguments)

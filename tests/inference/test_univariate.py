@@ -15,7 +15,7 @@ def table(n, shift=0.0, seed=0, columns="xyz"):
 
 
 def run(a, b, **options):
-    return gt.metric_tests(a, b, features=list(a.columns), **options).set_index("metric")
+    return gt.inference.metric_tests(a, b, features=list(a.columns), **options).set_index("metric")
 
 
 @pytest.mark.parametrize(("n_a", "n_b", "paired"), [(4, 4, False), (3, 7, False), (6, 6, True)])
@@ -115,11 +115,13 @@ def test_few_graphs_leave_room_for_the_joint_correction_only():
 def test_graphs_are_measured():
     sparse = [gt.erdos_renyi_dag(12, p=0.2, seed=seed) for seed in range(4)]
     dense = [gt.erdos_renyi_dag(12, p=0.7, seed=seed) for seed in range(4, 8)]
-    found = gt.metric_tests(sparse, dense)
+    found = gt.inference.metric_tests(sparse, dense)
 
     assert len(found) == 15
     assert found.loc[found["metric"] == "mean_degree", "p_value"].item() == pytest.approx(2 / 70)
-    pd.testing.assert_frame_equal(found, gt.metric_tests(gt.measure_all(sparse), gt.measure_all(dense)))
+    pd.testing.assert_frame_equal(
+        found, gt.inference.metric_tests(gt.measure_all(sparse), gt.measure_all(dense))
+    )
 
 
 @pytest.mark.parametrize(

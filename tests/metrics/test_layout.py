@@ -158,10 +158,10 @@ def test_more_starts_never_cost_more_and_the_first_is_the_circle():
     graph = wide(40, 0.1, 5)
     one, many = view_of(graph), view_of(graph, layout_starts=6)
     found = many.cached(layout._layouts)
-    costs = [minimum.cost for minimum in found]
+    costs = [result.cost for result in found]
     assert costs[0] == one.cached(layout._layouts)[0].cost
     best = int(np.argmin(costs))
-    values = [layout._elongation_of(minimum.position) for minimum in found]
+    values = [layout._elongation_of(result.position) for result in found]
     assert layout.pca_elongation(many) == values[best]
     assert layout.pca_elongation_spread(many) == pytest.approx(np.std(values, ddof=1))
     assert (layout.layout(many) == found[best].position).all()
@@ -199,7 +199,7 @@ def test_a_layout_that_nobody_asked_for_gives_up_after_a_fixed_amount_of_work(mo
 
 
 def test_graphs_laid_out_together_have_the_bits_that_each_has_alone():
-    """Of mixed sizes, more than there are lanes, and with some that have no layout."""
+    """Of mixed sizes, more than there are batch, and with some that have no layout."""
     graphs = [wide(n, density, n) for n in (2, 30, 31, 60) for density in (0.05, 0.3, 0.9)]
     graphs[5:5] = [igraph.Graph(n=4, edges=[(0, 1), (2, 3)], directed=True), igraph.Graph(directed=True)]
     metrics = ["pca_elongation", "pca_elongation_spread"]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from graphtask.validation import counted
 from graphtask_cli.collection import Collection, from_files, from_table
@@ -49,7 +50,7 @@ _LEVEL = 0.05
         "graphtask compare runs --threshold 0.006 -o compared",
         "graphtask compare runs --threshold 0.006 --groups cmnist,cifar10 --test mmd --test wl --paired-by seed -o compared",
         "graphtask compare graphs/thin graphs/thick --by argument --embedding umap --type png -o compared",
-        "graphtask compare --from-table features.csv --by data --test metrics -o compared",
+        "graphtask compare --from-table features.csv --by dataset --test metrics -o compared",
     )
 )
 @graphs_argument
@@ -63,7 +64,7 @@ _LEVEL = 0.05
 )
 @option(
     "--by",
-    default="data",
+    default="dataset",
     metavar="KEY",
     section="Data",
     help="Key of the groups: folder, argument, or a key of the provenance (data, prior, seed …) or of the prior (p …); "
@@ -139,13 +140,10 @@ def compare(
     paired_by: str | None,
     permutations: int,
     seed: int,
-    stages: int | Sequence[int] | None,
-    join: bool,
-    merge: bool,
-    order: Any,
     out: Path | None,
     suffix: str,
     form: str,
+    **reading: Any,
 ) -> None:
     """Compare groups of graphs, such as those of different data sets.
 
@@ -167,7 +165,7 @@ def compare(
         paths,
         table_path,
         tests=tests,
-        foreign=threshold is not None or join or merge or bool(stages or order),
+        is_read=_is_given("threshold", *reading),
     )
     for method in embeddings:
         check_installed(method)
@@ -180,10 +178,7 @@ def compare(
             pair_by=paired_by,
             metrics=features or PAPER_FEATURES,
             threshold=threshold,
-            stages=stages,
-            join=join,
-            merge=merge,
-            order=order,
+            **reading,
         )
     if groups:
         collection = collection.of(groups)
@@ -203,12 +198,17 @@ def compare(
     _print(compared, tested, form=form)
 
 
-def _check(paths: Sequence[str], table: Path | None, *, tests: Iterable[str], foreign: bool) -> None:
+def _is_given(*names: str) -> bool:
+    context = click.get_current_context()
+    return any(context.get_parameter_source(name) is not ParameterSource.DEFAULT for name in names)
+
+
+def _check(paths: Sequence[str], table: Path | None, *, tests: Iterable[str], is_read: bool) -> None:
     if bool(paths) == (table is not None):
         raise click.UsageError("pass either graph files, runs and folders, or --from-table")
     if table is None:
         return
-    if foreign:
+    if is_read:
         raise click.UsageError("--from-table excludes --threshold and the options for reading graphs")
     for test in tests:
         if test in _OF_GRAPHS:
@@ -238,11 +238,13 @@ def _tested(
     for method in dict.fromkeys(tests):
         if method == "classifier":
             few = options | {"n_permutations": min(permutations, _MOST_FOR_NETWORKS)}
-            whole.append(gt.pairwise_tests(_graphs(chosen), test=gt.classifier_test, **few))
+            whole.append(
+                gt.inference.pairwise_tests(_graphs(chosen), test=gt.inference.classifier_test, **few)
+            )
         elif method == "wl":
-            whole.append(gt.pairwise_tests(_graphs(chosen), method="wl", **options))
+            whole.append(gt.inference.pairwise_tests(_graphs(chosen), method="wl", **options))
         elif method != "metrics":
-            whole.append(gt.pairwise_tests(tables, method=method, features=names, **options))
+            whole.append(gt.inference.pairwise_tests(tables, method=method, features=names, **options))
     found = {"tests": pd.concat(whole, ignore_index=True)} if whole else {}
     if "metrics" in tests:
         found["metric_tests"] = _metric_tests(tables, features=names, **options)
@@ -279,7 +281,7 @@ def _metric_tests(tables: "Mapping[str, pd.DataFrame]", **options: Any) -> "pd.D
 
     found = []
     for first, second in combinations(tables, 2):
-        table = gt.metric_tests(tables[first], tables[second], **options)
+        table = gt.inference.metric_tests(tables[first], tables[second], **options)
         table.insert(0, "a", first)
         table.insert(1, "b", second)
         found.append(table)
@@ -319,7 +321,7 @@ def _write(
 
 def _print(compared: "Comparison", tested: "Mapping[str, pd.DataFrame]", *, form: str) -> None:
     parts = {"groups": records_of(compared.groups())}
-    parts["separability"] = [found.row() for found in compared.separabilities]
+    parts["separability"] = [found.row() for found in compared.classifications]
     parts |= {name: records_of(table) for name, table in tested.items()}
     if form == "json":
         _print_json(parts)

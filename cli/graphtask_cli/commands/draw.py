@@ -1,6 +1,6 @@
 """``graphtask draw``: pictures of graphs."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
@@ -122,11 +122,13 @@ def _targets(sources: Sequence[Source], out: Path | None, suffix: str) -> list[P
     stems = [
         source.path.with_suffix("") if out is None else out / file_stem(source.label) for source in sources
     ]
-    shared = Counter(stems)
+    kinds: dict[Path, set[str]] = defaultdict(set)
+    for source, stem in zip(sources, stems, strict=True):
+        kinds[stem].add(source.path.suffix)
     taken: set[Path] = set()
     targets = []
     for source, stem in zip(sources, stems, strict=True):
-        kind = source.path.suffix.replace(".", "-") if shared[stem] > 1 else ""
+        kind = source.path.suffix.replace(".", "-") if len(kinds[stem]) > 1 else ""
         candidates = (stem.with_name(f"{stem.name}{kind}{end}.{suffix}") for end in _endings())
         target = next(path for path in candidates if taken.isdisjoint(_pictures(source, path)))
         taken.update(_pictures(source, target))

@@ -1,6 +1,5 @@
 """``graphtask sample``: new graphs from the distribution of a set of graphs."""
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -37,7 +36,7 @@ _CORRESPOND: dict[str, Literal["auto"] | bool] = {"auto": "auto", "yes": True, "
 
 @command(
     epilog=examples(
-        "graphtask sample runs --threshold 0.006 --by data --label cmnist -n 20 -o samples",
+        "graphtask sample runs --threshold 0.006 --by dataset --label cmnist -n 20 -o samples",
         "graphtask sample runs/cmnist --threshold 0.006 -n 200 --table compared.csv --plot compared.svg --save cmnist.json",
         "graphtask sample --model cmnist.json -n 5 --seed 1 -o samples --mean-graph mean.svg",
     )
@@ -45,7 +44,7 @@ _CORRESPOND: dict[str, Literal["auto"] | bool] = {"auto": "auto", "yes": True, "
 @graphs_argument
 @option(
     "--by",
-    default="data",
+    default="dataset",
     metavar="KEY",
     section="Data",
     help="Key of the groups: folder, argument, or a key of the provenance (data, prior, seed …) or of the prior (p …).",
@@ -79,6 +78,12 @@ _CORRESPOND: dict[str, Literal["auto"] | bool] = {"auto": "auto", "yes": True, "
     section="Model",
     show_default="maximum likelihood",
     help="Weight of the pooled rates against the rate of a node or an edge, in graphs.",
+)
+@option(
+    "--repair",
+    is_flag=True,
+    section="Model",
+    help="Draw once and connect the nodes that lack a neighbor, instead of drawing from P(G | valid).",
 )
 @option("-n", "--number", type=Integer(0), default=20, help="Number of graphs to sample.")
 @seed_option
@@ -125,6 +130,7 @@ def sample(
     correspond: str,
     nodes: Literal["present", "all"],
     shrinkage: float | None,
+    repair: bool,
     refits: int,
     stages: int | Sequence[int] | None,
     out: Path | None,
@@ -136,9 +142,9 @@ def sample(
 ) -> None:
     """Fit a distribution to graphs, and sample new ones from it.
 
-    The sampled graphs are valid: a node without predecessor or successor gets one. To keep the mean number of edges,
-    edges are made slightly less likely beforehand. The number of repairs is printed, and recorded in the provenance of
-    every graph. ln P is the probability of a graph before repair.
+    The sampled graphs are valid, and drawn with the probability that ln P reports: ln P is the logarithm of the
+    probability among valid graphs. --repair is faster, with other probabilities: it draws nodes and edges once, and
+    connects the nodes that lack a neighbor.
 
     --table compares the metrics of observed and sampled graphs side by side. Its p_value tests whether their
     difference exceeds that of a correct model; p_westfall_young is corrected for the number of metrics. With a --model
@@ -160,7 +166,7 @@ def sample(
     if distribution is None:
         distribution = gt.GraphDistribution.fit(observed, **options)
     with progress(visible=number > 50) as bar:
-        drawn = distribution.samples(number, seed=seed)
+        drawn = distribution.samples(number, seed=seed, repair=repair)
         sampled = list(bar.track(drawn, total=number, description="sampling"))
     if save is not None:
         distribution.save(save)
@@ -175,7 +181,7 @@ def sample(
             _measured(sampled, "measuring samples"),
         )
         if table is not None:
-            rows = gt.compare_metrics(ours, theirs)
+            rows = gt.GraphDistribution.compare_metrics(ours, theirs)
             if model is None:
                 rows = _with_refitted_p(rows, observed, seed=seed, n_refits=refits, **options)
             write_table(records_of(rows), table)
@@ -266,7 +272,7 @@ def _with_refitted_p(
         return rows
     with progress() as bar:
         bar.add_task("refitting", total=None)
-        check = gt.goodness_of_fit(observed, n_refits=n_refits, **options)
+        check = gt.GraphDistribution.goodness_of_fit(observed, n_refits=n_refits, **options)
     found = rows.merge(check[["metric", "p_value", "p_westfall_young", "n_refits"]], on="metric", how="left")
     return pd.concat([found, check[check["metric"] == LOG_PROB]], ignore_index=True)
 
@@ -286,7 +292,8 @@ def _record(
     record: dict[str, Any] = {
         "graphs": distribution.n_graphs,
         "nodes_correspond": distribution.corresponds,
-        "entropy": distribution.entropy(),
+        "log_normalizer": distribution.log_normalizer.value,
+        "log_normalizer_error": distribution.log_normalizer.error,
     }
     if observed:
         values = [distribution.log_prob(graph) for graph in observed]
@@ -296,17 +303,17 @@ def _record(
         }
     record |= {"observed_edges": distribution.mean_edges, "samples": len(sampled)}
     if sampled:
-        repairs: Counter[str] = Counter()
-        for graph in sampled:
-            sampled_by = gt.provenance(graph)["sampled"]
-            repairs.update({name: sampled_by[name] for name in ("added_edges", "dropped_nodes", "redrawn")})
-            repairs["repaired"] += bool(sampled_by["added_edges"] or sampled_by["dropped_nodes"])
         record |= {
             "sampled_nodes": sum(graph.vcount() for graph in sampled) / len(sampled),
             "sampled_edges": sum(graph.ecount() for graph in sampled) / len(sampled),
-            "repaired_graphs": repairs["repaired"],
-            "added_edges_per_graph": repairs["added_edges"] / len(sampled),
-            "dropped_nodes": repairs["dropped_nodes"],
-            "redrawn": repairs["redrawn"],
         }
+        histories = [gt.provenance(graph)["sampled"] for graph in sampled]
+        record["method"] = histories[0]["method"]
+        if record["method"] == "mcmc":
+            record["sweeps"] = distribution.sampling_plan.sweeps
+            record["r_hat"] = distribution.sampling_plan.r_hat
+        if record["method"] == "repair":
+            changed = [own for own in histories if own["added_edges"] or own["dropped_nodes"]]
+            record["repaired_graphs"] = len(changed)
+            record["added_edges_per_graph"] = sum(own["added_edges"] for own in histories) / len(sampled)
     return record

@@ -81,13 +81,13 @@ optimization_options = in_turn(
         "--optimizer",
         default="SGD",
         metavar="NAME",
-        help="Class of torch.optim, such as AdamW, or package.module:name (imports it).",
+        help="Optimizer: a class of torch.optim, such as AdamW, or package.module:name (imports it).",
     ),
     _option(
         "--schedule",
         default="steps",
         metavar="NAME",
-        help="steps, a class of torch.optim.lr_scheduler such as CosineAnnealingLR, or package.module:name.",
+        help="Schedule of the learning rate: steps, a class of torch.optim.lr_scheduler such as CosineAnnealingLR, or package.module:name.",
     ),
     _option(
         "--early-stopping",

@@ -5,13 +5,15 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 import graphtask as gt
-from graphtask.distribution.edge_probabilities import Skeleton
-from graphtask.distribution.sampling import calibrated_shift, draw_edges, sample_graph, shifted
+from graphtask.distribution.edge_probabilities import EdgeProbabilities, shifted
+from graphtask.distribution.repair import calibrated_shift, repaired_edges, repaired_graph
 
 
 def skeleton(matrix, *, may_shrink=False):
     matrix = np.triu(np.asarray(matrix, dtype=float), 1)
-    return Skeleton([f"v{i}" for i in range(len(matrix))], np.zeros(len(matrix), int), matrix, may_shrink)
+    return EdgeProbabilities(
+        [f"v{i}" for i in range(len(matrix))], np.zeros(len(matrix), int), matrix, may_shrink
+    )
 
 
 def rng(seed=0):
@@ -30,12 +32,12 @@ def skeletons(draw):
 @settings(max_examples=60)
 @given(skeletons(), st.integers(0, 2**32), st.sampled_from([-2.0, 0.0, 2.0]))
 def test_what_is_drawn_is_a_valid_graph_of_possible_edges_or_nothing(bones, seed, shift):
-    drawn = draw_edges(bones, shift=shift, rng=rng(seed))
+    drawn = repaired_edges(bones, shift=shift, rng=rng(seed))
     if drawn is None:
         # Only where input and output cannot be connected, or nodes with edges missed each other.
         assert bones.may_shrink or (bones.probability == 0).any()
         return
-    graph = sample_graph(lambda _: bones, shift=shift, rng=rng(seed)).graph
+    graph = repaired_graph(lambda _: bones, shift=shift, rng=rng(seed)).graph
     gt.check_graph(graph)
     assert (bones.probability[drawn.edges[:, 0], drawn.edges[:, 1]] > 0).all()
     assert {0, len(bones.names) - 1} <= set(drawn.nodes.tolist())
@@ -50,7 +52,7 @@ def test_edges_come_as_often_as_they_are_likely_where_nothing_needs_repair():
     generator = rng()
     counts = np.zeros((5, 5))
     for _ in range(3000):
-        drawn = draw_edges(bones, shift=0.0, rng=generator)
+        drawn = repaired_edges(bones, shift=0.0, rng=generator)
         assert drawn.n_added == 0
         counts[tuple(drawn.edges.T)] += 1
     z = (counts[1:4, 1:4] - 900)[np.triu_indices(3, 1)] / np.sqrt(3000 * 0.3 * 0.7)
@@ -64,29 +66,29 @@ def test_an_orphan_gets_a_predecessor_in_proportion_to_the_odds():
     chances[:3, 3] = [1e-4, 2e-4, 5e-4]
     generator, counts = rng(), np.zeros(3)
     for _ in range(2000):
-        drawn = draw_edges(skeleton(chances), shift=0.0, rng=generator)
+        drawn = repaired_edges(skeleton(chances), shift=0.0, rng=generator)
         counts[drawn.edges[drawn.edges[:, 1] == 3, 0]] += 1
     assert chisquare(counts, counts.sum() * np.array([1, 2, 5]) / 8).pvalue > 0.001
 
 
 def test_added_edges_are_counted():
     tiny = np.full((4, 4), 1e-9)
-    drawn = draw_edges(skeleton(tiny), shift=0.0, rng=rng())
+    drawn = repaired_edges(skeleton(tiny), shift=0.0, rng=rng())
     assert drawn.n_added == len(drawn.edges) >= 3
-    assert draw_edges(skeleton(np.ones((4, 4))), shift=0.0, rng=rng()).n_added == 0
+    assert repaired_edges(skeleton(np.ones((4, 4))), shift=0.0, rng=rng()).n_added == 0
 
 
 def test_a_node_that_no_edge_can_reach_goes():
     chances = np.ones((4, 4))
     chances[:, 2] = 0.0
-    drawn = draw_edges(skeleton(chances), shift=0.0, rng=rng())
+    drawn = repaired_edges(skeleton(chances), shift=0.0, rng=rng())
     assert drawn.nodes.tolist() == [0, 1, 3]
     assert drawn.n_dropped == 1
 
 
 def test_a_distribution_without_connected_graphs_says_so():
     with pytest.raises(gt.DisconnectedError, match="never connected"):
-        sample_graph(lambda _: skeleton(np.zeros((3, 3))), shift=0.0, rng=rng())
+        repaired_graph(lambda _: skeleton(np.zeros((3, 3))), shift=0.0, rng=rng())
 
 
 @given(st.floats(0, 1), st.floats(-5, 5))
@@ -103,7 +105,7 @@ def test_the_shift_gives_the_mean_number_of_edges_that_was_asked_for(target):
     bones = skeleton(np.full((20, 20), 0.2))
     shift = calibrated_shift(lambda _: bones, mean_edges=target)
     generator = rng(1)
-    sizes = [len(draw_edges(bones, shift=shift, rng=generator).edges) for _ in range(200)]
+    sizes = [len(repaired_edges(bones, shift=shift, rng=generator).edges) for _ in range(200)]
     # Both means are of hundreds of graphs.
     assert np.mean(sizes) == pytest.approx(target, abs=4 * np.std(sizes) * np.sqrt(1 / 200 + 1 / 256))
 

@@ -1,0 +1,10 @@
+from .classification import Classification as Classification
+from .classification import classify_leave_one_out as classify_leave_one_out
+from .compare import Comparison as Comparison
+from .compare import compare as compare
+from .embedding import Embedding as Embedding
+from .embedding import embed as embed
+from .similarity import group_similarity as group_similarity
+from .similarity import pairwise_dice_similarity as pairwise_dice_similarity
+from .similarity import rbf_similarity as rbf_similarity
+from .similarity import within_and_between as within_and_between

@@ -1,0 +1,104 @@
+"""Z, the probability that independent nodes and edges make a valid graph: exact for few nodes, estimated for many.
+
+Exact: nodes are added in topological order. The state after each of them says which nodes are absent, present without
+a successor yet, or present with one: 3^n states instead of one for each of 2^(n(n−1)/2) edge sets.
+
+Estimated: Z(λ) = E[λ^violations] is 1 for λ = 1 and Z for λ = 0. Parallel chains with the stationary distribution
+P(G)·λ^violations (`graphtask.distribution.conditioned`) pass through a ladder of decreasing λ; each ratio
+Z(λ')/Z(λ) = E_λ[(λ'/λ)^violations] is a mean over chains and sweeps, and the scatter of the chains gives its error.
+
+Source:
+    Gelman & Meng, Simulating normalizing constants, Stat. Sci. 13 (1998).
+"""
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from graphtask.types import FloatArray, IntArray
+
+MOST_EXACT = 12  # nodes of an exact sum: 3^11 states
+N_CHAINS = 64
+LADDER = (1.0, 0.8, 0.62, 0.47, 0.35, 0.25, 0.17, 0.11, 0.065, 0.03, 0.0)  # λ
+N_WARM = 3  # sweeps after a change of λ that still depend on the one before
+N_SWEEPS = 10  # averaged over at each λ
+
+
+class LogNormalizer(NamedTuple):
+    """Natural logarithm of Z."""
+
+    value: float
+    error: float
+    """Standard error; 0 if exact."""
+
+
+def exact_probability(presence: FloatArray, edge: FloatArray, *, edges_decide: bool) -> float:
+    """Return the probability of a valid graph.
+
+    Args:
+        presence: π of every node, 1 for the first and the last one, shape (nodes,).
+        edge: θ, 0 on and below the diagonal, shape (nodes, nodes).
+        edges_decide: Whether an absent node is one without edges (``presence`` is not read then).
+
+    Example:
+        >>> exact_probability(np.array([1.0, 0.5, 1.0]), np.triu(np.full((3, 3), 0.5), 1), edges_decide=False)
+        0.375
+    """
+    n = len(edge)
+    # States along the axis of each node: absent, without successor, with successor.
+    states = np.zeros(3)
+    states[1] = 1.0
+    for node in range(1, n):
+        lonely, entered = states, np.zeros_like(states)
+        for source in range(node):
+            lonely, entered = _with_source(
+                lonely, entered, source, edge[source, node], edges_decide=edges_decide
+            )
+        last = node == n - 1
+        absent = lonely if edges_decide else states * (1 - presence[node])
+        if last:
+            absent = np.zeros_like(states)
+        weight = 1.0 if edges_decide or last else presence[node]
+        states = np.stack([absent, entered * weight, np.zeros_like(states)], axis=-1)
+    done = np.moveaxis(states, -1, 0)[1]
+    for _ in range(n - 1):  # every other node is absent or has a successor
+        done = done[0] + done[2]
+    return float(done)
+
+
+def by_ladder(violations: Callable[[float], IntArray]) -> LogNormalizer:
+    """Estimate ln Z.
+
+    Args:
+        violations: Advances the chains at λ by a sweep and returns the violations of every chain, shape (chains,).
+    """
+    value, influence = 0.0, np.zeros(1)
+    for now, following in pairwise(LADDER):
+        for _ in range(N_WARM):
+            violations(now)
+        counts = np.stack([violations(now) for _ in range(N_SWEEPS)])
+        with np.errstate(divide="ignore"):
+            ratios = np.power(following / now, counts).mean(axis=0)
+        mean = float(ratios.mean())
+        if mean == 0:
+            return LogNormalizer(-np.inf, np.inf)
+        value += float(np.log(mean))
+        influence = influence + ratios / mean  # of each chain on ln Z, over all steps
+    return LogNormalizer(value, float(influence.std(ddof=1) / np.sqrt(len(influence))))
+
+
+def _with_source(
+    lonely: FloatArray, entered: FloatArray, source: int, theta: float, *, edges_decide: bool
+) -> tuple[FloatArray, FloatArray]:
+    """Let a node have an edge from ``source`` with probability θ; who has no predecessor yet, and who has."""
+    lonely, entered = (np.moveaxis(values, source, 0) for values in (lonely, entered))
+    with_edge = lonely + entered
+    # An absent node has no edges; if edges decide, that has the probability 1 − θ.
+    keeps = np.array([1 - theta if edges_decide else 1.0, 1 - theta, 1 - theta])
+    keeps = keeps.reshape(3, *[1] * (lonely.ndim - 1))
+    new_lonely = lonely * keeps
+    new_entered = entered * keeps
+    new_entered[2] += theta * (with_edge[1] + with_edge[2])
+    return np.moveaxis(new_lonely, 0, source), np.moveaxis(new_entered, 0, source)

@@ -1,0 +1,10 @@
+from .classifier import classifier_test as classifier_test
+from .effects import cliffs_delta as cliffs_delta
+from .effects import hedges_g as hedges_g
+from .multiple import holm as holm
+from .pairwise import pairwise_matrix as pairwise_matrix
+from .pairwise import pairwise_tests as pairwise_tests
+from .trend import trend_test as trend_test
+from .two_sample import TwoSampleResult as TwoSampleResult
+from .two_sample import two_sample_test as two_sample_test
+from .univariate import metric_tests as metric_tests
