@@ -59,6 +59,7 @@ from .priors.random import barabasi_albert_dag as barabasi_albert_dag
 from .priors.random import erdos_renyi_dag as erdos_renyi_dag
 from .priors.random import random_dag as random_dag
 from .priors.random import watts_strogatz_dag as watts_strogatz_dag
+from .priors.randomize import randomize as randomize
 from .pruning import critical_threshold as critical_threshold
 from .pruning import prune as prune
 from .reading import from_adjacency as from_adjacency
@@ -73,15 +74,8 @@ from .storage.geometric import to_geometric as to_geometric
 from .storage.networkx import to_networkx as to_networkx
 from .storage.objects import as_igraph as as_igraph
 from .storage.writers import write as write
-from .study.cost import study_cost as study_cost
 from .study.engines.ray import RayEngine as RayEngine
-from .study.results import study_results as study_results
-from .study.results import study_status as study_status
-from .study.retrain import retrain_runs as retrain_runs
-from .study.run import run_study as run_study
-from .study.spec import Study as Study
-from .study.spec import load_study as load_study
-from .study.summary import study_summary as study_summary
+from .study.study import Study as Study
 from .tracing.trace import trace as trace
 from .training.callbacks import Callback as Callback
 from .training.config import TrainConfig as TrainConfig

@@ -65,6 +65,4 @@ def _is_number(text: str) -> bool:
 
 
 def _is_row(row: Any) -> bool:
-    return isinstance(row, dict) and all(
-        isinstance(value, str | int | float) and not isinstance(value, bool) for value in row.values()
-    )
+    return isinstance(row, dict) and all(isinstance(value, str | int | float) for value in row.values())

@@ -1,7 +1,7 @@
-"""Doing a study: its jobs are given to an engine until every run is finished or has failed.
+"""Drive a study: pass its jobs to an engine until every run is finished or has failed.
 
 Several drivers may work on one study at the same time: a run folder is locked by the process that trains in it, and
-what another driver is doing is waited for.
+a driver waits for runs of other drivers.
 """
 
 import contextlib
@@ -9,71 +9,70 @@ import signal
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, as_completed, wait
 from typing import NamedTuple
 
 from graphtask.errors import RunInterruptedError
-from graphtask.study.engines.protocol import Ending, Engine
-from graphtask.study.job import Job
+from graphtask.study.engines.protocol import Engine
+from graphtask.study.job import Ending, Job, Jobs
 from graphtask.study.progress import Reporter
-from graphtask.study.spec import Study
-from graphtask.study.status import Mark, forget_failure, is_settled, mark_of, note_failure, state_of
+from graphtask.study.status import Mark, forget_failure, is_settled, mark_of, record_failure, state_of
 
-_LOOK = 0.5  # seconds between two looks at how far the runs are
-_BUSY = 2.0  # seconds until a run is looked at again that somebody else is training
+_LOOK = 0.5  # seconds between two progress reports
+_BUSY = 2.0  # seconds until the next look at a run of another driver
 
 
 class Report(NamedTuple):
-    """What came of a study."""
+    """Summary of a call of `graphtask.Study.run`."""
 
     n_finished: int
-    """Runs that are finished now."""
+    """Number of finished runs."""
     failed: dict[str, str]
-    """The other ones: name of the run, and why, in one line."""
+    """Reasons of the others in one line, by the name of the run."""
 
 
-def drive(study: Study, engine: Engine, *, retries: int, reporter: Reporter) -> Report:
-    """Do every run of a study that is not finished.
+def drive(study: Jobs, engine: Engine, *, retries: int, reporter: Reporter) -> Report:
+    """Train every run of a study that is not finished.
 
     Args:
         study: The study; its folder exists.
-        engine: What does the jobs.
-        retries: How often in a row a run is begun again, at most, whose process died without a new checkpoint.
-        reporter: Hears how it goes.
+        engine: Performs the jobs.
+        retries: Retries of a run whose process died, before each new checkpoint.
+        reporter: Receives progress events.
 
     Raises:
         RunInterruptedError: Ctrl-C or SIGTERM; the state of all runs is saved.
     """
-    driver = _Driver(study, engine, retries, reporter)
+    driver = _Driver(study.jobs, engine, retries, reporter)
     with _sigterm_as_ctrl_c(), engine, reporter:
         try:
             driver.run()
         except KeyboardInterrupt:
             driver.stop()
             raise RunInterruptedError(
-                f"stopped; everything is saved in {study.out}: run the same command again to go on"
+                f"interrupted; the state is saved in {study.out}; run the same command again to resume"
             ) from None
     return Report(len(study.jobs) - len(driver.failed), driver.failed)
 
 
 class _Driver:
-    """What is still to be done, and what has failed."""
+    """Waiting, running and failed jobs."""
 
-    def __init__(self, study: Study, engine: Engine, retries: int, reporter: Reporter) -> None:
+    def __init__(self, jobs: Sequence[Job], engine: Engine, retries: int, reporter: Reporter) -> None:
         self._engine = engine
         self._retries = retries
         self._reporter = reporter
-        self._waiting = deque(study.jobs)
-        self._elsewhere: list[tuple[float, Job]] = []  # with the time at which to look again
+        self._waiting = deque(jobs)
+        self._postponed: list[tuple[float, Job]] = []  # with the time of the next look
         self._running: dict[Future[Ending], Job] = {}
         self._deaths: Counter[str] = Counter()  # since the last checkpoint
-        self._marks: dict[str, Mark] = {}  # where runs were when they were begun
+        self._marks: dict[str, Mark] = {}  # of runs when they were started
         self.failed: dict[str, str] = {}
 
     def run(self) -> None:
-        while self._waiting or self._running or self._elsewhere:
-            self._return_from_elsewhere()
+        while self._waiting or self._running or self._postponed:
+            self._resume_postponed()
             slots = self._engine.slots()
             while self._waiting and len(self._running) < slots:
                 self._begin(self._waiting.popleft())
@@ -81,7 +80,7 @@ class _Driver:
             self._reporter.look(list(self._running.values()))
 
     def stop(self) -> None:
-        """Let the running jobs save and end."""
+        """Let running jobs save their state and end."""
         self._reporter.stopping(list(self._running.values()))
         self._engine.stop()
         for future in as_completed(self._running):
@@ -92,20 +91,20 @@ class _Driver:
         if is_settled(state):
             self._reporter.end(job, Ending("finished"), is_new=False)
         elif state.word == "running":
-            self._put_off(job)
+            self._postpone(job)
         else:
             forget_failure(job)
             self._marks[job.name] = mark_of(job)
             self._running[self._engine.submit(job)] = job
             self._reporter.begin(job)
 
-    def _put_off(self, job: Job) -> None:
-        self._elsewhere.append((time.monotonic() + _BUSY, job))
+    def _postpone(self, job: Job) -> None:
+        self._postponed.append((time.monotonic() + _BUSY, job))
 
-    def _return_from_elsewhere(self) -> None:
+    def _resume_postponed(self) -> None:
         now = time.monotonic()
-        self._waiting.extend(job for due, job in self._elsewhere if due <= now)
-        self._elsewhere = [(due, job) for due, job in self._elsewhere if due > now]
+        self._waiting.extend(job for due, job in self._postponed if due <= now)
+        self._postponed = [(due, job) for due, job in self._postponed if due > now]
 
     def _wait(self) -> None:
         if self._running:
@@ -116,16 +115,16 @@ class _Driver:
             time.sleep(_LOOK)
 
     def _end(self, job: Job, ending: Ending) -> None:
-        # Somebody stopped the process, but not the study: the same as if it had died.
+        # A process that was stopped, but not by this driver, is retried like one that died.
         if ending.kind in {"died", "interrupted"}:
-            self._begin_again(job, ending)
+            self._retry(job, ending)
             return
         if ending.kind in {"busy", "refused"}:
-            self._put_off(job)
+            self._postpone(job)
         self._settle(job, ending)
 
-    def _begin_again(self, job: Job, ending: Ending) -> None:
-        """Begin again what has died, unless that was tried as often as it may be without getting any further."""
+    def _retry(self, job: Job, ending: Ending) -> None:
+        """Retry a job whose process died, unless the last retries brought no new checkpoint."""
         if mark_of(job) != self._marks[job.name]:
             self._deaths[job.name] = 0
         if self._deaths[job.name] >= self._retries:
@@ -136,16 +135,16 @@ class _Driver:
         self._reporter.again(job, ending, number=self._deaths[job.name], of=self._retries)
 
     def _settle(self, job: Job, ending: Ending) -> None:
-        """Report an ending, and remember a failure."""
+        """Report an ending, and record a failure."""
         if ending.kind == "failed":
             self.failed[job.name] = ending.reason
-            note_failure(job, ending.reason)
+            record_failure(job, ending.reason)
         self._reporter.end(job, ending, is_new=True)
 
 
 @contextlib.contextmanager
 def _sigterm_as_ctrl_c() -> Iterator[None]:
-    """Let SIGTERM do what Ctrl-C does."""
+    """Treat SIGTERM like Ctrl-C."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

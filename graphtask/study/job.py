@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal, NamedTuple, Protocol
 
 import igraph
 
@@ -25,25 +25,25 @@ KINDS: Mapping[str, Callable[..., igraph.Graph]] = MappingProxyType(
         "file": read,
     }
 )
-"""The function behind each kind of prior."""
+"""Function of each kind of prior."""
 
 RUN_SEED = "run"
-"""As the ``seed`` of a random prior: that of the run, so that every run has a graph of its own."""
+"""Value of ``seed`` of a random prior: the seed of the run, so that every run has its own graph."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prior:
-    """The initial graphs of a study."""
+    """Initial graphs of a study."""
 
     name: str
-    """What it is called in the study."""
+    """Name in the study."""
     kind: str
-    """A key of `KINDS`."""
+    """Key of `KINDS`."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    """Of the function behind the kind."""
+    """Arguments of its function."""
 
     def graph(self, seed: int) -> igraph.Graph:
-        """The initial graph of the run with that seed.
+        """Return the initial graph of the run with that seed.
 
         Raises:
             GraphtaskError: An argument is out of range, or the file cannot be read.
@@ -56,6 +56,26 @@ class Prior:
         if arguments.get("seed") == RUN_SEED:
             arguments["seed"] = seed
         return KINDS[self.kind](**arguments)
+
+
+class Ending(NamedTuple):
+    """Outcome of a job; see `graphtask.study.engines.protocol`."""
+
+    kind: Literal["finished", "failed", "died", "busy", "refused", "interrupted"]
+    reason: str = ""
+    """Reason in one line; may be empty."""
+
+
+class Jobs(Protocol):
+    """Jobs of a study with their folder; `graphtask.Study` is one."""
+
+    @property
+    def out(self) -> Path:
+        """Folder of all runs."""
+
+    @property
+    def jobs(self) -> "tuple[Job, ...]":
+        """Jobs, in the order in which they start."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What came of a finished run: its row in the table of results, remembered in the run folder.
+"""Outcome of a finished run: its row in the table of results, cached in the run folder.
 
 The rows are stored in ``outcome.json``, one for each threshold; see `graphtask.runs.outcome`.
 """
@@ -22,31 +22,31 @@ if TYPE_CHECKING:
 
 
 def record_outcome(run: "Run", job: Job, *, images: "ImageData | None" = None) -> Row:
-    """Prune and measure a finished run, and remember the row in its folder.
+    """Prune and measure a finished run, and cache the row in its folder.
 
     Args:
         run: The run, from the folder of the job.
-        job: Says at which threshold, and where to compute.
-        images: Its data; None loads it, unless the run has it already.
+        job: Job of the run, with the threshold and the device.
+        images: Its data; None loads it, unless the run holds it.
 
     Returns:
-        ``test_accuracy`` (of the trained network, in [0, 1]), ``accuracy_pruned`` (of the pruned one),
+        ``test_accuracy`` (of the trained network, in [0, 1]), ``test_accuracy_pruned`` (of the pruned one),
         ``seconds_per_epoch`` (median), ``epochs``, ``live_edges``, ``critical_threshold``, the metrics of the pruned
-        graph, and ``undefined``. If pruning disconnects input from output, what needs the pruned graph is missing,
-        and ``undefined`` says so.
+        graph, and ``undefined``. If pruning disconnects input from output, the values of the pruned graph are missing,
+        and ``undefined`` has the reason.
     """
     known = read_outcome(job.folder)
     if job.threshold in known:
         return known[job.threshold]
     row = _outcome(run, job, images=images)
-    # On a full disk, or in a folder that is in use, the row is still known now.
+    # On a full disk, or in a folder that is in use, the row is returned nevertheless.
     with contextlib.suppress(GraphtaskError), lock_run(job.folder):
         write_outcome(job.folder, {**known, job.threshold: row})
     return row
 
 
 def known_outcome(job: Job) -> Row | None:
-    """The row that `record_outcome` remembered; None if there is none, or one that is out of date."""
+    """Return the cached row of `record_outcome`; None if there is none, or an outdated one."""
     return read_outcome(job.folder).get(job.threshold)
 
 
@@ -54,7 +54,7 @@ def _outcome(run: "Run", job: Job, *, images: "ImageData | None") -> Row:
     last = run.metrics.iloc[-1]
     row: Row = {
         "test_accuracy": float(last["test_accuracy"]),
-        "accuracy_pruned": math.nan,
+        "test_accuracy_pruned": math.nan,
         "seconds_per_epoch": float(run.metrics["seconds"].median()),
         "epochs": len(run.metrics),
         "live_edges": int(last["live_edges"]),
@@ -64,14 +64,14 @@ def _outcome(run: "Run", job: Job, *, images: "ImageData | None") -> Row:
         pruned = prune(run.graph, threshold=job.threshold)
     except DisconnectedError as error:
         return row | {UNDEFINED: str(error)}
-    row["accuracy_pruned"] = _accuracy(run, pruned, images or run.data(), job)
+    row["test_accuracy_pruned"] = _accuracy(run, pruned, images or run.data(), job)
     return row | {
         name: getattr(value, "item", lambda v=value: v)() for name, value in measure(pruned).items()
     }
 
 
 def _accuracy(run: "Run", pruned: "igraph.Graph", images: "ImageData", job: Job) -> float:
-    """The accuracy of the pruned network on the test images, the same as `graphtask.parity` gives."""
+    """Return the accuracy of the pruned network on the test images, as `graphtask.parity` does."""
     from graphtask.compiler.writeback import extract_subnetwork
     from graphtask.training.batches import split_batches
     from graphtask.training.device import choose_device, limited_threads

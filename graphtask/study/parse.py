@@ -1,9 +1,9 @@
-"""From the tables of a study file to its jobs."""
+"""Turn the tables of a study file into jobs."""
 
 import inspect
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,7 +73,7 @@ _ARGUMENTS: Mapping[str, Kind] = {
     "stages": STAGES,
     "seed": Kind(
         lambda value: WHOLE.holds(value) or value == RUN_SEED,
-        f'a whole number for one graph in all runs, or "{RUN_SEED}" for a graph of its own in every run',
+        f'an integer for one graph in all runs, or "{RUN_SEED}" for one graph per run',
     ),
     "path": TEXT,
     "join": FLAG,
@@ -88,16 +88,16 @@ _MOST_JOBS = 100_000
 
 
 class Place(NamedTuple):
-    """Where a study stands."""
+    """Location of a study."""
 
     file: str
-    """How it is called in messages."""
+    """Name in messages."""
     folder: Path
-    """What its paths are relative to."""
+    """Folder that relative paths start from."""
 
 
 class Plan(NamedTuple):
-    """What stands in a study file, all decided."""
+    """Content of a study file, with all defaults and overrides applied."""
 
     name: str
     out: Path
@@ -105,23 +105,23 @@ class Plan(NamedTuple):
     jobs: tuple[Job, ...]
 
 
-def plan(values: Mapping[str, Any], place: Place, *, out: Path | None, data_root: Path | None) -> Plan:
-    """The jobs that the tables of a study describe.
+def parse_plan(values: Mapping[str, Any], place: Place, *, out: Path | None, data_root: Path | None) -> Plan:
+    """Return the jobs that the tables of a study describe.
 
     Args:
         values: The tables.
-        place: Where they stand.
-        out: Folder of all runs, instead of what the tables say.
-        data_root: Where data sets lie, instead of what the tables say.
+        place: Location of the study.
+        out: Folder of all runs; overrides the tables.
+        data_root: Folder of the named data sets; overrides the tables.
 
     Raises:
-        ArgumentError: A key is unknown or a value does not fit; says in which table.
+        ArgumentError: A key is unknown or a value is invalid; the message names the table.
     """
     top = Table(values, file=place.file)
     top.check(_STUDY)
     name = values.get("name", Path(place.file).stem)
     if not _NAME.fullmatch(name):
-        raise top.error(f"has name = {name!r}; use letters, digits, dots and dashes")
+        raise top.error(f"name must be letters, digits, dots and dashes, got {name!r}")
     if out is None:
         out = _absolute(values.get("out", f"runs/{name}"), place.folder)
     if data_root is None and "data_root" in values:
@@ -129,19 +129,20 @@ def plan(values: Mapping[str, Any], place: Place, *, out: Path | None, data_root
     data = {table.path[1]: (table, _data(table, top, data_root, place)) for table in _tables(top, "data")}
     priors = {table.path[1]: (table, _prior(table, place)) for table in _tables(top, "priors")}
     threshold = float(values.get("threshold", 0.006))
-    ranked = [
-        (
-            rank,
-            Job(out=out, prior=prior, config=config.replace(data=one, seed=seed), threshold=threshold),
-        )
+    groups = [
+        (one, prior, *_configuration(top, of_data, of_prior))
         for of_data, one in data.values()
         for of_prior, prior in priors.values()
-        if one["name"] in _chosen(of_prior, data)
-        for seeds, config in [_configuration(top, of_data, of_prior)]
+        if one["name"] in _selected(of_prior, data)
+    ]
+    n_runs = sum(len(seeds) for *_, seeds, _ in groups)
+    if not 0 < n_runs <= _MOST_JOBS:
+        raise top.error(f"must have 1 to {_MOST_JOBS:,} runs, got {n_runs:,}")
+    ranked = [
+        (rank, Job(out=out, prior=prior, config=config.replace(data=one, seed=seed), threshold=threshold))
+        for one, prior, seeds, config in groups
         for rank, seed in enumerate(seeds)
     ]
-    if not 0 < len(ranked) <= _MOST_JOBS:
-        raise top.error(f"has {len(ranked):,} runs; it may have 1 to {_MOST_JOBS:,}")
     _check_priors([job for _, job in ranked], top)
     # A stable sort: first one seed of everything, so that a study that is half done already compares all of it.
     jobs = tuple(job for _, job in sorted(ranked, key=lambda entry: entry[0]))
@@ -149,15 +150,15 @@ def plan(values: Mapping[str, Any], place: Place, *, out: Path | None, data_root
 
 
 def _tables(top: Table, key: str) -> Iterator[Table]:
-    """The named tables of ``[data]`` or ``[priors]``."""
+    """Yield the named tables of ``[data]`` or ``[priors]``."""
     group = top.table(key)
     if not group.values:
-        raise top.error(f"has no {key}; add a table such as [{key}.{'cmnist' if key == 'data' else 'full'}]")
+        raise top.error(
+            f"{key} is missing; add a table such as [{key}.{'cmnist' if key == 'data' else 'full'}]"
+        )
     for name in group.values:
         if not _NAME.fullmatch(name):
-            raise group.error(
-                f"has a table {name!r}; runs are in folders of that name: use letters, digits and dashes"
-            )
+            raise group.error(f"names of tables must be letters, digits, dots and dashes, got {name!r}")
         yield group.table(name)
 
 
@@ -172,7 +173,7 @@ def _data(table: Table, top: Table, data_root: Path | None, place: Place) -> dic
         for text in values.get("transforms", ()):
             parse_transform(text)
     except ArgumentError as error:
-        raise table.error(f"has transforms that do not work: {error}") from error
+        raise table.error(f"invalid transforms: {error}") from error
     return {
         "name": name,
         "source": source,
@@ -188,8 +189,8 @@ def _data_path(source: str, folder: Path, table: Table) -> str:
     looks_like_one = Path(source).suffix or Path(source).name != source or source.startswith(("~", "$", "."))
     if not looks_like_one and not path.exists():
         raise table.error(
-            f"means the data set {source!r}, which is not in the catalog; {suggestion(source, CATALOG)} "
-            f"Files and folders are given by source, such as source = {'mnist.npz'!r}"
+            f"unknown data set {source!r}; {suggestion(source, CATALOG)} For files and folders, use source = …, such as "
+            f"source = {'mnist.npz'!r}"
         )
     return str(path)
 
@@ -198,39 +199,37 @@ def _prior(table: Table, place: Place) -> Prior:
     values, name = table.values, table.path[1]
     kind = values.get("kind", "file" if "file" in values else name)
     if kind not in KINDS:
-        raise table.error(f"is of the kind {kind!r}, which there is not; {suggestion(str(kind), KINDS)}")
+        raise table.error(f"unknown kind {kind!r}; {suggestion(str(kind), KINDS)}")
     parameters = inspect.signature(KINDS[kind]).parameters
     known = {_SHORT.get(key, key): _ARGUMENTS[key] for key in parameters}
     table.check({**known, **_PRIOR})
     for key, parameter in parameters.items():
         short = _SHORT.get(key, key)
         if parameter.default is parameter.empty and short not in values:
-            raise table.error(f"does not say {short}, which has to be {known[short].words}")
+            raise table.error(f"{short} is missing; it must be {known[short].words}")
     arguments = {key: values[short] for key in parameters if (short := _SHORT.get(key, key)) in values}
     if "path" in arguments:
         arguments["path"] = str(_absolute(arguments["path"], place.folder))
     return Prior(name=name, kind=kind, arguments=arguments)
 
 
-def _chosen(prior: Table, data: Mapping[str, Any]) -> list[str]:
-    """The names of the data sets that a prior is for."""
+def _selected(prior: Table, data: Mapping[str, Any]) -> list[str]:
+    """Return the names of the data sets for which a prior is used."""
     names: list[str] = list(prior.values.get("data", data))
     for name in names:
         if name not in data:
-            raise prior.error(
-                f"is for the data set {name!r}, which the study does not have; {suggestion(name, data)}"
-            )
+            raise prior.error(f"unknown data set {name!r} in data; {suggestion(name, data)}")
     return names
 
 
-def _configuration(top: Table, data: Table, prior: Table) -> tuple[list[int], TrainConfig]:
+def _configuration(top: Table, data: Table, prior: Table) -> tuple[Sequence[int], TrainConfig]:
     """Return the seeds and the configuration: a prior overrides its data set, which overrides the study."""
     seeds: Any = 1
     config = TrainConfig(threads=1)
     for table in (top, data, prior):
         seeds = table.values.get("seeds", seeds)
         config = _updated(config, table)
-    return list(range(seeds)) if isinstance(seeds, int) else list(seeds), config
+    return range(seeds) if isinstance(seeds, int) else seeds, config
 
 
 def _updated(config: TrainConfig, table: Table) -> TrainConfig:
@@ -238,7 +237,7 @@ def _updated(config: TrainConfig, table: Table) -> TrainConfig:
     for name in _SECTIONS:
         section = table.table(name)
         if "seed" in section.values:
-            raise section.error("has seed; write seeds = … for the whole study")
+            raise section.error("unknown key 'seed'; use seeds = … at the top of the study")
         try:
             config = config.replace(**{name: section.values})
         except ArgumentError as error:
@@ -256,13 +255,17 @@ def _invalid(table: Table, message: str) -> ArgumentError:
 
 
 def _check_priors(jobs: list[Job], top: Table) -> None:
-    """Make the initial graph of every prior once, so that what is wrong is said now."""
+    """Create the initial graph of every prior once, so that errors are reported now."""
     for job in {job.prior.name: job for job in reversed(jobs)}.values():
         try:
             job.graph()
         except GraphtaskError as error:
-            raise top.table("priors").table(job.prior.name).error(f"does not work: {error}") from error
+            raise top.table("priors").table(job.prior.name).error(f"cannot be created: {error}") from error
 
 
 def _absolute(path: str, folder: Path) -> Path:
-    return Path(os.path.abspath(folder / Path(os.path.expandvars(path)).expanduser()))  # noqa: PTH100 - links stay
+    try:
+        expanded = Path(os.path.expandvars(path)).expanduser()
+        return Path(os.path.abspath(folder / expanded))  # noqa: PTH100 - links stay
+    except (RuntimeError, ValueError) as error:  # an unknown user, or a null byte
+        raise ArgumentError(f"{path!r} is not a valid path ({error})") from error

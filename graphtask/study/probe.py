@@ -1,4 +1,4 @@
-"""How long a step of training takes, tried out on made-up images; the data need not be there."""
+"""Time training steps on random images; the data are not needed."""
 
 import time
 
@@ -18,20 +18,20 @@ from graphtask.training.loop import Trainer
 from graphtask.training.run import load_block
 from graphtask.validation import counted
 
-_SECONDS = 1.0  # about as long as the steps may take that count
+_SECONDS = 1.0  # approximate time of all timed steps
 _MOST_STEPS = 50
-_FEW = WARM_UP + 1  # steps; so many are enough to be captured
+_FEW = WARM_UP + 1  # steps, enough for a capture
 
 
 def seconds_per_step(job: Job, extent: Extent) -> tuple[float, int]:
-    """Seconds that a training step of a job takes here, augmentation included, and of how many steps that is the mean.
+    """Return the seconds of a training step of a job on this machine, augmentation included, and the number of steps.
 
     Args:
         job: The job.
         extent: Of its data.
 
     Raises:
-        GraphtaskError: Its graph cannot be made, or its device is not here.
+        GraphtaskError: Its graph cannot be created, or this machine lacks its device.
     """
     config = job.config
     with limited_threads(config.runtime.threads):
@@ -44,7 +44,7 @@ def seconds_per_step(job: Job, extent: Extent) -> tuple[float, int]:
             execution=config.runtime.execution,  # type: ignore[arg-type]
             block=load_block(config.model.block),
         ).to(choose_device(job.device))
-        # The first steps do not count: plans are made, and memory is taken.
+        # The first steps are excluded: they allocate memory.
         step = _timed(module, job, extent, n_steps=1)
         if step < _SECONDS:
             step = _timed(module, job, extent, n_steps=_FEW) / _FEW
@@ -54,32 +54,32 @@ def seconds_per_step(job: Job, extent: Extent) -> tuple[float, int]:
 
 
 def _timed(module: GraphModule, job: Job, extent: Extent, *, n_steps: int) -> float:
-    """Seconds that an epoch of so many steps takes."""
+    """Return the seconds of an epoch with that number of steps."""
     recorder = cuda_recorder(module) if job.config.runtime.cuda_graph else None
-    epochs = 1 if recorder is None else 2  # the first one captures the step, and the second replays it
-    # The rate is tiny, because labels that mean nothing make the loss diverge at that of the job.
+    epochs = 1 if recorder is None else 2  # the first one captures the step, the second replays it
+    # With random labels and the learning rate of the job, the loss would diverge.
     config = job.config.replace(epochs=epochs, learning_rate=1e-9, validation=None, early_stopping=0)
     n_images = n_steps * config.optimization.batch_size
     rng = np.random.Generator(np.random.PCG64(0))
     images = rng.integers(0, 256, (n_images, *extent.size, extent.in_channels), dtype=np.uint8)
     labels = rng.integers(0, extent.n_classes, n_images)
     names = tuple(map(str, range(extent.n_classes)))
-    made_up = ImageData("made up", images, labels, images[:1], labels[:1], names)
-    batches = split_batches(made_up, config, device=module.edge_weight.device)
+    random_data = ImageData("random", images, labels, images[:1], labels[:1], names)
+    batches = split_batches(random_data, config, device=module.edge_weight.device)
     trainer = Trainer(module, train=batches.train, test=batches.test, config=config, recorder=recorder)
     wall, cpu = time.perf_counter(), time.process_time()
     trainer.fit()
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    # On a CPU, time in which this process did nothing at all was taken by others, and is not part of the cost.
+    # On a CPU, time in which this process was idle was used by others, and is excluded.
     share = min(cpu / wall, 1.0) if module.edge_weight.device.type == "cpu" else 1.0
     return float(trainer.rows[-1]["seconds"]) * share
 
 
 def place_of(job: Job) -> str:
-    """Where a job would run here, in words.
+    """Return the device of a job on this machine, for messages.
 
     Raises:
-        ArgumentError: Its device is not here.
+        ArgumentError: This machine lacks its device.
     """
     device = choose_device(job.device)
     if device.type == "cuda":

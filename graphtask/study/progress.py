@@ -1,4 +1,4 @@
-"""What a study tells the person who waits for it, on standard error."""
+"""Progress of a study on standard error."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,14 +10,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from graphtask.study.engines.protocol import Ending, Engine
-from graphtask.study.job import Job
-from graphtask.study.spec import Study
+from graphtask.study.engines.protocol import Engine
+from graphtask.study.job import Ending, Job
 from graphtask.study.status import State, seconds_left, state_of
 from graphtask.terminal import duration, shown
 from graphtask.validation import counted
 
-_PLAIN_SECONDS = 60.0  # between two lines about the whole, where there is no terminal
+_PLAIN_SECONDS = 60.0  # between two summaries, if standard error is not a terminal
 _SHOWN_RUNS = 24
 
 _UNFINISHED: Mapping[str, Callable[[State, Ending], str]] = {
@@ -28,26 +27,26 @@ _UNFINISHED: Mapping[str, Callable[[State, Ending], str]] = {
     ),
     "died": lambda _, ending: f"{ending.reason}; it will resume from its last checkpoint",
 }
-"""What is said of a run that has neither been finished nor failed."""
+"""Messages about runs that neither finished nor failed."""
 
 
 class Reporter(Protocol):
-    """Hears how a study goes; a context manager."""
+    """Receiver of progress events; a context manager."""
 
     def begin(self, job: Job) -> None:
-        """A job was given to the engine."""
+        """Receive that a job was passed to the engine."""
 
     def again(self, job: Job, ending: Ending, *, number: int, of: int) -> None:
-        """Its process died; it will be begun again, for the ``number``-th of at most ``of`` times since a checkpoint."""
+        """Receive that its process died; retry ``number`` of at most ``of`` since its last checkpoint follows."""
 
     def end(self, job: Job, ending: Ending, *, is_new: bool) -> None:
-        """A job has ended; ``is_new`` is False for a run that was finished before."""
+        """Receive that a job ended; ``is_new`` is False for a run that was finished before."""
 
     def look(self, running: Sequence[Job]) -> None:
-        """Some time has passed; these are running."""
+        """Receive the running jobs, twice a second."""
 
     def stopping(self, running: Sequence[Job]) -> None:
-        """A stop was asked for, and these are saving their state."""
+        """Receive that the study was interrupted; these jobs save their state."""
 
     def __enter__(self) -> Self: ...
 
@@ -55,22 +54,22 @@ class Reporter(Protocol):
 
 
 class Silence:
-    """A reporter that reports nothing."""
+    """Reporter without output."""
 
     def begin(self, job: Job) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def again(self, job: Job, ending: Ending, *, number: int, of: int) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def end(self, job: Job, ending: Ending, *, is_new: bool) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def look(self, running: Sequence[Job]) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def stopping(self, running: Sequence[Job]) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def __enter__(self) -> Self:
         return self
@@ -80,22 +79,22 @@ class Silence:
 
 
 class StudyProgress:
-    """On a terminal, a bar for the study and a line for every running run; elsewhere a line where something happens.
+    """Progress bars for the study and each running run on a terminal; elsewhere one line per event.
 
     Args:
-        study: The study.
-        engine: What does it; tells how much is done at a time.
+        jobs: Jobs of the study.
+        engine: Performs them; its number of slots enters the remaining time.
     """
 
-    def __init__(self, study: Study, engine: Engine) -> None:
+    def __init__(self, jobs: Sequence[Job], engine: Engine) -> None:
         self._engine = engine
         self._console = Console(stderr=True, soft_wrap=True, highlight=False)
-        self._states = {job.name: State(job, "waiting") for job in study.jobs}
+        self._states = {job.name: State(job, "waiting") for job in jobs}
         self._begun: dict[str, float] = {}
         self._moved: dict[str, float] = {}  # when the last epoch of a run ended
         self._ended = 0
         self._failed = 0
-        self._said = time.monotonic()
+        self._printed = time.monotonic()
         self._live = Live(console=self._console, transient=True, auto_refresh=False)
 
     def __enter__(self) -> Self:
@@ -109,45 +108,43 @@ class StudyProgress:
         self._live.stop()
 
     def begin(self, job: Job) -> None:
-        """Say from where it goes on."""
+        """Print where it starts."""
         state = self._update(job)
         self._begun[job.name] = time.monotonic()
-        self._say(f"{job.name} " + (f"resumed after epoch {state.epoch}" if state.epoch else "started"))
+        self._print(f"{job.name} " + (f"resumed after epoch {state.epoch}" if state.epoch else "started"))
 
     def again(self, job: Job, ending: Ending, *, number: int, of: int) -> None:
-        """Say why."""
-        self._say(
-            f"{job.name}: {ending.reason}; retried ({number} of at most {of} times before its next checkpoint)"
-        )
+        """Print the reason."""
+        self._print(f"{job.name}: {ending.reason}; retry {number} of {of} before its next checkpoint")
 
     def end(self, job: Job, ending: Ending, *, is_new: bool) -> None:
-        """Say what came of it."""
+        """Print the result."""
         state = self._update(job)
         if ending.kind in _UNFINISHED:
-            self._say(f"{job.name}: {_UNFINISHED[ending.kind](state, ending)}")
+            self._print(f"{job.name}: {_UNFINISHED[ending.kind](state, ending)}")
             return
         self._ended += 1
         self._failed += ending.kind != "finished"
         if ending.kind != "finished":
             self._states[job.name] = state._replace(word="failed")
-            self._say(f"{job.name} failed: {ending.reason}")
+            self._print(f"{job.name} failed: {ending.reason}")
         elif is_new:
-            self._say(f"{job.name} finished, {_learned(state)}{_remark(ending)}")
+            self._print(f"{job.name} finished, {_result(state)}{_remark(ending)}")
 
     def look(self, running: Sequence[Job]) -> None:
-        """Show how far everything is."""
+        """Update the progress bars."""
         states = [self._update(job)._replace(word="running") for job in running]
         if self._console.is_terminal:
-            self._live.update(self._picture(states), refresh=True)
-        elif time.monotonic() - self._said > _PLAIN_SECONDS:
-            self._say("; ".join([self._summary(), *(_line(state) for state in states)]))
+            self._live.update(self._bars(states), refresh=True)
+        elif time.monotonic() - self._printed > _PLAIN_SECONDS:
+            self._print("; ".join([self._summary(), *(_line(state) for state in states)]))
 
     def stopping(self, running: Sequence[Job]) -> None:
-        """Ask for patience."""
-        self._live.stop()  # from now on there are only lines
+        """Print that the state is being saved."""
+        self._live.stop()  # only lines follow
         if running:
             runs = "1 run saves its" if len(running) == 1 else f"{len(running)} runs save their"
-            self._say(f"stopping: {runs} state; Ctrl-C again ends everything at once")
+            self._print(f"interrupted: {runs} state; press Ctrl-C again to end at once")
 
     def _about(self, state: State) -> str:
         """Return the progress of a run; in its first epoch, with the time since it started."""
@@ -168,8 +165,8 @@ class StudyProgress:
         self._states[job.name] = state
         return state
 
-    def _say(self, message: str) -> None:
-        self._said = time.monotonic()
+    def _print(self, message: str) -> None:
+        self._printed = time.monotonic()
         self._console.print(shown(f"[{self._ended}/{len(self._states)}] {message}"), markup=False)
 
     def _summary(self) -> str:
@@ -178,12 +175,12 @@ class StudyProgress:
         failed = f", {self._failed} failed" if self._failed else ""
         return f"{self._ended} of {counted(len(self._states), 'run')} finished{time_left}{failed}"
 
-    def _picture(self, running: list[State]) -> RenderableType:
+    def _bars(self, running: list[State]) -> RenderableType:
         width = min(20, self._console.width // 8)
         grid = Table.grid(padding=(0, 2), expand=True)
         grid.add_column(no_wrap=True)
         grid.add_column(width=width)
-        # The rest of the line and no more: lines that grow and shrink make all others jump.
+        # A fixed width: columns that grow and shrink move all others.
         grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         now = {state.job.name: state for state in running}
         states = [now.get(name, state) for name, state in self._states.items()]
@@ -217,11 +214,11 @@ def _about(state: State, elapsed: float | None = None) -> str:
     if state.seconds_per_epoch is not None and state.epochs_left:
         parts.append(f"{duration(state.seconds_per_epoch * state.epochs_left)} left")
     if state.epoch:
-        parts.append(_learned(state))
+        parts.append(_result(state))
     return " · ".join(parts)
 
 
-def _learned(state: State) -> str:
+def _result(state: State) -> str:
     if state.test_accuracy is None:
         return "no epoch yet"
     return f"test accuracy {state.test_accuracy:.1%}, live edges {state.live_edges}"

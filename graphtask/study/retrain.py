@@ -1,4 +1,4 @@
-"""Many runs pruned and trained again: a study of its own, whose initial graphs are what pruning left."""
+"""Retrain the pruned graphs of many runs, as a study of its own."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,9 +12,9 @@ from graphtask.runs.provenance import read_environments
 from graphtask.storage.graphml import dumps
 from graphtask.storage.names import safe_component
 from graphtask.study.job import Job, Prior
-from graphtask.study.run import local_engine, run_study
-from graphtask.study.spec import Study
+from graphtask.study.study import Study
 from graphtask.training.config import TrainConfig
+from graphtask.validation import invalid
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 NAME = "retrained"
 
 VARIANTS: Mapping[str, str] = {"same": "retrained", "fit": "retrained_fit"}
-"""What a network is called that was retrained with these channels; also the name of its folder."""
+"""Name of a network that was retrained with these channels, and of its folder."""
 
 
 def retrain_runs(
@@ -37,44 +37,43 @@ def retrain_runs(
     budget: int | None = None,
     threshold: float = 0.006,
     data_root: str | Path | None = None,
-    jobs: int | None = None,
+    n_jobs: int | None = None,
     gpus: Sequence[int] | None = None,
     jobs_per_gpu: int = 1,
     progress: bool = True,
     **options: Any,
 ) -> "RetrainResult":
-    """Train the pruned graphs of many runs again, several at a time, and compare.
+    """Train the pruned graphs of many runs from scratch, in parallel, and compare.
 
-    The new runs are a study in the folder ``out``: that of a run is ``<out>/<data>/<prior>/seed-<seed>/retrained``, or
-    ``retrained_fit`` (unless the fitted channels are the same, which makes it the same network); beside it is the
-    pruned graph. Stopped or killed, the same call goes on where everything was, and
-    what is finished is opened. A run that cannot be opened or retrained costs only itself. A call with other runs and
-    the same ``out`` leaves the new runs that are there, but ``study.json`` and `study_status` then know its own only.
+    The new runs are a study in the folder ``out``: that of a run is ``<out>/<dataset>/<prior>/seed-<seed>/retrained``,
+    or ``retrained_fit`` (omitted if the fitted channels are the same); the pruned graph is next to it. If the call is
+    interrupted or killed, repeat it to resume. A run that cannot be opened or retrained is reported, and does not stop
+    the others. A call with other runs and the same ``out`` keeps the new runs that are there, but ``study.json`` then
+    lists its own only.
 
     Args:
-        runs: The folders of finished runs; as a mapping, with the names that they have in the table.
+        runs: Folders of finished runs; a mapping provides their names in the table.
         out: Folder of the new runs.
-        channels: Which networks, one or both of ``"same"`` and ``"fit"``; see `retrain`.
+        channels: One or both of ``"same"`` and ``"fit"``; see `retrain`.
         budget: As in `retrain`.
         threshold: As in `retrain`.
         data_root: Folder of the named data sets now; None is that of training.
-        jobs: As in `run_study`.
-        gpus: As in `run_study`.
-        jobs_per_gpu: As in `run_study`.
+        n_jobs: As in `Study.run`.
+        gpus: As in `Study.run`.
+        jobs_per_gpu: As in `Study.run`.
         progress: Report on standard error.
         options: Options of `TrainConfig` that differ from those of the runs, by keyword. ``seed`` is that of each run
             + 1000 unless it is given, ``device`` is ``auto``, and ``threads`` is the number that the run had, so that
             times can be compared.
 
     Raises:
-        ArgumentError: An option is outside its range, or a budget is given and no channels are fitted to it.
+        ArgumentError: An option is out of range, or there is a budget but no ``"fit"``.
         RunError: The folder holds another study.
         RunInterruptedError: Ctrl-C or SIGTERM; the state of all runs is saved.
-        GraphtaskError: What was wrong with the first run, if none can be used.
+        GraphtaskError: No run can be used; the error of the first one.
 
     Example:
-        >>> import graphtask as gt
-        >>> found = gt.retrain_runs(["runs/full-0", "runs/full-1"], out="retrained")  # doctest: +SKIP
+        >>> found = retrain_runs(["runs/full-0", "runs/full-1"], out="retrained")  # doctest: +SKIP
         >>> found.side_by_side()  # doctest: +SKIP
     """
     from graphtask.training.device import choose_device
@@ -84,11 +83,9 @@ def retrain_runs(
     named = dict(runs) if isinstance(runs, Mapping) else {str(path): path for path in runs}
     unknown = [word for word in channels if word not in VARIANTS]
     if unknown or not channels:
-        raise ArgumentError(
-            f"channels are {', '.join(map(repr, channels)) or 'none'}; use same, fit, or both"
-        )
+        raise invalid("channels", '"same", "fit", or both', list(channels))
     if budget is not None and FIT not in channels:
-        raise ArgumentError('a budget needs "fit" among the channels: they follow from it')
+        raise ArgumentError('budget requires "fit" among the channels')
     # Invalid options fail before anything is written.
     choose_device(TrainConfig(**options).runtime.device)
     settings = _Settings(
@@ -99,8 +96,8 @@ def retrain_runs(
     failed = dict(plan.failed)
     if plan.jobs:
         study = Study(name=NAME, out=Path(out).absolute(), threshold=threshold, jobs=tuple(plan.jobs))
-        engine = local_engine(study, jobs=jobs, gpus=gpus, jobs_per_gpu=jobs_per_gpu)
-        failed |= run_study(study, engine=engine, progress=progress).failed
+        report = study.run(n_jobs=n_jobs, gpus=gpus, jobs_per_gpu=jobs_per_gpu, progress=progress)
+        failed |= report.failed
     table, damaged = _compared(plan, failed, settings, originals)
     return RetrainResult(table, failed | damaged)
 
@@ -122,12 +119,12 @@ class _Entry(NamedTuple):
     folder: Path
     jobs: dict[str, Job]
     problems: dict[str, str]
-    """Networks that cannot be, and why."""
+    """Reasons why a network is impossible."""
 
 
 @dataclass
 class _Plan:
-    """What is to be done for all runs, and what cannot be."""
+    """Jobs of all runs, and the reasons why others are impossible."""
 
     entries: list[_Entry] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
@@ -154,7 +151,7 @@ def _planned(
                 raise ArgumentError(
                     f"{folder}: its new runs would be in {place}, as those of {places[place]}; use another out"
                 )
-            originals.of(run)  # complains if the data are not there, or not what they were
+            originals.of(run)  # raises if the data are missing or have changed
             entry = _entry(label, run, place, settings, originals.root)
         except GraphtaskError as error:
             first = first or error
@@ -200,7 +197,7 @@ def _entry(label: str, run: "Run", place: Path, settings: _Settings, data_root: 
     jobs: dict[str, Job] = {}
     for word, name in zip(settings.channels, names, strict=True):
         channels = channels_of(run, pruned, word, budget=settings.budget if word == "fit" else None)
-        # The fitted channels may be the same ones, and the network, too: it is not trained twice.
+        # If the fitted channels are the same, so is the network: it is not trained twice.
         twin = next((job for job in jobs.values() if job.config.model.channels == channels), None)
         jobs[name] = twin or _job(
             with_data_root(run, data_root), settings, graph=path, name=name, channels=channels
@@ -235,14 +232,14 @@ def _write_once(path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ArgumentError(
-            f"{path.parent}: cannot be made ({error.strerror}); choose another out"
+            f"{path.parent}: cannot be created ({error.strerror}); choose another out"
         ) from error
     with write_atomically(path) as file:
         file.write(content)
 
 
 def _threads_of(run: "Run") -> int:
-    """As many threads as the run had when it ended."""
+    """Return the number of threads that the run had when it ended."""
     assert run.folder is not None
     places = read_environments(run.folder)
     return int(places[-1].get("threads", 1)) if places else 1
@@ -251,7 +248,7 @@ def _threads_of(run: "Run") -> int:
 def _compared(
     plan: _Plan, failed: Mapping[str, str], settings: _Settings, originals: "RunDataCache"
 ) -> tuple["pd.DataFrame", dict[str, str]]:
-    """The table of all networks, and which of them, run or new network, are damaged by now, and why."""
+    """Return the table of all networks, and the reasons for those that are damaged."""
     import pandas as pd
 
     tables = []
@@ -275,7 +272,7 @@ def _table(
     settings: _Settings,
     originals: "RunDataCache",
 ) -> "pd.DataFrame":
-    """The rows of one run; new networks that cannot be opened any more are added to ``damaged``."""
+    """Return the rows of one run; new networks that cannot be opened are added to ``damaged``."""
     from graphtask.training.retrain import compare_retrained
     from graphtask.training.run import Run
 

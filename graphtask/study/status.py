@@ -1,4 +1,4 @@
-"""How far the runs of a study are, as their folders tell; read without PyTorch, and without disturbing anybody."""
+"""Progress of the runs of a study, read from their folders; without PyTorch, and without disturbing them."""
 
 import contextlib
 import csv
@@ -6,60 +6,77 @@ import io
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from graphtask.errors import GraphtaskError, RunError
 from graphtask.runs.config import check_same_run, read_config
 from graphtask.runs.layout import CHECKPOINT, CONFIG, METRICS, WEIGHTS
 from graphtask.runs.lock import is_locked
 from graphtask.runs.manifest import check_sizes
+from graphtask.runs.settling import SETTLED
 from graphtask.runs.status import is_finished
 from graphtask.storage.atomic import write_atomically
 from graphtask.storage.regular import read_regular
 from graphtask.study.job import Job
+from graphtask.study.typed import typed_table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _LARGEST = 64 << 20  # bytes of a metrics table
 
 Word = Literal["waiting", "running", "finished", "failed"]
 
 
+_COLUMNS: dict[str, type] = {
+    **dict.fromkeys(("run", "dataset", "prior"), str),
+    "seed": int,
+    **dict.fromkeys(("status", "error"), str),
+    **dict.fromkeys(("epoch", "epochs"), int),
+    "test_accuracy": float,
+    "live_edges": int,
+    "edge_change": float,
+    "settled": bool,
+    **dict.fromkeys(("seconds_per_epoch", "seconds_left"), float),
+}
+
 Mark = tuple[tuple[int, int] | None, ...]
 
 
 class State(NamedTuple):
-    """How far one run is; None is what is not known yet."""
+    """Progress of one run; None for values that are not known yet."""
 
     job: Job
     word: Word
     reason: str = ""
-    """Why it failed."""
+    """Reason of a failure."""
     epoch: int = 0
-    """Epochs that are complete."""
+    """Number of complete epochs."""
     test_accuracy: float | None = None
-    """In [0, 1], after the last of them."""
+    """In [0, 1], after the last complete epoch."""
     live_edges: int | None = None
-    """After the last of them."""
+    """After the last complete epoch."""
     seconds_per_epoch: float | None = None
-    """Median."""
+    """Median of the complete epochs."""
     edge_change: float | None = None
-    """Relative change of the edges in the last of them."""
+    """Relative change of the edges in the last complete epoch."""
 
     @property
     def epochs_left(self) -> int:
-        """Epochs that are still to come; none if it is finished or has failed."""
+        """Number of remaining epochs; 0 if the run is finished or has failed."""
         return self.job.config.optimization.epochs - self.epoch if self.word in {"waiting", "running"} else 0
 
 
 def state_of(job: Job) -> State:
-    """How far the run of a job is.
+    """Return the progress of the run of a job.
 
-    A run that was stopped or killed half-way is ``waiting``, with the epochs that are complete.
+    An interrupted run is ``waiting``, with the number of its complete epochs.
     """
     folder = job.folder
     try:
         state = State(job, "waiting", **_progress(folder))
         if folder.exists() and not folder.is_dir():
-            raise RunError(f"{folder}: is no folder, so the run has no place; delete it")
+            raise RunError(f"{folder}: is not a folder, but the run needs one; delete it")
         if (folder / CONFIG).exists():
             check_same_run(folder, job.identity())
         if is_finished(folder):
@@ -67,7 +84,7 @@ def state_of(job: Job) -> State:
             return state._replace(word="finished")
         if is_locked(folder):
             return state._replace(word="running")
-        reason = _note(job).read_text(encoding="utf-8").strip() if _note(job).is_file() else ""
+        reason = _recorded_failure(job)
         return state._replace(word="failed", reason=reason) if reason else state
     except GraphtaskError as error:
         return State(job, "failed", str(error))
@@ -75,10 +92,37 @@ def state_of(job: Job) -> State:
         return State(job, "failed", f"{folder}: cannot be read ({error.strerror})")
 
 
-def is_settled(state: State) -> bool:
-    """Whether a run is finished and of the same data, as far as their source tells.
+def status_table(jobs: Sequence[Job]) -> "pd.DataFrame":
+    """Return one row per job; see `graphtask.Study.status`."""
+    states = [state_of(job) for job in jobs]
+    return typed_table([_row(state, states) for state in states], columns=_COLUMNS)
 
-    If not, `graphtask.train` has to look: it compares what the data are.
+
+def _row(state: State, states: Sequence[State]) -> dict[str, Any]:
+    # The other runs only provide the length of an epoch.
+    left = seconds_left([state, *(other._replace(word="finished") for other in states)], slots=1)
+    return {
+        "run": state.job.name,
+        "dataset": state.job.data_name,
+        "prior": state.job.prior.name,
+        "seed": state.job.seed,
+        "status": state.word,
+        "error": state.reason,
+        "epoch": state.epoch,
+        "epochs": state.job.config.optimization.epochs,
+        "test_accuracy": state.test_accuracy,
+        "live_edges": state.live_edges,
+        "edge_change": state.edge_change,
+        "settled": None if state.edge_change is None else state.edge_change <= SETTLED,
+        "seconds_per_epoch": state.seconds_per_epoch,
+        "seconds_left": None if state.word == "failed" else left,
+    }
+
+
+def is_settled(state: State) -> bool:
+    """Return True if a run is finished, on data with the same source.
+
+    If not, `graphtask.train` compares the data themselves.
     """
     if state.word != "finished":
         return False
@@ -94,7 +138,7 @@ def is_settled(state: State) -> bool:
 
 
 def mark_of(job: Job) -> Mark:
-    """What tells whether the run of a job has got further: another value with every checkpoint."""
+    """Return a value that changes with every checkpoint of the run of a job."""
     marks: list[tuple[int, int] | None] = []
     for name in (CHECKPOINT, WEIGHTS):
         try:
@@ -105,25 +149,25 @@ def mark_of(job: Job) -> Mark:
     return tuple(marks)
 
 
-def note_failure(job: Job, reason: str) -> None:
-    """Remember beside the run folder why a run has failed, for everybody who asks later."""
-    with contextlib.suppress(OSError, GraphtaskError):  # what could not be noted is still reported now
+def record_failure(job: Job, reason: str) -> None:
+    """Record the reason of a failure next to the run folder, for later calls."""
+    with contextlib.suppress(OSError, GraphtaskError):  # the failure is reported now in any case
         _note(job).parent.mkdir(parents=True, exist_ok=True)
         with write_atomically(_note(job)) as file:
             file.write(f"{reason}\n".encode())
 
 
 def forget_failure(job: Job) -> None:
-    """Take the note back."""
+    """Remove the record of `record_failure`."""
     with contextlib.suppress(OSError):
         _note(job).unlink(missing_ok=True)
 
 
 def seconds_left(states: Iterable[State], *, slots: int) -> float | None:
-    """How long the runs that are not finished will take, ``slots`` at a time; None if nothing tells.
+    """Estimate the remaining time of all runs, ``slots`` in parallel; None if no epoch is complete.
 
-    An epoch is taken to be as long as those of the same run; else the mean over runs of the same data set and prior;
-    else of the same prior; else over all.
+    An epoch is assumed to take as long as the median of the same run; else the mean over runs of the same data set and
+    prior; else of the same prior; else of all runs.
     """
     everything = list(states)
     ahead = [state for state in everything if state.epochs_left]
@@ -152,7 +196,7 @@ def _epoch_seconds(state: State, known: Sequence[State]) -> float | None:
 
 
 def _progress(folder: Path) -> dict[str, Any]:
-    """What the metrics table of a run says so far."""
+    """Return the progress in the metrics table of a run."""
     try:
         text = read_regular(folder / METRICS, limit=_LARGEST).decode()
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
@@ -167,7 +211,14 @@ def _progress(folder: Path) -> dict[str, Any]:
             "seconds_per_epoch": statistics.median(float(row["seconds"]) for row in rows),
         }
     except (OSError, ValueError, LookupError, TypeError, csv.Error):
-        return {}  # not there yet, or damaged: then whoever opens the run says so
+        return {}  # missing or damaged; opening the run reports damage
+
+
+def _recorded_failure(job: Job) -> str:
+    try:
+        return " ".join(read_regular(_note(job), limit=_LARGEST).decode().split())
+    except (OSError, ValueError):
+        return ""
 
 
 def _note(job: Job) -> Path:

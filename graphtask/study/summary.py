@@ -9,7 +9,7 @@ from graphtask.errors import ArgumentError, RunError
 if TYPE_CHECKING:
     import pandas as pd
 
-# Table 1, Table 2, and what the runs cost and gave; a name followed by _stage_k stands for all stages.
+# Table 1, Table 2, accuracies and time; a name followed by _stage_k stands for all stages.
 _FEATURES = (
     "sparsity",
     "sparsity_stage_k",
@@ -24,7 +24,7 @@ _FEATURES = (
     "mean_degree",
     "pca_elongation",
     "test_accuracy",
-    "accuracy_pruned",
+    "test_accuracy_pruned",
     "seconds_per_epoch",
 )
 
@@ -32,31 +32,26 @@ _FEATURES = (
 _DONE = ("finished", "disconnected")
 
 
-def study_summary(results: "pd.DataFrame") -> "pd.DataFrame":
-    """Mean, standard deviation and number of runs of each feature for every data set and prior.
-
-    The rows are those of the paper's Tables 1 and 2, and then accuracies (in [0, 1]) and seconds per epoch. The
-    columns are ``feature`` and, for each data set, ``<data>_mean``, ``<data>_std`` (over runs, with n − 1; NaN for a
-    single run) and ``<data>_n``; with several priors ``<data>/<prior>_mean`` and so on. Runs that are not finished, and
-    values that are undefined, count nowhere.
+def summarize_results(results: "pd.DataFrame") -> "pd.DataFrame":
+    """Return mean, standard deviation and number of runs of each feature; see `graphtask.Study.summary`.
 
     Args:
-        results: What `study_results` gives, or a part of it; several studies in one (`pandas.concat`) are told apart
-            by a column ``study``.
+        results: Result of `results_table`, or a part of it; the tables of several studies in one (`pandas.concat`) are
+            distinguished by a column ``study``.
 
     Raises:
         RunError: No run is finished.
-        ArgumentError: Two studies have runs of the same data set and prior: a mean over both would mix regimes.
+        ArgumentError: Two studies have runs of the same data set and prior; their configurations may differ.
 
     Example:
         >>> import pandas as pd
         >>> rows = {
-        ...     "data": ["a", "a"],
+        ...     "dataset": ["a", "a"],
         ...     "prior": ["full"] * 2,
         ...     "status": ["finished"] * 2,
         ...     "sparsity": [0.5, 0.75],
         ... }
-        >>> study_summary(pd.DataFrame(rows)).round(3).values.tolist()
+        >>> summarize_results(pd.DataFrame(rows)).round(3).values.tolist()
         [['sparsity', 0.625, 0.177, 2]]
     """
     import numpy as np
@@ -67,9 +62,12 @@ def study_summary(results: "pd.DataFrame") -> "pd.DataFrame":
     table: dict[str, list[object]] = {"feature": list(features)}
     many = len(set(results["prior"])) > 1
     done = results["status"].isin(_DONE)
-    for (data, prior), runs in results.assign(_done=done).groupby(["data", "prior"], sort=False):
+    for (data, prior), runs in results.assign(_done=done).groupby(["dataset", "prior"], sort=False):
         name = f"{data}/{prior}" if many else str(data)
-        values = [runs.loc[runs["_done"], feature].to_numpy(dtype=np.float64) for feature in features]
+        values = [
+            runs.loc[runs["_done"], feature].to_numpy(dtype=np.float64, na_value=np.nan)
+            for feature in features
+        ]
         finite = [column[np.isfinite(column)] for column in values]
         table[f"{name}_mean"] = [column.mean() if len(column) else math.nan for column in finite]
         table[f"{name}_std"] = [column.std(ddof=1) if len(column) > 1 else math.nan for column in finite]
@@ -80,16 +78,16 @@ def study_summary(results: "pd.DataFrame") -> "pd.DataFrame":
 def _check(results: "pd.DataFrame") -> None:
     if not results["status"].isin(_DONE).any():
         raise RunError(
-            f"no run of {len(results)} is finished, so there is nothing to summarize; see graphtask study status"
+            f"no run of {len(results)} is finished, so there is no summary; see graphtask study status"
         )
     if "study" not in results:
         return
-    for (data, prior), runs in results.groupby(["data", "prior"], sort=False):
+    for (data, prior), runs in results.groupby(["dataset", "prior"], sort=False):
         studies = list(runs["study"].unique())
         if len(studies) > 1:
             raise ArgumentError(
-                f"{' and '.join(studies)} both have runs of {data}/{prior}; summarize them one by one, or call the "
-                f"prior something else in one of them"
+                f"{' and '.join(studies)} both have runs of {data}/{prior}; summarize them separately, or rename the "
+                f"prior in one of them"
             )
 
 

@@ -1,4 +1,4 @@
-"""Tables of a study file, read strictly: what is unknown or of another kind is an error that says where it stands."""
+"""Tables of a study file, checked strictly: an unknown key or an invalid value is an error that names its table."""
 
 import difflib
 import re
@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from graphtask.errors import ArgumentError
+from graphtask.validation import abbreviated
 
 
 class Kind(NamedTuple):
-    """What a value has to be: a test, and its words."""
+    """Requirement of a value: a test, and its description."""
 
     holds: Callable[[Any], bool]
     words: str
@@ -35,15 +36,15 @@ def _are_seeds(value: Any) -> bool:
     )
 
 
-TEXT = Kind(lambda value: isinstance(value, str) and value != "", 'a text, such as "cmnist"')
+TEXT = Kind(lambda value: isinstance(value, str) and value != "", 'a string, such as "cmnist"')
 FLAG = Kind(lambda value: isinstance(value, bool), "true or false")
-WHOLE = Kind(_is_whole, "a whole number")
-COUNT = Kind(lambda value: _is_whole(value) and value >= 1, "a whole number of at least 1")
+WHOLE = Kind(_is_whole, "an integer")
+COUNT = Kind(lambda value: _is_whole(value) and value >= 1, "an integer >= 1")
 NUMBER = Kind(_is_number, "a number")
-LEAST_0 = Kind(lambda value: _is_number(value) and 0 <= value < float("inf"), "a number of at least 0")
+LEAST_0 = Kind(lambda value: _is_number(value) and 0 <= value < float("inf"), "a number >= 0")
 TABLE = Kind(lambda value: isinstance(value, Mapping), "a table")
-TEXTS = Kind(lambda value: _is_list_of(TEXT.holds, value), 'a list of texts, such as ["pad:2", "color"]')
-SEEDS = Kind(_are_seeds, "how many seeds there are (3 for 0, 1 and 2), or a list of different ones")
+TEXTS = Kind(lambda value: _is_list_of(TEXT.holds, value), 'a list of strings, such as ["pad:2", "color"]')
+SEEDS = Kind(_are_seeds, "the number of seeds (3 for 0, 1 and 2), or a list of different integers >= 0")
 STAGES = Kind(
     lambda value: COUNT.holds(value) or (value and _is_list_of(COUNT.holds, value)),
     "the number of stages, or a list of their sizes",
@@ -55,7 +56,7 @@ DEVICE = Kind(
 
 
 def choice(*words: str) -> Kind:
-    """One of a few texts."""
+    """Return the requirement to be one of a few strings."""
     return Kind(lambda value: value in words, f"one of {', '.join(words)}")
 
 
@@ -72,7 +73,7 @@ class Table:
         >>> table = Table({"chanels": 3}, file="study.toml", path=("data", "digits"))
         >>> table.check({"channels": WHOLE, "seed": WHOLE})
         Traceback (most recent call last):
-        graphtask.errors.ArgumentError: study.toml: [data.digits] has no key 'chanels'; did you mean 'channels'?
+        graphtask.errors.ArgumentError: study.toml: [data.digits] unknown key 'chanels'; did you mean 'channels'?
     """
 
     values: Mapping[str, Any]
@@ -80,36 +81,36 @@ class Table:
     path: tuple[str, ...] = ()
 
     def check(self, known: Mapping[str, Kind]) -> None:
-        """Raise unless all keys are known ones, with values of their kinds.
+        """Check that all keys are known, with valid values.
 
         Raises:
             ArgumentError: One is not.
         """
         for key, value in self.values.items():
             if key not in known:
-                raise self.error(f"has no key {key!r}; {suggestion(key, known)}")
+                raise self.error(f"unknown key {key!r}; {suggestion(key, known)}")
             if not known[key].holds(value):
-                raise self.error(f"has {key} = {_shown(value)}; it has to be {known[key].words}")
+                raise self.error(f"{key} must be {known[key].words}, got {abbreviated(value)}")
 
     def table(self, key: str) -> "Table":
-        """The table of that name inside this one; empty if there is none.
+        """Return the table of that name inside this one; empty if there is none.
 
         Raises:
-            ArgumentError: It is no table.
+            ArgumentError: It is not a table.
         """
         values = self.values.get(key, {})
         if not TABLE.holds(values):
-            raise self.error(f"has {key} = {_shown(values)}; it has to be {TABLE.words}")
+            raise self.error(f"{key} must be {TABLE.words}, got {abbreviated(values)}")
         return Table(values, file=self.file, path=(*self.path, key))
 
     def error(self, message: str) -> ArgumentError:
-        """An error that says in which table of which file."""
-        place = f"[{'.'.join(self.path)}]" if self.path else "the study"
-        return ArgumentError(f"{self.file}: {place} {message}")
+        """Return an error that names the file and the table."""
+        place = f"[{'.'.join(self.path)}] " if self.path else ""
+        return ArgumentError(f"{self.file}: {place}{message}")
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """What somebody may have meant, or else what there is.
+    """Return the most similar known word for a message, or else all of them.
 
     Example:
         >>> suggestion("sead", ["seed", "root"])
@@ -117,9 +118,4 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     """
     names = list(known)
     near = difflib.get_close_matches(word, names, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}"
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "…"
+    return f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(names)}"

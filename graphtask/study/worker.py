@@ -13,8 +13,7 @@ from collections.abc import Iterable, Iterator
 import filelock
 
 from graphtask.errors import GraphtaskError, RunInterruptedError, RunInUseError
-from graphtask.study.engines.protocol import Ending
-from graphtask.study.job import Job
+from graphtask.study.job import Ending, Job
 from graphtask.study.outcome import record_outcome
 from graphtask.training.config import DataConfig
 from graphtask.workers import Parent

@@ -9,7 +9,7 @@ import graphtask as gt
 
 @pytest.fixture(autouse=True)
 def _inline(monkeypatch):
-    monkeypatch.setattr("graphtask.study.retrain.local_engine", lambda *_, **__: InlineEngine())
+    monkeypatch.setattr("graphtask.study.study.local_engine", lambda *_, **__: InlineEngine())
 
 
 FIT = ("--budget", 20_000)  # other channels than the run's, so that there are two networks
@@ -83,7 +83,7 @@ def test_cuda_graphs_may_be_switched_off(call, run_folder, monkeypatch):
             jobs.append(job)
             return super().submit(job)
 
-    monkeypatch.setattr("graphtask.study.retrain.local_engine", lambda *_, **__: Heard())
+    monkeypatch.setattr("graphtask.study.study.local_engine", lambda *_, **__: Heard())
     assert retrain(call, run_folder, "--no-cuda-graph").exit_code == 0
     assert [job.config.runtime.cuda_graph for job in jobs] == [False]
 
@@ -110,12 +110,12 @@ def test_whoever_stops_it_stops_all_of_it_and_the_next_call_goes_on(call, run_fo
         def submit(self, _):
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("graphtask.study.retrain.local_engine", lambda *_, **__: Interrupted())
+    monkeypatch.setattr("graphtask.study.study.local_engine", lambda *_, **__: Interrupted())
     result = retrain(call, run_folder, *FIT, "--table", "table.csv")
     assert (result.exit_code, result.stdout) == (130, "")
     assert "run the same command again" in result.stderr
     assert not (tmp_path / "table.csv").exists()
-    monkeypatch.setattr("graphtask.study.retrain.local_engine", lambda *_, **__: InlineEngine())
+    monkeypatch.setattr("graphtask.study.study.local_engine", lambda *_, **__: InlineEngine())
     assert retrain(call, run_folder, *FIT).exit_code == 0
     status = json.loads(call("study", "status", tmp_path / "new", "--format", "json").stdout)
     assert [(row["run"], row["state"]) for row in status] == [

@@ -8,7 +8,7 @@ import pytest
 from helpers import InlineEngine
 
 import graphtask as gt
-from graphtask.study.engines.protocol import Ending
+from graphtask.study.job import Ending
 
 STUDIES = Path(__file__).parents[2] / "studies"
 
@@ -102,7 +102,7 @@ def test_elsewhere_means_runs_and_data(call, study_file, tmp_path):
 def test_progress_says_what_dies_and_what_is_waited_for(study_file, capsys):
     from graphtask.study.progress import StudyProgress
 
-    study = gt.load_study(study_file)
+    study = gt.Study.read(study_file)
     with StudyProgress(study, InlineEngine()) as progress:
         job = study.jobs[0]
         progress.begin(job)
@@ -134,7 +134,7 @@ def test_on_a_terminal_there_is_a_bar_for_all_and_a_line_for_each_running_run(st
     from graphtask.study.progress import StudyProgress
     from graphtask.study.status import State
 
-    study = gt.load_study(study_file)
+    study = gt.Study.read(study_file)
     progress = StudyProgress(study, InlineEngine())
     running = State(
         study.jobs[0], "running", epoch=1, test_accuracy=0.5, live_edges=6, seconds_per_epoch=75.0
@@ -181,20 +181,20 @@ def test_what_cannot_be_done_is_one_line(call, arguments, message):
 
 
 def test_the_studies_that_are_shipped_can_be_read():
-    paper = gt.load_study(STUDIES / "paper.toml")
+    paper = gt.Study.read(STUDIES / "paper.toml")
     assert len(paper.jobs) == 50
     assert {job.config.optimization for job in paper.jobs} == {gt.TrainConfig().optimization}
     assert {gt.count_parameters(job.graph(), channels=job.channels) for job in paper.jobs[:5]} == {863_300}
-    banded = gt.load_study(STUDIES / "paper-banded.toml")
+    banded = gt.Study.read(STUDIES / "paper-banded.toml")
     assert {job.config.optimization for job in banded.jobs} == {gt.TrainConfig().optimization}
     assert banded.jobs[0].graph().get_edgelist() == gt.banded_dag(60, bandwidth=10).get_edgelist()
     for name in ("ladder", "ladder-16"):
-        ladder = gt.load_study(STUDIES / f"{name}.toml", data_root="/data")
+        ladder = gt.Study.read(STUDIES / f"{name}.toml", data_root="/data")
         assert len(ladder.jobs) == 15
         assert {job.data.source for job in ladder.jobs} == {
             f"/data/{name}.npz" for name in ("mnist", "kmnist", "fashionmnist", "cifar10")
         }
-    assert len(gt.load_study(STUDIES / "digits.toml").jobs) == 6
+    assert len(gt.Study.read(STUDIES / "digits.toml").jobs) == 6
 
 
 @pytest.mark.usefixtures("inline")
@@ -216,7 +216,7 @@ def test_a_dry_run_says_that_the_folder_cannot_be_used(call, study_file, tmp_pat
 
 @pytest.mark.usefixtures("inline")
 def test_a_dry_run_says_that_the_folder_holds_another_study(call, study_file):
-    gt.load_study(
+    gt.Study.read(
         {"name": "other", "priors": {"full": {"nodes": 4}}, "data": {"cdigits": {}}}, out="runs"
     ).save()
     result = call("study", "run", study_file, "--dry-run", "--jobs", 1, "--runs", "runs")

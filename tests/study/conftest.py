@@ -37,7 +37,7 @@ def values(scans, tmp_path):
 
 @pytest.fixture
 def study(values):
-    return gt.load_study(values)
+    return gt.Study.read(values)
 
 
 @pytest.fixture

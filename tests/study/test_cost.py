@@ -23,7 +23,7 @@ def tried(monkeypatch):
 
 
 def test_the_cost_follows_from_steps_images_epochs_and_runs(tried):
-    study = gt.load_study(
+    study = gt.Study.read(
         {
             "name": "paper",
             "out": "no/such",
@@ -34,7 +34,7 @@ def test_the_cost_follows_from_steps_images_epochs_and_runs(tried):
             "data": {"cmnist": {}, "cifar10": {}},
         }
     )
-    cost = gt.study_cost(study)
+    cost = study.cost()
     assert len(tried) == 1, "both data sets have the same images, so the same network"
     assert cost["images"].tolist() == [60_000, 50_000]
     assert cost["seconds_per_epoch"].tolist() == [60_000 / 128 * 2, 50_000 / 128 * 2]
@@ -49,7 +49,7 @@ def test_the_cost_follows_from_steps_images_epochs_and_runs(tried):
 
 
 def test_networks_that_differ_are_tried_out_each(tried):
-    study = gt.load_study(
+    study = gt.Study.read(
         {
             "name": "several",
             "out": "no/such",
@@ -63,14 +63,14 @@ def test_networks_that_differ_are_tried_out_each(tried):
             "data": {"cdigits": {}, "cdigits_t8": {"optimization": {"batch_size": 32}}},
         }
     )
-    gt.study_cost(study)
+    study.cost()
     assert len(tried) == 6
 
 
 def test_data_that_are_not_there_are_left_out_and_said(tried, values):
     values["data"]["lost"] = {"source": "lost.npz"}
-    cost = gt.study_cost(values)
-    assert cost["data"].tolist() == ["scans", "lost"]
+    cost = gt.Study.read(values).cost()
+    assert cost["dataset"].tolist() == ["scans", "lost"]
     assert cost["images"][0] == 64
     assert tried[0][1] == (64, 32, (8, 8), 3, 2)
     assert cost["hours_left"].isna().tolist() == [False, True]
@@ -80,7 +80,7 @@ def test_data_that_are_not_there_are_left_out_and_said(tried, values):
 
 def test_epochs_that_were_trained_tell_better_and_finished_runs_cost_nothing(tried, study):
     assert perform(study.jobs[0]).kind == "finished"
-    cost = gt.study_cost(study)
+    cost = study.cost()
     assert not tried
     seconds = np.median(gt.Run.open(study.jobs[0].folder).metrics["seconds"])
     assert cost["seconds_per_epoch"][0] == pytest.approx(seconds)
@@ -89,13 +89,13 @@ def test_epochs_that_were_trained_tell_better_and_finished_runs_cost_nothing(tri
 
 
 def test_a_device_that_is_not_here_is_said(values):
-    cost = gt.study_cost(values | {"device": "cuda:63"})
+    cost = gt.Study.read(values | {"device": "cuda:63"}).cost()
     assert "device 'cuda:63' is not available here" in cost["undefined"][0]
     assert cost["hours_left"].isna().all()
 
 
 def test_steps_are_really_tried_and_leave_nothing_behind(study):
-    cost = gt.study_cost(study)
+    cost = study.cost()
     assert 0 < cost["seconds_per_epoch"][0] < math.inf
     assert cost["source"][0].endswith(" steps")
     assert not study.out.exists()

@@ -9,6 +9,7 @@ from training.tape import Tape
 import graphtask as gt
 from graphtask.data.extent import Extent
 from graphtask.study import probe
+from graphtask.study.retrain import retrain_runs
 from graphtask.study.worker import perform
 from graphtask.training import train as train_module
 from graphtask.training.loop import Trainer
@@ -29,12 +30,12 @@ def tapes(monkeypatch):
 
 
 def test_a_study_its_data_sets_and_its_priors_say_whether_steps_are_captured(values):
-    assert [job.config.runtime.cuda_graph for job in gt.load_study(values).jobs] == [True] * 3
+    assert [job.config.runtime.cuda_graph for job in gt.Study.read(values).jobs] == [True] * 3
     values["priors"]["other"] = {"kind": "chain", "nodes": 4, "cuda_graph": True}
-    jobs = gt.load_study(values | {"cuda_graph": False}).jobs
+    jobs = gt.Study.read(values | {"cuda_graph": False}).jobs
     assert {job.prior.name: job.config.runtime.cuda_graph for job in jobs} == {"full": False, "other": True}
     with pytest.raises(gt.ArgumentError, match="cuda_graph"):
-        gt.load_study(values | {"cuda_graph": "no"})
+        gt.Study.read(values | {"cuda_graph": "no"})
 
 
 def test_the_folder_of_a_study_that_was_run_before_there_were_any_is_read(study):
@@ -44,12 +45,12 @@ def test_the_folder_of_a_study_that_was_run_before_there_were_any_is_read(study)
     assert '"cuda_graph": true' in text
     path.write_text(text.replace('   "cuda_graph": true,\n', ""))
     assert '"cuda_graph"' not in path.read_text()
-    assert gt.load_study(study.out) == study
+    assert gt.Study.read(study.out) == study
 
 
 def test_it_arrives_in_training_and_a_finished_run_is_the_same_either_way(values, tapes):
-    without = gt.load_study(values | {"cuda_graph": False}).jobs
-    captured = gt.load_study(values).jobs
+    without = gt.Study.read(values | {"cuda_graph": False}).jobs
+    captured = gt.Study.read(values).jobs
     assert perform(without[0]).kind == "finished"
     assert tapes == []
     assert perform(captured[1]).kind == "finished"
@@ -59,13 +60,13 @@ def test_it_arrives_in_training_and_a_finished_run_is_the_same_either_way(values
 
 
 def test_it_arrives_in_networks_that_are_retrained(study, tapes, monkeypatch, tmp_path):
-    monkeypatch.setattr("graphtask.study.retrain.local_engine", lambda *_, **__: InlineEngine())
+    monkeypatch.setattr("graphtask.study.study.local_engine", lambda *_, **__: InlineEngine())
     folder = study.jobs[0].folder
     perform(study.jobs[0])
     tapes.clear()
     for cuda_graph, n_tapes in ((False, 0), (True, 1)):
         out = tmp_path / str(cuda_graph)
-        found = gt.retrain_runs(
+        found = retrain_runs(
             [folder], out=out, channels=["same"], device="cpu", cuda_graph=cuda_graph, progress=False
         )
         assert found.failed == {}

@@ -12,7 +12,7 @@ from run_folders import accept
 
 import graphtask as gt
 from graphtask.study import driver
-from graphtask.study.engines.protocol import Ending
+from graphtask.study.job import Ending
 from graphtask.study.progress import Silence
 from graphtask.study.status import state_of
 
@@ -86,7 +86,7 @@ def test_a_finished_run_is_not_begun(study):
 def test_a_finished_run_of_data_from_elsewhere_is_looked_at(study, values):
     finish(study.jobs[1])
     engine = Puppet()
-    there = gt.load_study(values | {"data": {"scans": {"source": "/elsewhere/scans.npz"}}})
+    there = gt.Study.read(values | {"data": {"scans": {"source": "/elsewhere/scans.npz"}}})
     drive(there, engine)
     assert "scans/full/seed-1" in engine.begun
 

@@ -1,3 +1,6 @@
+import os
+import time
+
 import pytest
 
 import graphtask as gt
@@ -10,7 +13,7 @@ def load(tmp_path):
     def load(text, *, priors="[priors.full]\nnodes = 6\n", data="[data.cdigits]\n", **options):
         path = tmp_path / "study.toml"
         path.write_text(text + "\n" + priors + data)
-        return gt.load_study(path, **options)
+        return gt.Study.read(path, **options)
 
     return load
 
@@ -110,32 +113,32 @@ def test_paths_are_relative_to_the_study_file_unless_somebody_says_where(load, t
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ({"text": "chanels = 3"}, "the study has no key 'chanels'; did you mean 'channels'?"),
+        ({"text": "chanels = 3"}, "study.toml: unknown key 'chanels'; did you mean 'channels'?"),
         ({"text": "channels = 0"}, "study.toml: channels must be an integer >= 1, got 0"),
-        ({"text": "seeds = []"}, "seeds = []; it has to be how many"),
-        ({"text": "seeds = [1, 1]"}, "a list of different ones"),
-        ({"text": "seeds = true"}, "seeds = True"),
-        ({"text": "threshold = -1"}, "threshold = -1; it has to be a number of at least 0"),
+        ({"text": "seeds = []"}, "seeds must be the number of seeds (3 for 0, 1 and 2), or a list of different integers >= 0, got []"),
+        ({"text": "seeds = [1, 1]"}, "a list of different integers >= 0, got [1, 1]"),
+        ({"text": "seeds = true"}, ">= 0, got True"),
+        ({"text": "threshold = -1"}, "threshold must be a number >= 0, got -1"),
         ({"text": "device = 'gpu'"}, "study.toml: device must be auto, cpu, cuda, cuda:1 or mps, got 'gpu'"),
-        ({"text": "name = '../x'"}, "name = '../x'; use letters"),
+        ({"text": "name = '../x'"}, "name must be letters, digits, dots and dashes, got '../x'"),
         ({"text": "[optimization]\nepoch = 3"}, "[optimization] unknown option 'epoch'; did you mean 'epochs'?"),
         ({"text": "[optimization]\nepochs = 0"}, "[optimization] epochs must be an integer >= 1, got 0"),
-        ({"data": ""}, "the study has no data; add a table such as [data.cmnist]"),
-        ({"priors": ""}, "the study has no priors; add a table such as [priors.full]"),
-        ({"data": "[data.cmnits]\n"}, "[data.cmnits] means the data set 'cmnits', which is not in the catalog; did you mean 'cmnist'?"),
-        ({"data": "[data.x]\nsource='a.npz'\ntransform=['color']\n"}, "[data.x] has no key 'transform'; did you mean 'transforms'?"),
-        ({"data": "[data.x]\nsource='a.npz'\ntransforms=['colour']\n"}, "[data.x] has transforms that do not work: unknown transform 'colour'"),
+        ({"data": ""}, "study.toml: data is missing; add a table such as [data.cmnist]"),
+        ({"priors": ""}, "study.toml: priors is missing; add a table such as [priors.full]"),
+        ({"data": "[data.cmnits]\n"}, "[data.cmnits] unknown data set 'cmnits'; did you mean 'cmnist'?"),
+        ({"data": "[data.x]\nsource='a.npz'\ntransform=['color']\n"}, "[data.x] unknown key 'transform'; did you mean 'transforms'?"),
+        ({"data": "[data.x]\nsource='a.npz'\ntransforms=['colour']\n"}, "[data.x] invalid transforms: "),
         ({"data": "[data.cdigits]\nflip = 3\n"}, "[data.cdigits] flip must be True or False, got 3"),
-        ({"data": "[data]\ncdigits = 3\n"}, "[data] has cdigits = 3; it has to be a table"),
-        ({"data": "[data.'a/b']\nsource='a.npz'\n"}, "[data] has a table 'a/b'"),
-        ({"priors": "[priors.ful]\nnodes = 3\n"}, "[priors.ful] is of the kind 'ful', which there is not; did you mean 'full'?"),
-        ({"priors": "[priors.full]\nnodes = 3\nbandwidth = 2\n"}, "[priors.full] has no key 'bandwidth'"),
-        ({"priors": "[priors.full]\n"}, "[priors.full] does not say nodes, which has to be a whole number"),
-        ({"priors": "[priors.full]\nnodes = 1\n"}, "[priors.full] does not work: n_nodes"),
-        ({"priors": "[priors.full]\nnodes = 4\nstages = [1]\n"}, "[priors.full] does not work:"),
-        ({"priors": "[priors.x]\nkind='erdos-renyi'\nnodes=4\np=0.5\n"}, "[priors.x] does not say seed, which has to be a whole number for one graph in all runs"),
-        ({"priors": "[priors.full]\nnodes = 4\ndata = ['cdigit']\n"}, "[priors.full] is for the data set 'cdigit', which the study does not have; did you mean 'cdigits'?"),
-        ({"priors": "[priors.x]\nfile = 'no.graphml'\n"}, "[priors.x] does not work:"),
+        ({"data": "[data]\ncdigits = 3\n"}, "[data] cdigits must be a table, got 3"),
+        ({"data": "[data.'a/b']\nsource='a.npz'\n"}, "[data] names of tables must be letters, digits, dots and dashes, got 'a/b'"),
+        ({"priors": "[priors.ful]\nnodes = 3\n"}, "[priors.ful] unknown kind 'ful'; did you mean 'full'?"),
+        ({"priors": "[priors.full]\nnodes = 3\nbandwidth = 2\n"}, "[priors.full] unknown key 'bandwidth'"),
+        ({"priors": "[priors.full]\n"}, "[priors.full] nodes is missing; it must be an integer"),
+        ({"priors": "[priors.full]\nnodes = 1\n"}, "[priors.full] cannot be created: n_nodes"),
+        ({"priors": "[priors.full]\nnodes = 4\nstages = [1]\n"}, "[priors.full] cannot be created:"),
+        ({"priors": "[priors.x]\nkind='erdos-renyi'\nnodes=4\np=0.5\n"}, "[priors.x] seed is missing; it must be an integer for one graph in all runs"),
+        ({"priors": "[priors.full]\nnodes = 4\ndata = ['cdigit']\n"}, "[priors.full] unknown data set 'cdigit' in data; did you mean 'cdigits'?"),
+        ({"priors": "[priors.x]\nfile = 'no.graphml'\n"}, "[priors.x] cannot be created:"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_one_line_with_file_table_and_key(load, tmp_path, lines, message):
@@ -144,3 +147,32 @@ def test_what_cannot_be_is_one_line_with_file_table_and_key(load, tmp_path, line
     assert message in str(caught.value)
     assert str(caught.value).startswith(f"{tmp_path / 'study.toml'}: ")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seeds = 10_000_000", "must have 1 to 100,000 runs, got 10,000,000"),
+        ("out = '~nosuchuser/x'", "'~nosuchuser/x' is not a valid path"),
+        ("data_root = '~nosuchuser/x'", "'~nosuchuser/x' is not a valid path"),
+    ],
+)
+def test_hostile_values_are_one_line_at_once(load, text, message):
+    start = time.monotonic()
+    with pytest.raises(gt.ArgumentError) as caught:
+        load(text)
+    assert message in str(caught.value)
+    assert time.monotonic() - start < 5
+
+
+def test_toml_that_is_nested_too_deep_is_one_line(tmp_path):
+    (tmp_path / "deep.toml").write_text("a = " + "[" * 100_000)
+    with pytest.raises(gt.FormatError, match="is not valid TOML"):
+        gt.Study.read(tmp_path / "deep.toml")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_pipe_is_no_study(tmp_path):
+    os.mkfifo(tmp_path / "s.toml")
+    with pytest.raises(gt.FormatError, match="named pipe"):
+        gt.Study.read(tmp_path / "s.toml")

@@ -58,9 +58,9 @@ def is_over_or_at_work(driver, study):
     return driver.poll() is not None or any(is_locked(job.folder) for job in study.jobs)
 
 
-def run_with_kills(path, *, kills, jobs, pause):
+def run_with_kills(path, *, kills, n_jobs, pause):
     """Do a study while its processes are killed: ``kills`` of workers (True: of the driver), after random pauses."""
-    study = gt.load_study(path)
+    study = gt.Study.read(path)
     seen = {}
 
     def look():
@@ -69,7 +69,7 @@ def run_with_kills(path, *, kills, jobs, pause):
         seen.update(now)
 
     rng = random.Random(0)
-    driver = start(path, "--jobs", jobs, "--retries", 100)
+    driver = start(path, "--jobs", n_jobs, "--retries", 100)
     for of_driver in kills:
         wait_until(functools.partial(is_over_or_at_work, driver, study))
         time.sleep(rng.uniform(0, pause))
@@ -80,18 +80,18 @@ def run_with_kills(path, *, kills, jobs, pause):
                 os.kill(rng.choice(victims), signal.SIGKILL)
         if of_driver:
             driver.communicate()
-            driver = start(path, "--jobs", jobs, "--retries", 100)
+            driver = start(path, "--jobs", n_jobs, "--retries", 100)
     _, errors = driver.communicate(timeout=PATIENCE * 8)
     look()
     assert driver.returncode == 0, errors
     assert len(seen) == len(study.jobs)
-    return gt.study_results(study)
+    return study.results()
 
 
 def undisturbed(study):
     """The results of a study that nobody disturbs, computed in this process."""
     assert {perform(job).kind for job in study.jobs} == {"finished"}
-    return gt.study_results(study)
+    return study.results()
 
 
 def assert_same_bits(one, other):
@@ -104,8 +104,8 @@ def assert_same_bits(one, other):
 @pytest.mark.timeout(1200)  # most of it is loading PyTorch in five processes
 def test_killed_workers_and_drivers_cost_nothing_but_time(study_file, tmp_path):
     path = study_file(seeds=6)
-    table = run_with_kills(path, kills=[False, True], jobs=1, pause=0.2)
-    assert_same_bits(table, undisturbed(gt.load_study(path, out=tmp_path / "undisturbed")))
+    table = run_with_kills(path, kills=[False, True], n_jobs=1, pause=0.2)
+    assert_same_bits(table, undisturbed(gt.Study.read(path, out=tmp_path / "undisturbed")))
 
 
 @pytest.mark.slow
@@ -113,15 +113,15 @@ def test_killed_workers_and_drivers_cost_nothing_but_time(study_file, tmp_path):
 def test_forty_runs_under_many_kills_end_as_undisturbed_ones(study_file, tmp_path):
     path = study_file(seeds=20, epochs=8, priors="[priors.full]\nnodes = 4\n[priors.chain]\nnodes = 4\n")
     kills = [random.Random(seed).random() < 0.3 for seed in range(24)]
-    table = run_with_kills(path, kills=kills, jobs=2, pause=1.0)
+    table = run_with_kills(path, kills=kills, n_jobs=2, pause=1.0)
     assert len(table) == 40
-    assert_same_bits(table, undisturbed(gt.load_study(path, out=tmp_path / "undisturbed")))
+    assert_same_bits(table, undisturbed(gt.Study.read(path, out=tmp_path / "undisturbed")))
 
 
 @pytest.mark.slow
 def test_ctrl_c_saves_every_run_ends_every_process_and_the_next_call_goes_on(study_file):
     path = study_file(seeds=2, epochs=400)
-    study = gt.load_study(path)
+    study = gt.Study.read(path)
     driver = start(path, "--jobs", 2)
     wait_until(lambda: all((job.folder / "checkpoint.pt").exists() for job in study.jobs))
     workers = children(driver.pid)
@@ -132,13 +132,13 @@ def test_ctrl_c_saves_every_run_ends_every_process_and_the_next_call_goes_on(stu
     assert "Traceback" not in errors
     assert len(workers) == 2
     assert are_gone(workers)
-    table = gt.study_status(study)
-    assert table["state"].tolist() == ["waiting"] * 2
+    table = study.status()
+    assert table["status"].tolist() == ["waiting"] * 2
     assert (table["epoch"] < 400).all()
 
 
 def test_folders_and_checkpoints_that_are_damaged_cost_their_own_run_and_one_clear_line(values, inline):
-    study = gt.load_study(values | {"seeds": 4})
+    study = gt.Study.read(values | {"seeds": 4})
     place, config, checkpoint, healthy = study.jobs
     place.folder.parent.mkdir(parents=True)
     place.folder.write_text("no folder")
@@ -147,7 +147,7 @@ def test_folders_and_checkpoints_that_are_damaged_cost_their_own_run_and_one_cle
         unfinish(job.folder)
     (config.folder / "config.json").write_text('{"channels": ')
     (checkpoint.folder / "checkpoint.pt").write_bytes(b"graphtask checkpoint 1 0\n")
-    report = gt.run_study(study, engine=inline, progress=False)
+    report = study.run(engine=inline, progress=False)
     assert report.n_finished == 1
     for job, reason in (
         (place, "the run folder cannot be used (File exists)"),
@@ -158,13 +158,13 @@ def test_folders_and_checkpoints_that_are_damaged_cost_their_own_run_and_one_cle
         assert line.startswith(str(job.folder))
         assert reason in line
         assert "\n" not in line
-    table = gt.study_results(study)
+    table = study.results()
     assert table["status"].tolist() == ["failed"] * 3 + ["finished"]
     assert (table["error"] != "").tolist() == [True] * 3 + [False]
     for job in (config, checkpoint):
         shutil.rmtree(job.folder)
     place.folder.unlink()
-    assert gt.run_study(study, engine=inline, progress=False) == (4, {})
+    assert study.run(engine=inline, progress=False) == (4, {})
     assert perform(healthy).kind == "finished"
 
 
@@ -181,16 +181,16 @@ def files_of_at_most(size):
 
 def test_a_file_that_does_not_fit_costs_its_own_run_and_one_clear_line(values, inline):
     values["priors"]["large"] = {"kind": "full", "nodes": 4, "channels": 12}
-    study = gt.load_study(values | {"seeds": 1})
+    study = gt.Study.read(values | {"seeds": 1})
     with files_of_at_most(100_000):
-        report = gt.run_study(study, engine=inline, progress=False)
+        report = study.run(engine=inline, progress=False)
     ((name, line),) = report.failed.items()
     assert name == "scans/large/seed-0"
     assert line.startswith(f"cannot write {study.jobs[1].folder}")
     assert line.endswith("File too large; nothing was left half-written")
     assert not list(study.out.rglob("*.tmp"))
-    assert gt.study_status(study)["state"].tolist() == ["finished", "failed"]
-    assert gt.run_study(study, engine=inline, progress=False) == (2, {})
+    assert study.status()["status"].tolist() == ["finished", "failed"]
+    assert study.run(engine=inline, progress=False) == (2, {})
 
 
 @pytest.mark.slow
@@ -203,15 +203,15 @@ def test_a_full_disk_costs_the_runs_that_do_not_fit_and_they_go_on_when_there_is
     if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode != 0:
         pytest.skip("a small disk needs the right to mount one")
     try:
-        study = gt.load_study(values | {"seeds": 12, "out": str(disk / "runs")})
-        report = gt.run_study(study, engine=inline, progress=False)
+        study = gt.Study.read(values | {"seeds": 12, "out": str(disk / "runs")})
+        report = study.run(engine=inline, progress=False)
         assert 0 < report.n_finished < 12
         assert all("No space left on device" in line for line in report.failed.values())
         before = finished_files(study)
         assert len(before) == report.n_finished
         subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
-        assert gt.run_study(study, engine=inline, progress=False) == (12, {})
+        assert study.run(engine=inline, progress=False) == (12, {})
         assert finished_files(study).items() >= before.items()
-        assert_same_bits(gt.study_results(study), undisturbed(gt.load_study(values | {"seeds": 12})))
+        assert_same_bits(study.results(), undisturbed(gt.Study.read(values | {"seeds": 12})))
     finally:
         subprocess.run(["umount", "--lazy", str(disk)], check=True)

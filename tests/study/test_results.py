@@ -11,6 +11,7 @@ from graphtask.runs.config import check_same_run
 from graphtask.study.job import Job
 from graphtask.study.outcome import known_outcome
 from graphtask.study.status import State, seconds_left, state_of
+from graphtask.study.summary import summarize_results
 from graphtask.study.worker import perform
 
 
@@ -28,7 +29,7 @@ def done(scans, tmp_path_factory):
         "priors": {"full": {"nodes": 6}},
         "data": {"scans": {"source": str(scans)}},
     }
-    study = gt.load_study(values)
+    study = gt.Study.read(values)
     assert [perform(job).kind for job in study.jobs[:2]] == ["finished"] * 2
     return study
 
@@ -43,8 +44,8 @@ def test_a_job_survives_its_journey_and_describes_the_run_that_it_trains(done):
 
 
 def test_a_row_is_what_pruning_and_measuring_the_run_gives(done):
-    table = gt.study_results(done)
-    assert table[["data", "prior", "seed", "status"]].to_numpy().tolist() == [
+    table = done.results()
+    assert table[["dataset", "prior", "seed", "status"]].to_numpy().tolist() == [
         ["scans", "full", 0, "finished"], ["scans", "full", 1, "finished"], ["scans", "full", 2, "waiting"],
     ]  # fmt: skip
     for job, (_, row) in zip(done.jobs[:2], table.iterrows(), strict=False):
@@ -52,21 +53,21 @@ def test_a_row_is_what_pruning_and_measuring_the_run_gives(done):
         pruned = gt.prune(run.graph, threshold=0.3)
         assert 0 < pruned.ecount() < 15
         parity = gt.parity(run, threshold=0.3, device="cpu")
-        assert row["accuracy_pruned"] == parity.accuracy_pruned
+        assert row["test_accuracy_pruned"] == parity.accuracy_pruned
         assert row["test_accuracy"] == run.metrics["test_accuracy"].iloc[-1]
         assert row["critical_threshold"] == gt.critical_threshold(run.graph)
         assert row["seconds_per_epoch"] == np.median(run.metrics["seconds"])
         measured = gt.measure(pruned)
         for name, value in measured.items():
             assert row[name] == value or (math.isnan(value) and math.isnan(row[name])), name
-    assert math.isnan(table["accuracy_pruned"].iloc[2])
+    assert math.isnan(table["test_accuracy_pruned"].iloc[2])
     assert table["run"].tolist() == [job.name for job in done.jobs]
 
 
 def test_the_second_time_nothing_is_computed_and_the_table_is_the_same(done, monkeypatch):
-    first = gt.study_results(done)
+    first = done.results()
     monkeypatch.setattr("graphtask.study.results._images", lambda _: pytest.fail("loads data"))
-    pd.testing.assert_frame_equal(gt.study_results(done), first)
+    pd.testing.assert_frame_equal(done.results(), first)
 
 
 def test_what_was_remembered_of_other_weights_or_by_another_version_is_not_believed(done):
@@ -78,13 +79,13 @@ def test_what_was_remembered_of_other_weights_or_by_another_version_is_not_belie
         path.write_text(json.dumps(content | change))
         assert known_outcome(job) is None
     path.write_text("{")
-    before = gt.study_results(done)
+    before = done.results()
     assert json.loads(path.read_text())["rows"].keys() == {"0.3"}
-    pd.testing.assert_frame_equal(before, gt.study_results(done))
+    pd.testing.assert_frame_equal(before, done.results())
 
 
 def test_a_run_that_pruning_disconnects_is_an_outcome(done):
-    table = gt.study_results(done, threshold=1.0)
+    table = done.results(threshold=1.0)
     assert table["status"].tolist() == ["disconnected", "disconnected", "waiting"]
     assert table["undefined"].str.contains("no path from the input to the output").tolist() == [
         True,
@@ -92,9 +93,9 @@ def test_a_run_that_pruning_disconnects_is_an_outcome(done):
         False,
     ]
     assert table["test_accuracy"].notna().tolist() == [True, True, False]
-    assert table["accuracy_pruned"].isna().all()
+    assert table["test_accuracy_pruned"].isna().all()
     assert table["error"].tolist() == [""] * 3
-    assert set(gt.study_results(done)["status"]) == {"finished", "waiting"}
+    assert set(done.results()["status"]) == {"finished", "waiting"}
 
 
 def test_data_that_have_changed_are_an_error_of_their_rows_only(done, scans, tmp_path):
@@ -106,25 +107,25 @@ def test_data_that_have_changed_are_an_error_of_their_rows_only(done, scans, tmp
         for job in done.jobs
     ]
     (jobs[0].folder / "outcome.json").unlink()
-    table = gt.study_results(gt.Study(name="x", out=done.out, threshold=0.3, jobs=tuple(jobs)))
+    table = gt.Study(name="x", out=done.out, threshold=0.3, jobs=tuple(jobs)).results()
     assert table["status"].tolist() == ["failed", "finished", "waiting"]
     assert "was trained on other data than" in table["error"][0]
-    assert gt.study_results(done)["status"][0] == "finished"
+    assert done.results()["status"][0] == "finished"
 
 
 def test_a_changed_study_says_for_each_run_what_is_there(done):
     jobs = [dataclasses.replace(job, config=job.config.replace(epochs=4)) for job in done.jobs]
     study = gt.Study(name="done", out=done.out, threshold=0.3, jobs=tuple(jobs))
-    table = gt.study_status(study)
-    assert table["state"].tolist() == ["failed", "failed", "waiting"]
-    assert "holds a run with epochs 3, got 4" in table["reason"][0]
+    table = study.status()
+    assert table["status"].tolist() == ["failed", "failed", "waiting"]
+    assert "holds a run with epochs 3, got 4" in table["error"][0]
     ending = perform(jobs[0])
-    assert (ending.kind, ending.reason) == ("failed", table["reason"][0])
+    assert (ending.kind, ending.reason) == ("failed", table["error"][0])
 
 
 def test_status_tells_how_far_the_runs_are(done):
-    table = gt.study_status(done)
-    assert table["state"].tolist() == ["finished", "finished", "waiting"]
+    table = done.status()
+    assert table["status"].tolist() == ["finished", "finished", "waiting"]
     assert table["epoch"].tolist() == [3, 3, 0]
     mean = table["seconds_per_epoch"][:2].mean()
     assert table["seconds_left"].tolist() == [0, 0, pytest.approx(3 * mean)]
@@ -132,7 +133,7 @@ def test_status_tells_how_far_the_runs_are(done):
 
 def test_the_time_left_follows_from_runs_of_the_same_kind(values):
     values["priors"]["chain"] = {"nodes": 4}
-    study = gt.load_study(values)
+    study = gt.Study.read(values)
     full = [job for job in study.jobs if job.prior.name == "full"]
     chain = [job for job in study.jobs if job.prior.name == "chain"]
     assert seconds_left([State(job, "waiting") for job in study.jobs], slots=1) is None
@@ -150,9 +151,9 @@ def test_the_time_left_follows_from_runs_of_the_same_kind(values):
 
 
 def test_a_summary_is_the_mean_and_sample_deviation_over_finished_runs(done):
-    table = gt.study_results(done)
-    summary = gt.study_summary(table).set_index("feature")
-    for feature in ("sparsity", "nodes_stage_0", "mean_path", "accuracy_pruned"):
+    table = done.results()
+    summary = summarize_results(table).set_index("feature")
+    for feature in ("sparsity", "nodes_stage_0", "mean_path", "test_accuracy_pruned"):
         values = table[feature][:2]
         assert summary.loc[feature].tolist() == pytest.approx([values.mean(), values.std(), 2])
     assert list(summary.columns) == ["scans_mean", "scans_std", "scans_n"]
@@ -166,10 +167,10 @@ def test_a_summary_is_the_mean_and_sample_deviation_over_finished_runs(done):
 
 def test_a_summary_keeps_priors_apart():
     table = pd.DataFrame(
-        {"data": ["a"] * 3, "prior": ["x", "x", "y"], "status": ["finished", "disconnected", "finished"]}
+        {"dataset": ["a"] * 3, "prior": ["x", "x", "y"], "status": ["finished", "disconnected", "finished"]}
         | {"sparsity": [0.5, math.nan, 0.7], "test_accuracy": [0.5, 0.6, 0.7]}
     )
-    summary = gt.study_summary(table).set_index("feature")
+    summary = summarize_results(table).set_index("feature")
     assert summary["a/x_n"].tolist() == [1, 2]
     assert summary["a/y_mean"].tolist() == [0.7, 0.7]
     assert summary["a/y_std"].isna().all()
@@ -183,7 +184,7 @@ def test_a_folder_that_is_a_file_and_a_config_that_is_damaged_are_states(study):
     (second.folder / "config.json").write_text("{")
     states = [state_of(job) for job in study.jobs]
     assert [state.word for state in states] == ["failed", "failed", "waiting"]
-    assert "is no folder" in states[0].reason
+    assert "is not a folder" in states[0].reason
     assert "config.json: damaged" in states[1].reason
     assert [perform(job).kind for job in (first, second)] == ["failed", "failed"]
     assert not third.folder.exists()

@@ -7,6 +7,7 @@ from helpers import InlineEngine
 from run_folders import accept
 
 import graphtask as gt
+from graphtask.study.retrain import retrain_runs
 from graphtask.study.worker import perform
 
 TAU = 0.3
@@ -25,7 +26,7 @@ def done(scans, tmp_path_factory):
         "priors": {"full": {"nodes": 6}, "thin": {"kind": "banded", "nodes": 6, "bandwidth": 3}},
         "data": {"scans": {"source": str(scans)}},
     }
-    study = gt.load_study(values)
+    study = gt.Study.read(values)
     assert {perform(job).kind for job in study.jobs} == {"finished"}
     return study
 
@@ -40,13 +41,13 @@ def engines(monkeypatch):
             begun.append(job)
             return super().submit(job)
 
-    monkeypatch.setattr("graphtask.study.retrain.local_engine", lambda *_, **__: Engine())
+    monkeypatch.setattr("graphtask.study.study.local_engine", lambda *_, **__: Engine())
     return begun
 
 
 def retrain(study, out, **options):
     folders = {job.name: job.folder for job in study.jobs}
-    return gt.retrain_runs(folders, out=out, threshold=TAU, device="cpu", progress=False, **options)
+    return retrain_runs(folders, out=out, threshold=TAU, device="cpu", progress=False, **options)
 
 
 def copied(folder, place):
@@ -105,7 +106,7 @@ def test_a_network_that_is_the_same_with_fitted_channels_is_not_trained_twice(do
     engines.clear()
     pruned = gt.prune(gt.Run.open(done.jobs[0].folder).graph, threshold=TAU)
     budget = gt.count_parameters(pruned, channels=2, in_channels=3, n_classes=2)
-    found = gt.retrain_runs(
+    found = retrain_runs(
         [done.jobs[0].folder], out=tmp_path / "other", threshold=TAU, budget=budget, progress=False
     )
     (job,) = engines
@@ -118,7 +119,7 @@ def test_a_network_that_is_the_same_with_fitted_channels_is_not_trained_twice(do
 def test_another_threshold_in_the_same_folder_is_refused_and_leaves_what_is_there(done, tmp_path):
     before = retrain(done, tmp_path / "new", channels=["same"])
     folders = [job.folder for job in done.jobs]
-    other = gt.retrain_runs(folders, out=tmp_path / "new", channels=["same"], threshold=0.0, progress=False)
+    other = retrain_runs(folders, out=tmp_path / "new", channels=["same"], threshold=0.0, progress=False)
     assert len(other.failed) == 4
     assert all("holds a run of another graph" in reason for reason in other.failed.values())
     assert retrain(done, tmp_path / "new", channels=["same"]).table.equals(before.table)
@@ -126,11 +127,11 @@ def test_another_threshold_in_the_same_folder_is_refused_and_leaves_what_is_ther
 
 def test_what_cannot_be_opened_costs_only_itself(done, tmp_path):
     folders = {"no": tmp_path / "no", "yes": done.jobs[0].folder}
-    found = gt.retrain_runs(folders, out=tmp_path / "new", threshold=TAU, channels=["same"], progress=False)
+    found = retrain_runs(folders, out=tmp_path / "new", threshold=TAU, channels=["same"], progress=False)
     assert list(found.failed) == ["no"]
     assert set(found.table["run"]) == {"yes"}
     with pytest.raises(gt.RunError, match="not a run folder"):
-        gt.retrain_runs([tmp_path / "no"], out=tmp_path / "other", progress=False)
+        retrain_runs([tmp_path / "no"], out=tmp_path / "other", progress=False)
     assert not (tmp_path / "other").exists()
 
 
@@ -145,10 +146,10 @@ def test_what_is_damaged_while_others_are_trained_costs_only_itself(done, tmp_pa
                 ((stored if what == "run" else job.folder) / "metrics.csv").write_text("")
             return ending
 
-    monkeypatch.setattr("graphtask.study.retrain.local_engine", lambda *_, **__: Damaging())
+    monkeypatch.setattr("graphtask.study.study.local_engine", lambda *_, **__: Damaging())
     runs = {"spoilt": stored, "whole": done.jobs[2].folder}
     options = {"threshold": TAU, "channels": ["same"], "device": "cpu", "progress": False}
-    result = gt.retrain_runs(runs, out=tmp_path / "new", **options)
+    result = retrain_runs(runs, out=tmp_path / "new", **options)
     table, failed = result.table, result.failed
     ((name, reason),) = failed.items()
     assert "metrics.csv: damaged" in reason
@@ -158,7 +159,7 @@ def test_what_is_damaged_while_others_are_trained_costs_only_itself(done, tmp_pa
         assert name == "spoilt"
         assert set(table["run"]) == {"whole"}
         with pytest.raises(gt.RunError, match=r"metrics\.csv: damaged"):
-            gt.retrain_runs([stored], out=tmp_path / "new", **options)
+            retrain_runs([stored], out=tmp_path / "new", **options)
     else:
         assert name == "scans/full/seed-0/retrained"
         assert accuracies["spoilt"].isna().tolist() == [False, False, True]
@@ -171,18 +172,18 @@ def test_data_that_have_changed_are_noticed_before_anything_is_trained(done, tmp
     (stored / "config.json").write_text(json.dumps(config | {"data_fingerprint": "of others"}))
     accept(stored)
     with pytest.raises(gt.RunError, match="not of one run"):
-        gt.retrain_runs([stored], out=tmp_path / "new", threshold=TAU, progress=False)
+        retrain_runs([stored], out=tmp_path / "new", threshold=TAU, progress=False)
     assert engines == []
 
 
 @pytest.mark.parametrize("channels", [[], ["other"], ["same", 3]])
 def test_channels_that_cannot_be_are_refused(done, tmp_path, channels):
-    with pytest.raises(gt.ArgumentError, match="use same, fit, or both"):
+    with pytest.raises(gt.ArgumentError, match='must be "same", "fit", or both'):
         retrain(done, tmp_path / "new", channels=channels)
 
 
 def test_a_budget_without_channels_that_are_fitted_to_it_is_refused(done, tmp_path):
-    with pytest.raises(gt.ArgumentError, match='a budget needs "fit"'):
+    with pytest.raises(gt.ArgumentError, match='budget requires "fit"'):
         retrain(done, tmp_path / "new", channels=["same"], budget=5000)
     assert not (tmp_path / "new").exists()
 

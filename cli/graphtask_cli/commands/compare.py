@@ -50,7 +50,7 @@ _LEVEL = 0.05
         "graphtask compare runs --threshold 0.006 -o compared",
         "graphtask compare runs --threshold 0.006 --groups cmnist,cifar10 --test mmd --test wl --paired-by seed -o compared",
         "graphtask compare graphs/thin graphs/thick --by argument --embedding umap --type png -o compared",
-        "graphtask compare --from-table features.csv --by data --test metrics -o compared",
+        "graphtask compare --from-table features.csv --by dataset --test metrics -o compared",
     )
 )
 @graphs_argument
@@ -64,7 +64,7 @@ _LEVEL = 0.05
 )
 @option(
     "--by",
-    default="data",
+    default="dataset",
     metavar="KEY",
     section="Data",
     help="Key of the groups: folder, argument, or a key of the provenance (data, prior, seed …) or of the prior (p …); "

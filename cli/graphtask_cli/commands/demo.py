@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import igraph
 
     from graphtask.study.job import Job
-    from graphtask.study.spec import Study
+    from graphtask.study.study import Study
 
 DATA = ("cdigits", "cdigits_t8")
 SEEDS = (0, 1)
@@ -74,7 +74,7 @@ def run_demo(out: Path, *, n_jobs: int = 2) -> None:
         f"{len(study.jobs)} networks from the full DAG with {graph.vcount()} nodes and {graph.ecount()} edges, "
         f"{OPTIONS['epochs']} epochs each, {n_jobs} in parallel; results go to {out}/"
     )
-    report = gt.run_study(study, jobs=n_jobs, progress=not is_quiet())
+    report = study.run(n_jobs=n_jobs, progress=not is_quiet())
     for name, reason in report.failed.items():
         raise gt.RunError(f"{name}: {reason}")
     outcomes = [_outcome(job, out) for job in study.jobs]
@@ -87,7 +87,7 @@ def run_demo(out: Path, *, n_jobs: int = 2) -> None:
 def _study(out: Path) -> "Study":
     """Return the networks, each on one thread: a second thread would mostly wait for the first."""
     from graphtask.study.job import Job, Prior
-    from graphtask.study.spec import Study
+    from graphtask.study.study import Study
     from graphtask.training.config import TrainConfig
 
     runs = (out / "runs").absolute()

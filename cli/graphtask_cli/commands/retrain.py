@@ -141,6 +141,7 @@ def retrain(
     Seconds are comparable only if equally many runs trained in parallel on the same machine.
     """
     import graphtask as gt
+    from graphtask.study.retrain import retrain_runs
 
     if table is not None:
         check_table_path(table)
@@ -151,12 +152,12 @@ def retrain(
         raise click.UsageError("--no-same-channels requires --fit-channels or --budget")
     options = {name: value for name, value in options.items() if value is not None or name not in _OPTIONS}
     folders = run_folders(paths)
-    result = gt.retrain_runs(
+    result = retrain_runs(
         folders,
         out=out,
         channels=channels,
         progress=not is_quiet(),
-        jobs=n_jobs,
+        n_jobs=n_jobs,
         jobs_per_gpu=jobs_per_gpu or 1,
         **options,
     )

@@ -36,7 +36,7 @@ _CORRESPOND: dict[str, Literal["auto"] | bool] = {"auto": "auto", "yes": True, "
 
 @command(
     epilog=examples(
-        "graphtask sample runs --threshold 0.006 --by data --label cmnist -n 20 -o samples",
+        "graphtask sample runs --threshold 0.006 --by dataset --label cmnist -n 20 -o samples",
         "graphtask sample runs/cmnist --threshold 0.006 -n 200 --table compared.csv --plot compared.svg --save cmnist.json",
         "graphtask sample --model cmnist.json -n 5 --seed 1 -o samples --mean-graph mean.svg",
     )
@@ -44,7 +44,7 @@ _CORRESPOND: dict[str, Literal["auto"] | bool] = {"auto": "auto", "yes": True, "
 @graphs_argument
 @option(
     "--by",
-    default="data",
+    default="dataset",
     metavar="KEY",
     section="Data",
     help="Key of the groups: folder, argument, or a key of the provenance (data, prior, seed …) or of the prior (p …).",

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from graphtask.study.engines.protocol import Engine
     from graphtask.study.job import Job
-    from graphtask.study.spec import Study
+    from graphtask.study.study import Study
 
 _HIDDEN = ("error", "undefined", "run", "threshold")  # printed as messages, or the same in all rows
 
@@ -147,13 +147,13 @@ def run(
     """
     import graphtask as gt
 
-    plan = gt.load_study(source, out=runs, data_root=data_root, threads=threads)
+    plan = gt.Study.read(source, out=runs, data_root=data_root, threads=threads)
     engine = _engine(plan, **runtime)
     if dry_run:
         plan.check_out()
         _show_cost(plan, slots=engine.slots())
         return
-    report = gt.run_study(plan, engine=engine, retries=retries, progress=not is_quiet())
+    report = plan.run(engine=engine, retries=retries, progress=not is_quiet())
     for name, reason in report.failed.items():
         problem(f"{name}: {reason}")
     say(f"{plan.out}: {report.n_finished} of {counted(len(plan.jobs), 'run')} finished")
@@ -171,18 +171,18 @@ _OTHER = {
 
 def _engine(plan: "Study", *, engine_name: str, n_jobs: int | None, **options: Any) -> "Engine":
     """Return the engine that trains the runs."""
+    from graphtask.study.engines.local import local_engine
     from graphtask.study.engines.ray import RayEngine
-    from graphtask.study.run import local_engine
 
     for name in _OTHER[engine_name]:
         if options[name] is not None:
             raise click.UsageError(f"--{name.replace('_', '-')} excludes --engine {engine_name}")
     if engine_name == "local":
         return local_engine(
-            plan, jobs=n_jobs, gpus=options["gpus"], jobs_per_gpu=options["jobs_per_gpu"] or 1
+            plan.jobs, n_jobs=n_jobs, gpus=options["gpus"], jobs_per_gpu=options["jobs_per_gpu"] or 1
         )
     address = options["address"] or "auto"
-    return RayEngine(plan, address=address, gpus_per_run=options["gpus_per_run"], jobs=n_jobs)
+    return RayEngine(plan, address=address, gpus_per_run=options["gpus_per_run"], n_jobs=n_jobs)
 
 
 @study.command(epilog=examples("graphtask study status studies/digits.toml"))
@@ -196,7 +196,7 @@ def status(source: Path, *, runs: Path | None, data_root: Path | None, form: str
     """
     import graphtask as gt
 
-    _show_status(gt.load_study(source, out=runs, data_root=data_root), form=form)
+    _show_status(gt.Study.read(source, out=runs, data_root=data_root), form=form)
 
 
 @study.command(
@@ -237,6 +237,7 @@ def results(
     import pandas as pd
 
     import graphtask as gt
+    from graphtask.study.summary import summarize_results
 
     if out is not None:
         check_table_path(out)
@@ -244,15 +245,15 @@ def results(
         raise click.UsageError(
             "--runs applies to one study; pass the folders of several studies as arguments"
         )
-    loaded = [gt.load_study(source, out=runs, data_root=data_root) for source in sources]
+    loaded = [gt.Study.read(source, out=runs, data_root=data_root) for source in sources]
     plans = list({plan.out: plan for plan in loaded}.values())
-    tables = [gt.study_results(plan, threshold=threshold, watch=_watched) for plan in plans]
+    tables = [plan.results(threshold=threshold, watch=_watched) for plan in plans]
     if len(plans) > 1:
         for plan, rows in zip(plans, tables, strict=True):
             rows.insert(0, "study", plan.name)
     table = pd.concat(tables, ignore_index=True)
     if summary:
-        _publish(gt.study_summary(table), out=out, form=form, people=_mean_and_spread)
+        _publish(summarize_results(table), out=out, form=form, people=_mean_and_spread)
     else:
         _publish(table, out=out, form=form, people=_for_people)
 
@@ -302,7 +303,6 @@ def _mean_and_spread(table: "pd.DataFrame") -> list[dict[str, Any]]:
 
 
 def _show_cost(plan: "Study", *, slots: int) -> None:
-    import graphtask as gt
     from graphtask.study.cost import hours_in_all
     from graphtask.terminal import duration
 
@@ -311,13 +311,13 @@ def _show_cost(plan: "Study", *, slots: int) -> None:
         with progress() as bar:
             yield from bar.track(everything, description="timing steps")
 
-    cost = gt.study_cost(plan, watch=watched)
+    cost = plan.cost(watch=watched)
     show([_cost_for_people(record) for record in records_of(cost)], form="table")
     n_left = int(cost["left"].sum())
     note(f"{plan.out}: {counted(len(plan.jobs), 'run')}, {n_left} of them to do")
     unknown = cost[cost["undefined"] != ""]
     for _, row in unknown[:SHOWN_MESSAGES].iterrows():
-        warn(f"not in the sums: {row['data']}/{row['prior']}: {row['undefined'].partition(';')[0]}")
+        warn(f"not in the sums: {row['dataset']}/{row['prior']}: {row['undefined'].partition(';')[0]}")
     known = cost[cost["hours_left"].notna() & (cost["left"] > 0)]
     if known.empty:
         return
@@ -345,7 +345,7 @@ def _cost_for_people(record: dict[str, Any]) -> dict[str, Any]:
     def lasting(value: float, *, unit: float) -> str:
         return duration(value * unit) if value == value else ""  # noqa: PLR0124 - NaN
 
-    kept = ("data", "prior", "runs", "left", "epochs", "images")
+    kept = ("dataset", "prior", "runs", "left", "epochs", "images")
     return {name: missing_as_none(record[name]) for name in kept} | {
         "per epoch": lasting(record["seconds_per_epoch"], unit=1),
         "per run": lasting(record["hours_per_run"], unit=3600),
@@ -356,19 +356,18 @@ def _cost_for_people(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _show_status(plan: "Study", *, form: str) -> None:
-    import graphtask as gt
     from graphtask.study.status import seconds_left, state_of
     from graphtask.terminal import duration
 
-    table = gt.study_status(plan)
+    table = plan.status()
     records = records_of(table)
     if form != "table":
         show(records, form=form)
         return
     show([_state_for_people(record) for record in records], form=form)
-    reasons = [f"error: {row['run']}: {row['reason']}" for row in records if row["reason"]]
+    reasons = [f"error: {row['run']}: {row['error']}" for row in records if row["error"]]
     warn_of_each(reasons, rest="; --format csv lists all")
-    counts = Counter(table["state"])
+    counts = Counter(table["status"])
     words = ", ".join(
         f"{counts[word]} {word}" for word in ("finished", "running", "waiting", "failed") if counts[word]
     )
@@ -394,7 +393,7 @@ def _state_for_people(record: dict[str, Any]) -> dict[str, Any]:
     left, seconds = record["seconds_left"], record["seconds_per_epoch"]
     return {
         "run": record["run"],
-        "state": record["state"],
+        "status": record["status"],
         "epoch": f"{record['epoch']}/{record['epochs']}",
         "accuracy": missing_as_none(record["test_accuracy"]),
         "edges": missing_as_none(record["live_edges"]),

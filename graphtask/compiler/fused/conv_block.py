@@ -68,8 +68,8 @@ class ConvStep:
         self.needs: Sequence[bool] = ()
         self.gradients: list[Tensor | None] = []
         self._weight3x3, self._weight1x1 = (p.detach().to(dtype) for p in self.parameters[:2])
-        vectors = [parameter.detach() for parameter in self.parameters[2:]]
-        self._scales, self._shifts = torch.stack(vectors[:2]), torch.stack(vectors[2:])
+        vectors = torch.cat([parameter.detach() for parameter in self.parameters[2:]])
+        self._scales, self._shifts = vectors.view(2, 2, -1).unbind()
 
     @property
     def reads_argument(self) -> bool:

@@ -91,16 +91,16 @@ def explain_stages(
     why_plain: str | None,
     recompute: tuple[int, ...],
 ) -> Explanation:
-    """Return the explanation of a plan.
+    """Return the explanation of a plan for images of shape (batch, in_channels, height, width).
 
     Args:
         stages: Stages of the network.
-        images: Shape of the images, (batch, in_channels, height, width).
+        images: Shape of the images.
         channels: Channels of stage 0.
         itemsize: Bytes of a number.
-        execution: Name of the module's execution.
-        why_plain: Reason why the plain execution is taken; None if it is not.
-        recompute: Stages that are computed again by the backward.
+        execution: See `Explanation`, as for the other arguments.
+        why_plain: Likewise.
+        recompute: Likewise.
     """
     layouts = step_layouts(stages, images, channels=channels, channels_last=True)
     every = [stage.stage for stage in stages]

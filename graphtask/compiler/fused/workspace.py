@@ -38,7 +38,7 @@ workspace, and the next step takes it. Accelerators have an allocator that does 
 import math
 from collections import deque
 from collections.abc import Collection, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple, Self
 
 import torch
@@ -96,8 +96,7 @@ class Layout(NamedTuple):
     @property
     def repeats(self) -> int:
         """Pixels that share a row of a matrix: a power of two, so that it divides most numbers of pixels."""
-        most = 1 << (max(_COLUMNS // self.channels, 1).bit_length() - 1)
-        return math.gcd(self.pixels, most) if self.channels_last else 1
+        return _repeats(self.pixels, self.channels) if self.channels_last else 1
 
     def activations(self, matrix: Tensor) -> list[Activation]:
         """Return the views of the rows of a matrix (rows, numel or more)."""
@@ -160,29 +159,27 @@ class Regions(NamedTuple):
         cls, stages: Sequence[StagePlan], layouts: Sequence[Layout], recompute: Collection[int]
     ) -> Self:
         """Return the places in a step with gradients; ``layouts`` are those of `step_layouts`."""
-        gaps, numels = list(map(_gap, stages)), [layout.numel for layout in layouts[1:]]
-        again = [stage.stage in recompute for stage in stages]
-        tables, end = _consecutive(0, [s.n_rows for s in stages], numels, gaps)
-        n_own = [0 if lost else s.n_nodes for s, lost in zip(stages, again, strict=True)]
-        n_shared = [s.n_nodes if lost else 0 for s, lost in zip(stages, again, strict=True)]
-        own, end = _consecutive(end, n_own, numels, gaps)
-        shared, end = _shared(end, n_shared, numels, gaps)
-        sums = tuple(two if lost else one for one, two, lost in zip(own, shared, again, strict=True))
-        n_kept = [0 if lost else 2 * s.n_rows for s, lost in zip(stages, again, strict=True)]
-        kept, end = _consecutive(end, n_kept, numels, [0] * len(stages))
-        (scratch,), end = _consecutive(end, [3], [max(layout.numel for layout in layouts)], [0])
-        pulled, end = _shared(end, [min(s.width, s.n_nodes) for s in stages], numels, gaps)
-        return cls(tables, sums, kept, pulled, scratch, end)
+        place = partial(_place, stages, layouts)
+        lost = [stage.stage in recompute for stage in stages]
+        tables, end = place(0, [s.n_rows for s in stages])
+        own, end = place(end, [0 if x else s.n_nodes for s, x in zip(stages, lost, strict=True)])
+        again, end = place(end, [x * s.n_nodes for s, x in zip(stages, lost, strict=True)], shared=True)
+        sums = tuple(two if x else one for one, two, x in zip(own, again, lost, strict=True))
+        n_kept = [0 if x else 2 * s.n_rows for s, x in zip(stages, lost, strict=True)]
+        kept, end = place(end, n_kept, gaps=False)
+        pulled, end = place(end, [min(s.width, s.n_nodes) for s in stages], shared=True)
+        scratch = _scratch(end, 3, layouts)
+        return cls(tables, sums, kept, pulled, scratch, scratch.end)
 
     @classmethod
     def inference(cls, stages: Sequence[StagePlan], layouts: Sequence[Layout]) -> Self:
         """Return the places in a step without gradients; ``layouts`` are those of `step_layouts`."""
-        gaps, numels = list(map(_gap, stages)), [layout.numel for layout in layouts[1:]]
-        values, end = _consecutive(0, [s.n_nodes for s in stages], numels, gaps)
-        kept, _ = _consecutive(0, [0] * len(stages), numels, gaps)
-        reduced, end = _shared(end, [min(AT_ONCE, s.n_sources) for s in stages], numels, gaps)
-        (scratch,), end = _consecutive(end, [2], [max(layout.numel for layout in layouts)], [0])
-        return cls(values, values, kept, reduced, scratch, end)
+        place = partial(_place, stages, layouts)
+        values, end = place(0, [s.n_nodes for s in stages])
+        kept, _ = place(0, [0] * len(stages))
+        reduced, end = place(end, [min(AT_ONCE, s.n_sources) for s in stages], shared=True)
+        scratch = _scratch(end, 2, layouts)
+        return cls(values, values, kept, reduced, scratch, scratch.end)
 
 
 class Workspace:
@@ -231,31 +228,31 @@ def step_layouts(
     ]
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=64)
+def _repeats(pixels: int, channels: int) -> int:
+    return math.gcd(pixels, 1 << (max(_COLUMNS // channels, 1).bit_length() - 1))
+
+
+@lru_cache(maxsize=64)
 def _tiling(channels: int, repeats: int, device: torch.device) -> Tensor:
     """Return the channel of each column of a matrix; faster than ``repeat`` by a factor of four."""
     return torch.arange(channels, device=device).repeat(repeats)
 
 
-def _gap(stage: StagePlan) -> int:
-    return _GAP if stage.strategy == "dense" else 0  # sparse sums read rows without gaps
-
-
-def _consecutive(
-    start: int, rows: Sequence[int], columns: Sequence[int], gaps: Sequence[int]
-) -> tuple[tuple[Region, ...], int]:
-    """Return regions for matrices one after another, and the end of the last."""
+def _place(
+    stages: Sequence[StagePlan], layouts: Sequence[Layout], start: int, rows: Sequence[int],
+    *, shared: bool = False, gaps: bool = True,
+) -> tuple[tuple[Region, ...], int]:  # fmt: skip
+    """Return regions one after another, or all at ``start`` if only one exists at a time, and the end of the last."""
     regions: list[Region] = []
-    for size in zip(rows, columns, gaps, strict=True):
-        regions += _shared(start, *([value] for value in size))[0]
-        start = regions[-1].end
-    return tuple(regions), start
+    end = start
+    for stage, layout, n in zip(stages, layouts[1:], rows, strict=True):
+        gap = _GAP if gaps and stage.strategy == "dense" else 0  # sparse sums read rows without gaps
+        regions.append(Region(start if shared else end, n, layout.numel, layout.numel + gap))
+        end = max(end, regions[-1].end)
+    return tuple(regions), end
 
 
-def _shared(
-    start: int, rows: Sequence[int], columns: Sequence[int], gaps: Sequence[int]
-) -> tuple[tuple[Region, ...], int]:
-    """Return regions for matrices of which one exists at a time, and the end of the largest."""
-    sizes = zip(rows, columns, gaps, strict=True)
-    regions = tuple(Region(start, n, numel, numel + gap) for n, numel, gap in sizes)
-    return regions, max(region.end for region in regions)
+def _scratch(start: int, rows: int, layouts: Sequence[Layout]) -> Region:
+    largest = max(layout.numel for layout in layouts)
+    return Region(start, rows, largest, largest)

@@ -1,4 +1,4 @@
-"""Is the head of a cluster still there? Found out beside the driver, because Ray itself waits for it without end."""
+"""Watch whether the head of a cluster replies, in a thread, because Ray itself waits for it forever."""
 
 import contextlib
 import socket
@@ -7,16 +7,16 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-_KNOCK = 10.0  # seconds for a server to take a connection
+_KNOCK = 10.0  # seconds for a server to accept a connection
 _PAUSE = 2.0  # seconds between two looks
 
 
 class ClusterWatch:
-    """Looks every two seconds whether the head of a cluster takes connections, and which nodes it has.
+    """Thread that checks every two seconds whether the head of a cluster accepts connections, and lists its nodes.
 
     Args:
-        address: Of the head, ``host:port`` or ``ray://host:port``.
-        look: Gives the nodes; may wait for the head.
+        address: Address of the head, ``host:port`` or ``ray://host:port``.
+        look: Returns the nodes; may wait for the head.
 
     Example:
         >>> watch = ClusterWatch("127.0.0.1:1", list)
@@ -31,32 +31,32 @@ class ClusterWatch:
         self._look = look
         self._seen = time.monotonic()
         self._is_over = threading.Event()
-        threading.Thread(target=self._go_on, name="graphtask-cluster", daemon=True).start()
+        threading.Thread(target=self._watch, name="graphtask-cluster", daemon=True).start()
 
     def seconds_since_seen(self) -> float:
-        """How long ago the head was there."""
+        """Return the seconds since the head last replied."""
         return time.monotonic() - self._seen
 
     def stop(self) -> None:
-        """Look no more."""
+        """End the thread."""
         self._is_over.set()
 
-    def _go_on(self) -> None:
+    def _watch(self) -> None:
         while not self._is_over.wait(_PAUSE):
-            with contextlib.suppress(Exception):  # whatever Ray says of a head that is not there
+            with contextlib.suppress(Exception):  # Ray raises errors of many types for a lost head
                 knock(self.address)
                 self.nodes = self._look()
                 self._seen = time.monotonic()
 
 
 def knock(address: str) -> None:
-    """See whether anybody takes connections at all.
+    """Check that a server accepts connections at an address.
 
     Args:
-        address: ``host:port`` or ``ray://host:port``; of other words nothing is known.
+        address: ``host:port`` or ``ray://host:port``; other texts are not checked.
 
     Raises:
-        OSError: Nobody does.
+        OSError: There is none.
     """
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdecimal():

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from graphtask.errors import ArgumentError
-from graphtask.study.engines.protocol import Ending
+from graphtask.study.job import Ending
 from graphtask.validation import integer, invalid
-from graphtask.workers import Pool, Reply, encoded
+from graphtask.workers import Pool, Reply, encoded, n_cores
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -67,6 +67,8 @@ class LocalEngine:
                 at_end="save",
                 keys=Ending._fields,
                 log=job.out / LOG,
+                # Custom blocks may be modules of the current folder.
+                with_current_folder=job.config.model.block is not None,
             )
         if self._is_stopped:
             self._pool.stop()
@@ -84,6 +86,33 @@ class LocalEngine:
     def __exit__(self, *_: object) -> None:
         if self._pool is not None:
             self._pool.close()
+
+
+def local_engine(
+    jobs: "Sequence[Job]", *, n_jobs: int | None, gpus: Sequence[int] | None, jobs_per_gpu: int = 1
+) -> LocalEngine:
+    """Return the processes for these jobs on this machine; arguments as those of `graphtask.Study.run`.
+
+    Raises:
+        ArgumentError: An argument is out of range, or this machine has no such GPU.
+    """
+    may_use_gpu = any(job.device in {"auto", "cuda"} for job in jobs)
+    available = _n_gpus() if gpus or (gpus is None and n_jobs is None and may_use_gpu) else 0
+    selected = range(available) if gpus is None else gpus
+    if selected:
+        engine = LocalEngine(n_jobs=n_jobs, gpus=selected, jobs_per_gpu=jobs_per_gpu)
+        if max(selected) >= available:
+            raise invalid("gpus", f"numbers below {available}, the GPUs that PyTorch finds", max(selected))
+        return engine
+    threads = max(job.threads for job in jobs)
+    n_processes = max(1, n_cores() // threads) if n_jobs is None else integer(n_jobs, name="n_jobs")
+    return LocalEngine(n_jobs=min(n_processes, len(jobs)))
+
+
+def _n_gpus() -> int:
+    import torch
+
+    return torch.cuda.device_count()
 
 
 def _ending(log: Path, reply: Reply) -> Ending:

@@ -1,7 +1,7 @@
-"""An engine on a Ray cluster: every run is a task that takes CPUs, and a share of a GPU, on one of its nodes.
+"""Engine on a Ray cluster: every run is a task that takes CPUs, and a share of a GPU, on one of its nodes.
 
-Runs and what they remember are in the folder of the study, which all nodes have to share; Ray carries nothing but the
-jobs and how they ended. Ray itself retries nothing: `graphtask.study.driver` does, from the last checkpoint.
+Runs are stored in the folder of the study, which all nodes must share; Ray transports only jobs and endings. Ray itself
+retries nothing: `graphtask.study.driver` does, from the last checkpoint.
 """
 
 import contextlib
@@ -15,58 +15,58 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Self
+from pathlib import Path
+from typing import Any, Self
 
 from graphtask.errors import ArgumentError, RunError
 from graphtask.study.engines.cluster_watch import ClusterWatch, knock
-from graphtask.study.engines.protocol import Ending
 from graphtask.study.engines.shared_folder import Mark
-from graphtask.study.job import Job
-from graphtask.validation import install_hint
+from graphtask.study.job import Ending, Job, Jobs
+from graphtask.validation import counted, install_hint, integer, invalid
 
-if TYPE_CHECKING:
-    from graphtask.study.spec import Study
-
-_PATIENCE = 120.0  # seconds for a node to answer whether it sees the folder
+_PATIENCE = 120.0  # seconds for a node to find the folder
 _PATIENCE_WITH_HEAD = 40.0  # seconds without a head; after 60 Ray ends this process by itself
 
 
 class RayEngine:
-    """The nodes of a Ray cluster; connects when it is first asked for something.
+    """Nodes of a Ray cluster; connects on first use.
 
     Args:
-        study: The study; its folder has to be on storage that all nodes share.
-        address: Of the cluster: ``auto`` (the one that this machine belongs to), ``host:port``, or
-            ``ray://host:10001`` from outside.
-        gpus_per_run: GPUs that a run takes, or the share of one; None is 1 if the cluster has any and the study may use
-            them, else 0, and then runs use the CPU. The CPUs of a run are its threads.
-        jobs: Runs at a time; None is as many as fit on the cluster. A cluster that grows on demand needs a number.
+        study: The study; its folder must be on storage that all nodes share.
+        address: Address of the cluster: ``auto`` (the one of this machine), ``host:port``, or ``ray://host:10001`` from
+            outside. If the cluster requires a token, set ``RAY_AUTH_MODE=token`` and ``RAY_AUTH_TOKEN`` (or have the
+            token in ``~/.ray/auth_token``).
+        gpus_per_run: GPUs of a run, or a share of one; None is 1 if the cluster has GPUs and the study may use them,
+            else 0, and then runs use the CPU. The CPUs of a run are its threads.
+        n_jobs: Runs in parallel; None is the number that fits on the cluster. A cluster that grows on demand needs a
+            number.
 
     Raises:
-        ArgumentError: Ray is not installed, or an argument is outside its range.
+        ArgumentError: Ray is not installed, or an argument is out of range.
 
     Example:
         >>> import graphtask as gt
-        >>> study = gt.load_study("studies/paper.toml")  # doctest: +SKIP
-        >>> gt.run_study(study, engine=gt.RayEngine(study, gpus_per_run=0.25))  # doctest: +SKIP
+        >>> study = gt.Study.read("studies/paper.toml")  # doctest: +SKIP
+        >>> study.run(engine=gt.RayEngine(study, gpus_per_run=0.25))  # doctest: +SKIP
     """
 
     def __init__(
         self,
-        study: "Study",
+        study: Jobs,
         *,
         address: str = "auto",
         gpus_per_run: float | None = None,
-        jobs: int | None = None,
+        n_jobs: int | None = None,
     ) -> None:
-        if jobs is not None and jobs < 1:
-            raise ArgumentError(f"jobs is {jobs}; use at least 1")
+        if n_jobs is not None:
+            integer(n_jobs, name="n_jobs")
         _check_gpus_per_run(gpus_per_run, study)
+        _use_token(address)
         self._ray = _imported_ray()
         self._study = study
         self._address = address
         self._gpus = gpus_per_run
-        self._jobs = jobs
+        self._n_jobs = n_jobs
         self._cpus = max(job.threads for job in study.jobs)
         self._is_connected = False
         self._is_own = False
@@ -80,25 +80,25 @@ class RayEngine:
         self._context = contextlib.ExitStack()
 
     def slots(self) -> int:
-        """How many runs the cluster can do at a time as it is now; at least 1, which waits for a node if need be.
+        """Return the number of runs that the present cluster can perform in parallel; at least 1, which may wait for a node.
 
         Raises:
-            RunError: The cluster has gone.
+            RunError: The cluster is lost.
         """
         self._connect()
         if self._watch is not None and self._watch.seconds_since_seen() > _PATIENCE_WITH_HEAD:
             self._is_lost = True
             raise RunError(
-                f"the Ray cluster at {self._watch.address} has gone; when there is one again, the same command goes on, "
+                f"the Ray cluster at {self._watch.address} is lost; when it is back, run the same command again to resume "
                 f"every run from its last checkpoint"
             )
-        if self._jobs is not None:
-            return self._jobs
+        if self._n_jobs is not None:
+            return self._n_jobs
         nodes = self._watch.nodes if self._watch else self._nodes()
         return max(1, sum(self._room(node) for node in nodes if node["NodeID"] not in self._refusing))
 
     def submit(self, job: Job) -> "Future[Ending]":
-        """Do a job on a node that has room for it."""
+        """Perform a job on a node with enough free CPUs and GPUs."""
         gpus = self._gpus or 0.0
         if not gpus and job.device == "auto":
             job = replace(
@@ -115,13 +115,13 @@ class RayEngine:
         return future
 
     def stop(self) -> None:
-        """Ask all runs to save and to end, as Ctrl-C does."""
+        """Ask all runs to save their state and to end."""
         self._is_over = True
         self._cancel(force=False)
 
     def __enter__(self) -> Self:
         self._connect()
-        # Ray prints what happens to nodes on standard output, which is for results.
+        # Ray prints events of nodes on standard output, which is for results.
         self._context.enter_context(contextlib.redirect_stdout(sys.stderr))
         try:
             self._mark = Mark.leave(self._study.out)
@@ -137,7 +137,7 @@ class RayEngine:
 
     def __exit__(self, *_: object) -> None:
         self._is_over = True
-        if not self._is_lost:  # else every call would wait for the cluster
+        if not self._is_lost:  # else every call waits for the cluster
             self._cancel(force=True)
         self._context.close()
         if self._is_own and not self._is_lost:
@@ -156,23 +156,23 @@ class RayEngine:
         if self._gpus is None:
             wanted = any(job.device in {"auto", "cuda"} for job in self._study.jobs)
             self._gpus = float(wanted and any(node["Resources"].get("GPU") for node in self._nodes()))
-        if self._jobs is None and not any(map(self._room, self._nodes())):
+        if self._n_jobs is None and not any(map(self._room, self._nodes())):
             raise ArgumentError(
-                f"no node of the cluster has the {self._cpus} CPUs and {self._gpus:g} GPUs that a run takes; use fewer "
-                f"threads or GPUs a run, or say how many runs a growing cluster shall do at a time (jobs)"
+                f"no node of the cluster has {counted(self._cpus, 'CPU')} and {self._gpus:g} GPUs for a run; use fewer threads or GPUs "
+                f"per run, or pass n_jobs for a cluster that grows on demand"
             )
 
     def _nodes(self) -> list[dict[str, Any]]:
         return [node for node in self._ray.nodes() if node["Alive"]]
 
     def _room(self, node: Mapping[str, Any]) -> int:
-        """How many runs fit on a node."""
+        """Return the number of runs that fit on a node."""
         resources = node["Resources"]
         by_cpu = int(resources.get("CPU", 0) / self._cpus)
         return min(by_cpu, runs_on_gpus(int(resources.get("GPU", 0)), self._gpus)) if self._gpus else by_cpu
 
     def _check_nodes(self, mark: Mark) -> None:
-        """Let every node that will do runs look for the folder."""
+        """Let every node that will perform runs look for the folder."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         look = self._ray.remote(_problem)
@@ -189,12 +189,12 @@ class RayEngine:
             self._ray.wait(list(asked), num_returns=len(asked), timeout=_PATIENCE) if asked else ([], [])
         )
         problems = {asked[reference]: self._answer(reference) for reference in answered}
-        problems |= {asked[reference]: f"it does not answer within {_PATIENCE:g} s" for reference in silent}
+        problems |= {asked[reference]: f"it does not reply within {_PATIENCE:g} s" for reference in silent}
         for node, problem in problems.items():
             if problem:
                 raise RunError(
-                    f"node {node} of the cluster cannot take part: {problem}; all nodes need the same graphtask, and the "
-                    f"folder of the study on storage that they share"
+                    f"node {node} of the cluster cannot be used: {problem}; all nodes need the same graphtask, and the folder "
+                    f"of the study on shared storage"
                 )
 
     def _answer(self, reference: Any) -> str:
@@ -205,7 +205,7 @@ class RayEngine:
 
     def _cancel(self, *, force: bool) -> None:
         for reference in list(self._running.values()):
-            with contextlib.suppress(Exception):  # it has ended, or the cluster has gone
+            with contextlib.suppress(Exception):  # it has ended, or the cluster is lost
                 self._ray.cancel(reference, force=force)
 
     def _end(self, future: "Future[Ending]", done: "Future[tuple[str, str, str]]") -> None:
@@ -225,7 +225,7 @@ class RayEngine:
 
 
 def runs_on_gpus(n_gpus: int, gpus_per_run: float) -> int:
-    """How many runs fit on the GPUs of a node; a share is always of one GPU.
+    """Return the number of runs that fit on the GPUs of a node; a share is always of one GPU.
 
     Example:
         >>> runs_on_gpus(2, 0.25), runs_on_gpus(2, 0.4), runs_on_gpus(3, 2)
@@ -237,37 +237,37 @@ def runs_on_gpus(n_gpus: int, gpus_per_run: float) -> int:
 
 
 def _perform(job: dict[str, Any], mark: Mark) -> tuple[str, str, str]:
-    """What a node does: the ending of the job, and which node it was."""
+    """Perform a job on a node; return its ending, and the node."""
     import ray
 
     from graphtask.study.worker import perform
 
     node = ray.get_runtime_context().get_node_id()
     problem = mark.problem()
-    if problem:  # a node that came later; another one may do it
-        return "refused", f"node {socket.gethostname()} of the cluster cannot take part: {problem}", node
+    if problem:  # a node that joined later; another one may perform it
+        return "refused", f"node {socket.gethostname()} of the cluster cannot be used: {problem}", node
     ending = perform(Job.from_dict(job))
     return ending.kind, ending.reason, node
 
 
 def _problem(mark: Mark, wanted: str) -> str:
-    """Why a node cannot take part; empty if it can."""
+    """Return why a node cannot be used; empty if it can."""
     there = version("graphtask")
     return mark.problem() if there == wanted else f"it has graphtask {there}, not {wanted}"
 
 
-def _check_gpus_per_run(gpus: float | None, study: "Study") -> None:
+def _check_gpus_per_run(gpus: float | None, study: Jobs) -> None:
     if gpus is not None and not (0 <= gpus < math.inf and (gpus < 1 or gpus == int(gpus))):
-        raise ArgumentError(f"gpus_per_run is {gpus:g}; use a share below 1, or a whole number of at least 0")
+        raise invalid("gpus_per_run", "a share below 1, or an integer >= 0", gpus)
     if gpus == 0 and any(job.device.startswith("cuda") for job in study.jobs):
         raise ArgumentError(
-            "the study asks for device cuda, so gpus_per_run cannot be 0; use a share, or another device"
+            "gpus_per_run must not be 0 for device cuda; use a share of a GPU, or another device"
         )
 
 
 def _imported_ray() -> Any:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else Ray warns that it will become so
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no usage report
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else Ray prints a warning
     try:
         import ray
     except ImportError as error:
@@ -280,22 +280,51 @@ def _imported_ray() -> Any:
 def _connect(ray: Any, address: str) -> None:
     try:
         knock(address)
+    except OSError as error:
+        raise ArgumentError(
+            f"no Ray cluster can be reached at {address!r} ({_summary(error)}); start one with `ray start --head`, or pass "
+            f"the address of one"
+        ) from error
+    try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except Exception as error:
         raise ArgumentError(
-            f"no Ray cluster can be reached at {address!r} ({_summary(error)}); start one with `ray start --head`, or "
-            f"give the address of one"
+            f"the Ray cluster at {address!r} cannot be used ({_summary(error)}); start one with `ray start --head`, or use "
+            f"the token and mode of the running one: RAY_AUTH_MODE=token with RAY_AUTH_TOKEN=… or the token in "
+            f"~/.ray/auth_token (`ray get-auth-token` prints it), else RAY_AUTH_MODE=disabled"
         ) from error
 
 
+def _use_token(address: str) -> None:
+    """Let Ray, before its import, use the token of this user for a cluster on this machine.
+
+    With the address ``auto`` Ray does so itself; with ``127.0.0.1:6379`` its own cluster would refuse it.
+    """
+    if _is_local(address) and _has_token():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+
+
+def _is_local(address: str) -> bool:
+    """Return True if an address is that of this machine; a token is never sent elsewhere unasked."""
+    host = address.removeprefix("ray://").rpartition(":")[0].strip("[]")
+    return host in {"localhost", "127.0.0.1", "::1", socket.gethostname()}
+
+
+def _has_token() -> bool:
+    if os.environ.get("RAY_AUTH_TOKEN"):
+        return True
+    path = os.environ.get("RAY_AUTH_TOKEN_PATH") or Path("~/.ray/auth_token").expanduser()
+    return Path(path).is_file()
+
+
 def _server(ray: Any, address: str) -> str:
-    """Where the head of the cluster takes connections."""
+    """Return the address of the head of the cluster."""
     return address if address.startswith("ray://") else str(ray.get_runtime_context().gcs_address)
 
 
 @contextlib.contextmanager
 def _sigterm_kept() -> Iterator[None]:
-    """Keep the handler of SIGTERM, which Ray takes for itself."""
+    """Keep the handler of SIGTERM, which Ray replaces."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -307,7 +336,7 @@ def _sigterm_kept() -> Iterator[None]:
 
 
 def _summary(error: BaseException) -> str:
-    """The kind of an error of Ray, and the beginning of what it says, which may be pages."""
+    """Return the type of an error of Ray, and the beginning of its message, which may be pages long."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = " ".join(lines[:2]).split(". ")[0][:200]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

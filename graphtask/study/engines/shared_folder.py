@@ -1,6 +1,6 @@
-"""Does every machine see the folder of a study? Settled with a file of random text, before work is lost in a wrong place.
+"""Check that every machine shares the folder of a study, with a file of random text.
 
-A machine that has a folder of the same name of its own would train there, and nobody else would ever find the run.
+A machine with a local folder of the same name would train there, and no other machine would find the run.
 """
 
 import contextlib
@@ -12,14 +12,14 @@ from graphtask.errors import RunError
 
 
 class Mark(NamedTuple):
-    """A file in the folder of all runs, and what is in it."""
+    """File in the folder of all runs, with its content."""
 
     path: Path
     text: str
 
     @classmethod
     def leave(cls, out: Path) -> Self:
-        """Write a mark into a folder, for others to look for.
+        """Write a mark into a folder, for other machines to read.
 
         Raises:
             RunError: The folder cannot be written.
@@ -34,12 +34,12 @@ class Mark(NamedTuple):
         return mark
 
     def remove(self) -> None:
-        """Take the mark away."""
+        """Remove the mark."""
         with contextlib.suppress(OSError):
             self.path.unlink(missing_ok=True)
 
     def problem(self) -> str:
-        """Why this machine cannot work in the folder of the mark; empty if it can."""
+        """Return why this machine cannot use the folder of the mark; empty if it can."""
         out = self.path.parent
         try:
             if self.path.read_text(encoding="utf-8") != self.text:

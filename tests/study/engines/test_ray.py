@@ -17,11 +17,12 @@ import pytest
 from click.testing import CliRunner
 
 import graphtask as gt
-from graphtask.study import cluster_watch, ray_engine
+from graphtask.study.engines import cluster_watch
+from graphtask.study.engines import ray as ray_engine
 from graphtask.study.engines.cluster_watch import ClusterWatch
-from graphtask.study.engines.protocol import Ending
 from graphtask.study.engines.ray import RayEngine, runs_on_gpus
 from graphtask.study.engines.shared_folder import Mark
+from graphtask.study.job import Ending
 from graphtask.study.worker import perform
 from graphtask_cli.main import cli
 
@@ -58,7 +59,7 @@ def puppet(monkeypatch):
 
 
 def loaded(values, **options):
-    return gt.load_study(values | options)
+    return gt.Study.read(values | options)
 
 
 def test_without_ray_the_command_says_in_one_line_what_to_install(values, tmp_path, monkeypatch):
@@ -88,16 +89,16 @@ def test_options_of_the_other_engine_are_refused(tmp_path, options):
     (tmp_path / "study.toml").write_text("seeds = 1\n[priors.full]\nnodes = 4\n[data.cdigits]\n")
     result = CliRunner().invoke(cli, ["study", "run", str(tmp_path / "study.toml"), *options])
     assert result.exit_code == 2
-    assert "does not go with --engine" in result.stderr
+    assert "excludes --engine" in result.stderr
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"jobs": 0}, "jobs is 0"),
-        ({"gpus_per_run": 1.5}, "a share below 1, or a whole number"),
-        ({"gpus_per_run": -1}, "gpus_per_run is -1"),
-        ({"gpus_per_run": float("nan")}, "gpus_per_run is nan"),
+        ({"n_jobs": 0}, "n_jobs must be"),
+        ({"gpus_per_run": 1.5}, "a share below 1, or an integer"),
+        ({"gpus_per_run": -1}, "gpus_per_run must be a share below 1, or an integer >= 0, got -1"),
+        ({"gpus_per_run": float("nan")}, "gpus_per_run must be a share below 1, or an integer >= 0, got nan"),
     ],
 )
 def test_what_cannot_be_is_refused(study, options, message):
@@ -106,7 +107,7 @@ def test_what_cannot_be_is_refused(study, options, message):
 
 
 def test_a_study_for_cuda_needs_a_share_of_a_gpu(values):
-    with pytest.raises(gt.ArgumentError, match="asks for device cuda"):
+    with pytest.raises(gt.ArgumentError, match="must not be 0 for device cuda"):
         RayEngine(loaded(values, device="cuda"), gpus_per_run=0)
 
 
@@ -122,7 +123,7 @@ def test_there_is_room_for_as_many_runs_as_fit_on_the_nodes_that_live(puppet, va
     puppet.cluster = [node(5), node(3, 1), node(0), node(64, 8, alive=False)]
     on_cpu = loaded(values, threads=2)
     assert RayEngine(on_cpu).slots() == 2 + 1
-    assert RayEngine(on_cpu, jobs=7).slots() == 7
+    assert RayEngine(on_cpu, n_jobs=7).slots() == 7
     any_device = loaded(values, device="auto")
     assert RayEngine(any_device).slots() == 1  # one GPU a run
     assert RayEngine(any_device, gpus_per_run=0.25).slots() == 3  # of four by the GPU
@@ -135,11 +136,11 @@ def test_there_is_room_for_as_many_runs_as_fit_on_the_nodes_that_live(puppet, va
 
 def test_a_cluster_without_room_for_a_single_run_is_an_error_unless_it_grows(puppet, values):
     puppet.cluster = [node(4)]
-    with pytest.raises(gt.ArgumentError, match="no node of the cluster has the 8 CPUs and 0 GPUs"):
+    with pytest.raises(gt.ArgumentError, match="no node of the cluster has 8 CPUs and 0 GPUs"):
         RayEngine(loaded(values, threads=8)).slots()
-    with pytest.raises(gt.ArgumentError, match=r"the 1 CPUs and 0\.5 GPUs"):
+    with pytest.raises(gt.ArgumentError, match=r"has 1 CPU and 0\.5 GPUs"):
         RayEngine(loaded(values, device="cuda"), gpus_per_run=0.5).slots()
-    assert RayEngine(loaded(values, threads=8), jobs=2).slots() == 2
+    assert RayEngine(loaded(values, threads=8), n_jobs=2).slots() == 2
 
 
 @pytest.mark.usefixtures("puppet")
@@ -165,7 +166,7 @@ def test_a_node_that_does_not_see_the_folder_trains_nothing(study):
     mark.remove()
     kind, reason, _ = ray_engine._perform(study.jobs[0].to_dict(), mark)
     assert kind == "refused"
-    assert "cannot take part" in reason
+    assert "cannot be used" in reason
     assert not study.jobs[0].folder.exists()
 
 
@@ -207,9 +208,7 @@ def test_a_cluster_that_has_gone_ends_the_study_in_one_line(puppet, study, monke
     wait_for(lambda: engine.slots() == 3)
     server.close()
     wait_for(lambda: engine._watch.seconds_since_seen() > 0.2)
-    with pytest.raises(
-        gt.RunError, match=f"the Ray cluster at {address} has gone; when there is one again"
-    ) as caught:
+    with pytest.raises(gt.RunError, match=f"the Ray cluster at {address} is lost; when it is back") as caught:
         engine.slots()
     assert "\n" not in str(caught.value)
     puppet.cancel = lambda *_, **__: pytest.fail("asks a cluster that has gone")
@@ -325,7 +324,7 @@ def finished_files(study):
 
 
 def results(study):
-    table = gt.study_results(study)
+    table = study.results()
     return table.drop(columns=["run", *(name for name in table if "seconds" in name)])
 
 
@@ -333,7 +332,7 @@ def results(study):
 @pytest.mark.timeout(3600)
 def test_ctrl_c_saves_every_run_and_the_next_call_goes_on_and_lists_what_failed(study_file, cluster):
     path = study_file(seeds=1, epochs=60, more="[data.lost]\nsource = '/nowhere/lost.npz'\n")
-    study = gt.load_study(path)
+    study = gt.Study.read(path)
     scans, lost = sorted(study.jobs, key=lambda job: job.data.name == "lost")
     process = start(path, cluster)
     wait_until((scans.folder / "metrics.csv").exists, process)
@@ -356,7 +355,7 @@ def test_ctrl_c_saves_every_run_and_the_next_call_goes_on_and_lists_what_failed(
 @pytest.mark.timeout(3600)
 def test_a_killed_worker_and_a_lost_node_cost_nothing_but_time(study_file, cluster, tmp_path):
     path = study_file(seeds=4, epochs=25)
-    study = gt.load_study(path)
+    study = gt.Study.read(path)
     process = start(path, cluster)
     wait_until(lambda: any((job.folder / "checkpoint-previous.pt").exists() for job in study.jobs), process)
     wait_until(workers, process)
@@ -378,6 +377,34 @@ def test_a_killed_worker_and_a_lost_node_cost_nothing_but_time(study_file, clust
     assert finished_files(study) == first_seen, "a finished run was trained again"
     assert len(first_seen) == 4
     assert all(said.count(f"{job.name} finished,") <= 1 for job in study.jobs)
-    undisturbed = gt.load_study(path, out=tmp_path / "undisturbed", threads=1)
+    undisturbed = gt.Study.read(path, out=tmp_path / "undisturbed", threads=1)
     assert {perform(job) for job in undisturbed.jobs} == {Ending("finished")}
     assert results(study).equals(results(undisturbed))
+
+
+def test_the_token_of_the_user_is_for_clusters_on_this_machine_only(monkeypatch, tmp_path):
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "token"))
+    ray_engine._use_token("127.0.0.1:6379")
+    assert "RAY_AUTH_MODE" not in os.environ
+    (tmp_path / "token").write_text("secret")
+    ray_engine._use_token("10.0.0.1:6379")
+    ray_engine._use_token("auto")
+    assert "RAY_AUTH_MODE" not in os.environ
+    ray_engine._use_token("ray://localhost:10001")
+    assert os.environ.pop("RAY_AUTH_MODE") == "token"
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    ray_engine._use_token("localhost:6379")
+    assert os.environ["RAY_AUTH_MODE"] == "disabled"
+
+
+def test_a_cluster_that_refuses_the_token_is_one_line_with_the_remedy(monkeypatch):
+    def refuse(**_):
+        raise ConnectionError("Failed to connect to Ray cluster")
+
+    monkeypatch.setattr(ray_engine, "knock", lambda _: None)
+    with pytest.raises(
+        gt.ArgumentError, match=r"RAY_AUTH_MODE=token with RAY_AUTH_TOKEN=.*ray get-auth-token"
+    ):
+        ray_engine._connect(SimpleNamespace(init=refuse), "10.0.0.1:6379")
