@@ -182,10 +182,13 @@ def test_the_result_tells_itself_in_a_line_and_as_a_row():
     result = gt.two_sample_test(points(3, seed=1), points(3, shift=9, seed=2), method="energy")
 
     assert repr(result).startswith(
-        "TwoSampleResult(energy, 3 against 3: p=0.1 (all 20 relabelings), statistic="
+        "TwoSampleResult(energy, 3 against 3: p=0.1 (all 20 permutations, smallest attainable 0.1), statistic="
     )
     row = result.row()
-    assert row["notes"] == "with so few relabelings no p-value can be below 0.1"
+    assert (
+        row["notes"]
+        == "no p-value can be below 0.1 with so few graphs: a large one is no evidence of equal sets"
+    )
     assert row["null_q05"] <= row["null_q50"] <= row["null_q95"] <= row["null_q99"] <= result.statistic
     assert (row["n_permutations"], row["exact"], row["seed"]) == (20, True, 0)
     with pytest.raises(dataclasses.FrozenInstanceError):
