@@ -65,4 +65,19 @@ copybutton_prompt_is_regexp = True
 
 import make_api  # noqa: E402
 
+
+def _escape_bars(
+    _app: object, _what: str, _name: str, _object: object, _options: object, lines: list[str]
+) -> None:
+    """Escape ``|`` in prose: docstrings write |A| as on paper, reStructuredText reads a substitution."""
+    for number, line in enumerate(lines):
+        if ">>>" not in line and "``" not in line:
+            lines[number] = line.replace("|", "\\|")
+
+
+def setup(app: object) -> None:
+    """Register the hook of autodoc."""
+    app.connect("autodoc-process-docstring", _escape_bars)  # type: ignore[attr-defined]
+
+
 make_api.write()

@@ -6,6 +6,7 @@ The site's configuration runs it before each build, so the pages are not in the 
 import inspect
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,7 +51,7 @@ GROUPS = (
         ("comparison", "features", "inference", "distribution"),
     ),
     Group("dynamics", "Edge dynamics", "Trajectories of edge weights during training.", ("dynamics",)),
-    Group("draw", "Pictures and reports", "Draw graphs and results.", ("drawing", "plot", "report")),
+    Group("draw", "Pictures and reports", "Draw graphs and results.", ("drawing", "plot", "reporting")),
     Group("study", "Studies", "Many runs from one file.", ("study",)),
     Group("errors", "Errors", "Every error that graphtask raises on purpose.", ("errors",)),
 )
@@ -100,14 +101,21 @@ def _page(group: Group, names: dict[str, str]) -> str:
     import graphtask
 
     own = [name for name, module in names.items() if _covers(group, module)]
-    kinds = {name: _kind(getattr(graphtask, name)) for name in own}
-    body = "\n".join(f".. auto{kinds[name]}:: graphtask.{name}\n" for name in own)
+    entries = [entry for name in own for entry in _entries(f"graphtask.{name}", getattr(graphtask, name))]
+    body = "\n".join(entries)
     return f"# {group.title}\n\n{group.summary}\n\n```{{eval-rst}}\n.. currentmodule:: graphtask\n\n{body}\n```\n"
 
 
-def _kind(value: object) -> str:
+def _entries(path: str, value: object) -> Iterator[str]:
+    """Yield the directive of a name; for a namespace such as ``gt.plot`` those of its names."""
     if inspect.ismodule(value):
-        return "module"
+        for name in value.__all__:
+            yield from _entries(f"{path}.{name}", getattr(value, name))
+    else:
+        yield f".. auto{_kind(value)}:: {path}\n"
+
+
+def _kind(value: object) -> str:
     if inspect.isclass(value):
         return "exception" if issubclass(value, BaseException) else "class"
     return "function" if callable(value) else "data"

@@ -59,6 +59,7 @@ from .priors.random import barabasi_albert_dag as barabasi_albert_dag
 from .priors.random import erdos_renyi_dag as erdos_renyi_dag
 from .priors.random import random_dag as random_dag
 from .priors.random import watts_strogatz_dag as watts_strogatz_dag
+from .priors.randomize import randomize as randomize
 from .pruning import critical_threshold as critical_threshold
 from .pruning import prune as prune
 from .reading import from_adjacency as from_adjacency

@@ -1,4 +1,4 @@
-"""How many trainable parameters the network of a graph has, as a polynomial in its channels.
+"""Number of trainable parameters of the network of a graph, as a polynomial in its channels.
 
 One convolution/BN pair from ``a`` to ``b`` channels, BN(Conv3×3) + BN(Conv1×1) without bias, holds
 9ab + ab + 4b parameters. With ``C·2^s`` channels in stage s, the sum over all blocks is quadratic in C.
@@ -14,25 +14,25 @@ import numpy as np
 from graphtask.graph import edge_array, stages
 from graphtask.types import IntArray
 
-_FEW_STAGES = 8  # up to which stages need not be numbered anew
+_FEW_STAGES = 8  # up to this number, stages are not renumbered
 
 
 class ParameterPolynomial(NamedTuple):
-    """The number of parameters as ``square·C² + linear·C + constant``."""
+    """Number of parameters as ``square·C² + linear·C + constant``."""
 
     square: int
     linear: int
     constant: int
 
     def at(self, channels: int) -> int:
-        """The number of parameters at ``channels`` channels in stage 0."""
+        """Return the number of parameters at ``channels`` channels in stage 0."""
         return (self.square * channels + self.linear) * channels + self.constant
 
 
 def parameter_polynomial(
     graph: igraph.Graph, *, in_channels: int = 3, n_classes: int = 10
 ) -> ParameterPolynomial:
-    """The number of trainable parameters of the compiled network, as a polynomial in its channels C.
+    """Return the number of trainable parameters of the compiled network, as a polynomial in its channels C.
 
     It counts one input block, one node block for every other node, one reduce block for every pair of a node and
     a later stage that it has an edge into, one weight per edge, and a linear head.
@@ -55,7 +55,7 @@ def parameter_polynomial(
 def polynomial_of(
     edges: IntArray, stage: IntArray, *, in_channels: int, n_classes: int
 ) -> ParameterPolynomial:
-    """The same from arrays: edges of shape (edges, 2) and the stage of every vertex, of a valid graph."""
+    """Return the polynomial from arrays: edges of shape (edges, 2), and the stage of every vertex."""
     first, last = int(stage.min()), int(stage.max())  # of the input and the output: stages never decrease
     square = -10 * 4**first  # the input node has a block of its own, from the image's channels
     linear = 10 * in_channels * 2**first + n_classes * 2**last
@@ -66,7 +66,7 @@ def polynomial_of(
 
 
 def _blocks(edges: IntArray, stage: IntArray) -> Iterator[tuple[int, int, int]]:
-    """Stage before, stage after, and number of blocks: one per node, and one per node and later stage it feeds."""
+    """Yield stage before, stage after and number of blocks: one per node, and one per node and later stage it feeds."""
     if stage.max() < _FEW_STAGES:
         levels, level = np.arange(_FEW_STAGES), stage
     else:
@@ -82,7 +82,7 @@ def _blocks(edges: IntArray, stage: IntArray) -> Iterator[tuple[int, int, int]]:
 
 
 def _distinct(keys: IntArray, n_possible: int) -> IntArray:
-    """The distinct keys below ``n_possible``: marked in a table if that is not much longer than the keys."""
+    """Return the distinct keys below ``n_possible``, by a table if it is not much longer than the keys."""
     if n_possible > 8 * len(keys) + 4096:
         return np.unique(keys)
     seen = np.zeros(n_possible, dtype=np.bool_)

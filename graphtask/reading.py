@@ -291,7 +291,7 @@ def from_object(graph: GraphLike, *, is_data: bool = False, **options: Any) -> i
         **options: The fields of `ReadOptions`.
 
     Raises:
-        GraphError: The object is no graph, or breaks a rule of the architecture graph.
+        GraphError: The object is not a graph, or breaks a rule of the architecture graph.
         ArgumentError: An option is invalid.
     """
     from graphtask.storage.geometric_parts import geometric_parts

@@ -24,6 +24,7 @@ def load_script(name):
 
 
 make_commands, make_metrics = load_script("make_commands"), load_script("make_metrics")
+make_layers = load_script("make_layers")
 COMMANDS = dict(make_commands.walk(cli, "graphtask"))
 
 
@@ -46,6 +47,11 @@ def test_the_page_of_commands_is_what_help_says():
 def test_the_page_of_metrics_is_what_their_registry_says():
     stale = "docs/metrics.md is stale; run .venv/bin/python docs/make_metrics.py"
     assert make_metrics.PAGE.read_text(encoding="utf-8") == make_metrics.page(), stale
+
+
+def test_the_picture_of_the_layers_is_the_contract():
+    stale = "docs/layers.svg is stale; run .venv/bin/python docs/make_layers.py"
+    assert make_layers.PICTURE.read_text(encoding="utf-8") == make_layers.picture(), stale
 
 
 def test_every_metric_is_compared_with_something_independent_on_500_graphs():

@@ -176,7 +176,7 @@ def random_dag(
     """Return a random DAG with out-degrees from a law, in which near nodes are preferred.
 
     Node i draws its out-degree d_i from ``law`` (no more than there are later nodes), then that many different later
-    nodes j, sequentially, with probability proportional to d_j^``attraction`` · f(⌊(j − i)/``block``⌋). If node
+    nodes j, sequentially, with probability proportional to d_j^a · f(⌊(j − i)/b⌋), with a = ``attraction`` and b = ``block``. If node
     i + 1 has no predecessor yet, the first of the edges leads there, which leaves no orphans. It takes time
     proportional to the nodes where the decay is exponential, and to their square otherwise.
 

@@ -190,7 +190,7 @@ def make_prior(name: str, arguments: Mapping[str, Any]) -> igraph.Graph:
     """Return the prior with these arguments, as the provenance of a graph records them.
 
     Raises:
-        KeyError: There is no such prior.
+        KeyError: The prior is unknown.
         ArgumentError: An argument is invalid.
         TypeError: An argument is missing or unknown.
 

@@ -38,6 +38,11 @@ class Words:
         """Draw one of 0 … ``bound`` − 1 from one word; the bias is ``bound``/2^64."""
         return int(self._generator.random_raw() % bound)
 
+    def integers(self, bound: int, size: int) -> list[int]:
+        """Draw numbers of 0 … ``bound`` − 1, with repetition; one word each."""
+        drawn: list[int] = (self._generator.random_raw(size) % np.uint64(bound)).tolist()
+        return drawn
+
     def sample(self, log_weights: npt.NDArray[np.float64], size: int, *, n_hopeless: int = 0) -> IntArray:
         """Draw indices of ``size`` different items, in increasing order; one word for every item.
 

@@ -108,7 +108,7 @@ def text_of(content: bytes) -> str:
     r"""Return a text in UTF-8 or, with a byte order mark, UTF-16, with line feeds at the ends of lines.
 
     Raises:
-        FormatError: The bytes are no such text.
+        FormatError: The bytes are not such text.
 
     Example:
         >>> text_of("a\\r\\nb".encode("utf-16"))

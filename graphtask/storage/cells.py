@@ -207,7 +207,7 @@ def _flat_pairs(steps: Any) -> list[tuple[str, int]]:
 
 
 def parse_document(document: dict[str, Any]) -> Parts | None:
-    """Return the parts of a cell in a JSON object, or None if it holds none.
+    """Return the parts of a cell in a JSON object, or None if it is not a cell.
 
     - NAS-Bench-101: ``module_adjacency`` (or ``matrix``, ``adjacency``) and ``module_operations`` (``ops``).
     - NEAT: ``connections`` with ``in``, ``out`` (or ``source``, ``target``), ``weight`` and ``enabled``; ``nodes``.

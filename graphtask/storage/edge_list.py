@@ -210,7 +210,7 @@ def _edges(found: _EdgeList) -> Parts:
 
 
 def _bare(table: Table, *, n_bytes: int) -> _EdgeList:
-    """Edges of lines without names of columns."""
+    """Return the edges of lines without names of columns."""
     found = _EdgeList()
     counts = _counts(table)
     for index, row in enumerate(islice(table, counts.n_lines, None)):
@@ -288,7 +288,7 @@ def _decimal(cell: str) -> str:
 
 
 def _under(header: list[str], table: Table, *, n_bytes: int) -> _EdgeList:
-    """Edges of lines under names of columns."""
+    """Return the edges of lines under names of columns."""
     if table.n_lines == 1:
         raise FormatError("has names of columns but no edge")
     check_size(0, 0, n_cells=len(header) * table.n_lines, n_bytes=n_bytes)

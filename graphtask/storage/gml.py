@@ -20,7 +20,7 @@ MAX_BYTES = 64 << 20  # a few bytes can become a value
 _MAX_ITEMS = 10_000_000
 _MAX_DEPTH = 64
 
-# No quantifier gives back what it took, so that no text takes more than linear time.
+# All quantifiers are possessive, so that matching takes linear time.
 _TOKEN = re.compile(
     r"""[ \t\r\n]* (?:
       (?P<comment> \#[^\n]* )
@@ -41,21 +41,21 @@ _Items = list[tuple[str, Any]]
 
 
 class _Record(NamedTuple):
-    """What stands between two brackets, and where the first of them is."""
+    """Items between two brackets, and the place of the first bracket."""
 
     items: _Items
     place: int
 
 
 def parse(content: bytes) -> Parts:
-    """The parts of the graph in a GML file.
+    """Return the parts of the graph in a GML file.
 
     Nodes are named by ``name``, else by ``label`` if every node has one of its own, else by ``id``. All other values
-    of the graph, its nodes and its edges are attributes, except for drawings (``graphics``). As the format says, a
+    of the graph, its nodes and its edges are attributes, except for drawings (``graphics``). By the rules of the format, a
     graph is undirected unless it has ``directed 1``.
 
     Raises:
-        FormatError: The text is no GML; the message names the line.
+        FormatError: The text is not GML; the message names the line.
 
     Example:
         >>> parse(b"graph [ directed 1 node [ id 4 ] node [ id 2 ] edge [ source 4 target 2 ] ]").edges
@@ -103,7 +103,7 @@ class _Reader:
         )
 
     def _document(self) -> _Items:
-        """The items of the whole file; the only loop over tokens."""
+        """Return the items of the whole file; the only loop over tokens."""
         items: _Items = []
         stack = [_Record(items, 0)]
         key: str | None = None
@@ -118,7 +118,8 @@ class _Reader:
                     break
                 else:
                     self._refuse(
-                        place, "the file ends too early" if kind == "end" else f"{one_line(token)} is no key"
+                        place,
+                        "the file ends too early" if kind == "end" else f"{one_line(token)} is not a key",
                     )
                 continue
             n_items += 1
@@ -161,11 +162,11 @@ class _Reader:
 
     def _element(self, value: Any, kind: str) -> dict[str, Any]:
         if not isinstance(value, _Record):
-            raise FormatError(f"a {kind} is {one_line(value)}; it has to be {kind} [ … ]")
+            raise FormatError(f"a {kind} must be {kind} [ … ], got {one_line(value)}")
         values = _plain([(key, item) for key, item in value.items if key not in _DRAWING])
         for key in ("id",) if kind == "node" else ("source", "target"):
             if not isinstance(values.get(key), int):
-                self._refuse(value.place, f"a {kind} has no whole number as its {key!r}")
+                self._refuse(value.place, f"{'an' if kind == 'edge' else 'a'} {kind} has no integer {key!r}")
         return values
 
     def _ids(self, nodes: list[dict[str, Any]]) -> tuple[list[int], dict[int, int]]:
@@ -206,7 +207,7 @@ def _identify(values: list[Any] | None) -> bool:
 
 
 def _plain(items: _Items) -> dict[str, Any]:
-    """The items as a dict; a key that stands there several times has a list of values."""
+    """Return the items as a dict; a repeated key has a list of values."""
     lists: dict[str, list[Any]] = {}
     for key, value in items:
         lists.setdefault(key, []).append(_plain(value.items) if isinstance(value, _Record) else value)

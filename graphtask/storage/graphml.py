@@ -1,7 +1,7 @@
-"""Architecture graphs as GraphML files: written without loss, read from several programs, safe on hostile input.
+"""Architecture graphs as GraphML files: lossless, and safe on hostile input.
 
-What is written is plain GraphML that igraph, networkx and Gephi read as well. Every ``key`` carries its exact type in
-an attribute of its own name space, so that the values come back as they were: floats bit for bit, ints of any size,
+The output is plain GraphML that igraph, networkx and Gephi read as well. Every ``key`` carries its exact type in an
+attribute of a separate name space, so that values come back unchanged: floats bit for bit, ints of any size,
 strings of any characters, and lists, tuples and dicts as JSON. ``None`` is written as an absent value.
 """
 
@@ -15,7 +15,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 import igraph
 
-from graphtask.errors import ArgumentError, GraphError, GraphtaskError
+from graphtask.errors import GraphError, GraphtaskError
 from graphtask.graph import as_architecture, check_graph
 from graphtask.storage import limits
 from graphtask.storage.assembly import igraph_of
@@ -26,6 +26,7 @@ from graphtask.storage.graphml_keys import FORMAT_VERSION, GRAPHML, GRAPHTASK
 from graphtask.storage.graphml_parser import MAX_VALUE, parse
 from graphtask.storage.objects import GraphLike, as_igraph
 from graphtask.storage.values import is_usual_float, plain, to_json
+from graphtask.validation import invalid
 
 _NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ESCAPES = {"\r": "&#13;"}  # a bare one would be read as a line feed
@@ -35,7 +36,7 @@ _FLOATS = {"nan": "NaN", "inf": "INF", "-inf": "-INF"}  # as XML Schema spells t
 
 
 def write(graph: GraphLike, path: str | os.PathLike[str]) -> None:
-    """Write the graph with all its attributes to a GraphML file, whole or not at all.
+    """Write the graph with all its attributes to a GraphML file, complete or not at all.
 
     Equal graphs give equal bytes. Attribute values may be booleans, ints, floats, strings, ``None`` (written as an
     absent value), and lists, tuples and dicts of them; numpy scalars are written as the Python values they stand for.
@@ -45,7 +46,7 @@ def write(graph: GraphLike, path: str | os.PathLike[str]) -> None:
         path: The file; one that exists is replaced.
 
     Raises:
-        ArgumentError: The name does not end in ``.graphml``, so `read` would take it for something else.
+        ArgumentError: The name does not end in ``.graphml``.
         GraphError: The graph breaks a rule, or an attribute has a value that cannot be stored.
         GraphtaskError: The file cannot be written.
 
@@ -57,16 +58,14 @@ def write(graph: GraphLike, path: str | os.PathLike[str]) -> None:
         [0, 0, 1, 1]
     """
     if PurePath(path).suffix.lower() != ".graphml":
-        raise ArgumentError(
-            f"{os.fspath(path)}: graphs are written as GraphML; give a name that ends in .graphml"
-        )
+        raise invalid("path", "a name that ends in .graphml", os.fspath(path))
     content = dumps(as_igraph(graph))
     with write_atomically(path) as file:
         file.write(content)
 
 
 def dumps(graph: igraph.Graph) -> bytes:
-    """The bytes that `write` puts into the file; equal for equal graphs.
+    """Return the content of the file that `write` writes; equal for equal graphs.
 
     Raises:
         GraphError: The graph breaks a rule, or an attribute has a value that cannot be stored.
@@ -91,16 +90,9 @@ def read(
     """Read an architecture graph from a GraphML file of graphtask, igraph, networkx, Gephi or yEd.
 
     A file that `write` made gives back the same graph: values, types, and the order of vertices and edges (vertices
-    that did not stand in topological order are sorted). In files of other programs
-
-    - vertices are named by their attribute ``name``, else by their ids; a label of yEd becomes the attribute
-      ``label``; the rest of its drawing, ports and descriptions are left out;
-    - a ``stage`` that was stored as a float is a whole number again;
-    - an edge attribute ``weight`` (or ``w``) that cannot be the trained one, because a value is missing or outside
-      [0, 1], is kept as ``file_weight`` (``file_w``);
-    - attributes that no element has a value for are left out.
-
-    Nested graphs, hyperedges, document types and entities are refused, and so are files over 256 MiB.
+    that did not stand in topological order are sorted). In files of other programs,
+    attributes are read as in `graphtask.read`. Hyperedges, document types and entities are refused, and so are files
+    over 256 MiB.
 
     Args:
         path: The file.
@@ -129,7 +121,7 @@ def read(
 
 
 class _Column(NamedTuple):
-    """An attribute of all elements of one kind, as it goes into the file."""
+    """Attribute of all elements of one kind, as text."""
 
     key: str
     scope: str
@@ -210,7 +202,7 @@ def _document(
 
 
 def _data(columns: list[_Column], n_elements: int) -> Iterable[str]:
-    """The data elements of each element, as one string."""
+    """Return the data elements of each element, as one string."""
     if not columns:
         return [""] * n_elements
     tagged = (
@@ -225,7 +217,7 @@ def _n_cells(*groups: list[_Column]) -> int:
 
 
 def _check_readable(graph: igraph.Graph, n_bytes: int, *, n_cells: int) -> None:
-    """Refuse what `read` would refuse, while the graph is still there."""
+    """Refuse a graph that `read` would refuse, before it is written."""
     if n_bytes > limits.MAX_BYTES:
         raise GraphError(
             f"the graph takes {n_bytes:,} bytes as GraphML; files over {limits.MAX_BYTES:,} are not read back"

@@ -1,4 +1,4 @@
-"""GraphML exactly as `write` writes it, read line by line with regular expressions: a fraction of a parser's time.
+"""Fast path for GraphML exactly as `write` writes it: regular expressions, line by line.
 
 Whatever is not exactly so (another order, a space, an entity) is none of this module's business: it gives None, and
 the parser decides. So nothing is read here in another way than the parser would read it.
@@ -44,7 +44,7 @@ def _text(text: str) -> str:
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&") if "&" in text else text
 
 
-# What the texts of each type look like (never empty: an empty match means that there is no value), and what makes
+# Pattern of the texts of each type (never empty: an empty match is an absent value), and the function that makes
 # values of them. Where that raises ValueError, the parser has the word.
 _PATTERNS = {
     "boolean": "true|false",
@@ -110,7 +110,7 @@ def _parts(text: str, *, n_bytes: int) -> Parts | None:
 
 
 def _keys(text: str) -> tuple[dict[str, list[_Key]], int]:
-    """The declared attributes of the graph, its nodes and its edges, and where they end."""
+    """Return the declared attributes of the graph, its nodes and its edges, and the end of their text."""
     keys: dict[str, list[_Key]] = {"graph": [], "node": [], "edge": []}
     place = len(_HEAD)
     while match := _KEY.match(text, place):
@@ -125,7 +125,7 @@ def _keys(text: str) -> tuple[dict[str, list[_Key]], int]:
 
 
 def _graph_values(text: str, place: int, keys: Sequence[_Key]) -> tuple[dict[str, Any], int]:
-    """The attributes of the graph, and where they end."""
+    """Return the attributes of the graph, and the end of their text."""
     values: dict[str, Any] = {}
     for key in keys:
         pattern = re.compile(f'    <data key="{key.identity}">({_PATTERNS[key.kind]})</data>\n')
@@ -138,7 +138,7 @@ def _graph_values(text: str, place: int, keys: Sequence[_Key]) -> tuple[dict[str
 def _lines(
     text: str, start: int, end: int, opening: str, keys: Sequence[_Key], closing: str
 ) -> list[tuple[str, ...]] | None:
-    """The ids and the texts in every line, if all lines are of this form."""
+    """Return the ids and the texts in every line, if all lines have this form."""
     data = "".join(f'(?:<data key="{key.identity}">({_PATTERNS[key.kind]})</data>)?+' for key in keys)
     # The empty group at the end makes a tuple of every match.
     found: list[tuple[str, ...]] = re.compile(f"^{opening}{data}{closing}()\n", re.MULTILINE).findall(

@@ -1,4 +1,4 @@
-"""The declared attributes of a GraphML file: their types, their values, and the columns these make."""
+"""Declared attributes of a GraphML file: types, values and columns."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -18,15 +18,15 @@ _ABSENT = object()
 
 @dataclass(slots=True)
 class Key:
-    """A declared attribute, with the values found so far.
+    """Declared attribute with the values found so far.
 
     Attributes:
         name: Name of the attribute.
-        kind: Its type, as the file calls it; `DRAWING` for drawings of yEd, of which only labels are read.
-        convert: Makes a value of its text; raises ValueError.
-        values: A list for each kind of element ("graph", "node", "edge") that may have the attribute; empty if the
-            attribute is none of the graph's.
-        default: The value of elements without one.
+        kind: Its type in the file; `DRAWING` for drawings of yEd, of which only labels are read.
+        convert: Converts a text to a value; raises ValueError.
+        values: A list for each kind of element ("graph", "node", "edge") that may have the attribute; empty for
+            an attribute of other elements.
+        default: Value of elements without one.
     """
 
     name: str
@@ -37,17 +37,17 @@ class Key:
 
     @property
     def has_default(self) -> bool:
-        """Whether elements without a value have one all the same."""
+        """Whether elements without a value have a default."""
         return self.default is not _ABSENT
 
     def complaint(self, text: str, error: ValueError) -> str:
-        """What is wrong with a text that `convert` refused with ``error``."""
+        """Return the message about a text that `convert` refused with ``error``."""
         reason = f" ({error})" if self.kind == "json" else ""
-        return f"{one_line(text)} is no {self.kind}, as attribute {self.name!r} has to be{reason}"
+        return f"attribute {self.name!r} must be {self.kind}, got {one_line(text)}{reason}"
 
 
 def declared_key(attributes: dict[str, str], *, is_ours: bool) -> Key:
-    """The attribute that a ``key`` element with these XML attributes declares.
+    """Return the attribute that a ``key`` element with these XML attributes declares.
 
     Raises:
         FormatError: Something is missing in it, or is unknown.
@@ -60,7 +60,7 @@ def declared_key(attributes: dict[str, str], *, is_ours: bool) -> Key:
         return _own_key(attributes, values)
     if any(name.endswith(" type") for name in attributes):
         raise FormatError(
-            "a key has a type in a name space that is not known; files of graphtask say their version"
+            "a key has a type in an unknown name space; files of graphtask declare their version"
         )
     name = attributes.get("attr.name", attributes["id"])
     if "yfiles.type" in attributes:
@@ -70,13 +70,13 @@ def declared_key(attributes: dict[str, str], *, is_ours: bool) -> Key:
     convert = str if kind.startswith("list") else _FOREIGN_KINDS.get(kind)  # Gephi's lists stay text
     if convert is None:
         raise FormatError(
-            f"the type {attributes['attr.type']!r} of attribute {name!r} is not known; use string"
+            f"the type {attributes['attr.type']!r} of attribute {name!r} is unknown; use string"
         )
     return Key(name, kind, convert, values)
 
 
 def columns(keys: Iterable[Key], scope: str, n_elements: int, *, keep_empty: bool) -> dict[str, list[Any]]:
-    """The values of every attribute of one kind of element, None where an element has none.
+    """Return the values of every attribute of one kind of element, None where an element has none.
 
     Two keys of one name are one attribute: networkx declares a key for each type that its values have.
 
@@ -96,7 +96,7 @@ def columns(keys: Iterable[Key], scope: str, n_elements: int, *, keep_empty: boo
 def _own_key(attributes: dict[str, str], values: dict[str, list[Any]]) -> Key:
     name, kind = attributes.get("attr.name"), attributes.get(f"{GRAPHTASK} type", "")
     if name is None or kind not in _OWN_KINDS:
-        raise FormatError(f"the key {attributes['id']!r} has no attr.name, or no type that graphtask knows")
+        raise FormatError(f"the key {attributes['id']!r} has no attr.name, or an unknown type")
     if len(values) != 1:
         raise FormatError(f"the key {attributes['id']!r} is not for graph, node, or edge")
     return Key(name, kind, _OWN_KINDS[kind], values)
@@ -114,7 +114,7 @@ def _merged(name: str, first: list[Any], second: list[Any]) -> list[Any]:
     return [other if one is None else one for one, other in zip(first, second, strict=True)]
 
 
-# Python's own int and float take 1_000 and the digits of every script for numbers.
+# int and float of Python accept 1_000 and the digits of every script.
 
 
 def _int(text: str) -> int:

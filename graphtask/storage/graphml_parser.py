@@ -18,7 +18,7 @@ from graphtask.storage.graphml_keys import DRAWING, FORMAT_VERSION, GRAPHTASK, K
 from graphtask.storage.values import one_line
 
 MAX_VALUE = 16 << 20  # characters in one value
-_MAX_TAG = 1 << 20  # bytes in one tag or comment: expat reads it anew with every piece that arrives
+_MAX_TAG = 1 << 20  # bytes in one tag or comment: expat parses it again with every piece
 _MAX_DEPTH = 64
 _CHUNK = 1 << 16
 _MAX_KEYS = 10_000
@@ -130,7 +130,7 @@ class GraphmlParser:
         """
         self._parse(b"", is_final=True)
         if self._n_graphs == 0:
-            raise FormatError("holds no graph; a GraphML file has a <graph> inside <graphml>")
+            raise FormatError("has no graph; a GraphML file has a <graph> inside <graphml>")
         self._resolve_waiting()
         self._check_cells()
         graph, nodes, edges = (

@@ -1,21 +1,21 @@
-"""How large the graphs are that files may hold, so that no file can ask for more memory than it is worth."""
+"""Bounds on the graphs in files, so that memory stays in proportion to the size of a file."""
 
 from graphtask.errors import FormatError
 
 MAX_BYTES = 256 << 20
 MAX_NODES = 2_000_000
 MAX_EDGES = 8_000_000
-MAX_CELLS = 2_000_000  # values that attributes have room for, present or not; and one more for each byte
+MAX_CELLS = 2_000_000  # attribute values, present or absent, next to one for each byte
 
 
 def check_size(n_nodes: int, n_edges: int, *, n_cells: int, n_bytes: int) -> None:
-    """Raise unless a graph of this size is read.
+    """Raise if a graph is too large to be read.
 
     Args:
         n_nodes: Number of nodes.
         n_edges: Number of edges.
-        n_cells: Number of values that its attributes have room for: elements times attributes.
-        n_bytes: Size of the file; a small one may not ask for much memory.
+        n_cells: Number of attribute values, present or absent: elements times attributes.
+        n_bytes: Size of the file.
 
     Raises:
         FormatError: There are too many nodes, edges, or values.
@@ -30,11 +30,11 @@ def check_size(n_nodes: int, n_edges: int, *, n_cells: int, n_bytes: int) -> Non
 
 
 def check_bytes(n_bytes: int, *, limit: int | None = None) -> None:
-    """Raise unless a file of this size is read.
+    """Raise if a file is too large to be read.
 
     Args:
         n_bytes: Size of the file.
-        limit: The largest size that its format has; by default `MAX_BYTES`.
+        limit: Largest size of its format; by default `MAX_BYTES`.
 
     Raises:
         FormatError: The file is larger.

@@ -1,4 +1,4 @@
-"""Adjacency matrices in ``.npz`` files, of numpy and of scipy; nothing that a file says is executed or trusted.
+"""Adjacency matrices in ``.npz`` files, of numpy and of scipy; nothing in a file is executed or trusted.
 
 numpy's own reader reserves memory for whatever shape a file claims, and scipy's hands indices to compiled code as
 they are. So the members are read here: header, size and indices are checked against the bytes that are there.

@@ -46,7 +46,7 @@ def object_parts(graph: GraphLike, *, name: str = "graph") -> Parts:
     """Return the parts of a graph object of another library.
 
     Raises:
-        GraphError: The object is no graph, or its adjacency matrix is not square or not numeric.
+        GraphError: The object is not a graph, or its adjacency matrix is not square or not numeric.
     """
     if isinstance(graph, _class("networkx", "Graph")):
         from graphtask.storage.networkx import networkx_parts

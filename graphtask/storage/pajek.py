@@ -68,7 +68,9 @@ class _Reader:
             raise FormatError("has no *vertices, as a Pajek file has")
         if len(self._kinds) > 1:
             raise FormatError("has both arcs and edges; make all of them arcs, or all of them edges")
-        return self._builder.parts(directed=self._kinds != {False})
+        parts = self._builder.parts(directed=self._kinds != {False})
+        is_pattern = self._n_rows > 0 and set(parts.edge_columns.get(WEIGHT, [])) == {1}
+        return parts._replace(edge_columns={}) if is_pattern else parts
 
     def _rows(self) -> Iterator[list[str]]:
         for number, line in enumerate(self._text.split("\n"), start=1):

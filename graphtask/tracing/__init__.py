@@ -1,1 +1,1 @@
-"""The graph of any PyTorch module: what it computes for an example, at the granularity of layers or blocks."""
+"""Computation graph of any PyTorch module, at the granularity of layers or blocks."""

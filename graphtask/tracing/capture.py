@@ -1,4 +1,4 @@
-"""What a module computes for an example: its tensor operations, and which of them reads the results of which."""
+"""Tensor operations of a module on an example, and the data flow between them."""
 
 import copy
 import io
@@ -21,6 +21,7 @@ from torch.nn.parameter import is_lazy
 from torch.utils import _pytree as pytree
 
 from graphtask.errors import ArgumentError
+from graphtask.validation import invalid
 
 _LOOKS_AT_SHAPES_ONLY = ("new_", "zeros_like", "ones_like", "full_like", "empty_like", "rand")
 _USUAL_NAMES = {"_native_batch_norm_legit_no_training": "batch_norm", "_unsafe_view": "view"}
@@ -55,32 +56,32 @@ class Operation(NamedTuple):
 
 
 class Captured(NamedTuple):
-    """The operations of one call of a module, in the order of their execution."""
+    """Operations of one call of a module, in the order of execution."""
 
     operations: list[Operation]
     n_inputs: int
-    """How many of the operations, at the front, are the tensors of the example."""
+    """Number of operations, at the front, that are the tensors of the example."""
     outputs: list[int]
-    """The operations whose results the module returns, of those that depend on the example."""
+    """Operations whose results the module returns, of those that depend on the example."""
     parameter_sizes: dict[str, int]
 
 
 def capture(module: nn.Module, example: Tensor | Sequence[Any] | Mapping[str, Any]) -> Captured:
-    """The operations that ``module.eval()`` performs on an example, found by `torch.export` without computing them.
+    """Return the operations of ``module.eval()`` on an example, found by `torch.export` without computing them.
 
-    In-place operations and writes into views count as operations that give a new tensor. What is computed from
-    parameters, buffers and shapes alone is no operation.
+    In-place operations and writes into views count as operations that return a new tensor. Values computed from
+    parameters, buffers and shapes alone are not operations.
 
     Args:
         module: Any module; a copy that shares its parameters is traced, so it stays as it is.
-        example: What the module is called with: one tensor, a sequence of positional arguments, or a mapping of
+        example: Arguments of the module: one tensor, a sequence of positional arguments, or a mapping of
             keyword arguments.
 
     Raises:
-        ArgumentError: The module fails on the example, or cannot be traced; the message says why.
+        ArgumentError: The module fails on the example, or cannot be traced; the message has the reason.
     """
     if not isinstance(module, nn.Module):
-        raise ArgumentError(f"a torch.nn.Module is needed, not {_kind(module)}")
+        raise invalid("module", "a torch.nn.Module", module)
     if any(is_lazy(value) for value in module.parameters()):
         raise ArgumentError(
             f"{_kind(module)} has lazy parameters without a shape; call it once before tracing it"
@@ -105,8 +106,9 @@ def _arguments(example: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         args = (example,)
     if not any(isinstance(leaf, Tensor) for leaf in pytree.tree_leaves((args, kwargs))):
         raise ArgumentError(
-            f"the example holds no tensor ({_kind(example)}); give what the module is called with: a tensor such as "
-            f"torch.zeros(1, 3, 224, 224), a tuple of arguments, or a dict of keyword arguments"
+            f"example must hold a tensor, got {_kind(example)}; pass the arguments of the module: a tensor such as "
+            f"torch.zeros(1, 3, 224, 224), a tuple of arguments, or a dict of keyword arguments",
+            argument="example",
         )
     detached: tuple[tuple[Any, ...], dict[str, Any]]
     detached = pytree.tree_map_only(Tensor, Tensor.detach, (args, kwargs))
@@ -167,11 +169,11 @@ def _reason(error: Exception, module: nn.Module, args: tuple[Any, ...], kwargs: 
             own(*own_args, **own_kwargs)
     except Exception as failure:  # noqa: BLE001 - any failure of the user's module is worth reporting as such
         return f"{name} fails on this example{_place(failure)}: {_first_line(failure)}"
-    return f"{name} cannot be traced: torch.export says {_first_line(error)!r}{_place(error)}"
+    return f"{name} cannot be traced: torch.export reports {_first_line(error)!r}{_place(error)}"
 
 
 def _place(error: Exception) -> str:
-    """Where the module's own code was when the error arose; empty if it was in PyTorch all along."""
+    """Return the place of the error in the code of the module; empty for an error within PyTorch."""
     torch_folder = f"{Path(torch.__file__).parent}{os.sep}"  # not that of torchvision
     frames = [
         frame
@@ -214,7 +216,7 @@ def _operation(
     constants: dict[Node, frozenset[str]],
     signature: ExportGraphSignature,
 ) -> Operation | None:
-    """The operation of a node; None if it does not depend on the example."""
+    """Return the operation of a node; None if it does not depend on the example."""
     if node.op == "placeholder":
         is_example = node.name in signature.user_inputs and isinstance(node.meta.get("val"), Tensor)
         return Operation(node.name, (), frozenset(), (), _shape(node), ()) if is_example else None

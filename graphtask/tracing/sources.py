@@ -1,4 +1,4 @@
-"""Modules by name: torchvision's models, and what a Python package offers."""
+"""Modules by name: models of torchvision, and modules of a Python package."""
 
 import difflib
 import importlib
@@ -20,16 +20,16 @@ _TORCHVISION = "torchvision"
 
 
 def load_module(source: str, *, seed: int = 0) -> nn.Module:
-    """The module that a name stands for, on the CPU, with random parameters.
+    """Return the module with a name, on the CPU, with random parameters.
 
     Args:
         source: ``torchvision:resnet18``, any model of torchvision, built without pretrained weights, so that nothing
             is downloaded; or ``package.module:name``, where the name is that of a module, or of a class or function
-            that gives one when called without arguments. Packages are also looked for in the current folder.
-        seed: Seed of the parameters; the global generator stays as it is.
+            that returns one when called without arguments. Packages are also searched in the current folder.
+        seed: Random seed of the parameters; the global generator is not changed.
 
     Raises:
-        ArgumentError: Nothing has that name, or what has it gives no module.
+        ArgumentError: The name is unknown, or does not lead to a module.
 
     Example:
         >>> type(load_module("torchvision:resnet18")).__name__
@@ -37,9 +37,7 @@ def load_module(source: str, *, seed: int = 0) -> nn.Module:
     """
     place, separator, name = source.partition(":")
     if not (place and separator and name):
-        raise ArgumentError(
-            f"{source!r} names no module; write torchvision:resnet18 or package.module:callable"
-        )
+        raise ArgumentError(f"source must be torchvision:resnet18 or package.module:callable, got {source!r}")
     find = _torchvision_builder if place == _TORCHVISION else _attribute
     with _apart(seed):
         return _built(source, find(place, name))

@@ -1,4 +1,4 @@
-"""How often the resolution has been halved at every operation of a network."""
+"""Number of times that the resolution has been halved at every operation of a network."""
 
 import math
 import re
@@ -11,14 +11,14 @@ _N_SPATIAL = re.compile(r"([123])d")
 
 
 def halvings(captured: Captured) -> list[int]:
-    """The stage of every operation: how often the resolution was halved on the way from the example to it.
+    """Return the stage of every operation: the number of times that the resolution was halved since the example.
 
     A convolution or pooling with stride s in d dimensions adds log2(s₁ · … · s_d) / d, a transposed convolution
-    takes as much away, and what resizes to a given size (adaptive pooling, interpolation) counts by the positions
-    (pixels, or frames) of its operand and its result. Of operations without strides only linear layers tell the
+    subtracts as much, and a resizing to a given size (adaptive pooling, interpolation) counts by the positions
+    (pixels, or frames) of its operand and its result. Of operations without strides only linear layers change the
     resolution, if the example holds images of P₀ pixels: on a grid with the channels last (Swin), and where they make
-    tokens of the image, it is log2(P₀ / P) / d for P positions. All other operations have the resolution of what they
-    read (products of two tensors, such as attention with pooled keys, that of the first one, all else the coarsest), and
+    tokens of the image, it is log2(P₀ / P) / d for P positions. All other operations have the resolution of their
+    operands (products of two tensors, such as attention with pooled keys, that of the first one, all else the coarsest), and
     so has a pooling that leaves one position: the tail behind it, and
     squeeze and excitation, keep the stage.
 
@@ -42,7 +42,7 @@ def halvings(captured: Captured) -> list[int]:
 
 
 def _step(operation: Operation, operand: Operation) -> float:
-    """The halvings between the operand and the result of a convolution, pooling or resizing."""
+    """Return the halvings between the operand and the result of a convolution, pooling or resizing."""
     n_spatial = _n_spatial(operation)
     before, after = _n_positions(operand.shape[-n_spatial:]), _n_positions(operation.shape[-n_spatial:])
     if operation.strides and not ("pool" in operation.name and after == 1):
@@ -55,7 +55,7 @@ def _step(operation: Operation, operand: Operation) -> float:
 
 
 def _grid_level(operation: Operation, level: float, image: tuple[int | None, ...]) -> float:
-    """The halvings between the image and the result of a linear layer, if that is a grid, or the first tokens."""
+    """Return the halvings between the image and the result of a linear layer, if it is a grid, or the first tokens."""
     rank = len(operation.shape)
     is_grid = rank == len(image) + 2 or (rank == 3 and level == 0.0)
     positions = _n_positions(operation.shape[1:-1])
@@ -70,5 +70,5 @@ def _n_spatial(operation: Operation) -> int:
 
 
 def _n_positions(sizes: tuple[int | None, ...]) -> int:
-    """Their product; 1, which tells nothing about the resolution, if a size depends on values."""
+    """Return the product of the sizes; 1, which leaves the resolution open, if a size depends on values."""
     return 1 if None in sizes else math.prod(size for size in sizes if size is not None)

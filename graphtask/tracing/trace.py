@@ -1,4 +1,4 @@
-"""From a PyTorch module to its architecture graph."""
+"""Conversion of a PyTorch module to its architecture graph."""
 
 from collections.abc import Collection, Mapping, Sequence
 from itertools import chain, count
@@ -12,6 +12,7 @@ from graphtask.graph import NAME, STAGE, as_architecture, live_nodes, with_initi
 from graphtask.tracing.capture import Captured, Operation, capture
 from graphtask.tracing.stages import halvings
 from graphtask.tracing.units import Unit, block_units, leaf_units
+from graphtask.validation import invalid
 
 Granularity: TypeAlias = Literal["leaf", "layer", "block"]
 
@@ -48,7 +49,7 @@ def trace(
     granularity: Granularity = "leaf",
     blocks: Collection[str] | None = None,
 ) -> igraph.Graph:
-    """The architecture graph of a PyTorch module: what it computes, and which tensors flow where.
+    """Return the architecture graph of a PyTorch module: its computations, and the tensors between them.
 
     Vertices are the tensors of the example, and the units of computation that the granularity names:
 
@@ -59,14 +60,14 @@ def trace(
     - ``block``: every outermost call of a block (BasicBlock, _DenseLayer, EncoderBlock …) that has such a layer in it
       is one vertex, and the layers outside of blocks.
 
-    All else (activations, pooling, dropout, reshaping, slices …) is wire. An edge leads from u to v if v reads a
+    All other operations (activations, pooling, dropout, reshaping, slices …) are wire. An edge leads from u to v if v reads a
     tensor that comes from u by wire alone, so that a sum or a concatenation that is not a vertex gives an edge from
     each of its terms: in a DenseNet, every layer of a block is linked to all later ones. Several tensors from u to v
-    are one edge. Parameters, buffers, constants, and values made from shapes alone are no vertices.
+    are one edge. Parameters, buffers, constants, and values made from shapes alone are not vertices.
 
-    A module that is called twice is two vertices, the second named ``path@1``. What a network does with its example
-    in evaluation mode is traced; the values of the example do not matter, its shape does. Nothing is computed, and
-    the module, its mode and the global random generators stay as they are. Operations under ``torch.autocast`` inside
+    A module that is called twice is two vertices, the second named ``path@1``. The network is traced in evaluation
+    mode; the shape of the example matters, its values do not. Nothing is computed, and the module, its mode and the
+    global random generators are not changed. Operations under ``torch.autocast`` inside
     of ``forward`` are named after the module around it.
 
     ============== ===== ==================================================================================
@@ -74,7 +75,7 @@ def trace(
     ============== ===== ==================================================================================
     ``name``       str   path of the module, or of the module around a function and the function's name
     ``op``         str   class of the module, name of the function, "input" or "output"
-    ``stage``      int   how often the resolution was halved before (`graphtask.tracing.stages.halvings`);
+    ``stage``      int   number of halvings of the resolution before (`graphtask.tracing.stages.halvings`);
                          a running maximum, so a network that upsamples stays in its last stage
     ``shape``      str   shape of its (first) result, such as "1x64x56x56"; ? for a size that depends on values
     ``parameters`` int   number of trained values that it reads; shared ones count in each vertex that does
@@ -82,22 +83,22 @@ def trace(
 
     A tensor of the example is a vertex named ``input``; several keep the names of their arguments and get an
     ``input`` before them. A result that comes from one vertex ends in it; otherwise a vertex ``output`` reads all
-    that do. What has no part in the result is left out.
+    that do. Vertices without a path to the result are left out.
 
     Args:
         module: The module.
-        example: What it is called with: one tensor, a sequence of positional arguments, or a mapping of keyword
+        example: Its arguments: one tensor, a sequence of positional arguments, or a mapping of keyword
             arguments. The first dimension is the batch; images are (batch, channels, height, width).
         granularity: "leaf", "layer" or "block".
         blocks: For "block": names of classes. By default, the classes that are called at least twice, call other
-            modules, and are no mere containers; a network without any gives its layers.
+            modules, and are more than containers; a network without any is traced by layers.
 
     Returns:
         A valid architecture graph in topological order, whose provenance names the class and the arguments.
 
     Raises:
         ArgumentError: The module fails on the example, its control flow depends on the values of tensors, or it has
-            nothing that could be a vertex.
+            no vertex.
 
     Example:
         >>> from torch import nn, zeros
@@ -124,13 +125,13 @@ def trace(
 
 def _check_choice(granularity: str, blocks: object) -> None:
     if granularity not in GRANULARITIES:
-        raise ArgumentError(f"granularity={granularity!r} is unknown; use one of {', '.join(GRANULARITIES)}")
+        raise invalid("granularity", f"one of {', '.join(GRANULARITIES)}", granularity)
     if blocks is None:
         return
     if isinstance(blocks, str) or not isinstance(blocks, Collection):
-        raise ArgumentError(f"blocks={blocks!r} has to be a list of class names, such as ['BasicBlock']")
+        raise invalid("blocks", "a list of class names, such as ['BasicBlock']", blocks)
     if granularity != "block":
-        raise ArgumentError(f"blocks are for granularity='block', not {granularity!r}")
+        raise invalid("blocks", f"None for granularity={granularity!r}", blocks)
 
 
 def _graph(captured: Captured, units: list[Unit], *, with_joins: bool, module: str) -> igraph.Graph:
@@ -141,7 +142,7 @@ def _graph(captured: Captured, units: list[Unit], *, with_joins: bool, module: s
         vertices.append(_Vertex("output", "output", stage, (), 0))
         ends = [len(vertices) - 1]
     if not ends:
-        raise ArgumentError(f"what {module} returns does not depend on the tensors of the example")
+        raise ArgumentError(f"the result of {module} does not depend on the tensors of the example")
     graph = igraph.Graph(n=len(vertices), edges=edges, directed=True)
     graph.vs[NAME] = _unique([vertex.name for vertex in vertices])
     graph.vs[STAGE] = [vertex.stage for vertex in vertices]
@@ -160,7 +161,7 @@ def _graph(captured: Captured, units: list[Unit], *, with_joins: bool, module: s
 def _vertices(
     captured: Captured, units: list[Unit], *, with_joins: bool
 ) -> tuple[list[_Vertex], list[tuple[int, int]], list[int]]:
-    """The vertices, those of the example first; the edges; and the vertices whose tensors are returned."""
+    """Return the vertices, those of the example first; the edges; and the vertices whose tensors are returned."""
     operations, stages = captured.operations, halvings(captured)
     names = (
         [operation.name for operation in operations[: captured.n_inputs]]
@@ -190,7 +191,7 @@ def _vertices(
 
 
 def _last_readers(captured: Captured) -> list[int]:
-    """The last operation that reads each one's result: itself if none does, one after all others if it is returned."""
+    """Return the last reader of each result: the operation itself if none, one after all others if it is returned."""
     last = list(range(len(captured.operations)))
     for reader, operation in enumerate(captured.operations):
         for position in operation.reads:
@@ -228,7 +229,7 @@ def _unique(names: list[str]) -> list[str]:
 
 
 def _joined(graph: igraph.Graph) -> igraph.Graph:
-    """The valid graph, with an input before several tensors of the example."""
+    """Return the valid graph, with an input before several tensors of the example."""
     result = as_architecture(graph, join=True)
     for vertex in result.vs:
         if vertex["op"] is None:

@@ -1,4 +1,4 @@
-"""Which operations of a network make one vertex of its graph."""
+"""Grouping of operations of a network into vertices of its graph."""
 
 import difflib
 from collections import Counter
@@ -15,7 +15,7 @@ _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
 class Unit(NamedTuple):
-    """Operations that follow each other and belong together."""
+    """Consecutive operations that make one vertex."""
 
     name: str
     """The path of the module, or of the one around a function with the name of the function; not always unique."""
@@ -25,14 +25,14 @@ class Unit(NamedTuple):
 
 
 def leaf_units(operations: list[Operation], *, start: int) -> list[Unit]:
-    """A unit for every call of a leaf module, one that calls no other module, and for every other operation."""
+    """Return a unit for every call of a leaf module (one that calls no other module) and every other operation."""
     return _units(operations, start=start, chosen={})
 
 
 def block_units(
     operations: list[Operation], *, start: int, module: nn.Module, blocks: Collection[str] | None
 ) -> list[Unit]:
-    """A unit for every outermost call of a block; those of `leaf_units` outside of blocks.
+    """Return a unit for every outermost call of a block, and those of `leaf_units` outside of blocks.
 
     Args:
         operations: The operations of one call of ``module``.
@@ -76,7 +76,7 @@ def _is_container(module: nn.Module, call: Call) -> bool:
 
 
 def _callers(operations: list[Operation]) -> set[str]:
-    """The calls in which another module is called."""
+    """Return the calls in which another module is called."""
     return {call.key for operation in operations for call in operation.calls[:-1]}
 
 
@@ -84,7 +84,7 @@ def _units(operations: list[Operation], *, start: int, chosen: dict[str, Call]) 
     callers = _callers(operations)
 
     def owner(position: int) -> Call | int:
-        """The call whose unit the operation is part of, or the operation itself."""
+        """Return the call whose unit the operation is part of, or the operation itself."""
         calls = operations[position].calls
         block = next((call for call in calls if call.key in chosen), None)
         if block is not None or not calls:

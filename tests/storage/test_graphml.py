@@ -363,13 +363,13 @@ _KEY = '<key id="d0" for="node" attr.name="x" attr.type="int"/>'
         ({"keys": '<key for="node"/>'}, "a key has no id"),
         ({"keys": _KEY + _KEY}, "the id of another"),
         ({"keys": '<key id="d0" for="nodes"/>'}, "a key is for 'nodes'"),
-        ({"keys": '<key id="d0" attr.type="complex"/>'}, "the type 'complex' of attribute 'd0' is not known"),
+        ({"keys": '<key id="d0" attr.type="complex"/>'}, "the type 'complex' of attribute 'd0' is unknown"),
         ({"body": '<node id="a"><data key="d9"/></node>'}, "the key 'd9', which is not declared"),
         ({"body": '<node id="a"><data/></node>'}, "the key None, which is not declared"),
-        ({"keys": _KEY, "body": '<node id="a"><data key="d0"/></node>'}, "'' is no int, as attribute 'x'"),
-        ({"keys": _KEY, "body": '<node id="a"><data key="d0">1_0</data></node>'}, "'1_0' is no int"),
-        ({"keys": _KEY, "body": '<node id="a"><data key="d0">٣</data></node>'}, "is no int"),
-        ({"keys": _KEY, "body": '<node id="a"><data key="d0">1.0</data></node>'}, "'1.0' is no int"),
+        ({"keys": _KEY, "body": '<node id="a"><data key="d0"/></node>'}, "attribute 'x' must be int, got ''"),
+        ({"keys": _KEY, "body": '<node id="a"><data key="d0">1_0</data></node>'}, "must be int, got '1_0'"),
+        ({"keys": _KEY, "body": '<node id="a"><data key="d0">٣</data></node>'}, "must be int"),
+        ({"keys": _KEY, "body": '<node id="a"><data key="d0">1.0</data></node>'}, "must be int, got '1.0'"),
         (
             {"keys": _KEY, "body": '<node id="a"><data key="d0">1</data><data key="d0">2</data></node>'},
             "a node has two values of attribute 'x'",
@@ -412,8 +412,8 @@ def test_a_file_that_is_wrong_is_refused_with_the_place_and_the_reason(path, par
         ('gt:version="1"', 'gt:version="2"', "update graphtask"),
         ('gt:version="1"', "", "files of graphtask say their version"),
         ("urn:graphtask:graphml", "urn:graphtask:grbphml", "files of graphtask say their version"),
-        ('gt:type="int"', 'gt:type="intt"', "no type that graphtask knows"),
-        ('gt:type="int"', "", "no type that graphtask knows"),
+        ('gt:type="int"', 'gt:type="intt"', "or an unknown type"),
+        ('gt:type="int"', "", "or an unknown type"),
         ('for="node"', 'for="graphml"', "is not for graph, node, or edge"),
         ('<node id="n3">', '<desc/><node id="n3">', "<desc> is not read inside of <graph>"),
     ],
@@ -447,5 +447,5 @@ def test_places_that_hold_no_file_are_refused(tmp_path):
         with pytest.raises(gt.FormatError, match=words) as caught:
             gt.read(place)
         assert "\n" not in str(caught.value)
-    with pytest.raises(gt.ArgumentError, match="None: is no path"):
+    with pytest.raises(gt.ArgumentError, match="path must be the name of a graph file, got None"):
         gt.read(None)

@@ -48,7 +48,7 @@ def test_modules_classes_and_functions_of_the_current_folder_are_found(tmp_path,
     [
         ("torchvision:resnet19", "torchvision has no model 'resnet19'; did you mean resnet18"),
         ("torchvision:zzz", "see torchvision.models.list_models"),
-        ("resnet18", "write torchvision:resnet18"),
+        ("resnet18", "source must be torchvision:resnet18"),
         ("no_such_package_here:x", "cannot import no_such_package_here"),
         ("..:x", "cannot import"),
         ("torch.nn:Linear", r"torch.nn:Linear\(\) fails: .* missing 2 required positional arguments"),
