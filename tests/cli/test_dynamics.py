@@ -45,7 +45,7 @@ def test_a_picture_comes_with_its_data(call, two, tmp_path):
     result = call("dynamics", two, "--plot", "fig6.svg")
     assert result.exit_code == 0, result.output
     assert "<svg" in (tmp_path / "fig6.svg").read_text()
-    assert (tmp_path / "fig6-data.csv").read_text().startswith("run,data,prior,seed,epoch,dsc_first")
+    assert (tmp_path / "fig6-data.csv").read_text().startswith("run,dataset,prior,seed,epoch,dsc_first")
 
 
 def test_a_picture_of_a_run_that_falls_apart_shows_that_all_is_removed(call, run_folder, tmp_path):

@@ -107,7 +107,7 @@ def test_the_images_may_be_others(thinned, digits):
 
 def test_rows_say_which_run_they_are_of(run):
     row = gt.sweep(run, thresholds=[0], metrics="edges", progress=False).table.iloc[0]
-    assert (row["run"], row["data"], row["prior"], row["seed"]) == (run.folder.name, "cdigits", "full", 3)
+    assert (row["run"], row["dataset"], row["prior"], row["seed"]) == (run.folder.name, "cdigits", "full", 3)
 
 
 def test_the_usual_thresholds_have_all_that_a_picture_needs(thinned):
