@@ -202,13 +202,13 @@ import graphtask as gt
 def mean_skip(view):
     \"""Mean over the edges of the number of nodes that they pass, in the order of the nodes.\"""
     if view.n_edges == 0:
-        raise gt.UndefinedMetricError("the graph has no edges")
+        raise gt.metrics.UndefinedMetricError("the graph has no edges")
     place = view.order.argsort()
     return float((place[view.edges[:, 1]] - place[view.edges[:, 0]] - 1).mean())
 
 
-gt.register_metric(
-    gt.Metric(
+gt.metrics.register_metric(
+    gt.metrics.Metric(
         name="mean_skip", compute=mean_skip, formula="mean of j − i − 1 over the edges (i, j)", sets=("mine",)
     )
 )

@@ -144,7 +144,7 @@ def from_table(path: Path, *, by: str, pair_by: str | None, features: Sequence[s
     for column in filter(None, (by, pair_by)):
         if column not in table.columns:
             there = ", ".join(map(str, table.columns))
-            raise gt.ArgumentError(f"{path}: unknown column {column!r}; the columns are {there}")
+            raise gt.errors.ArgumentError(f"{path}: unknown column {column!r}; the columns are {there}")
     with named(path):
         chosen = numeric_columns(table, features)
     usable = table[chosen].notna().any(axis=1)
@@ -153,7 +153,7 @@ def from_table(path: Path, *, by: str, pair_by: str | None, features: Sequence[s
     names = _texts(table, next((name for name in _NAMES if name in table.columns), by))
     warn_of_each(names[~usable].tolist(), prefix="left out, without features: ")
     if not usable.any():
-        raise gt.ArgumentError(f"{path}: no row has features; measure the graphs first")
+        raise gt.errors.ArgumentError(f"{path}: no row has features; measure the graphs first")
     return Collection(
         names=names[usable].tolist(),
         labels=_texts(table, by)[usable].tolist(),

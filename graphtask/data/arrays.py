@@ -16,7 +16,7 @@ HELD_OUT_SHARE = 0.2
 
 _MOST_CHANNELS = 4  # of an image; separates channels from height and width
 _ACCEPTED = (
-    "a name, a path, a graphtask.ImageData, arrays (x, y) or (x_train, y_train, x_test, y_test), or a torch Dataset "
+    "a name, a path, a graphtask.data.ImageData, arrays (x, y) or (x_train, y_train, x_test, y_test), or a torch Dataset "
     "(or several)"
 )
 _SPLITS = ("train", "val", "test")

@@ -30,7 +30,7 @@ def draw_dynamics(
     """Draw the weights of one run over the epochs, and the overlap of early edges with the final ones for all runs.
 
     Args:
-        table: What `graphtask.dynamics_table` gave.
+        table: What `graphtask.dynamics.dynamics_table` gave.
         overlap: What `graphtask.dynamics.table.overlap_table` gave for the same runs.
         history: The history of one run, for the two panels above; see `graphtask.plot.draw_history`.
         threshold: Where pruning cuts.
@@ -43,7 +43,9 @@ def draw_dynamics(
     from matplotlib.ticker import MaxNLocator
 
     require_columns(
-        table, {"run", "dataset", "prior", "edges", "eliminated", *_BARS}, made_by="graphtask.dynamics_table"
+        table,
+        {"run", "dataset", "prior", "edges", "eliminated", *_BARS},
+        made_by="graphtask.dynamics.dynamics_table",
     )
     require_columns(
         overlap, {"run", "dataset", "prior", "epoch", "dsc_first", "dsc_final"}, made_by="overlap_table"

@@ -62,7 +62,7 @@ def edge_dynamics(
         >>> import numpy as np, graphtask as gt
         >>> magnitudes = np.array([[0.5, 0.5], [0.001, 0.001], [0.2, 0.2], [0.3, 0.001]])
         >>> history = gt.EdgeHistory(edges=(("a", "b"), ("b", "c")), w=np.arctanh(magnitudes))
-        >>> found = gt.edge_dynamics(history, threshold=0.01, retained=[("a", "b")])
+        >>> found = gt.dynamics.edge_dynamics(history, threshold=0.01, retained=[("a", "b")])
         >>> found.a_percent, found.b_epochs, found.c_percent, found.d_epochs
         (100.0, 1.0, 100.0, 1.0)
 

@@ -101,7 +101,7 @@ def edge_overlap(
         >>> import numpy as np, graphtask as gt
         >>> edges = (("a", "b"), ("b", "c"), ("a", "c"))
         >>> w = np.array([[0.5, 0.5, 0.5], [0.1, 0.3, 0.2], [0.3, 0.2, 0.001]])
-        >>> table = gt.edge_overlap(gt.EdgeHistory(edges=edges, w=w))
+        >>> table = gt.dynamics.edge_overlap(gt.EdgeHistory(edges=edges, w=w))
         >>> table[["dsc_first", "dsc_final"]].to_numpy().tolist()
         [[1.0, 0.5], [0.5, 1.0]]
     """
@@ -148,7 +148,9 @@ def top_k_graph(graph: igraph.Graph, history: EdgeHistory, *, at_least: int = 1,
         >>> import numpy as np, graphtask as gt
         >>> graph = gt.full_dag(3)
         >>> w = np.array([[0.5, 0.5, 0.5], [0.1, 0.3, 0.2]])  # v0 → v1, v0 → v2, v1 → v2
-        >>> top = gt.top_k_graph(graph, gt.EdgeHistory(edges=tuple(edge_names(graph)), w=w), at_least=2)
+        >>> top = gt.dynamics.top_k_graph(
+        ...     graph, gt.EdgeHistory(edges=tuple(edge_names(graph)), w=w), at_least=2
+        ... )
         >>> top.k, top.graph.vs["name"], top.live.vs["name"]
         (2, ['v0', 'v1', 'v2'], ['v0', 'v2'])
 

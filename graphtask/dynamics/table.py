@@ -81,7 +81,7 @@ def dynamics_table(runs: Mapping[str, Any], *, threshold: float = PAPER_THRESHOL
 
     Returns:
         ``run``, ``dataset``, ``prior``, ``seed``, ``threshold``; ``a_percent``, ``b_epochs``, ``c_percent``,
-        ``d_epochs``, ``edges`` and ``eliminated`` as in `graphtask.edge_dynamics`; the Dice coefficients of the
+        ``d_epochs``, ``edges`` and ``eliminated`` as in `graphtask.dynamics.edge_dynamics`; the Dice coefficients of the
         retained edges with as many edges that are largest (``dsc_largest_first``) or smallest (``dsc_smallest_first``)
         after the first epoch (Fig. 6b), and with the top-k graph of ``top_k`` edges (``dsc_top_k``, Fig. 7b; its smallest
         k follows from the mean sparsity of the runs of the same data set and prior); ``undefined``, the reason for NaN
@@ -94,7 +94,7 @@ def dynamics_table(runs: Mapping[str, Any], *, threshold: float = PAPER_THRESHOL
         >>> import graphtask as gt
         >>> digits = gt.load_data("cdigits").subset(n_train=100, n_test=50, seed=0)
         >>> run = gt.train(gt.full_dag(5), data=digits, channels=2, epochs=2, batch_size=64, progress=False)
-        >>> table = gt.dynamics_table({"first": run})
+        >>> table = gt.dynamics.dynamics_table({"first": run})
         >>> table[["run", "dataset", "prior", "edges", "eliminated"]].values.tolist()
         [['first', 'cdigits', 'full', 10, 0]]
         >>> table["undefined"][0]
@@ -142,7 +142,7 @@ def overlap_table(runs: Mapping[str, Any], *, threshold: float = PAPER_THRESHOLD
 
     Returns:
         One row per run and epoch: ``run``, ``dataset``, ``prior``, ``seed``, and the columns of
-        `graphtask.edge_overlap`.
+        `graphtask.dynamics.edge_overlap`.
     """
     import pandas as pd
 
@@ -159,7 +159,7 @@ def overlap_table(runs: Mapping[str, Any], *, threshold: float = PAPER_THRESHOLD
 
 
 def top_k_graphs(runs: Mapping[str, Any], *, threshold: float = PAPER_THRESHOLD) -> dict[str, TopK]:
-    """Return the top-k graph of each run after its first epoch; see `graphtask.top_k_graph` and `dynamics_table`."""
+    """Return the top-k graph of each run after its first epoch; see `graphtask.dynamics.top_k_graph` and `dynamics_table`."""
     thresholded = {name: _thresholded(run, threshold) for name, run in runs.items()}
     least = _least_sizes(thresholded.values())
     return {name: _top_k(run, least[_group(run.graph)]) for name, run in thresholded.items()}

@@ -305,13 +305,13 @@ def register_metric(metric: Metric) -> None:
 
     Example:
         >>> import graphtask as gt
-        >>> density = gt.Metric(
+        >>> density = gt.metrics.Metric(
         ...     name="density", compute=lambda view: view.graph.density(), formula="m/(n(n − 1))"
         ... )
-        >>> gt.register_metric(density)
+        >>> gt.metrics.register_metric(density)
         >>> gt.measure(gt.full_dag(4), metrics=["density"])
         {'density': 0.5, 'undefined': ''}
-        >>> gt.unregister_metric("density")
+        >>> gt.metrics.unregister_metric("density")
     """
     if metric.name in _METRICS or metric.name in metric_sets() or metric.name == "undefined":
         raise invalid("name", "a new name", metric.name, remedy="that name is registered already")

@@ -247,7 +247,7 @@ def test_nothing_is_written_elsewhere(study_file, tmp_path):
                 inner = inner[key]
             inner[place[-1]] = victim
             path.write_text(json.dumps(values))
-            with pytest.raises(gt.RunError, match="is damaged"):
+            with pytest.raises(gt.errors.RunError, match="is damaged"):
                 gt.Study.read(runs)
             refused += 1
     path.write_text(original)

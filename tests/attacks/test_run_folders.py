@@ -173,9 +173,11 @@ def test_an_option_of_a_newer_version_is_one_clear_line(folder, section):
     config[section]["brand_new"] = True
     (folder / CONFIG).write_text(json.dumps(config))
     accept(folder)
-    with pytest.raises(gt.RunError, match=r"config\.json: .*another version of graphtask.*'brand_new'"):
+    with pytest.raises(
+        gt.errors.RunError, match=r"config\.json: .*another version of graphtask.*'brand_new'"
+    ):
         Run.open(folder)
-    with pytest.raises(gt.RunError, match="brand_new"):
+    with pytest.raises(gt.errors.RunError, match="brand_new"):
         train_small(folder)
 
 
@@ -183,7 +185,7 @@ def test_a_format_of_a_newer_version_is_one_clear_line(folder):
     config = json.loads((folder / CONFIG).read_text())
     (folder / CONFIG).write_text(json.dumps(config | {"version": 9}))
     accept(folder)
-    with pytest.raises(gt.RunError, match=r"has format 9, this version of graphtask reads"):
+    with pytest.raises(gt.errors.RunError, match=r"has format 9, this version of graphtask reads"):
         Run.open(folder)
 
 
@@ -226,7 +228,7 @@ def test_channels_beyond_the_stored_weights_are_refused_before_a_network_of_that
     config["model"]["channels"] = 100_000
     (folder / CONFIG).write_text(json.dumps(config))
     accept(folder)
-    with pytest.raises(gt.RunError, match="the weights do not match the trained graph and its config"):
+    with pytest.raises(gt.errors.RunError, match="the weights do not match the trained graph and its config"):
         Run.open(folder)
 
 
@@ -244,7 +246,7 @@ def test_weights_that_are_not_of_the_run_are_refused(folder, change):
         weights["edge_weight"] = edge_weight + 1
     safetensors.torch.save_file(weights, folder / WEIGHTS)
     accept(folder)
-    with pytest.raises(gt.RunError):
+    with pytest.raises(gt.errors.RunError):
         Run.open(folder)
 
 
@@ -254,7 +256,7 @@ def test_provenance_that_is_not_that_of_the_run_is_refused(folder):
     assert changed != text
     (folder / TRAINED).write_text(changed)
     accept(folder)
-    with pytest.raises(gt.RunError, match="not of one run"):
+    with pytest.raises(gt.errors.RunError, match="not of one run"):
         Run.open(folder)
 
 
@@ -269,7 +271,7 @@ def test_every_flipped_bit_in_a_checkpoint_is_detected(folder, count):
         try:
             load_checkpoint(folder)
             counts["SILENT"] += 1
-        except gt.RunError:
+        except gt.errors.RunError:
             counts["detected"] += 1
     report(CHECKPOINT, counts)
     assert set(counts) == {"detected"}
@@ -308,7 +310,7 @@ def test_a_state_that_is_not_that_of_the_run_is_one_line(original, tmp_path, cha
     torch.save(state, buffer)
     with (folder / CHECKPOINT).open("wb") as file:
         write_payload(file, buffer.getvalue())
-    with pytest.raises(gt.RunError, match="does not match the run"):
+    with pytest.raises(gt.errors.RunError, match="does not match the run"):
         train_small(folder)
 
 
@@ -350,7 +352,7 @@ def test_a_header_that_promises_more_than_the_file_has_takes_no_memory(folder):
     with zipfile.ZipFile(folder / HISTORY, "w") as archive:
         archive.writestr("w.npy", array)
     accept(folder)
-    with pytest.raises(gt.RunError, match=r"history\.npz: damaged"):
+    with pytest.raises(gt.errors.RunError, match=r"history\.npz: damaged"):
         open_recording(folder)
 
 

@@ -139,7 +139,7 @@ def make_step(task: dict):
     if task["execution"] == "fused":
         try:
             net.execution = "fused"
-        except gt.ArgumentError:  # its name before
+        except gt.errors.ArgumentError:  # its name before
             net.execution = "fast"
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(task["batch"], 3, task["size"], task["size"], generator=generator)

@@ -69,7 +69,7 @@ def test_what_is_written_is_what_the_library_finds(call, corpus, tmp_path):
         assert list(rows.columns[2:]) == rows["graph"].tolist() == list(corpus)
         np.testing.assert_allclose(rows.iloc[:, 2:], expected, rtol=1e-12)
     points = pd.read_csv(tmp_path / "out" / "embedding-pca.csv")
-    np.testing.assert_allclose(points[["x", "y"]], gt.embed(graphs).points, atol=1e-12)
+    np.testing.assert_allclose(points[["x", "y"]], gt.comparison.embed(graphs).points, atol=1e-12)
     guesses = pd.read_csv(tmp_path / "out" / "guesses.csv")
     assert guesses["label"].tolist() == labels
     assert guesses["knn"].tolist() == list(

@@ -65,7 +65,7 @@ def test_the_history_of_a_run_counts_as_pruning_does(call, run_folder, monkeypat
     for threshold in weights[::4]:
         drawn(call("draw", run_folder, "--threshold", threshold, "-o", "pictures"))
         history = gt.Run.open(run_folder).history
-        n_kept = gt.edge_dynamics(history, threshold=threshold).edges
+        n_kept = gt.dynamics.edge_dynamics(history, threshold=threshold).edges
         assert figures[-2].axes[0].get_title() == f"kept ({n_kept})"
 
 

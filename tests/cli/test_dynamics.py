@@ -21,7 +21,7 @@ def test_one_run_gets_its_row(call, run_folder):
     assert result.exit_code == 0, result.output
     (record,) = json.loads(result.stdout)
     run = gt.Run.open(run_folder)
-    expected = gt.dynamics_table({run_folder.name: run}, threshold=0.3).iloc[0]
+    expected = gt.dynamics.dynamics_table({run_folder.name: run}, threshold=0.3).iloc[0]
     assert record["run"] == run_folder.name
     assert record["edges"] == expected["edges"]
     assert record["dsc_top_k"] == expected["dsc_top_k"]

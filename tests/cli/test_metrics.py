@@ -174,11 +174,11 @@ def skips(tmp_path):
         "import graphtask as gt\n"
         "def skips(view):\n"
         "    return int((view.edges[:, 1] - view.edges[:, 0] > 1).sum())\n"
-        "gt.register_metric(gt.Metric(name='skips', compute=skips, formula='skipping edges', sets=('mine',)))\n"
+        "gt.metrics.register_metric(gt.metrics.Metric(name='skips', compute=skips, formula='skipping edges', sets=('mine',)))\n"
     )
     yield "own_skips"
     if "own_skips" in sys.modules:
-        gt.unregister_metric("skips")
+        gt.metrics.unregister_metric("skips")
         del sys.modules["own_skips"]
 
 

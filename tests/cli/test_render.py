@@ -108,5 +108,5 @@ def test_tables_in_files_have_every_digit_and_row(tmp_path, suffix):
 
 
 def test_tables_that_we_cannot_write_are_refused(tmp_path):
-    with pytest.raises(gt.ArgumentError, match=r"must be \.csv, \.json or \.parquet"):
+    with pytest.raises(gt.errors.ArgumentError, match=r"must be \.csv, \.json or \.parquet"):
         tables.write_table(RECORDS, tmp_path / "table.xlsx")

@@ -43,20 +43,22 @@ def test_a_folder_stands_for_its_graphs_and_its_runs_by_name(tmp_path):
 
 
 def test_a_folder_without_graphs_is_an_error(tmp_path):
-    with pytest.raises(gt.FormatError, match=r"the folder has no graph file \(\.graphml, .*\) and no run"):
+    with pytest.raises(
+        gt.errors.FormatError, match=r"the folder has no graph file \(\.graphml, .*\) and no run"
+    ):
         expand([tmp_path])
 
 
 def test_a_run_that_is_not_finished_has_no_trained_graph(tmp_path):
-    with pytest.raises(gt.RunError, match="not finished"):
+    with pytest.raises(gt.errors.RunError, match="not finished"):
         graph_path(make_run(tmp_path / "run", finished=False))
     assert graph_path(Path("a.graphml")) == Path("a.graphml")
 
 
 def test_errors_name_their_file_once():
-    with pytest.raises(gt.GraphError, match=r"^a\.graphml: is wrong$"), named(Path("a.graphml")):
-        raise gt.GraphError("is wrong")
-    with pytest.raises(gt.GraphError, match=r"^a\.graphml is wrong$"), named(Path("a.graphml")):
-        raise gt.GraphError("a.graphml is wrong")
-    with pytest.raises(gt.RunError, match=r"^run: this run is wrong$"), named(Path("run")):
-        raise gt.RunError("this run is wrong")
+    with pytest.raises(gt.errors.GraphError, match=r"^a\.graphml: is wrong$"), named(Path("a.graphml")):
+        raise gt.errors.GraphError("is wrong")
+    with pytest.raises(gt.errors.GraphError, match=r"^a\.graphml is wrong$"), named(Path("a.graphml")):
+        raise gt.errors.GraphError("a.graphml is wrong")
+    with pytest.raises(gt.errors.RunError, match=r"^run: this run is wrong$"), named(Path("run")):
+        raise gt.errors.RunError("this run is wrong")

@@ -209,7 +209,7 @@ def test_graphs_are_told_apart_by_any_metrics():
     ],
 )
 def test_bad_arguments_are_errors(labels, options, message):
-    with pytest.raises(gt.ArgumentError, match=message):
+    with pytest.raises(gt.errors.ArgumentError, match=message):
         gt.comparison.classify_leave_one_out(np.eye(4), list(labels), **options)
 
 

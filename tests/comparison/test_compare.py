@@ -20,7 +20,7 @@ def test_a_comparison_is_what_its_parts_find(graphs):
     np.testing.assert_array_equal(found.dsc, gt.comparison.pairwise_dice_similarity(graphs))
     assert list(found.embeddings) == ["pca", "mds"]
     np.testing.assert_array_equal(
-        found.embeddings["mds"].points, gt.embed(graphs, method="mds", seed=3).points
+        found.embeddings["mds"].points, gt.comparison.embed(graphs, method="mds", seed=3).points
     )
     for one, method in zip(found.classifications, ("centroid", "knn"), strict=True):
         alone = gt.comparison.classify_leave_one_out(
@@ -72,9 +72,9 @@ def test_notes_come_once(graphs):
 
 
 def test_bad_arguments_are_errors(graphs):
-    with pytest.raises(gt.ArgumentError, match="12 rows of features"):
+    with pytest.raises(gt.errors.ArgumentError, match="12 rows of features"):
         gt.compare(gt.measure_all(graphs), LABELS, graphs=graphs[:3])
-    with pytest.raises(gt.ArgumentError, match="at least two groups"):
+    with pytest.raises(gt.errors.ArgumentError, match="at least two groups"):
         gt.compare(graphs, ["a"] * 12)
-    with pytest.raises(gt.ArgumentError, match="method must be"):
+    with pytest.raises(gt.errors.ArgumentError, match="method must be"):
         gt.compare(graphs, LABELS, embeddings=("tsne",), n_permutations=1)

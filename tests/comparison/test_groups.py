@@ -28,5 +28,5 @@ def test_graphs_are_ordered_group_by_group_and_otherwise_stay():
     ],
 )
 def test_every_graph_needs_one_label(labels, message):
-    with pytest.raises(gt.ArgumentError, match=message):
+    with pytest.raises(gt.errors.ArgumentError, match=message):
         groups_of(labels, n_graphs=2)

@@ -47,7 +47,7 @@ def test_graphs_are_measured_first():
 
 @pytest.mark.parametrize("gamma", [0, -1, float("nan"), float("inf"), "scale"])
 def test_gamma_has_to_be_above_zero(gamma):
-    with pytest.raises(gt.ArgumentError, match="gamma must be"):
+    with pytest.raises(gt.errors.ArgumentError, match="gamma must be"):
         gt.comparison.rbf_similarity(np.eye(3), gamma=gamma)
 
 
@@ -74,7 +74,7 @@ def test_two_graphs_without_edges_have_no_coefficient():
 
 def test_there_have_to_be_graphs():
     for nothing in ([], gt.full_dag(3)):
-        with pytest.raises(gt.ArgumentError, match="non-empty list"):
+        with pytest.raises(gt.errors.ArgumentError, match="non-empty list"):
             gt.comparison.pairwise_dice_similarity(nothing)
 
 
@@ -109,7 +109,7 @@ def test_one_group_has_no_between_and_single_graphs_no_within():
 @pytest.mark.parametrize("shape", [(2,), (2, 3)])
 def test_similarities_have_to_be_square(shape):
     for function in (gt.comparison.group_similarity, gt.comparison.within_and_between):
-        with pytest.raises(gt.ArgumentError, match="square matrix"):
+        with pytest.raises(gt.errors.ArgumentError, match="square matrix"):
             function(np.ones(shape), ["a", "b"])
 
 

@@ -109,7 +109,7 @@ def test_two_thousand_nodes_are_counted_at_once():
     ],
 )
 def test_arguments_out_of_range_are_named(function, arguments, message):
-    with pytest.raises(gt.ArgumentError, match=message):
+    with pytest.raises(gt.errors.ArgumentError, match=message):
         function(gt.chain_dag(6, stages=3), **arguments)
 
 
@@ -124,7 +124,7 @@ def test_arguments_out_of_range_are_named(function, arguments, message):
 def test_an_invalid_graph_is_refused(function, arguments):
     graph = gt.full_dag(4, stages=2)
     graph.add_edges([(3, 0)])
-    with pytest.raises(gt.GraphError, match="cycle"):
+    with pytest.raises(gt.errors.GraphError, match="cycle"):
         function(graph, **arguments)
 
 

@@ -89,9 +89,9 @@ def test_a_failing_write_leaves_the_old_file_as_it_was(net, tmp_path, monkeypatc
 @pytest.mark.parametrize(
     ("name", "size", "error", "message"),
     [
-        ("net.onnx", 8, gt.ArgumentError, r"must be \.pt2, got .\.onnx"),
-        ("net.pt2", 3, gt.ArgumentError, "size must be at least 4×4 pixels for stage 2"),
-        ("net.pt2", (8, 0), gt.ArgumentError, r"size \(width\) must be an integer >= 1, got 0"),
+        ("net.onnx", 8, gt.errors.ArgumentError, r"must be \.pt2, got .\.onnx"),
+        ("net.pt2", 3, gt.errors.ArgumentError, "size must be at least 4×4 pixels for stage 2"),
+        ("net.pt2", (8, 0), gt.errors.ArgumentError, r"size \(width\) must be an integer >= 1, got 0"),
         ("missing/net.pt2", 8, gt.GraphtaskError, "there is no folder"),
     ],
 )

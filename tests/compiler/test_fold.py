@@ -89,14 +89,16 @@ def test_receiving_nodes_have_offsets_and_the_others_keep_their_blocks():
     small = gt.extract_subnetwork(module, gt.prune(weighted), fold=True, size=8)
     assert [type(block) is OffsetBlock for block in small.nodes.values()] == [False, True, False]
     assert small.node("v2").offset.shape == (1, 2, 8, 8)
-    with pytest.raises(gt.ArgumentError, match=r"^images must have the size .*8×8.*got 9×9; fold again"):
+    with pytest.raises(
+        gt.errors.ArgumentError, match=r"^images must have the size .*8×8.*got 9×9; fold again"
+    ):
         small(images_of((9, 9)))
 
 
 def test_a_graph_that_was_not_pruned_cannot_be_folded():
     graph = gt.full_dag(4, stages=1)
     module = gt.compile(graph, channels=1)
-    with pytest.raises(gt.ArgumentError, match=r"^graph must be pruned with a recorded threshold"):
+    with pytest.raises(gt.errors.ArgumentError, match=r"^graph must be pruned with a recorded threshold"):
         gt.extract_subnetwork(module, graph, fold=True)
 
 

@@ -162,7 +162,9 @@ def test_blocks_of_one_shape_share_what_torch_compile_makes_of_them():
 
 @pytest.mark.parametrize("recompute", [3, [3], [-1], "0", None, [[0]], [0.5]])
 def test_stages_that_are_not_there_cannot_be_computed_again(recompute):
-    with pytest.raises(gt.ArgumentError, match="recompute must be True, False, or stages among 0, 1, 2, got"):
+    with pytest.raises(
+        gt.errors.ArgumentError, match="recompute must be True, False, or stages among 0, 1, 2, got"
+    ):
         gt.compile(gt.full_dag(6, stages=3), channels=2, recompute=recompute)
 
 
@@ -369,7 +371,7 @@ def test_the_text_of_a_module_is_one_line_with_its_size_and_options(net):
     ],
 )
 def test_arguments_out_of_range_are_named(diamond, arguments, message):
-    with pytest.raises(gt.ArgumentError, match=message):
+    with pytest.raises(gt.errors.ArgumentError, match=message):
         gt.compile(diamond, **{"channels": 2, **arguments})
 
 
@@ -379,20 +381,21 @@ def test_numpy_integers_are_whole_numbers(diamond):
 
 
 def test_an_invalid_graph_is_refused():
-    with pytest.raises(gt.GraphError, match="`name`"):
+    with pytest.raises(gt.errors.GraphError, match="`name`"):
         gt.compile(igraph.Graph(directed=True, edges=[(0, 1)]), channels=2)
 
 
 def test_raw_weights_on_some_edges_only_are_refused(diamond):
     diamond.es[0]["w"] = 0.3
-    with pytest.raises(gt.GraphError, match="the `w` of edge 'n0' → 'n2' must be a float, got None"):
+    with pytest.raises(gt.errors.GraphError, match="the `w` of edge 'n0' → 'n2' must be a float, got None"):
         gt.compile(diamond, channels=2)
 
 
 def test_raw_weights_of_another_gate_are_refused(diamond):
     graph = gt.write_back(gt.compile(diamond, channels=2, gate="sigmoid"), diamond)
     with pytest.raises(
-        gt.ArgumentError, match="gate must be 'sigmoid', with which `w` of the edges was trained, got 'tanh'"
+        gt.errors.ArgumentError,
+        match="gate must be 'sigmoid', with which `w` of the edges was trained, got 'tanh'",
     ):
         gt.compile(graph, channels=2)
     del graph.es["w"]
@@ -424,21 +427,22 @@ def test_raw_weights_of_another_gate_are_refused(diamond):
     ],
 )
 def test_images_that_do_not_fit_are_refused(net, images, message):
-    with pytest.raises(gt.ArgumentError, match=message) as caught:
+    with pytest.raises(gt.errors.ArgumentError, match=message) as caught:
         net(images)
     assert "\n" not in str(caught.value)
 
 
 def test_unknown_names_are_refused(net):
     with pytest.raises(
-        gt.ArgumentError, match=r"name must be a name in module\.graph\.vs\['name'\], got 'x'"
+        gt.errors.ArgumentError, match=r"name must be a name in module\.graph\.vs\['name'\], got 'x'"
     ):
         net.node("x")
     with pytest.raises(
-        gt.ArgumentError, match="stage must be a later stage that an edge of node 'n0' leads into, got 2"
+        gt.errors.ArgumentError,
+        match="stage must be a later stage that an edge of node 'n0' leads into, got 2",
     ):
         net.reduce("n0", 2)
     with pytest.raises(
-        gt.ArgumentError, match="source and target must be the ends of an edge, got 'n3' → 'n0'"
+        gt.errors.ArgumentError, match="source and target must be the ends of an edge, got 'n3' → 'n0'"
     ):
         net.edge("n3", "n0")

@@ -125,7 +125,7 @@ def test_in_the_memory_of_accelerators_too():
 def test_other_normalizations_over_the_batch_are_refused():
     net = compiled(gt.full_dag(4, stages=2), execution="fused")
     net.nodes["[v1]"] = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3))
-    with pytest.raises(gt.ArgumentError, match="got 'BatchNorm2d'; train in one process"):
+    with pytest.raises(gt.errors.ArgumentError, match="got 'BatchNorm2d'; train in one process"):
         share_statistics(net, lambda own: own[None])
     assert all(block.gather is None for block in net.modules() if isinstance(block, ConvBlock))
 

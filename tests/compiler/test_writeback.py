@@ -114,7 +114,7 @@ def test_weights_that_are_no_numbers_are_refused():
     graph = gt.chain_dag(3, stages=1)
     module = gt.compile(graph, channels=1)
     nn.init.constant_(module.edge_weight, math.nan)
-    with pytest.raises(gt.GraphError, match=r"edge 'v0' → 'v1' must be a float in .*, got nan"):
+    with pytest.raises(gt.errors.GraphError, match=r"edge 'v0' → 'v1' must be a float in .*, got nan"):
         gt.write_back(module, graph)
 
 
@@ -122,15 +122,19 @@ def test_a_graph_with_other_edges_is_refused():
     graph = gt.full_dag(4, stages=1)
     module = gt.compile(graph, channels=1)
     chain = gt.chain_dag(4, stages=1)
-    with pytest.raises(gt.GraphError, match="lacks edges 'v0' → 'v2', 'v0' → 'v3', 'v1' → 'v3'; write back"):
+    with pytest.raises(
+        gt.errors.GraphError, match="lacks edges 'v0' → 'v2', 'v0' → 'v3', 'v1' → 'v3'; write back"
+    ):
         gt.write_back(module, chain)
-    with pytest.raises(gt.GraphError, match="the module has no edges 'v0' → 'v2', 'v0' → 'v3', 'v1' → 'v3'"):
+    with pytest.raises(
+        gt.errors.GraphError, match="the module has no edges 'v0' → 'v2', 'v0' → 'v3', 'v1' → 'v3'"
+    ):
         gt.write_back(gt.compile(chain, channels=1), graph)
 
 
 def test_many_missing_edges_are_counted():
     graph = gt.full_dag(20, stages=1)
-    with pytest.raises(gt.GraphError, match=r"lacks edges .*, … \(171 in all\)"):
+    with pytest.raises(gt.errors.GraphError, match=r"lacks edges .*, … \(171 in all\)"):
         gt.write_back(gt.compile(graph, channels=1), gt.chain_dag(20, stages=1))
 
 
@@ -232,7 +236,7 @@ def test_surviving_parameters_load_by_name_too():
 )
 def test_what_does_not_fit_is_named(edges, stage, names, message):
     module = gt.compile(staged([(0, 1), (0, 2), (1, 2), (1, 3), (2, 3)], [0, 0, 1, 1]), channels=1)
-    with pytest.raises(gt.GraphError, match=message):
+    with pytest.raises(gt.errors.GraphError, match=message):
         gt.extract_subnetwork(module, staged(edges, stage, names))
 
 
@@ -241,7 +245,7 @@ def test_an_invalid_graph_is_refused(function):
     graph = gt.full_dag(4, stages=2)
     module = gt.compile(graph, channels=1)
     graph.vs["stage"] = np.arange(3, -1, -1).tolist()
-    with pytest.raises(gt.GraphError, match="the stage decreases"):
+    with pytest.raises(gt.errors.GraphError, match="the stage decreases"):
         function(module, graph)
 
 
@@ -270,5 +274,5 @@ def test_weights_are_written_back_from_a_wrapper(wrap):
 
 @pytest.mark.parametrize("module", [nn.Linear(2, 2), nn.DataParallel(nn.Linear(2, 2)), None])
 def test_a_module_that_holds_no_graph_module_is_refused_by_its_type(module):
-    with pytest.raises(gt.ArgumentError, match="module must be a GraphModule, or a wrapper"):
+    with pytest.raises(gt.errors.ArgumentError, match="module must be a GraphModule, or a wrapper"):
         gt.write_back(module, gt.full_dag(4))

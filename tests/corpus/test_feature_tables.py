@@ -55,14 +55,14 @@ def test_the_suffix_may_be_in_capitals(table, tmp_path):
 )
 def test_what_is_no_table_is_an_error_that_names_the_file(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(gt.FormatError, match=message) as caught:
+    with pytest.raises(gt.errors.FormatError, match=message) as caught:
         gt.read_table(tmp_path / name)
     assert name in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_missing_file_is_an_error(tmp_path):
-    with pytest.raises(gt.FormatError, match=r"t\.csv: cannot be read"):
+    with pytest.raises(gt.errors.FormatError, match=r"t\.csv: cannot be read"):
         gt.read_table(tmp_path / "t.csv")
 
 
@@ -72,13 +72,13 @@ def test_a_table_with_too_many_cells_is_refused_before_it_is_decoded(tmp_path, m
     with pq.ParquetWriter(tmp_path / "bomb.parquet", table.schema, compression="zstd") as writer:
         for _ in range(4):
             writer.write_table(table)
-    with pytest.raises(gt.FormatError, match="has 24,000,000 cells; tables of more than 20,000,000"):
+    with pytest.raises(gt.errors.FormatError, match="has 24,000,000 cells; tables of more than 20,000,000"):
         gt.read_table(tmp_path / "bomb.parquet")
     monkeypatch.setattr("graphtask.corpus.feature_tables._MAX_CELLS", 10)
     (tmp_path / "t.csv").write_text("a,b,c\n" * 5)
     (tmp_path / "t.json").write_text(json.dumps([{str(index): 1} for index in range(4)]))
     for name in ("t.csv", "t.json"):
-        with pytest.raises(gt.FormatError, match="cells; tables of more than 10 are not read"):
+        with pytest.raises(gt.errors.FormatError, match="cells; tables of more than 10 are not read"):
             gt.read_table(tmp_path / name)
 
 
@@ -91,5 +91,5 @@ def test_a_long_text_in_every_row_is_kept_once(tmp_path):
 
 def test_a_column_of_lists_is_refused(tmp_path):
     pq.write_table(pa.table({"m": [[1, 2], [3]]}), tmp_path / "t.parquet")
-    with pytest.raises(gt.FormatError, match="has the nested column 'm'"):
+    with pytest.raises(gt.errors.FormatError, match="has the nested column 'm'"):
         gt.read_table(tmp_path / "t.parquet")

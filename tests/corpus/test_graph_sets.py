@@ -100,19 +100,19 @@ def test_pruning_happens_on_the_way_and_what_falls_apart_is_said(tmp_path):
 
 def test_strict_makes_the_first_broken_graph_an_error_of_its_own_kind(corpus):
     folder, _ = corpus
-    with pytest.raises(gt.GraphError, match=r"a\.graphml: every edge must have a `weight`"):
+    with pytest.raises(gt.errors.GraphError, match=r"a\.graphml: every edge must have a `weight`"):
         gt.read_all([folder], threshold=0.1, strict=True)
 
 
 def test_nothing_usable_is_an_error_that_shows_the_first_reason(corpus, tmp_path):
     folder, _ = corpus
-    with pytest.raises(gt.FormatError, match=r"no graph can be used; the first of 3: .*no `weight`"):
+    with pytest.raises(gt.errors.FormatError, match=r"no graph can be used; the first of 3: .*no `weight`"):
         gt.read_all([folder], threshold=0.1)
-    with pytest.raises(gt.ArgumentError, match="paths must name at least one"):
+    with pytest.raises(gt.errors.ArgumentError, match="paths must name at least one"):
         gt.read_all([])
-    with pytest.raises(gt.ArgumentError, match="paths must be a list of paths"):
+    with pytest.raises(gt.errors.ArgumentError, match="paths must be a list of paths"):
         gt.read_all(str(folder))
-    with pytest.raises(gt.FormatError, match="no file matches"):
+    with pytest.raises(gt.errors.FormatError, match="no file matches"):
         gt.read_all([f"{tmp_path}/nothing*"])
 
 

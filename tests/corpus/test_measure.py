@@ -102,7 +102,7 @@ def test_arguments_are_checked_before_the_first_row(graphs):
         {"order": "alphabet"},
         {"layout_starts": 0},
     ):
-        with pytest.raises(gt.ArgumentError):
+        with pytest.raises(gt.errors.ArgumentError):
             gt.measure_files(graphs, **wrong)
 
 
@@ -188,7 +188,7 @@ def test_a_metric_that_other_processes_cannot_know_says_so(graphs):
     register_metric(Metric(name="test_local", compute=lambda view: view.n_nodes, formula="n"))
     try:
         assert next(gt.measure_files(graphs, metrics=["test_local"]))["test_local"] == 8
-        with pytest.raises(gt.ArgumentError, match=r"n_jobs=1"):
+        with pytest.raises(gt.errors.ArgumentError, match=r"n_jobs=1"):
             list(gt.measure_files(graphs, metrics=["test_local"], n_jobs=2))
     finally:
         unregister_metric("test_local")

@@ -122,7 +122,7 @@ def test_many_bands_are_found_by_the_square_sides():
     bands = np.zeros((20, 13, 8, 8), np.uint8)
     assert as_image_data((bands, LABELS)).in_channels == 13
     assert channels_last(np.zeros((2, 2, 2, 3)), where="x").shape == (2, 2, 2, 3)
-    with pytest.raises(gt.DataError, match="axis 1 or axis 3 could be the channels"):
+    with pytest.raises(gt.errors.DataError, match="axis 1 or axis 3 could be the channels"):
         channels_last(np.zeros((2, 3, 8, 3)), where="x")
 
 
@@ -153,7 +153,7 @@ def test_a_pixel_value_means_the_same_in_all_splits():
     ],
 )
 def test_what_is_no_data_is_one_short_line_without_the_array(source, message):
-    with pytest.raises(gt.DataError, match=message) as caught:
+    with pytest.raises(gt.errors.DataError, match=message) as caught:
         as_image_data(source)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 330

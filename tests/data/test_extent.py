@@ -46,10 +46,10 @@ def test_a_folder_tells_it_by_its_first_image(tmp_path, mode):
 @pytest.mark.parametrize("content", [b"", b"no zip"])
 def test_what_cannot_be_read_is_named(tmp_path, content):
     (tmp_path / "a.npz").write_bytes(content)
-    with pytest.raises(gt.DataError, match=r"a\.npz: not a readable \.npz file"):
+    with pytest.raises(gt.errors.DataError, match=r"a\.npz: not a readable \.npz file"):
         extent_of(tmp_path / "a.npz")
     np.savez(tmp_path / "b.npz", x_train=np.zeros((2, 3, 3)))
-    with pytest.raises(gt.DataError, match=r"b\.npz: array y_train is missing"):
+    with pytest.raises(gt.errors.DataError, match=r"b\.npz: array y_train is missing"):
         extent_of(tmp_path / "b.npz")
-    with pytest.raises(gt.DataError, match="unknown data set"):
+    with pytest.raises(gt.errors.DataError, match="unknown data set"):
         extent_of(tmp_path / "c.npz")

@@ -18,7 +18,7 @@ def prunings(count, *, seed, nodes=8, stages=2, keep=0.6):
         graph.es["weight"] = (rng.random(graph.ecount()) < keep).astype(float).tolist()
         try:
             found.append(gt.prune(graph))
-        except gt.DisconnectedError:
+        except gt.errors.DisconnectedError:
             continue
     return found
 

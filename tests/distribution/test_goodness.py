@@ -133,5 +133,5 @@ def test_a_metric_that_only_one_side_has_is_not_tested():
     ],
 )
 def test_what_does_not_work_is_an_error(options, message):
-    with pytest.raises(gt.ArgumentError, match=message):
+    with pytest.raises(gt.errors.ArgumentError, match=message):
         goodness_of_fit(prunings(2, seed=0), **options)

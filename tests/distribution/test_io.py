@@ -62,7 +62,7 @@ def test_a_damaged_file_is_named_in_one_line(fitted, name, tmp_path):
     key, change = DAMAGE[name]
     document["model"][key] = change(copy.deepcopy(document["model"][key]))
     path.write_text(json.dumps(document))
-    with pytest.raises(gt.FormatError, match=r"p\.json: is not a complete distribution") as caught:
+    with pytest.raises(gt.errors.FormatError, match=r"p\.json: is not a complete distribution") as caught:
         gt.GraphDistribution.load(path)
     assert "\n" not in str(caught.value)
 
@@ -87,7 +87,7 @@ def test_a_damaged_file_of_the_other_kind_is_named_too(fitted, key, value, tmp_p
     document = json.loads(path.read_text())
     document["model"][key] = value
     path.write_text(json.dumps(document))
-    with pytest.raises(gt.FormatError, match="is not a complete distribution"):
+    with pytest.raises(gt.errors.FormatError, match="is not a complete distribution"):
         gt.GraphDistribution.load(path)
 
 
@@ -106,14 +106,14 @@ def test_a_damaged_file_of_the_other_kind_is_named_too(fitted, key, value, tmp_p
 def test_another_file_is_told_from_a_distribution(content, message, tmp_path):
     path = tmp_path / "p.json"
     path.write_bytes(content)
-    with pytest.raises(gt.FormatError, match=message):
+    with pytest.raises(gt.errors.FormatError, match=message):
         gt.GraphDistribution.load(path)
 
 
 def test_a_file_that_is_not_there_or_has_another_suffix_is_named(fitted, tmp_path):
-    with pytest.raises(gt.FormatError, match=r"none\.json: cannot be read"):
+    with pytest.raises(gt.errors.FormatError, match=r"none\.json: cannot be read"):
         gt.GraphDistribution.load(tmp_path / "none.json")
-    with pytest.raises(gt.ArgumentError, match=r"path must end in \.json"):
+    with pytest.raises(gt.errors.ArgumentError, match=r"path must end in \.json"):
         fitted["all"].save(tmp_path / "p.pickle")
     assert list(tmp_path.iterdir()) == []
 

@@ -45,7 +45,7 @@ def test_a_graph_that_is_impossible_everywhere_comes_from_nowhere():
     assert found.name is None
     assert np.isnan(found.posterior["band"])
     full = GraphDistribution.fit([gt.full_dag(8)])
-    with pytest.raises(gt.ArgumentError, match="the possible nodes and edges differ"):
+    with pytest.raises(gt.errors.ArgumentError, match="the possible nodes and edges differ"):
         gt.GraphDistribution.most_likely(gt.full_dag(8), {"band": band, "full": full})
 
 
@@ -94,12 +94,12 @@ def test_corresponding_nodes_share_one_support():
     ],
 )
 def test_what_cannot_be_compared_is_named(call, message):
-    with pytest.raises(gt.ArgumentError, match=message):
+    with pytest.raises(gt.errors.ArgumentError, match=message):
         call()
 
 
 def test_likelihoods_of_different_kinds_are_not_compared():
     graphs = prunings(3, seed=6)
     kinds = {str(same): GraphDistribution.fit(graphs, correspond=same) for same in (True, False)}
-    with pytest.raises(gt.ArgumentError, match="same possible graphs"):
+    with pytest.raises(gt.errors.ArgumentError, match="same possible graphs"):
         gt.GraphDistribution.most_likely(graphs[0], kinds)

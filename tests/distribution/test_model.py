@@ -115,7 +115,7 @@ def test_samples_of_any_fit_take_a_training_step(graphs, times, shrinkage, corre
     """Of one graph, of equal graphs, of graphs of different sizes: the networks have gradients everywhere."""
     try:
         fitted = gt.GraphDistribution.fit(graphs * times, shrinkage=shrinkage, correspond=correspond)
-    except gt.GraphError:
+    except gt.errors.GraphError:
         assert correspond  # graphs of different kinds do not have the same nodes
         return
     for graph in fitted.sample(2, seed=0):
@@ -145,7 +145,7 @@ def test_the_mean_graph_has_the_likely_edges_with_their_probability():
     half = fitted.mean_graph(threshold=0.5)
     assert min(half.es["weight"]) >= 0.5
     assert half.ecount() <= (table >= 0.5).sum()
-    with pytest.raises(gt.DisconnectedError, match="do not connect"):
+    with pytest.raises(gt.errors.DisconnectedError, match="do not connect"):
         gt.GraphDistribution.fit(graphs).mean_graph(threshold=1)
 
 
@@ -188,14 +188,14 @@ def test_many_large_graphs_are_fitted_and_sampled():
     ],
 )
 def test_what_cannot_be_fitted_is_named(graphs, options, message):
-    with pytest.raises((gt.ArgumentError, gt.GraphError), match=message):
+    with pytest.raises((gt.errors.ArgumentError, gt.errors.GraphError), match=message):
         gt.GraphDistribution.fit(graphs, **options)
 
 
 def test_an_invalid_graph_is_named_by_its_number():
     broken = gt.full_dag(4)
     del broken.vs["stage"]
-    with pytest.raises(gt.GraphError, match="graphs\\[1\\]: no vertex has a `stage`"):
+    with pytest.raises(gt.errors.GraphError, match="graphs\\[1\\]: no vertex has a `stage`"):
         gt.GraphDistribution.fit([gt.full_dag(4), broken])
-    with pytest.raises(gt.ArgumentError, match="n must be"):
+    with pytest.raises(gt.errors.ArgumentError, match="n must be"):
         gt.GraphDistribution.fit([gt.full_dag(4)]).sample(-1, seed=0)

@@ -57,7 +57,7 @@ def test_probabilities_of_all_classes_add_up_to_that_of_the_sizes(stages):
         ):
             try:
                 gt.check_graph(graph)
-            except gt.GraphError:
+            except gt.errors.GraphError:
                 has = np.array(graph.get_adjacency().data, dtype=bool)
                 pairs = np.triu_indices(n, 1)
                 invalid += np.prod(np.where(has, rates, 1 - rates)[pairs])
@@ -162,5 +162,5 @@ def test_graphs_may_end_in_different_stages():
 def test_a_graph_whose_stage_decreases_is_refused():
     graph = gt.chain_dag(4, stages=2)
     graph.vs["stage"] = [0, 1, 0, 1]
-    with pytest.raises(gt.GraphError, match="stage decreases"):
+    with pytest.raises(gt.errors.GraphError, match="stage decreases"):
         canonical(graph)

@@ -82,12 +82,12 @@ def test_what_lies_outside_is_named():
 
 def test_nodes_that_contradict_each_other_do_not_correspond():
     ahead, behind = (staged([(0, 1), (1, 2), (2, 3)], [0, 0, 0, 0], ["i", *mid, "o"]) for mid in ("ab", "ba"))
-    with pytest.raises(gt.GraphError, match=r"the nodes do not correspond.*cycle"):
+    with pytest.raises(gt.errors.GraphError, match=r"the nodes do not correspond.*cycle"):
         common_support([ahead, behind])
     early, late = (staged([(0, 1), (1, 2)], [0, stage, 1], ["i", "a", "o"]) for stage in (0, 1))
-    with pytest.raises(gt.GraphError, match="'a' is in stage 0 of one graph and in 1 of another"):
+    with pytest.raises(gt.errors.GraphError, match="'a' is in stage 0 of one graph and in 1 of another"):
         common_support([early, late])
-    with pytest.raises(gt.GraphError, match=r"graphs\[0\] .* has no node 'v0', the input"):
+    with pytest.raises(gt.errors.GraphError, match=r"graphs\[0\] .* has no node 'v0', the input"):
         common_support([staged([(0, 1)], [0, 2], ["v1", "v5"])], initial=gt.full_dag(6))
 
 

@@ -82,5 +82,5 @@ def test_points_on_top_of_each_other_and_in_line_can_be_drawn(points, tmp_path):
     ],
 )
 def test_shapes_have_to_fit(draw, values):
-    with pytest.raises(gt.ArgumentError, match=r"^(similarities|points) must be "):
+    with pytest.raises(gt.errors.ArgumentError, match=r"^(similarities|points) must be "):
         draw(values, ["a", "b", "c"])

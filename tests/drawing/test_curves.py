@@ -29,7 +29,7 @@ def test_edges_on_dead_paths_are_removed_as_pruning_removes_them():
     )
     kept, removed = panels(gt.plot.draw_history(history, threshold=0.006))
     assert (len(kept), len(removed)) == (1, 2)
-    assert len(kept) == gt.edge_dynamics(history, threshold=0.006).edges
+    assert len(kept) == gt.dynamics.edge_dynamics(history, threshold=0.006).edges
     assert not panels(gt.plot.draw_history(history, threshold=0.95))[0]
 
 
@@ -47,9 +47,9 @@ def test_zeros_stay_on_a_logarithmic_axis(tmp_path):
 
 @pytest.mark.parametrize("history", [np.zeros(3), np.zeros((0, 3)), np.zeros((2, 2, 2))])
 def test_a_history_of_another_shape_is_refused(history):
-    with pytest.raises(gt.ArgumentError, match=r"\(epochs \+ 1, edges\)"):
+    with pytest.raises(gt.errors.ArgumentError, match=r"\(epochs \+ 1, edges\)"):
         gt.plot.draw_history(history)
-    with pytest.raises(gt.ArgumentError, match=r"^kept must be of shape"):
+    with pytest.raises(gt.errors.ArgumentError, match=r"^kept must be of shape"):
         gt.plot.draw_history(HISTORY, kept=[True])
 
 
@@ -59,5 +59,5 @@ def test_curves_show_the_columns_of_a_run():
     figure = gt.plot.draw_curves(metrics)
     drawn = [line.get_ydata().tolist() for axes in figure.axes for line in axes.get_lines()]
     assert drawn == [metrics[name].tolist() for name in names]
-    with pytest.raises(gt.ArgumentError, match="a table with the column 'live_edges'"):
+    with pytest.raises(gt.errors.ArgumentError, match="a table with the column 'live_edges'"):
         gt.plot.draw_curves(metrics.drop(columns="live_edges"))

@@ -44,7 +44,7 @@ def test_distance_laws_are_curves_one_for_each_two_stages():
 
 
 def test_another_table_is_refused():
-    with pytest.raises(gt.ArgumentError, match="edge_probabilities"):
+    with pytest.raises(gt.errors.ArgumentError, match="edge_probabilities"):
         gt.plot.draw_distribution(pd.DataFrame({"x": [1]}), gt.full_dag(3))
 
 
@@ -63,7 +63,7 @@ def test_metrics_that_never_vary_are_left_out_unless_named():
     assert [axes.get_title() for axes in gt.plot.draw_observed_sampled(same, same).axes] == ["b"]
     assert len(gt.plot.draw_observed_sampled(same, same, metrics=["a", "b"]).axes) == 2
     for metrics in (["c"], []):
-        with pytest.raises(gt.ArgumentError, match=r"measure_all"):
+        with pytest.raises(gt.errors.ArgumentError, match=r"measure_all"):
             gt.plot.draw_observed_sampled(same, same, metrics=metrics)
 
 

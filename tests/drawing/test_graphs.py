@@ -219,9 +219,9 @@ def test_graphs_of_opposite_order_share_a_layout():
     second.vs["name"] = ["v0", "v2", "v1", "v3"]
     figure = gt.draw(first, second, names=["one", "other"])
     assert places(figure.axes[0], first) == places(figure.axes[1], second)
-    with pytest.raises(gt.ArgumentError, match=r"^names must be 2 different names"):
+    with pytest.raises(gt.errors.ArgumentError, match=r"^names must be 2 different names"):
         gt.draw(first, second, names=["same", "same"])
-    with pytest.raises(gt.ArgumentError, match=r"^ax must be omitted for several graphs"):
+    with pytest.raises(gt.errors.ArgumentError, match=r"^ax must be omitted for several graphs"):
         gt.draw(first, second, ax=Figure().subplots())
 
 
@@ -318,15 +318,23 @@ def test_sizes_and_fonts_are_adjustable():
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"threshold": 0.1}, gt.GraphError, "must have a `weight`"),
-        ({"layout": [(0, 0)]}, gt.ArgumentError, "^layout must be one finite"),
-        ({"layout": [(0, 0), (1, 1), (2, float("nan"))]}, gt.ArgumentError, "^layout must be one finite"),
-        ({"layout": "spring"}, gt.ArgumentError, "^layout must be one of layered, stages, .*got 'spring'"),
-        ({"layout": "file"}, gt.ArgumentError, "vertex attributes x and y; the graph has no x"),
-        ({"labels": "color"}, gt.ArgumentError, "^labels must be a vertex attribute .*name, stage"),
-        ({"weak": "red"}, gt.ArgumentError, "^weak must be one of light, hidden"),
-        ({"cmap": "nice"}, gt.ArgumentError, "^cmap must be a colormap"),
-        ({"node_size": -1}, gt.ArgumentError, "^node_size must be a number"),
+        ({"threshold": 0.1}, gt.errors.GraphError, "must have a `weight`"),
+        ({"layout": [(0, 0)]}, gt.errors.ArgumentError, "^layout must be one finite"),
+        (
+            {"layout": [(0, 0), (1, 1), (2, float("nan"))]},
+            gt.errors.ArgumentError,
+            "^layout must be one finite",
+        ),
+        (
+            {"layout": "spring"},
+            gt.errors.ArgumentError,
+            "^layout must be one of layered, stages, .*got 'spring'",
+        ),
+        ({"layout": "file"}, gt.errors.ArgumentError, "vertex attributes x and y; the graph has no x"),
+        ({"labels": "color"}, gt.errors.ArgumentError, "^labels must be a vertex attribute .*name, stage"),
+        ({"weak": "red"}, gt.errors.ArgumentError, "^weak must be one of light, hidden"),
+        ({"cmap": "nice"}, gt.errors.ArgumentError, "^cmap must be a colormap"),
+        ({"node_size": -1}, gt.errors.ArgumentError, "^node_size must be a number"),
     ],
 )
 def test_what_does_not_fit_the_graph_is_refused(options, error, words):
@@ -337,11 +345,11 @@ def test_what_does_not_fit_the_graph_is_refused(options, error, words):
 def test_a_graph_that_is_not_valid_is_not_drawn():
     graph = gt.full_dag(4)
     del graph.vs["stage"]
-    with pytest.raises(gt.GraphError, match="stage"):
+    with pytest.raises(gt.errors.GraphError, match="stage"):
         gt.draw(graph)
-    with pytest.raises(gt.GraphError, match="stage"):
+    with pytest.raises(gt.errors.GraphError, match="stage"):
         gt.plot.draw_grid({"broken": graph})
-    with pytest.raises(gt.ArgumentError, match="at least one graph"):
+    with pytest.raises(gt.errors.ArgumentError, match="at least one graph"):
         gt.plot.draw_grid({})
 
 

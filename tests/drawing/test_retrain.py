@@ -49,7 +49,7 @@ def test_networks_without_values_and_with_other_names_are_no_trouble(tmp_path):
 
 
 def test_another_table_is_refused():
-    with pytest.raises(gt.ArgumentError, match="must have the column 'epoch_time_ratio'"):
+    with pytest.raises(gt.errors.ArgumentError, match="must have the column 'epoch_time_ratio'"):
         gt.plot.draw_retraining(
             table([("0", "a", "full", "full", 0.8, 1.0)]).drop(columns="epoch_time_ratio")
         )

@@ -29,7 +29,9 @@ def test_the_same_graph_gives_the_same_bytes_in_another_process(tmp_path, suffix
 def test_other_kinds_of_files_are_refused_before_anything_is_written(tmp_path):
     figure = gt.draw(gt.full_dag(3))
     for name in ("graph.bmp", "graph", "graph.svg.gz"):
-        with pytest.raises(gt.ArgumentError, match=r"^path must be a \.svg, \.pdf or \.png file, got "):
+        with pytest.raises(
+            gt.errors.ArgumentError, match=r"^path must be a \.svg, \.pdf or \.png file, got "
+        ):
             gt.plot.save(figure, tmp_path / name)
     with pytest.raises(gt.GraphtaskError, match="no folder"):
         gt.plot.save(figure, tmp_path / "missing" / "graph.svg")

@@ -69,7 +69,7 @@ def test_a_sweep_of_zero_alone_can_be_drawn(tmp_path):
 
 
 def test_another_table_is_refused():
-    with pytest.raises(gt.ArgumentError, match="must have the column 'critical_threshold'"):
+    with pytest.raises(gt.errors.ArgumentError, match="must have the column 'critical_threshold'"):
         gt.plot.draw_sweep(swept("0", accuracies=[1, 1, 1]).drop(columns="critical_threshold"))
 
 

@@ -28,7 +28,7 @@ def test_the_largest_edges_are_those_of_a_sort(history, data):
 @given(histories(), st.data())
 def test_overlaps_are_dice_coefficients_of_the_largest_edges(history, data):
     retained = data.draw(st.sets(st.sampled_from(history.edges)))
-    table = gt.edge_overlap(history, retained=retained)
+    table = gt.dynamics.edge_overlap(history, retained=retained)
     assert table["epoch"].tolist() == list(range(1, len(history.w)))
     for row in table.itertuples():
         now, first, last = (
@@ -40,7 +40,7 @@ def test_overlaps_are_dice_coefficients_of_the_largest_edges(history, data):
 
 
 def test_overlaps_start_and_end_at_one():
-    table = gt.edge_overlap(history_of([[0.5, 0.5, 0.5], [0.9, 0.1, 0.2], [0.1, 0.9, 0.2]]), threshold=0.15,
+    table = gt.dynamics.edge_overlap(history_of([[0.5, 0.5, 0.5], [0.9, 0.1, 0.2], [0.1, 0.9, 0.2]]), threshold=0.15,
                             retained=[("in", "n1")])  # fmt: skip
     assert table["dsc_first"].tolist() == [1.0, 0.0]
     assert table["dsc_final"].tolist() == [0.0, 1.0]
@@ -49,7 +49,7 @@ def test_overlaps_start_and_end_at_one():
 @given(st.permutations(range(15)), st.integers(1, 15))
 def test_the_top_k_graph_is_the_smallest_that_hangs_together(ranks, at_least):
     graph, history = trained(gt.full_dag(6), [rank / 16 for rank in ranks])
-    top = gt.top_k_graph(graph, history, at_least=at_least)
+    top = gt.dynamics.top_k_graph(graph, history, at_least=at_least)
     pairs = edge_names(graph)
 
     def hangs_together(k):
@@ -68,7 +68,7 @@ def test_the_top_k_graph_is_the_smallest_that_hangs_together(ranks, at_least):
 @given(st.permutations(range(15)))
 def test_the_live_part_is_valid_and_has_all_paths(ranks):
     graph, history = trained(gt.full_dag(6), [rank / 16 for rank in ranks])
-    top = gt.top_k_graph(graph, history)
+    top = gt.dynamics.top_k_graph(graph, history)
     whole = nx.DiGraph(edge_names(top.graph))
     paths = list(nx.all_simple_edge_paths(whole, "v0", "v5"))
     if top.live is None:
@@ -86,9 +86,9 @@ def test_weak_connection_is_not_yet_a_path():
     )
     strong = {("v0", "v2"): 0.9, ("v1", "v2"): 0.8, ("v1", "v3"): 0.7}
     graph, history = trained(graph, [strong.get(pair, 0.1) for pair in edge_names(graph)])
-    top = gt.top_k_graph(graph, history)
+    top = gt.dynamics.top_k_graph(graph, history)
     assert (top.k, top.live) == (3, None)
-    assert gt.top_k_graph(graph, history, at_least=4).live is not None
+    assert gt.dynamics.top_k_graph(graph, history, at_least=4).live is not None
 
 
 def test_more_edges_may_fall_apart_again():
@@ -97,15 +97,15 @@ def test_more_edges_may_fall_apart_again():
     order = [("v0", "v4"), ("v1", "v2"), ("v1", "v4")]
     weights = {pair: 0.9 - 0.1 * rank for rank, pair in enumerate(order)}
     graph, history = trained(graph, [weights.get(pair, 0.1) for pair in edge_names(graph)])
-    assert gt.top_k_graph(graph, history).k == 1
-    assert gt.top_k_graph(graph, history, at_least=2).k == 3
+    assert gt.dynamics.top_k_graph(graph, history).k == 1
+    assert gt.dynamics.top_k_graph(graph, history, at_least=2).k == 3
 
 
 def test_the_order_of_vertices_and_edges_plays_no_part():
     rng = np.random.default_rng(5)
     graph, history = trained(gt.full_dag(8), rng.permutation(28) / 32)
-    top = gt.top_k_graph(graph, history, at_least=12)
-    other = gt.top_k_graph(shuffled(graph, 3), history, at_least=12)
+    top = gt.dynamics.top_k_graph(graph, history, at_least=12)
+    other = gt.dynamics.top_k_graph(shuffled(graph, 3), history, at_least=12)
     assert set(edge_names(top.graph)) == set(edge_names(other.graph))
     weights = dict(zip(edge_names(top.graph), top.graph.es["weight"], strict=True))
     assert weights == dict(zip(edge_names(other.graph), other.graph.es["weight"], strict=True))
@@ -113,7 +113,7 @@ def test_the_order_of_vertices_and_edges_plays_no_part():
 
 def test_one_edge_is_enough_for_two_nodes():
     graph, history = trained(gt.chain_dag(2, stages=1), [0.3])
-    top = gt.top_k_graph(graph, history)
+    top = gt.dynamics.top_k_graph(graph, history)
     assert (top.k, top.live.ecount()) == (1, 1)
 
 
@@ -128,18 +128,18 @@ def test_one_edge_is_enough_for_two_nodes():
 )
 def test_what_is_out_of_range_is_refused(options, message):
     graph, history = trained(gt.full_dag(6), [0.5] * 15)
-    with pytest.raises(gt.ArgumentError, match=message):
-        gt.top_k_graph(graph, history, **options)
+    with pytest.raises(gt.errors.ArgumentError, match=message):
+        gt.dynamics.top_k_graph(graph, history, **options)
 
 
 def test_a_graph_of_another_run_is_refused():
     _, history = trained(gt.full_dag(6), [0.5] * 15)
-    with pytest.raises(gt.ArgumentError, match="other edges"):
-        gt.top_k_graph(gt.chain_dag(6), history)
-    with pytest.raises(gt.ArgumentError, match=r"k must be an integer in \[0, 15\], got 16"):
+    with pytest.raises(gt.errors.ArgumentError, match="other edges"):
+        gt.dynamics.top_k_graph(gt.chain_dag(6), history)
+    with pytest.raises(gt.errors.ArgumentError, match=r"k must be an integer in \[0, 15\], got 16"):
         largest_edges(history, 16)
 
 
 def test_no_retained_edge_leaves_nothing_to_compare():
-    table = gt.edge_overlap(history_of([[0.5], [0.1]]), retained=())
+    table = gt.dynamics.edge_overlap(history_of([[0.5], [0.1]]), retained=())
     assert math.isnan(table["dsc_first"][0])

@@ -33,20 +33,20 @@ def runs():
 
 
 def test_there_is_one_row_for_each_run(runs):
-    table = gt.dynamics_table(runs)
+    table = gt.dynamics.dynamics_table(runs)
     assert table["run"].tolist() == list(runs)
     assert table["dataset"].tolist() == ["a", "a", "b", "b"]
     assert table["prior"].tolist() == ["full", "full", "full", "banded-2"]
     assert table["edges"].tolist() == [3, 5, 3, 5]
     for name, run in runs.items():
-        fates = gt.edge_dynamics(run.history, retained=gt.prune(run.graph))
+        fates = gt.dynamics.edge_dynamics(run.history, retained=gt.prune(run.graph))
         row = table.set_index("run").loc[name]
         assert row["d_epochs"] == pytest.approx(fates.d_epochs, nan_ok=True)
         assert row["a_percent"] == fates.a_percent
 
 
 def test_the_size_of_top_k_graphs_comes_from_the_mean_sparsity_of_their_group(runs):
-    table = gt.dynamics_table(runs).set_index("run")
+    table = gt.dynamics.dynamics_table(runs).set_index("run")
     assert table.loc["a0", "top_k"] == 4  # (3 + 5) / 2
     assert table.loc["a1", "top_k"] == 4
     assert table.loc["b0", "top_k"] == 3  # its prior alone
@@ -63,18 +63,18 @@ def test_the_size_of_top_k_graphs_comes_from_the_mean_sparsity_of_their_group(ru
 def test_a_mean_size_between_two_numbers_is_rounded_up(runs):
     del runs["b0"], runs["banded"]
     runs["a2"] = recording(data="a", seed=2, last=FALL)
-    assert gt.dynamics_table(runs)["top_k"].tolist() == [4, 4, 4]  # 11 / 3
+    assert gt.dynamics.dynamics_table(runs)["top_k"].tolist() == [4, 4, 4]  # 11 / 3
 
 
 def test_early_edges_are_compared_with_the_thresholded_graph(runs):
-    table = gt.dynamics_table(runs).set_index("run")
+    table = gt.dynamics.dynamics_table(runs).set_index("run")
     # After the first epoch v0 → v1, v1 → v2 and v2 → v3 were largest, v0 → v3, v0 → v2 and v1 → v3 smallest.
     assert table.loc["a0", "dsc_largest_first"] == 1.0
     assert table.loc["a0", "dsc_smallest_first"] == 0.0
 
 
 def test_a_run_that_falls_apart_has_a_row_with_reasons(runs):
-    row = gt.dynamics_table(runs, threshold=0.95).iloc[0]
+    row = gt.dynamics.dynamics_table(runs, threshold=0.95).iloc[0]
     assert (row["edges"], row["eliminated"]) == (0, 6)
     for name in ("a_percent", "dsc_largest_first", "dsc_top_k"):
         assert math.isnan(row[name])
@@ -82,8 +82,8 @@ def test_a_run_that_falls_apart_has_a_row_with_reasons(runs):
 
 
 def test_the_summary_has_means_and_deviations_by_data_set_and_prior(runs):
-    table = gt.dynamics_table(runs)
-    summary = gt.dynamics_summary(table)
+    table = gt.dynamics.dynamics_table(runs)
+    summary = gt.dynamics.dynamics_summary(table)
     assert summary[["dataset", "prior", "runs"]].values.tolist() == [
         ["a", "full", 2], ["b", "full", 1], ["b", "banded-2", 1],
     ]  # fmt: skip
@@ -101,7 +101,7 @@ def test_the_summary_has_the_columns_of_the_table_in_the_paper(runs):
         for kind in ("mean", "std")
     ]
     paper.insert(0, "dataset")
-    columns = gt.dynamics_summary(gt.dynamics_table(runs)).columns
+    columns = gt.dynamics.dynamics_summary(gt.dynamics.dynamics_table(runs)).columns
     assert [column for column in columns if column in paper] == paper
 
 
@@ -109,7 +109,7 @@ def test_overlaps_of_all_runs_stand_in_one_table(runs):
     table = overlap_table(runs)
     assert len(table) == 2 * len(runs)
     own = table[table["run"] == "a0"].reset_index(drop=True)
-    alone = gt.edge_overlap(runs["a0"].history, retained=gt.prune(runs["a0"].graph))
+    alone = gt.dynamics.edge_overlap(runs["a0"].history, retained=gt.prune(runs["a0"].graph))
     assert own[list(alone.columns)].equals(alone)
 
 
@@ -125,20 +125,20 @@ def test_a_recording_is_read_from_the_folder_of_a_run(runs, tmp_path):
     read = open_recording(tmp_path)
     assert read.history.edges == runs["a0"].history.edges
     assert np.array_equal(read.history.w, runs["a0"].history.w)
-    assert gt.dynamics_table({"a0": read}).equals(gt.dynamics_table({"a0": runs["a0"]}))
+    assert gt.dynamics.dynamics_table({"a0": read}).equals(gt.dynamics.dynamics_table({"a0": runs["a0"]}))
 
 
 def test_a_folder_without_a_finished_run_is_refused(runs, tmp_path):
-    with pytest.raises(gt.RunError, match="not a run folder"):
+    with pytest.raises(gt.errors.RunError, match="not a run folder"):
         open_recording(tmp_path)
     write_run(tmp_path, runs["a0"])
     runs["banded"].history.save(tmp_path / "history.npz")
-    with pytest.raises(gt.RunError, match=r"history\.npz: damaged .*; intact: config"):
+    with pytest.raises(gt.errors.RunError, match=r"history\.npz: damaged .*; intact: config"):
         open_recording(tmp_path)
     accept(tmp_path)
-    with pytest.raises(gt.RunError, match="not of one run"):
+    with pytest.raises(gt.errors.RunError, match="not of one run"):
         open_recording(tmp_path)
     (tmp_path / "history.npz").write_bytes(b"PK")
     accept(tmp_path)
-    with pytest.raises(gt.RunError, match=r"history\.npz: damaged"):
+    with pytest.raises(gt.errors.RunError, match=r"history\.npz: damaged"):
         open_recording(tmp_path)

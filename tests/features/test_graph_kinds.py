@@ -32,7 +32,7 @@ def test_different_sets_of_networkx_graphs_differ():
                 graphs[:3], [gt.full_dag(8)] * 3, n_permutations=3, steps=2
             ).statistic
         ),
-        lambda graphs: gt.embed(graphs).points,
+        lambda graphs: gt.comparison.embed(graphs).points,
         lambda graphs: gt.compare(graphs, LABELS).dsc,
         lambda graphs: gt.comparison.pairwise_dice_similarity(graphs),
         lambda graphs: gt.comparison.rbf_similarity(graphs),
@@ -59,7 +59,7 @@ def test_networkx_graphs_give_what_igraph_graphs_give(call):
         lambda graphs: gt.two_sample_test(graphs, graphs, method="wl"),
         lambda graphs: gt.inference.metric_tests(graphs, graphs),
         lambda graphs: gt.inference.classifier_test(graphs, graphs),
-        lambda graphs: gt.embed(graphs),
+        lambda graphs: gt.comparison.embed(graphs),
         lambda graphs: gt.compare(graphs, LABELS),
         lambda graphs: wl_kernel(graphs),
         lambda graphs: gt.GraphDistribution.fit(graphs),

@@ -58,7 +58,7 @@ def test_a_difference_of_the_numerical_error_is_no_difference_in_predictions_and
             for one in (table, same)
         )
         assert found.predictions == plain.predictions
-    found, plain = (gt.embed(one, features=features).points for one in (table, same))
+    found, plain = (gt.comparison.embed(one, features=features).points for one in (table, same))
     np.testing.assert_allclose(found, plain, atol=1e-12)
 
 
@@ -90,7 +90,7 @@ def test_features_that_repeat_another_are_left_out():
     assert found.notes == ("b: left out, it repeats a", "d: left out, it repeats a")
     assert isinstance(found, Features)
     assert gt.features_of(values, max_correlation=1.0).names == tuple(f"feature {i}" for i in range(4))
-    with pytest.raises(gt.ArgumentError, match="max_correlation must be"):
+    with pytest.raises(gt.errors.ArgumentError, match="max_correlation must be"):
         found.without_correlated(2.0)
 
 

@@ -70,5 +70,5 @@ FRAME = pd.DataFrame({"nodes": [1, 2], "data": ["x", "y"]})
     ],
 )
 def test_sets_that_cannot_be_compared_are_an_error(a, b, features, message):
-    with pytest.raises(gt.ArgumentError, match=message):
+    with pytest.raises(gt.errors.ArgumentError, match=message):
         pool(a, b, features=features)

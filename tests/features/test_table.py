@@ -127,7 +127,7 @@ def test_rows_are_standardised_by_other_rows_only():
     ],
 )
 def test_what_cannot_be_compared_is_an_error(sample, features, message):
-    with pytest.raises(gt.ArgumentError, match=message):
+    with pytest.raises(gt.errors.ArgumentError, match=message):
         gt.features_of(sample, features=features)
 
 

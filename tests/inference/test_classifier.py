@@ -88,5 +88,5 @@ def test_pairs_stay_in_one_fold():
 def test_what_does_not_work_is_an_error(arguments, message):
     arguments = {"a": full(4, 5, 6), "b": chains(4, 5, 6)} | arguments
 
-    with pytest.raises(gt.ArgumentError, match=message):
+    with pytest.raises(gt.errors.ArgumentError, match=message):
         gt.inference.classifier_test(arguments.pop("a"), arguments.pop("b"), **arguments)

@@ -114,5 +114,5 @@ def test_what_is_no_staged_graph_is_an_error(bad, message):
 
 
 def test_iterations_are_whole_numbers():
-    with pytest.raises(gt.ArgumentError, match="iterations must be"):
+    with pytest.raises(gt.errors.ArgumentError, match="iterations must be"):
         wl_kernel([gt.full_dag(4)], iterations=-1)

@@ -175,7 +175,7 @@ def test_graphs_of_the_paper_are_tested_by_its_features():
 def test_what_does_not_work_is_an_error(options, message):
     rows = table(3).sort_index()
 
-    with pytest.raises(gt.ArgumentError, match=message):
+    with pytest.raises(gt.errors.ArgumentError, match=message):
         run(rows, **options)
 
 
@@ -184,8 +184,8 @@ def test_a_study_without_any_whole_block_is_an_error():
     rows["seed"] = np.arange(6)
 
     with pytest.raises(
-        gt.ArgumentError, match="block must be a column with a block that has all of low, middle, high"
+        gt.errors.ArgumentError, match="block must be a column with a block that has all of low, middle, high"
     ):
         run(rows, block="seed")
-    with pytest.raises(gt.ArgumentError, match="table must be a table"):
+    with pytest.raises(gt.errors.ArgumentError, match="table must be a table"):
         run([1, 2])

@@ -214,7 +214,7 @@ def test_thousands_of_graphs_fit_into_memory():
     ],
 )
 def test_what_does_not_work_is_an_error(options, message):
-    with pytest.raises(gt.ArgumentError, match=message):
+    with pytest.raises(gt.errors.ArgumentError, match=message):
         gt.two_sample_test(points(3), points(3), **options)
 
 

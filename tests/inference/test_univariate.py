@@ -133,5 +133,5 @@ def test_graphs_are_measured():
     ],
 )
 def test_what_does_not_work_is_an_error(options, message):
-    with pytest.raises(gt.ArgumentError, match=message):
+    with pytest.raises(gt.errors.ArgumentError, match=message):
         run(table(4), table(5), **options)

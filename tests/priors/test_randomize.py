@@ -125,5 +125,5 @@ def test_a_full_dag_has_no_other_graph_of_its_degrees():
     ],
 )
 def test_bad_arguments_are_refused(arguments, words):
-    with pytest.raises(gt.ArgumentError, match=words):
+    with pytest.raises(gt.errors.ArgumentError, match=words):
         gt.randomize(gt.chain_dag(3), **arguments)

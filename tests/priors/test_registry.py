@@ -49,7 +49,7 @@ def test_values_outside_of_the_declared_range_are_refused(prior):
             arguments = {
                 name: VALUES[name] for name in VALUES if name in inspect.signature(prior.function).parameters
             }
-            with pytest.raises(gt.ArgumentError, match=argument.name):
+            with pytest.raises(gt.errors.ArgumentError, match=argument.name):
                 prior.function(**{"n_nodes": 12} | arguments | {argument.name: value})
 
 
@@ -66,6 +66,6 @@ def test_values_outside_of_the_declared_range_are_refused(prior):
 )
 def test_graphs_that_no_memory_holds_are_refused_with_their_size(make):
     with pytest.raises(
-        gt.ArgumentError, match=r"n_nodes must give at most 8,000,000 edges.* GiB; use fewer nodes"
+        gt.errors.ArgumentError, match=r"n_nodes must give at most 8,000,000 edges.* GiB; use fewer nodes"
     ):
         make()

@@ -55,7 +55,7 @@ def test_hostile_names_are_text(tmp_path):
 
 @pytest.mark.parametrize("out", ["report", "report.pdf", "report.html.gz"])
 def test_the_page_is_an_html_file(tmp_path, out):
-    with pytest.raises(gt.ArgumentError, match=r"out must end in \.html"):
+    with pytest.raises(gt.errors.ArgumentError, match=r"out must end in \.html"):
         gt.view(gt.full_dag(4), out=tmp_path / out)
 
 

@@ -65,7 +65,7 @@ def test_the_numbers_at_every_threshold_are_those_of_the_library(context, seed):
         assert found["critical"] == gt.critical_threshold(graph)
         try:
             pruned = gt.prune(graph, threshold=threshold)
-        except gt.DisconnectedError:
+        except gt.errors.DisconnectedError:
             assert not found["connected"]
             assert (found["nodes"], found["edges"]) == (0, 0)
             continue
@@ -83,7 +83,7 @@ def test_paths_through_nodes_are_those_of_an_enumeration(context, seed):
     found = in_javascript(context, graph, 0.02)
     try:
         pruned = gt.prune(graph, threshold=0.02)
-    except gt.DisconnectedError:
+    except gt.errors.DisconnectedError:
         return
     ends = [pruned.degree(mode=mode).index(0) for mode in ("in", "out")]
     paths = pruned.get_all_simple_paths(*ends)

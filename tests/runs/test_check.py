@@ -61,5 +61,5 @@ def test_write_accepts_a_whole_run_and_not_a_damaged_one(original, tmp_path):
 
 @pytest.mark.parametrize(("name", "problem"), [("missing", "does not exist"), ("", "no run in this folder")])
 def test_a_path_without_a_run_is_one_line(tmp_path, name, problem):
-    with pytest.raises(gt.RunError, match=problem):
+    with pytest.raises(gt.errors.RunError, match=problem):
         gt.check_runs(tmp_path / name)

@@ -33,7 +33,7 @@ def test_a_finished_run_has_a_manifest_of_all_of_its_files(folder):
 def test_a_mismatch_names_the_file_the_intact_ones_and_the_remedy(folder):
     content = (folder / WEIGHTS).read_bytes()
     (folder / WEIGHTS).write_bytes(flipped(content, len(content) // 2))
-    with pytest.raises(gt.RunError) as caught:
+    with pytest.raises(gt.errors.RunError) as caught:
         check_files(folder)
     message = str(caught.value)
     assert message.startswith(
@@ -66,7 +66,7 @@ def test_a_sum_is_computed_once_while_size_and_times_stay(folder, monkeypatch):
     check_files(folder)
     assert len(digests) == n_read
     (folder / METRICS).write_text((folder / METRICS).read_text().replace("0", "1"))
-    with pytest.raises(gt.RunError, match=r"metrics\.csv: damaged"):
+    with pytest.raises(gt.errors.RunError, match=r"metrics\.csv: damaged"):
         check_files(folder)
 
 
@@ -74,24 +74,26 @@ def test_a_damaged_manifest_is_not_taken_for_a_damaged_file(folder):
     text = (folder / MANIFEST).read_text()
     digest = json.loads(text)["files"][WEIGHTS]["sha256"]
     (folder / MANIFEST).write_text(text.replace(digest, "0" * 64))
-    with pytest.raises(gt.RunError, match=r"manifest\.json: damaged \(its own sum differs\)"):
+    with pytest.raises(gt.errors.RunError, match=r"manifest\.json: damaged \(its own sum differs\)"):
         check_files(folder)
 
 
 def test_a_newer_manifest_is_one_line(folder):
     content = json.loads((folder / MANIFEST).read_text())
     (folder / MANIFEST).write_text(json.dumps(content | {"format": 2}))
-    with pytest.raises(gt.RunError, match="a newer version of graphtask"):
+    with pytest.raises(gt.errors.RunError, match="a newer version of graphtask"):
         check_files(folder)
 
 
 def test_without_a_manifest_a_run_is_not_finished_and_says_why(folder):
     (folder / MANIFEST).unlink()
     assert not is_finished(folder)
-    with pytest.raises(gt.RunError, match=r"no manifest\.json.*train command again.*graphtask check --write"):
+    with pytest.raises(
+        gt.errors.RunError, match=r"no manifest\.json.*train command again.*graphtask check --write"
+    ):
         gt.Run.open(folder)
     (folder / WEIGHTS).unlink()
-    with pytest.raises(gt.RunError, match="not finished"):
+    with pytest.raises(gt.errors.RunError, match="not finished"):
         gt.Run.open(folder)
 
 

@@ -74,7 +74,7 @@ def test_a_darts_genotype_is_its_two_cells_in_a_row():
     ],
 )
 def test_damaged_cells_are_refused_in_one_line(text, words):
-    with pytest.raises(gt.FormatError, match=words) as caught:
+    with pytest.raises(gt.errors.FormatError, match=words) as caught:
         read(text, "cell.txt")
 
     assert "\n" not in str(caught.value)
@@ -106,7 +106,7 @@ def test_a_neat_genome_keeps_weights_and_drops_disabled_connections():
     ],
 )
 def test_damaged_json_cells_are_refused(document):
-    with pytest.raises(gt.FormatError):
+    with pytest.raises(gt.errors.FormatError):
         read(json.dumps(document), "cell.json")
 
 

@@ -100,13 +100,13 @@ def test_nesting_has_a_bound_in_both_directions(path):
         from_json(json.dumps(deep))
     for text in ("[" * 100_000, "[" * 100_000 + "]" * 100_000, '{"a":' * 5_000 + "1" + "}" * 5_000):
         path.write_text(text)
-        with pytest.raises(gt.FormatError, match="JSON"):
+        with pytest.raises(gt.errors.FormatError, match="JSON"):
             gt.read(path)
 
 
 @pytest.mark.parametrize("stage", [31, 20_000, 1_000_000, 1e6])
 def test_a_stage_that_no_image_has_is_refused_at_once(path, stage):
-    with pytest.raises(gt.GraphError, match=r"`stage` of vertex 'b' must be an int in \[0, 30\]"):
+    with pytest.raises(gt.errors.GraphError, match=r"`stage` of vertex 'b' must be an int in \[0, 30\]"):
         gt.read(node_link(path, stage=stage))
 
 
@@ -114,7 +114,7 @@ def test_gml_whose_direction_is_a_record_is_refused(tmp_path):
     path = tmp_path / "graph.gml"
     path.write_text("graph [ directed [ ] node [ id 0 ] node [ id 1 ] edge [ source 0 target 1 ] ]")
 
-    with pytest.raises(gt.FormatError, match="'directed' must be 0 or 1"):
+    with pytest.raises(gt.errors.FormatError, match="'directed' must be 0 or 1"):
         gt.read(path)
 
 
@@ -123,9 +123,11 @@ def test_isolated_nodes_are_dropped_on_request_and_named_otherwise(path):
         '{"directed":true,"multigraph":false,"graph":{},"nodes":[{"id":0},{"id":1},{"id":2},{"id":3}],'
         '"edges":[{"source":0,"target":1},{"source":1,"target":2}]}'
     )
-    with pytest.raises(gt.GraphError, match=r"drop_isolated=True, stages=3 \(.*--drop-isolated --stages 3\)"):
+    with pytest.raises(
+        gt.errors.GraphError, match=r"drop_isolated=True, stages=3 \(.*--drop-isolated --stages 3\)"
+    ):
         gt.read(path)
-    with pytest.raises(gt.GraphError, match=r"vertex '3' has no edges.*drop_isolated=True"):
+    with pytest.raises(gt.errors.GraphError, match=r"vertex '3' has no edges.*drop_isolated=True"):
         gt.read(path, join=True, stages=1)
     graph = gt.read(path, drop_isolated=True, stages=1)
     assert graph.vs["name"] == ["0", "1", "2"]

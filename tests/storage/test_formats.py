@@ -223,10 +223,10 @@ def test_an_edge_list_of_gephi_keeps_its_columns(tmp_path):
     assert (graph.es["Id"], graph.es["Label"]) == ([0, 1, 2, 3], ["one, two", None, None, None])
     assert sorted(graph.es.attributes()) == ["Id", "Label", "weight"]
     path.write_text(path.read_text().replace("Directed", "Undirected"))
-    with pytest.raises(gt.GraphError, match=r"undirected.*--order ids"):
+    with pytest.raises(gt.errors.GraphError, match=r"undirected.*--order ids"):
         gt.read(path, stages=2)
     path.write_text(path.read_text().replace("Undirected", "Directed", 1))
-    with pytest.raises(gt.FormatError, match="has both directed and undirected edges"):
+    with pytest.raises(gt.errors.FormatError, match="has both directed and undirected edges"):
         gt.read(path, stages=2)
 
 
@@ -302,7 +302,7 @@ def test_large_edge_lists_are_read(tmp_path):
 def test_duplicate_edges_are_merged_when_asked(tmp_path):
     path = tmp_path / "graph.csv"
     path.write_text("source,target,weight,kind\na,b,0.25,thin\nb,c,1,one\na,b,0.5,thick\na,b,0.5,late\n")
-    with pytest.raises(gt.GraphError, match=r"multi-edges 'a' → 'b'.*merge=True"):
+    with pytest.raises(gt.errors.GraphError, match=r"multi-edges 'a' → 'b'.*merge=True"):
         gt.read(path, stages=1)
     graph = gt.read(path, stages=1, merge=True)
     assert edge_names(graph) == [("a", "b"), ("b", "c")]
@@ -313,7 +313,7 @@ def test_an_undirected_graph_is_oriented_when_asked(tmp_path):
     undirected = nx.Graph([(2, 0), (0, 1), (1, 2), (2, 3)])
     for name in ("graph.graphml", "graph.gml", "links.json"):
         NAMED_WRITERS[name.replace("graph.", "networkx.")](undirected, tmp_path / name)
-        with pytest.raises(gt.GraphError, match=r"undirected.*order='ids'.*--order ids"):
+        with pytest.raises(gt.errors.GraphError, match=r"undirected.*order='ids'.*--order ids"):
             gt.read(tmp_path / name, stages=1)
         graph = gt.read(tmp_path / name, stages=1, order="ids")
         repaired = [("1", "3")]
@@ -323,14 +323,14 @@ def test_an_undirected_graph_is_oriented_when_asked(tmp_path):
 def test_a_graph_with_cycles_is_oriented_when_asked_and_one_without_is_left_alone(tmp_path):
     path = tmp_path / "graph.edges"
     path.write_text("b a\na c\nc b\n")
-    with pytest.raises(gt.GraphError, match=r"has a cycle.*order='ids'.*--order ids"):
+    with pytest.raises(gt.errors.GraphError, match=r"has a cycle.*order='ids'.*--order ids"):
         gt.read(path, stages=1)
-    with pytest.raises(gt.GraphError, match="stages=3"):
+    with pytest.raises(gt.errors.GraphError, match="stages=3"):
         gt.read(path, order="ids")
     assert set(edge_names(gt.read(path, stages=1, order="ids"))) == {("b", "a"), ("b", "c"), ("a", "c")}
     path.write_text("b a\na c\nb c\n")
     assert edge_names(gt.read(path, stages=1, order="radius")) == [("b", "a"), ("a", "c"), ("b", "c")]
-    with pytest.raises(gt.ArgumentError, match="order"):
+    with pytest.raises(gt.errors.ArgumentError, match="order"):
         gt.read(path, stages=1, order="alphabet")
 
 
@@ -362,5 +362,5 @@ def test_graphml_with_edges_of_both_kinds_is_refused(tmp_path):
         '<graphml><graph edgedefault="directed"><node id="a"/><node id="b"/><node id="c"/>'
         '<edge source="a" target="b" directed="false"/><edge source="b" target="c"/></graph></graphml>'
     )
-    with pytest.raises(gt.GraphError, match=r"undirected edges \(1 of 2\) next to directed ones"):
+    with pytest.raises(gt.errors.GraphError, match=r"undirected edges \(1 of 2\) next to directed ones"):
         gt.read(path, stages=1, order="ids")

@@ -103,14 +103,16 @@ def test_data_of_others_keep_node_edge_and_graph_fields():
     ],
 )
 def test_data_that_cannot_be_an_architecture_are_refused_in_one_line(fields, words):
-    with pytest.raises(gt.GraphError, match=words) as caught:
+    with pytest.raises(gt.errors.GraphError, match=words) as caught:
         gt.from_geometric(data(**fields), stages=1)
 
     assert "\n" not in str(caught.value)
 
 
 def test_what_is_no_data_is_refused():
-    with pytest.raises(gt.GraphError, match=r"data must be a torch_geometric\.data\.Data, got 'graph'"):
+    with pytest.raises(
+        gt.errors.GraphError, match=r"data must be a torch_geometric\.data\.Data, got 'graph'"
+    ):
         gt.from_geometric("graph")
 
 
@@ -118,7 +120,7 @@ def test_provenance_that_json_cannot_hold_is_named():
     graph = gt.full_dag(3, stages=1)
     graph["provenance"] = {"seed": {1, 2}}
 
-    with pytest.raises(gt.GraphError, match=r"'provenance' cannot be converted.*set"):
+    with pytest.raises(gt.errors.GraphError, match=r"'provenance' cannot be converted.*set"):
         gt.to_geometric(graph)
 
 
@@ -142,7 +144,7 @@ def test_edge_weight_of_others_is_weight_and_renamed_if_it_is_none():
 def test_an_undirected_graph_is_read_with_an_order():
     both = torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])
 
-    with pytest.raises(gt.GraphError, match=r"cycle.*read it with order='ids', stages=3"):
+    with pytest.raises(gt.errors.GraphError, match=r"cycle.*read it with order='ids', stages=3"):
         gt.from_geometric(data(edge_index=both))
     assert gt.from_geometric(data(edge_index=both), order="ids", stages=1).get_edgelist() == [(0, 1), (1, 2)]
 
@@ -171,5 +173,5 @@ def test_features_are_float_columns_and_do_not_come_back_as_attributes():
 
 @pytest.mark.parametrize(("feature", "words"), [("color", "among stage"), ("name", "numeric, got 'name'")])
 def test_a_feature_that_is_unknown_or_no_number_is_named(feature, words):
-    with pytest.raises(gt.ArgumentError, match=words):
+    with pytest.raises(gt.errors.ArgumentError, match=words):
         gt.to_geometric(gt.full_dag(3), features=[feature])

@@ -86,7 +86,7 @@ def test_a_value_that_cannot_be_stored_is_named_and_no_file_is_left(path, value,
         items = graph.vs if scope == "node" else graph.es
         items["odd one"] = [1.5, value, None]
 
-    with pytest.raises(gt.GraphError, match=f"{scope} attribute 'odd one'") as caught:
+    with pytest.raises(gt.errors.GraphError, match=f"{scope} attribute 'odd one'") as caught:
         gt.write(graph, path)
 
     assert "\n" not in str(caught.value)
@@ -98,14 +98,14 @@ def test_an_attribute_name_that_xml_forbids_is_refused(path, name):
     graph = gt.full_dag(3, stages=1)
     graph[name] = 1
 
-    with pytest.raises(gt.GraphError, match="XML forbids its name"):
+    with pytest.raises(gt.errors.GraphError, match="XML forbids its name"):
         gt.write(graph, path)
 
 
 def test_what_is_no_architecture_graph_is_not_written(path):
-    with pytest.raises(gt.GraphError, match="no vertex has a `name`"):
+    with pytest.raises(gt.errors.GraphError, match="no vertex has a `name`"):
         gt.write(igraph.Graph(directed=True, edges=[(0, 1)]), path)
-    with pytest.raises(gt.GraphError, match=r"graph must be a graph .*, got 'graph'"):
+    with pytest.raises(gt.errors.GraphError, match=r"graph must be a graph .*, got 'graph'"):
         gt.write("graph", path)
 
 
@@ -212,12 +212,12 @@ def test_yed_s_labels_are_read_and_its_drawing_and_ports_are_not():
 def test_a_file_without_stages_says_what_to_do_and_takes_a_number_of_stages(name):
     file = FIXTURES / "foreign" / f"{name}.graphml"
 
-    with pytest.raises(gt.GraphError, match=rf"{name}\.graphml: no vertex has a `stage`.*--stages 3"):
+    with pytest.raises(gt.errors.GraphError, match=rf"{name}\.graphml: no vertex has a `stage`.*--stages 3"):
         gt.read(file)
     assert gt.read(file, stages=2).vs["stage"] == [0, 0, 1, 1]
     assert gt.read(file, stages=[1, 2, 1]).vs["stage"] == [0, 1, 1, 2]
     with pytest.raises(
-        gt.ArgumentError, match=rf"{name}\.graphml: stages must be an integer in \[1, 4\], got 9"
+        gt.errors.ArgumentError, match=rf"{name}\.graphml: stages must be an integer in \[1, 4\], got 9"
     ):
         gt.read(file, stages=9)
 
@@ -225,7 +225,7 @@ def test_a_file_without_stages_says_what_to_do_and_takes_a_number_of_stages(name
 def test_several_inputs_and_outputs_are_joined_when_asked():
     file = FIXTURES / "foreign" / "networkx_two_inputs.graphml"
 
-    with pytest.raises(gt.GraphError, match=r"2 inputs.*join=True"):
+    with pytest.raises(gt.errors.GraphError, match=r"2 inputs.*join=True"):
         gt.read(file, stages=2)
     graph = gt.read(file, stages=2, join=True)
     assert graph.vs["name"] == ["input", "0", "1", "2", "3", "4", "output"]
@@ -264,7 +264,7 @@ def test_a_weight_out_of_range_in_our_own_file_is_an_error(path):
     path.write_bytes(dumps(graph).replace(b"0.25", b"1.25"))
 
     with pytest.raises(
-        gt.GraphError, match=r"graph\.graphml: the `weight` of edge 'v0' → 'v2' must be .* got 1\.25"
+        gt.errors.GraphError, match=r"graph\.graphml: the `weight` of edge 'v0' → 'v2' must be .* got 1\.25"
     ):
         gt.read(path)
 
@@ -312,7 +312,7 @@ def test_an_edge_says_its_own_direction(path):
     assert gt.read(directed, stages=1).ecount() == 1
 
     undirected = small(path, edge='<edge source="a" target="b" directed="false"/>')
-    with pytest.raises(gt.GraphError, match=r"undirected.*order='ids'"):
+    with pytest.raises(gt.errors.GraphError, match=r"undirected.*order='ids'"):
         gt.read(undirected, stages=1)
 
 
@@ -422,7 +422,7 @@ def test_a_damaged_mark_of_ours_is_noticed_not_taken_for_another_program(path, o
     text = dumps(gt.full_dag(4, stages=2)).decode()
     assert old in text
 
-    with pytest.raises(gt.FormatError, match=words):
+    with pytest.raises(gt.errors.FormatError, match=words):
         gt.read(read_text(path, text.replace(old, new, 1)))
 
 
@@ -444,8 +444,8 @@ def test_places_that_hold_no_file_are_refused(tmp_path):
         ("a\0b", "null"),
         (tmp_path / "not\nprintable.graphml", "is not whole"),
     ):
-        with pytest.raises(gt.FormatError, match=words) as caught:
+        with pytest.raises(gt.errors.FormatError, match=words) as caught:
             gt.read(place)
         assert "\n" not in str(caught.value)
-    with pytest.raises(gt.ArgumentError, match="path must be the name of a graph file, got None"):
+    with pytest.raises(gt.errors.ArgumentError, match="path must be the name of a graph file, got None"):
         gt.read(None)

@@ -216,14 +216,14 @@ def test_a_file_just_over_a_limit_is_refused(monkeypatch, module, limit, value, 
     monkeypatch.setattr(graphml_fast, "_MAX_BYTES", 0)  # leaves all files to the parser
     monkeypatch.setattr(module, limit, value)
 
-    with pytest.raises(gt.FormatError, match=words):
+    with pytest.raises(gt.errors.FormatError, match=words):
         gt.read(file)
 
 
 def test_what_would_not_be_read_back_is_not_written(monkeypatch, tmp_path):
     monkeypatch.setattr(limits, "MAX_BYTES", 1000)
 
-    with pytest.raises(gt.GraphError, match="files over 1,000 are not read back"):
+    with pytest.raises(gt.errors.GraphError, match="files over 1,000 are not read back"):
         gt.write(gt.full_dag(12, stages=1), tmp_path / "large.graphml")
     assert not list(tmp_path.iterdir())
 

@@ -45,11 +45,11 @@ def test_plain_names_are_safe(text):
 
 @pytest.mark.parametrize("text", UNSAFE)
 def test_everything_else_is_refused(text):
-    with pytest.raises(gt.ArgumentError, match="label must be a plain file name"):
+    with pytest.raises(gt.errors.ArgumentError, match="label must be a plain file name"):
         safe_component(text, name="label")
 
 
 @pytest.mark.parametrize("text", ["/abs", "a//b", "a/../b", "a/", "", "./a", None])
 def test_paths_that_leave_their_folder_are_refused(text):
-    with pytest.raises(gt.ArgumentError, match="label must be a relative path"):
+    with pytest.raises(gt.errors.ArgumentError, match="label must be a relative path"):
         safe_path(text, name="label")

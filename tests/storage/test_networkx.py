@@ -86,7 +86,7 @@ def test_the_argument_is_left_alone():
     ids=str,
 )
 def test_what_cannot_be_an_architecture_is_refused_in_one_line(graph, words):
-    with pytest.raises(gt.GraphError, match=words) as caught:
+    with pytest.raises(gt.errors.GraphError, match=words) as caught:
         gt.from_networkx(graph, stages=1)
 
     assert "\n" not in str(caught.value)
@@ -96,7 +96,7 @@ def test_several_ends_are_joined_and_a_multigraph_without_parallel_edges_is_take
     graph = gt.from_networkx(nx.MultiDiGraph([(0, 2), (1, 2)]), stages=1, join=True)
 
     assert graph.vs["name"] == ["input", "0", "1", "2"]
-    with pytest.raises(gt.GraphError, match="no vertex has a `stage`"):
+    with pytest.raises(gt.errors.GraphError, match="no vertex has a `stage`"):
         gt.from_networkx(nx.DiGraph([(0, 1)]))
 
 
@@ -104,7 +104,7 @@ def test_a_graph_that_is_not_valid_is_not_converted():
     graph = gt.full_dag(3, stages=1)
     del graph.vs["stage"]
 
-    with pytest.raises(gt.GraphError, match="stage"):
+    with pytest.raises(gt.errors.GraphError, match="stage"):
         gt.to_networkx(graph)
 
 
@@ -119,7 +119,7 @@ def test_the_options_of_read_work_on_graphs_in_memory():
     assert (karate.vcount(), karate.ecount()) >= (34, 78)
     assert gt.from_networkx(nx.MultiDiGraph([(0, 1), (0, 1)]), stages=1, merge=True).ecount() == 1
     assert gt.from_networkx(isolated, stages=1, drop_isolated=True).vcount() == 3
-    with pytest.raises(gt.GraphError, match="drop_isolated=True"):
+    with pytest.raises(gt.errors.GraphError, match="drop_isolated=True"):
         gt.from_networkx(isolated, stages=1, join=True)
 
 
@@ -128,7 +128,7 @@ def test_an_error_names_every_option_that_is_needed():
     graph.add_node(3)
 
     words = r"read it with drop_isolated=True, merge=True, join=True, stages=3 \(on the command line: "
-    with pytest.raises(gt.GraphError, match=words + "--drop-isolated --merge --join --stages 3"):
+    with pytest.raises(gt.errors.GraphError, match=words + "--drop-isolated --merge --join --stages 3"):
         gt.from_networkx(graph)
     read = gt.from_networkx(graph, reading="auto")
     assert gt.provenance(read)["reading"] == ["read with --drop-isolated --merge --join --stages 3"]

@@ -70,7 +70,7 @@ def test_undirected_graphs_stay_undirected_and_labels_may_repeat():
     ids=str,
 )
 def test_anything_else_is_one_short_line(value, words):
-    with pytest.raises(gt.GraphError, match=words) as caught:
+    with pytest.raises(gt.errors.GraphError, match=words) as caught:
         gt.as_igraph(value)
 
     assert len(str(caught.value)) < 200
@@ -84,5 +84,5 @@ def test_a_matrix_is_read_with_the_options_of_read():
     assert gt.from_adjacency([[0, 2], [0, 0]], stages=2).es["file_weight"] == [2]
     table = pd.DataFrame([[0, None], [1, 0]], index=["b", "a"], columns=["b", "a"])
     assert edge_names(gt.from_adjacency(table, stages=1)) == [("a", "b")]
-    with pytest.raises(gt.GraphError, match="matrix must be a square adjacency matrix"):
+    with pytest.raises(gt.errors.GraphError, match="matrix must be a square adjacency matrix"):
         gt.from_adjacency("matrix")

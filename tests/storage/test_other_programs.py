@@ -81,7 +81,7 @@ def test_the_same_triangle_without_weights(name, content):
 
 
 def test_counts_before_numbered_edges_give_isolated_nodes():
-    with pytest.raises(gt.GraphError, match="drop_isolated=True"):
+    with pytest.raises(gt.errors.GraphError, match="drop_isolated=True"):
         read("5 3\n0 1\n1 2\n0 2\n", "counts.txt")
     assert read("5 3\n0 1\n1 2\n0 2\n", "counts.txt", drop_isolated=True).vcount() == 3
     assert read("0 1\n1 2\n0 2\n", "edges.txt").vcount() == 3
@@ -155,6 +155,6 @@ def test_a_file_of_torch_with_another_class_is_never_loaded(tmp_path):
         def __reduce__(self):
             return (open, (str(tmp_path / "written"), "w"))
 
-    with pytest.raises(gt.FormatError, match="not a file of torch that is safe to read"):
+    with pytest.raises(gt.errors.FormatError, match="not a file of torch that is safe to read"):
         read(pickle.dumps(Evil()), "evil.pt")
     assert not (tmp_path / "written").exists()

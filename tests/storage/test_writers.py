@@ -194,22 +194,22 @@ def test_what_a_format_cannot_hold_is_an_error(suffix, change, words):
     for name, values in change.items():
         (graph.vs if name == "name" else graph.es)[name] = values
 
-    with pytest.raises((gt.GraphError, ValueError), match=words):
+    with pytest.raises((gt.errors.GraphError, ValueError), match=words):
         to_bytes(graph, suffix=suffix)
 
 
 def test_an_unknown_suffix_is_named():
-    with pytest.raises(gt.FormatError, match=r"must be one of .*, got '\.png'"):
+    with pytest.raises(gt.errors.FormatError, match=r"must be one of .*, got '\.png'"):
         to_bytes(gt.chain_dag(3), suffix=".png")
 
 
 def test_gzip_is_bounded_and_whole(tmp_path):
     path = tmp_path / "bomb.json.gz"
     path.write_bytes(gzip.compress(b" " * (300 << 20)))
-    with pytest.raises(gt.FormatError, match="unpacks to more than"):
+    with pytest.raises(gt.errors.FormatError, match="unpacks to more than"):
         gt.read(path)
     path.write_bytes(gzip.compress(b'{"nodes": [], "links": []}')[:-4])
-    with pytest.raises(gt.FormatError, match="not a complete gzip file"):
+    with pytest.raises(gt.errors.FormatError, match="not a complete gzip file"):
         gt.read(path)
 
 

@@ -135,7 +135,7 @@ def zipped_zeros(n_bytes):
 def test_a_file_that_is_not_what_its_suffix_says_is_refused_in_one_line(tmp_path, name, content, words):
     path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(gt.FormatError, match=re.escape(words)) as caught:
+    with pytest.raises(gt.errors.FormatError, match=re.escape(words)) as caught:
         gt.read(path, stages=1)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)

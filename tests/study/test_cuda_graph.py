@@ -34,7 +34,7 @@ def test_a_study_its_data_sets_and_its_priors_say_whether_steps_are_captured(val
     values["priors"]["other"] = {"kind": "chain", "nodes": 4, "cuda_graph": True}
     jobs = gt.Study.read(values | {"cuda_graph": False}).jobs
     assert {job.prior.name: job.config.runtime.cuda_graph for job in jobs} == {"full": False, "other": True}
-    with pytest.raises(gt.ArgumentError, match="cuda_graph"):
+    with pytest.raises(gt.errors.ArgumentError, match="cuda_graph"):
         gt.Study.read(values | {"cuda_graph": "no"})
 
 

@@ -149,7 +149,7 @@ class Patient(Puppet):
 
 def test_a_request_to_stop_lets_the_running_ones_save_and_begins_no_more(study):
     engine = Patient(slots=2)
-    with pytest.raises(gt.RunInterruptedError, match="run the same command again"):
+    with pytest.raises(gt.errors.RunInterruptedError, match="run the same command again"):
         drive(study, engine)
     assert len(engine.begun) == 2
     assert {state_of(job).word for job in study.jobs} == {"waiting"}
@@ -230,7 +230,7 @@ def test_what_became_of_the_runs_while_they_were_stopped_is_reported(study):
                 future.set_result(Ending(kind, "the disk is full"))
 
     reporter = Heard()
-    with pytest.raises(gt.RunInterruptedError):
+    with pytest.raises(gt.errors.RunInterruptedError):
         driver.drive(study, Leaving(slots=3), retries=2, reporter=reporter)
     assert [reporter.endings[job.name] for job in study.jobs] == ["interrupted", "finished", "failed"]
     assert [state_of(job).word for job in study.jobs] == ["waiting", "waiting", "failed"]

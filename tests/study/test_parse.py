@@ -142,7 +142,7 @@ def test_paths_are_relative_to_the_study_file_unless_somebody_says_where(load, t
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_one_line_with_file_table_and_key(load, tmp_path, lines, message):
-    with pytest.raises(gt.ArgumentError) as caught:
+    with pytest.raises(gt.errors.ArgumentError) as caught:
         load(lines.get("text", ""), **{key: value for key, value in lines.items() if key != "text"})
     assert message in str(caught.value)
     assert str(caught.value).startswith(f"{tmp_path / 'study.toml'}: ")
@@ -159,7 +159,7 @@ def test_what_cannot_be_is_one_line_with_file_table_and_key(load, tmp_path, line
 )
 def test_hostile_values_are_one_line_at_once(load, text, message):
     start = time.monotonic()
-    with pytest.raises(gt.ArgumentError) as caught:
+    with pytest.raises(gt.errors.ArgumentError) as caught:
         load(text)
     assert message in str(caught.value)
     assert time.monotonic() - start < 5
@@ -167,12 +167,12 @@ def test_hostile_values_are_one_line_at_once(load, text, message):
 
 def test_toml_that_is_nested_too_deep_is_one_line(tmp_path):
     (tmp_path / "deep.toml").write_text("a = " + "[" * 100_000)
-    with pytest.raises(gt.FormatError, match="is not valid TOML"):
+    with pytest.raises(gt.errors.FormatError, match="is not valid TOML"):
         gt.Study.read(tmp_path / "deep.toml")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
 def test_a_pipe_is_no_study(tmp_path):
     os.mkfifo(tmp_path / "s.toml")
-    with pytest.raises(gt.FormatError, match="named pipe"):
+    with pytest.raises(gt.errors.FormatError, match="named pipe"):
         gt.Study.read(tmp_path / "s.toml")

@@ -38,7 +38,7 @@ def test_a_job_survives_its_journey_and_describes_the_run_that_it_trains(done):
     job = done.jobs[0]
     assert Job.from_dict(job.to_dict()) == job
     check_same_run(job.folder, job.identity())
-    with pytest.raises(gt.RunError, match="epochs 3, got 4"):
+    with pytest.raises(gt.errors.RunError, match="epochs 3, got 4"):
         check_same_run(job.folder, dataclasses.replace(job, config=job.config.replace(epochs=4)).identity())
     assert gt.provenance(gt.Run.open(job.folder).graph)["data"] == "scans"
 

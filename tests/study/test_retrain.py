@@ -130,7 +130,7 @@ def test_what_cannot_be_opened_costs_only_itself(done, tmp_path):
     found = retrain_runs(folders, out=tmp_path / "new", threshold=TAU, channels=["same"], progress=False)
     assert list(found.failed) == ["no"]
     assert set(found.table["run"]) == {"yes"}
-    with pytest.raises(gt.RunError, match="not a run folder"):
+    with pytest.raises(gt.errors.RunError, match="not a run folder"):
         retrain_runs([tmp_path / "no"], out=tmp_path / "other", progress=False)
     assert not (tmp_path / "other").exists()
 
@@ -158,7 +158,7 @@ def test_what_is_damaged_while_others_are_trained_costs_only_itself(done, tmp_pa
     if what == "run":
         assert name == "spoilt"
         assert set(table["run"]) == {"whole"}
-        with pytest.raises(gt.RunError, match=r"metrics\.csv: damaged"):
+        with pytest.raises(gt.errors.RunError, match=r"metrics\.csv: damaged"):
             retrain_runs([stored], out=tmp_path / "new", **options)
     else:
         assert name == "scans/full/seed-0/retrained"
@@ -171,19 +171,19 @@ def test_data_that_have_changed_are_noticed_before_anything_is_trained(done, tmp
     config = json.loads((stored / "config.json").read_text())
     (stored / "config.json").write_text(json.dumps(config | {"data_fingerprint": "of others"}))
     accept(stored)
-    with pytest.raises(gt.RunError, match="not of one run"):
+    with pytest.raises(gt.errors.RunError, match="not of one run"):
         retrain_runs([stored], out=tmp_path / "new", threshold=TAU, progress=False)
     assert engines == []
 
 
 @pytest.mark.parametrize("channels", [[], ["other"], ["same", 3]])
 def test_channels_that_cannot_be_are_refused(done, tmp_path, channels):
-    with pytest.raises(gt.ArgumentError, match='must be "same", "fit", or both'):
+    with pytest.raises(gt.errors.ArgumentError, match='must be "same", "fit", or both'):
         retrain(done, tmp_path / "new", channels=channels)
 
 
 def test_a_budget_without_channels_that_are_fitted_to_it_is_refused(done, tmp_path):
-    with pytest.raises(gt.ArgumentError, match='budget requires "fit"'):
+    with pytest.raises(gt.errors.ArgumentError, match='budget requires "fit"'):
         retrain(done, tmp_path / "new", channels=["same"], budget=5000)
     assert not (tmp_path / "new").exists()
 

@@ -20,7 +20,7 @@ def test_a_study_may_grow_but_two_may_not_share_a_folder(values):
     gt.Study.read(values).save()
     gt.Study.read(values | {"seeds": 4}).save()
     assert len(gt.Study.read(values["out"]).jobs) == 4
-    with pytest.raises(gt.RunError, match="holds the study 'tiny', not 'other'; choose another out"):
+    with pytest.raises(gt.errors.RunError, match="holds the study 'tiny', not 'other'; choose another out"):
         gt.Study.read(values | {"name": "other"}).save()
 
 
@@ -30,7 +30,7 @@ def test_a_study_may_grow_but_two_may_not_share_a_folder(values):
 def test_a_damaged_snapshot_is_one_line(study, content):
     study.save()
     (study.out / "study.json").write_text(content)
-    with pytest.raises(gt.RunError, match=r"study.json: is damaged"):
+    with pytest.raises(gt.errors.RunError, match=r"study.json: is damaged"):
         gt.Study.read(study.out)
 
 
@@ -38,22 +38,22 @@ def test_other_snapshots_folders_and_files_are_refused(study, tmp_path):
     study.save()
     path = study.out / "study.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 2}))
-    with pytest.raises(gt.RunError, match="another version of graphtask"):
+    with pytest.raises(gt.errors.RunError, match="another version of graphtask"):
         gt.Study.read(study.out)
-    with pytest.raises(gt.RunError, match="is not the folder of a study"):
+    with pytest.raises(gt.errors.RunError, match="is not the folder of a study"):
         gt.Study.read(tmp_path)
-    with pytest.raises(gt.FormatError, match="No such file"):
+    with pytest.raises(gt.errors.FormatError, match="No such file"):
         gt.Study.read(tmp_path / "no.toml")
     (tmp_path / "a.toml").write_text("seeds = = 3")
-    with pytest.raises(gt.FormatError, match=r"a.toml: is not valid TOML .*line 1"):
+    with pytest.raises(gt.errors.FormatError, match=r"a.toml: is not valid TOML .*line 1"):
         gt.Study.read(tmp_path / "a.toml")
-    with pytest.raises(gt.ArgumentError, match="apply to a study file"):
+    with pytest.raises(gt.errors.ArgumentError, match="apply to a study file"):
         gt.Study.read(tmp_path, data_root="x")
 
 
 def test_the_threads_of_all_runs_can_be_set(values):
     assert {job.threads for job in gt.Study.read(values, threads=3).jobs} == {3}
-    with pytest.raises(gt.ArgumentError, match="threads must be an integer >= 1, got 0"):
+    with pytest.raises(gt.errors.ArgumentError, match="threads must be an integer >= 1, got 0"):
         gt.Study.read(values, threads=0)
 
 
@@ -98,12 +98,12 @@ def changed(study, change):
     ],
 )
 def test_a_snapshot_from_a_stranger_names_no_place_outside_of_its_folder(study, change, message):
-    with pytest.raises(gt.RunError, match=rf"study.json: is damaged \(.*{message}"):
+    with pytest.raises(gt.errors.RunError, match=rf"study.json: is damaged \(.*{message}"):
         changed(study, change)
 
 
 def test_a_snapshot_from_a_stranger_names_no_code_and_downloads_nothing(study):
-    with pytest.raises(gt.RunError, match="names code"):
+    with pytest.raises(gt.errors.RunError, match="names code"):
         changed(study, lambda job: job["config"]["model"].update(block="os:abort"))
     (study.out / "study.json").unlink()
     moved = changed(study, lambda job: job["config"]["data"].update(download=True, root="/elsewhere"))
@@ -116,5 +116,5 @@ def test_every_byte_of_a_snapshot_that_is_lost_is_one_line(study):
     content = path.read_bytes()
     for cut in range(0, len(content), 97):
         path.write_bytes(content[:cut])
-        with pytest.raises(gt.RunError, match=r"study.json: is damaged"):
+        with pytest.raises(gt.errors.RunError, match=r"study.json: is damaged"):
             gt.Study.read(study.out)

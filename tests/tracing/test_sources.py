@@ -37,9 +37,9 @@ def test_modules_classes_and_functions_of_the_current_folder_are_found(tmp_path,
     for name in ("Net", "make", "NET"):
         assert isinstance(load_module(f"nets_of_a_test:{name}"), nn.Linear)
     assert sys.path == paths
-    with pytest.raises(gt.ArgumentError, match="THREE is of type int"):
+    with pytest.raises(gt.errors.ArgumentError, match="THREE is of type int"):
         load_module("nets_of_a_test:THREE")
-    with pytest.raises(gt.ArgumentError, match="has no 'mak'; did you mean make"):
+    with pytest.raises(gt.errors.ArgumentError, match="has no 'mak'; did you mean make"):
         load_module("nets_of_a_test:mak")
 
 
@@ -56,6 +56,6 @@ def test_modules_classes_and_functions_of_the_current_folder_are_found(tmp_path,
     ],
 )
 def test_names_without_a_module_are_one_clear_line(source, message):
-    with pytest.raises(gt.ArgumentError, match=message) as raised:
+    with pytest.raises(gt.errors.ArgumentError, match=message) as raised:
         load_module(source)
     assert "\n" not in str(raised.value)

@@ -406,7 +406,7 @@ def test_a_traced_graph_is_stored_without_loss_and_measured(tmp_path):
     ],
 )
 def test_what_cannot_be_traced_is_one_clear_line(module, example, options, message, capfd):
-    with pytest.raises(gt.ArgumentError, match=message) as raised:
+    with pytest.raises(gt.errors.ArgumentError, match=message) as raised:
         gt.trace(module, example, **options)
     assert "\n" not in str(raised.value)
     assert capfd.readouterr() == ("", "")
@@ -421,7 +421,7 @@ def test_a_result_without_the_example_is_an_error():
         def forward(self, x):
             return self.value * torch.ones_like(x)
 
-    with pytest.raises(gt.ArgumentError, match="does not depend on the tensors of the example"):
+    with pytest.raises(gt.errors.ArgumentError, match="does not depend on the tensors of the example"):
         gt.trace(Constant(), torch.zeros(3))
 
 

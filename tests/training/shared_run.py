@@ -27,7 +27,7 @@ def images():
     split = slice(103), slice(103, None)
     x_train, x_test = (pixels.astype(np.uint8)[part] for part in split)
     y_train, y_test = (labels[part] for part in split)
-    return gt.ImageData("noise", x_train, y_train, x_test, y_test, tuple("abcd"))
+    return gt.data.ImageData("noise", x_train, y_train, x_test, y_test, tuple("abcd"))
 
 
 def states(processes: Processes, execution: str, dtype: torch.dtype):
@@ -73,7 +73,7 @@ def stopped(out: Path, rank: int, *, asked: int, step: int) -> str:
     Trainer._train_step = killed
     try:
         train(out)
-    except gt.RunInterruptedError as error:
+    except gt.errors.RunInterruptedError as error:
         return str(error)
     finally:
         Trainer._train_step = train_step
@@ -84,7 +84,7 @@ def refused() -> str:
     """What is said of batches that cannot be shared."""
     try:
         gt.train(gt.full_dag(3), data=images(), config=gt.TrainConfig(batch_size=3), progress=False)
-    except gt.ArgumentError as error:
+    except gt.errors.ArgumentError as error:
         return str(error)
     return ""
 

@@ -123,7 +123,7 @@ def test_an_unknown_option_comes_with_the_nearest_known_one(options, message):
 def test_arrays_are_a_data_source_by_keyword_and_are_not_stored():
     images, labels = np.zeros((20, 8, 8), np.uint8), np.arange(20) % 2
     config = TrainConfig(data=(images, labels))
-    assert isinstance(config.data.source, gt.ImageData)
+    assert isinstance(config.data.source, gt.data.ImageData)
     assert config.to_json()["data"]["source"] is None
     named = TrainConfig(data={"x_train": images, "y_train": labels})
-    assert isinstance(named.data.source, gt.ImageData)
+    assert isinstance(named.data.source, gt.data.ImageData)

@@ -42,11 +42,11 @@ def test_code_that_a_run_names_is_imported_only_when_it_is_named_again(blocks, d
     sys.modules.pop("my_blocks", None)
     run = gt.Run.open(tmp_path / "run")
     with pytest.raises(
-        gt.RunError, match=r"custom block '?my_blocks:Depthwise'?, which is not imported by itself"
+        gt.errors.RunError, match=r"custom block '?my_blocks:Depthwise'?, which is not imported by itself"
     ):
         run.module()
     with pytest.raises(
-        gt.ArgumentError, match="which is not imported by itself; pass block='my_blocks:Depthwise'"
+        gt.errors.ArgumentError, match="which is not imported by itself; pass block='my_blocks:Depthwise'"
     ):
         gt.retrain(run, data=digits, threshold=0.0, progress=False)
     assert "my_blocks" not in sys.modules

@@ -107,6 +107,6 @@ def test_callbacks_are_called_at_their_moments(digits):
 
 def test_the_end_is_called_after_an_error_too(digits):
     recorder = Recorder()
-    with pytest.raises(gt.DivergedError):
+    with pytest.raises(gt.errors.DivergedError):
         train(digits, learning_rate=1e30, edge_l1=0.0, callbacks=[recorder])
     assert recorder.calls[-1][0] == "end"

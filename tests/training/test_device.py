@@ -11,10 +11,12 @@ OPTIONS = {"channels": 2, "epochs": 2, "batch_size": 40, "progress": False}
 
 def test_a_device_is_chosen_by_name():
     assert choose_device("cpu") == torch.device("cpu")
-    with pytest.raises(gt.ArgumentError, match=r"device must be one of auto, cpu, cuda, mps, .* got 'tpu'"):
+    with pytest.raises(
+        gt.errors.ArgumentError, match=r"device must be one of auto, cpu, cuda, mps, .* got 'tpu'"
+    ):
         choose_device("tpu")
     if not torch.cuda.is_available():
-        with pytest.raises(gt.ArgumentError, match="not available here"):
+        with pytest.raises(gt.errors.ArgumentError, match="not available here"):
             choose_device("cuda")
 
 

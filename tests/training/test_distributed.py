@@ -178,7 +178,7 @@ def test_devices_that_cannot_be_shared_are_refused(monkeypatch, device, n_gpus, 
     monkeypatch.setattr(torch.cuda, "device_count", lambda: n_gpus)
     for name, value in {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(gt.ArgumentError, match=message):
+    with pytest.raises(gt.errors.ArgumentError, match=message):
         join(device)
 
 

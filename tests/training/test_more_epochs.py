@@ -30,9 +30,9 @@ def test_finished_epochs_on_another_schedule_are_reported(digits, tmp_path):
 
 def test_fewer_epochs_or_another_setting_besides_are_another_run(digits, tmp_path):
     train(digits, tmp_path / "run", epochs=2, milestones=())
-    with pytest.raises(gt.RunError, match="epochs 2, got 1"):
+    with pytest.raises(gt.errors.RunError, match="epochs 2, got 1"):
         train(digits, tmp_path / "run", epochs=1, milestones=())
-    with pytest.raises(gt.RunError, match="epochs 2, got 3"):
+    with pytest.raises(gt.errors.RunError, match="epochs 2, got 3"):
         train(digits, tmp_path / "run", epochs=3, milestones=(), seed=5)
 
 
@@ -40,7 +40,8 @@ def test_a_run_without_its_final_state_cannot_be_trained_further_and_stays_as_it
     run = train(digits, tmp_path / "run", epochs=1, milestones=())
     (tmp_path / "run" / CHECKPOINT).unlink()
     with pytest.raises(
-        gt.RunError, match=r"checkpoint\.pt is missing or damaged, so the run cannot be trained further"
+        gt.errors.RunError,
+        match=r"checkpoint\.pt is missing or damaged, so the run cannot be trained further",
     ):
         train(digits, tmp_path / "run", epochs=2, milestones=())
     assert gt.Run.open(tmp_path / "run").graph.es["w"] == run.graph.es["w"]
@@ -68,6 +69,6 @@ def test_killed_while_it_is_trained_further_the_new_command_completes_it(
         with pytest.raises(Killed):
             train(digits, tmp_path / "run", epochs=4, milestones=())
     if command == 2:
-        with pytest.raises(gt.RunError, match="epochs 4, got 2"):
+        with pytest.raises(gt.errors.RunError, match="epochs 4, got 2"):
             train(digits, tmp_path / "run", epochs=2, milestones=())
     assert train(digits, tmp_path / "run", epochs=4, milestones=()).graph.es["w"] == whole.graph.es["w"]

@@ -46,7 +46,7 @@ def test_proximal_updates_make_unwanted_edges_exactly_zero_and_gradients_do_not(
 
 
 def test_proximal_needs_a_gate_that_can_be_zero(digits):
-    with pytest.raises(gt.ArgumentError, match="sigmoid"):
+    with pytest.raises(gt.errors.ArgumentError, match="sigmoid"):
         train(digits, edge_update="proximal", gate="sigmoid")
 
 
@@ -94,7 +94,7 @@ def test_optimizers_of_torch_are_taken_by_name_with_arguments(digits):
     ],
 )
 def test_names_and_arguments_that_are_wrong_are_one_line(digits, options, message):
-    with pytest.raises(gt.ArgumentError, match=message) as caught:
+    with pytest.raises(gt.errors.ArgumentError, match=message) as caught:
         train(digits, **options)
     assert "\n" not in str(caught.value)
 

@@ -50,7 +50,7 @@ def test_every_tool_for_runs_works_on_it(trained, digits, tmp_path):
     assert (
         gt.compare_retrained(opened, {"retrained": again}, threshold=0.1, data=digits).table["edges"][0] == 15
     )
-    gt.edge_dynamics(opened.history, retained=gt.prune(opened.graph, threshold=0.1))
+    gt.dynamics.edge_dynamics(opened.history, retained=gt.prune(opened.graph, threshold=0.1))
 
 
 def test_the_table_of_the_loop_is_kept_and_the_test_added(trained, digits):
@@ -60,7 +60,7 @@ def test_the_table_of_the_loop_is_kept_and_the_test_added(trained, digits):
     assert run.metrics["train_loss"].tolist() == [2.0, 1.0]
     assert run.metrics["grad_norm"].tolist() == [3.0, 4.0]
     assert 0 <= run.test_accuracy <= 1
-    with pytest.raises(gt.ArgumentError, match="metrics must be a table of 2 rows"):
+    with pytest.raises(gt.errors.ArgumentError, match="metrics must be a table of 2 rows"):
         gt.Run.from_module(net, data=digits, history=history, metrics=table[:1])
 
 
@@ -72,9 +72,9 @@ def test_a_wrapped_network_without_a_history_is_a_run_too(digits):
 
 def test_a_history_of_another_network_and_a_module_without_edges_are_refused(trained, digits):
     _, history = trained
-    with pytest.raises(gt.ArgumentError, match="history must be that of this network"):
+    with pytest.raises(gt.errors.ArgumentError, match="history must be that of this network"):
         gt.Run.from_module(gt.compile(gt.full_dag(4), channels=1), data=digits, history=history)
-    with pytest.raises(gt.ArgumentError, match="net must be a GraphModule, got 'Linear'"):
+    with pytest.raises(gt.errors.ArgumentError, match="net must be a GraphModule, got 'Linear'"):
         gt.EdgeHistory.record(nn.Linear(2, 2))
-    with pytest.raises(gt.ArgumentError, match="must be a GraphModule"):
+    with pytest.raises(gt.errors.ArgumentError, match="must be a GraphModule"):
         gt.Run.from_module(nn.Linear(2, 2), data=digits)

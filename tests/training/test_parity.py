@@ -59,5 +59,5 @@ def test_dropped_constants_are_what_separates_thresholded_from_cut(digits):
 
 
 def test_a_threshold_that_disconnects_is_its_own_error(thinned):
-    with pytest.raises(gt.DisconnectedError):
+    with pytest.raises(gt.errors.DisconnectedError):
         gt.parity(thinned, threshold=1.0)

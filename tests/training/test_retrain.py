@@ -67,7 +67,7 @@ def test_a_finished_run_is_opened_and_not_trained_again(thinned, same):
     again = gt.retrain(thinned, out=same.folder, threshold=TAU, progress=False)
     assert again.metrics.equals(same.metrics)
     assert again.graph.es["w"] == same.graph.es["w"]
-    with pytest.raises(gt.RunError, match="seed"):
+    with pytest.raises(gt.errors.RunError, match="seed"):
         gt.retrain(thinned, out=same.folder, threshold=TAU, seed=7, progress=False)
 
 
@@ -79,17 +79,17 @@ def test_a_run_from_a_file_finds_its_data_again(tmp_path):
     again = gt.retrain(gt.Run.open(run.folder), out=tmp_path / "again", threshold=0, progress=False)
     assert gt.Run.open(again.folder).data().fingerprint == run.data().fingerprint
     stored = dataclasses.replace(run, record={**run.record, "data_fingerprint": "other"}, _data=None)
-    with pytest.raises(gt.RunError, match="not the data"):
+    with pytest.raises(gt.errors.RunError, match="not the data"):
         gt.retrain(stored, threshold=0, progress=False)
 
 
 @pytest.mark.parametrize(
     ("options", "error"),
     [
-        ({"channels": "more"}, gt.ArgumentError),
-        ({"channels": "same", "budget": 1000}, gt.ArgumentError),
-        ({"channels": 0}, gt.ArgumentError),
-        ({"threshold": 0.99}, gt.DisconnectedError),
+        ({"channels": "more"}, gt.errors.ArgumentError),
+        ({"channels": "same", "budget": 1000}, gt.errors.ArgumentError),
+        ({"channels": 0}, gt.errors.ArgumentError),
+        ({"threshold": 0.99}, gt.errors.DisconnectedError),
     ],
 )
 def test_what_cannot_be_retrained_is_an_error(thinned, options, error):

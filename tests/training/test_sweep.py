@@ -120,12 +120,12 @@ def test_the_usual_thresholds_have_all_that_a_picture_needs(thinned):
 
 @pytest.mark.parametrize("thresholds", [[], [-0.1], [math.nan], ["0.1"]])
 def test_thresholds_have_to_be_numbers_from_zero(thinned, thresholds):
-    with pytest.raises(gt.ArgumentError, match="threshold"):
+    with pytest.raises(gt.errors.ArgumentError, match="threshold"):
         gt.sweep(thinned, thresholds=thresholds, progress=False)
 
 
 def test_an_unknown_metric_is_refused_before_the_work(thinned):
-    with pytest.raises(gt.ArgumentError, match="got 'color'"):
+    with pytest.raises(gt.errors.ArgumentError, match="got 'color'"):
         gt.sweep(dataclasses.replace(thinned, weights={}), metrics="color", progress=False)
 
 

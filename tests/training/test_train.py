@@ -169,7 +169,7 @@ def test_ctrl_c_saves_says_how_to_go_on_and_goes_on(run, digits, quick, tmp_path
     handler = signal.getsignal(signal.SIGINT)
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "_train_step", interrupted)
-        with pytest.raises(gt.RunInterruptedError, match=r"epoch 2 of 2.*run the same command again"):
+        with pytest.raises(gt.errors.RunInterruptedError, match=r"epoch 2 of 2.*run the same command again"):
             train(digits, quick, tmp_path)
     assert signal.getsignal(signal.SIGINT) is handler
     assert_same_run(run, train(digits, quick, tmp_path))
@@ -186,20 +186,20 @@ def test_a_finished_run_is_opened_and_not_trained_again(run, digits, quick):
     [({"seed": 4}, "seed"), ({"channels": 3}, "channels"), ({"graph": gt.full_dag(7)}, "another graph")],
 )
 def test_a_folder_with_another_run_is_refused_with_the_option_that_differs(run, digits, quick, change, named):
-    with pytest.raises(gt.RunError, match=named):
+    with pytest.raises(gt.errors.RunError, match=named):
         train(digits, quick, run.folder, **change)
 
 
 def test_a_different_setting_is_refused_by_its_name(run, digits):
-    with pytest.raises(gt.RunError, match=r"learning_rate 0\.05, got 0\.06"):
+    with pytest.raises(gt.errors.RunError, match=r"learning_rate 0\.05, got 0\.06"):
         train(digits, gt.TrainConfig(epochs=2, batch_size=50, learning_rate=0.06, threshold=0.3), run.folder)
-    with pytest.raises(gt.RunError, match="epochs 2, got 1"):
+    with pytest.raises(gt.errors.RunError, match="epochs 2, got 1"):
         train(digits, gt.TrainConfig(epochs=1, batch_size=50, learning_rate=0.05, threshold=0.3), run.folder)
 
 
 def test_a_folder_of_something_else_is_left_alone(digits, quick, tmp_path):
     (tmp_path / "thesis.tex").write_text("precious")
-    with pytest.raises(gt.RunError, match="holds no run"):
+    with pytest.raises(gt.errors.RunError, match="holds no run"):
         train(digits, quick, tmp_path)
     assert (tmp_path / "thesis.tex").read_text() == "precious"
 
@@ -216,7 +216,7 @@ def test_a_folder_of_something_else_is_left_alone(digits, quick, tmp_path):
 def test_a_damaged_file_of_a_run_is_an_error_of_one_line(digits, quick, tmp_path, name, content):
     train(digits, quick, tmp_path)
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(gt.RunError) as caught:
+    with pytest.raises(gt.errors.RunError) as caught:
         gt.Run.open(tmp_path)
     assert "\n" not in str(caught.value)
     assert str(tmp_path) in str(caught.value)
@@ -226,23 +226,23 @@ def test_a_damaged_file_of_a_run_is_an_error_of_one_line(digits, quick, tmp_path
     "wrong", [{"channels": 0}, {"seed": -1}, {"gate": "relu"}, {"graph": gt.chain_dag(12, stages=6)}]
 )
 def test_a_wrong_argument_leaves_no_folder_that_would_refuse_the_right_one(digits, quick, tmp_path, wrong):
-    with pytest.raises(gt.ArgumentError):
+    with pytest.raises(gt.errors.ArgumentError):
         train(digits, quick, tmp_path / "run", **wrong)
     assert not (tmp_path / "run").exists()
 
 
 def test_an_unfinished_or_missing_run_says_what_to_do(digits, quick, tmp_path):
-    with pytest.raises(gt.RunError, match="not a run folder"):
+    with pytest.raises(gt.errors.RunError, match="not a run folder"):
         gt.Run.open(tmp_path)
     train(digits, quick, tmp_path)
     unfinish(tmp_path)
-    with pytest.raises(gt.RunError, match="not finished"):
+    with pytest.raises(gt.errors.RunError, match="not finished"):
         gt.Run.open(tmp_path)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_says_what_to_change(digits, tmp_path):
     config = gt.TrainConfig(epochs=2, batch_size=50, learning_rate=1e30, edge_l1=0.0)
-    with pytest.raises(gt.DivergedError, match="lower the learning rate"):
+    with pytest.raises(gt.errors.DivergedError, match="lower the learning rate"):
         train(digits, config, tmp_path)
     assert not (tmp_path / "weights.safetensors").exists()
 
@@ -261,16 +261,18 @@ def test_edge_weights_that_the_last_step_spoils_stop_the_run_too(digits, tmp_pat
     compute = Trainer._compute
     monkeypatch.setattr(Trainer, "_compute", spoil)
     config = gt.TrainConfig(epochs=1, batch_size=len(digits.x_train))
-    with pytest.raises(gt.DivergedError, match=r"edge weights is not finite.*lower the learning rate"):
+    with pytest.raises(gt.errors.DivergedError, match=r"edge weights is not finite.*lower the learning rate"):
         train(digits, config, tmp_path)
     assert not (tmp_path / "trained.graphml").exists()
 
 
 def test_a_diverged_run_is_not_to_be_gone_on_with(digits, tmp_path, monkeypatch):
     config = gt.TrainConfig(epochs=2, batch_size=50, learning_rate=1e30, edge_l1=0.0)
-    with pytest.raises(gt.DivergedError):
+    with pytest.raises(gt.errors.DivergedError):
         train(digits, config, tmp_path)
-    with pytest.raises(gt.RunError, match=r"not finished: the loss is not finite.* or take another seed"):
+    with pytest.raises(
+        gt.errors.RunError, match=r"not finished: the loss is not finite.* or take another seed"
+    ):
         gt.Run.open(tmp_path)
 
     def killed(*_args, **_options):
@@ -279,7 +281,7 @@ def test_a_diverged_run_is_not_to_be_gone_on_with(digits, tmp_path, monkeypatch)
     monkeypatch.setattr(Trainer, "fit", killed)
     with pytest.raises(RuntimeError, match="killed"):
         train(digits, config, tmp_path)
-    with pytest.raises(gt.RunError, match="run the same train command again"):
+    with pytest.raises(gt.errors.RunError, match="run the same train command again"):
         gt.Run.open(tmp_path)
 
 
@@ -293,7 +295,7 @@ def test_a_diverged_run_is_not_to_be_gone_on_with(digits, tmp_path, monkeypatch)
     ],
 )
 def test_an_option_out_of_range_is_one_line(digits, quick, options, message):
-    with pytest.raises(gt.ArgumentError, match=message):
+    with pytest.raises(gt.errors.ArgumentError, match=message):
         train(digits, quick, **options)
 
 
@@ -332,7 +334,7 @@ def test_weights_of_another_run_are_noticed(run, digits, quick, tmp_path):
     train(digits, quick, tmp_path, seed=4)
     (tmp_path / "weights.safetensors").write_bytes((run.folder / "weights.safetensors").read_bytes())
     accept(tmp_path)
-    with pytest.raises(gt.RunError, match="not of one run"):
+    with pytest.raises(gt.errors.RunError, match="not of one run"):
         gt.Run.open(tmp_path)
 
 
@@ -341,7 +343,7 @@ def test_weights_that_do_not_fit_the_config_are_an_error_of_one_line(digits, qui
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | {"model": config["model"] | {"channels": 3}}))
     accept(tmp_path)
-    with pytest.raises(gt.RunError, match="do not match the trained graph") as caught:
+    with pytest.raises(gt.errors.RunError, match="do not match the trained graph") as caught:
         gt.Run.open(tmp_path).module()
     assert "\n" not in str(caught.value)
 
@@ -365,9 +367,9 @@ def test_a_run_of_named_data_loads_it_again_and_notices_a_change(quick, tmp_path
     assert opened.data().fingerprint == opened.record["data_fingerprint"]
     arrays["y_test"][0] = 2
     np.savez(tmp_path / "tiny.npz", **arrays)
-    with pytest.raises(gt.RunError, match="sha256 differs"):
+    with pytest.raises(gt.errors.RunError, match="sha256 differs"):
         opened.data()
-    with pytest.raises(gt.RunError, match="another data set"):
+    with pytest.raises(gt.errors.RunError, match="another data set"):
         train(tmp_path / "tiny.npz", quick, tmp_path / "run")
 
 
@@ -426,7 +428,7 @@ def test_a_second_process_cannot_train_the_same_run(digits, quick, tmp_path):
         assert process.stdout.readline() == b"ready\n"
         while not (tmp_path / "checkpoint.pt").exists():
             time.sleep(0.01)
-        with pytest.raises(gt.RunError, match="another process"):
+        with pytest.raises(gt.errors.RunError, match="another process"):
             train(digits, quick, tmp_path)
     finally:
         process.kill()

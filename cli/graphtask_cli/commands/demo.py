@@ -76,7 +76,7 @@ def run_demo(out: Path, *, n_jobs: int = 2) -> None:
     )
     report = study.run(n_jobs=n_jobs, progress=not is_quiet())
     for name, reason in report.failed.items():
-        raise gt.RunError(f"{name}: {reason}")
+        raise gt.errors.RunError(f"{name}: {reason}")
     outcomes = [_outcome(job, out) for job in study.jobs]
     _print_results(outcomes, out)
     _draw_all(graph, outcomes, out)

@@ -84,7 +84,7 @@ def dynamics(
     with progress(visible=len(folders) > 1) as bar:
         found = bar.track(opened(folders, open_recording), total=len(folders), description="reading")
         runs = dict(found)
-        table = gt.dynamics_table(runs, threshold=threshold)
+        table = gt.dynamics.dynamics_table(runs, threshold=threshold)
     if out is not None:
         write_table(records_of(table), out)
         note(f"wrote {out}")
@@ -105,9 +105,9 @@ def _print(table: "pd.DataFrame", *, each: bool, form: str) -> None:
     if alone:
         show(records_of(table.drop(columns="undefined") if form == "table" else table), form=form)
     elif form == "table":
-        show(with_spreads(records_of(gt.dynamics_summary(table))), form=form)
+        show(with_spreads(records_of(gt.dynamics.dynamics_summary(table))), form=form)
     else:
-        show(records_of(gt.dynamics_summary(table)), form=form)
+        show(records_of(gt.dynamics.dynamics_summary(table)), form=form)
 
 
 def _draw(runs: Mapping[str, "Recording"], table: "pd.DataFrame", plot: Path, *, threshold: float) -> None:
@@ -118,7 +118,7 @@ def _draw(runs: Mapping[str, "Recording"], table: "pd.DataFrame", plot: Path, *,
     label, first = next(iter(runs.items()))
     try:
         kept = retained_edges(first.history, retained=gt.prune(first.graph, threshold=threshold))
-    except gt.DisconnectedError:
+    except gt.errors.DisconnectedError:
         kept = retained_edges(first.history, retained=())
     overlap = overlap_table(runs, threshold=threshold)
     figure = gt.plot.draw_dynamics(table, overlap, first.history, threshold=threshold, kept=kept, title=label)

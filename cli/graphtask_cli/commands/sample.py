@@ -227,7 +227,7 @@ def _observed(
             warn(f"graphs of {len(groups)} groups: {known}; --label selects one of them")
         return list(found.graphs)
     if label not in groups:
-        raise gt.ArgumentError(f"unknown label {label!r}; the labels by {by} are {known}")
+        raise gt.errors.ArgumentError(f"unknown label {label!r}; the labels by {by} are {known}")
     return groups[label]
 
 

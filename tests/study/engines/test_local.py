@@ -17,7 +17,7 @@ def test_every_process_sees_one_gpu_of_those_that_are_visible(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,GPU-5")
     assert seen(gpus=[1, 0]) == ["GPU-5", "4"]
     with pytest.raises(
-        gt.ArgumentError,
+        gt.errors.ArgumentError,
         match="gpus must be numbers below 2, the GPUs that CUDA_VISIBLE_DEVICES lists, got 2",
     ):
         seen(gpus=[2])
@@ -34,7 +34,7 @@ def test_every_process_sees_one_gpu_of_those_that_are_visible(monkeypatch):
     ],
 )
 def test_what_cannot_be_is_refused(options, message):
-    with pytest.raises(gt.ArgumentError, match=message):
+    with pytest.raises(gt.errors.ArgumentError, match=message):
         LocalEngine(**options)
 
 
@@ -57,7 +57,7 @@ def test_a_gpu_that_is_not_here_is_refused_before_anything_begins(values, monkey
     study = gt.Study.read(values)
     assert local_engine(study.jobs, n_jobs=None, gpus=[0], jobs_per_gpu=2).slots() == 2
     with pytest.raises(
-        gt.ArgumentError, match="gpus must be numbers below 1, the GPUs that PyTorch finds, got 1"
+        gt.errors.ArgumentError, match="gpus must be numbers below 1, the GPUs that PyTorch finds, got 1"
     ):
         local_engine(study.jobs, n_jobs=None, gpus=[0, 1])
 

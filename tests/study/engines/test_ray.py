@@ -102,12 +102,12 @@ def test_options_of_the_other_engine_are_refused(tmp_path, options):
     ],
 )
 def test_what_cannot_be_is_refused(study, options, message):
-    with pytest.raises(gt.ArgumentError, match=message):
+    with pytest.raises(gt.errors.ArgumentError, match=message):
         RayEngine(study, **options)
 
 
 def test_a_study_for_cuda_needs_a_share_of_a_gpu(values):
-    with pytest.raises(gt.ArgumentError, match="must not be 0 for device cuda"):
+    with pytest.raises(gt.errors.ArgumentError, match="must not be 0 for device cuda"):
         RayEngine(loaded(values, device="cuda"), gpus_per_run=0)
 
 
@@ -136,9 +136,9 @@ def test_there_is_room_for_as_many_runs_as_fit_on_the_nodes_that_live(puppet, va
 
 def test_a_cluster_without_room_for_a_single_run_is_an_error_unless_it_grows(puppet, values):
     puppet.cluster = [node(4)]
-    with pytest.raises(gt.ArgumentError, match="no node of the cluster has 8 CPUs and 0 GPUs"):
+    with pytest.raises(gt.errors.ArgumentError, match="no node of the cluster has 8 CPUs and 0 GPUs"):
         RayEngine(loaded(values, threads=8)).slots()
-    with pytest.raises(gt.ArgumentError, match=r"has 1 CPU and 0\.5 GPUs"):
+    with pytest.raises(gt.errors.ArgumentError, match=r"has 1 CPU and 0\.5 GPUs"):
         RayEngine(loaded(values, device="cuda"), gpus_per_run=0.5).slots()
     assert RayEngine(loaded(values, threads=8), n_jobs=2).slots() == 2
 
@@ -208,7 +208,9 @@ def test_a_cluster_that_has_gone_ends_the_study_in_one_line(puppet, study, monke
     wait_for(lambda: engine.slots() == 3)
     server.close()
     wait_for(lambda: engine._watch.seconds_since_seen() > 0.2)
-    with pytest.raises(gt.RunError, match=f"the Ray cluster at {address} is lost; when it is back") as caught:
+    with pytest.raises(
+        gt.errors.RunError, match=f"the Ray cluster at {address} is lost; when it is back"
+    ) as caught:
         engine.slots()
     assert "\n" not in str(caught.value)
     puppet.cancel = lambda *_, **__: pytest.fail("asks a cluster that has gone")
@@ -240,7 +242,7 @@ def test_a_cluster_that_is_not_there_is_an_error_in_one_line_and_sigterm_stays_o
 
     with (
         ray_engine._sigterm_kept(),
-        pytest.raises(gt.ArgumentError, match="start one with `ray start --head`"),
+        pytest.raises(gt.errors.ArgumentError, match="start one with `ray start --head`"),
     ):
         ray_engine._connect(SimpleNamespace(init=init), "auto")
     assert signal.getsignal(signal.SIGTERM) is before
@@ -251,7 +253,7 @@ def test_an_address_where_nobody_listens_is_told_at_once(address):
     def init(**_):
         raise AssertionError("Ray would try for minutes")
 
-    with pytest.raises(gt.ArgumentError, match="no Ray cluster can be reached"):
+    with pytest.raises(gt.errors.ArgumentError, match="no Ray cluster can be reached"):
         ray_engine._connect(SimpleNamespace(init=init), address)
 
 
@@ -405,6 +407,6 @@ def test_a_cluster_that_refuses_the_token_is_one_line_with_the_remedy(monkeypatc
 
     monkeypatch.setattr(ray_engine, "knock", lambda _: None)
     with pytest.raises(
-        gt.ArgumentError, match=r"RAY_AUTH_MODE=token with RAY_AUTH_TOKEN=.*ray get-auth-token"
+        gt.errors.ArgumentError, match=r"RAY_AUTH_MODE=token with RAY_AUTH_TOKEN=.*ray get-auth-token"
     ):
         ray_engine._connect(SimpleNamespace(init=refuse), "10.0.0.1:6379")

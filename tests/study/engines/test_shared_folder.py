@@ -29,5 +29,5 @@ def test_a_folder_that_can_only_be_read_is_told(tmp_path, monkeypatch):
 
     monkeypatch.setattr("pathlib.Path.write_text", refuse)
     assert mark.problem() == f"{tmp_path} cannot be written there (Read-only file system)"
-    with pytest.raises(gt.RunError, match="Read-only file system"):
+    with pytest.raises(gt.errors.RunError, match="Read-only file system"):
         Mark.leave(tmp_path)
