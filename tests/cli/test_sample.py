@@ -34,11 +34,21 @@ def test_samples_are_those_of_the_library(call, pruned, tmp_path):
     (record,) = json.loads(result.stdout)
     assert record["graphs"] == 4
     assert record["nodes_correspond"] is True
-    assert record["entropy"] == fitted.entropy()
+    assert record["log_normalizer"] == fitted.log_normalizer.value
+    assert record["log_normalizer_error"] == fitted.log_normalizer.error
+    assert record["method"] == fitted.sampling_plan.method
     assert record["sampled_edges"] == pytest.approx(np.mean([graph.ecount() for graph in expected]))
-    repairs = [gt.provenance(graph)["sampled"]["added_edges"] for graph in expected]
+
+
+def test_repaired_samples_count_their_repairs(call, pruned):
+    result = call("sample", pruned, "--label", "a", "-n", 8, "--repair", "--format", "json")
+    (record,) = json.loads(result.stdout)
+    fitted = gt.GraphDistribution.fit(gt.read_all([pruned], by="data").groups()["a"])
+    repairs = [
+        gt.provenance(graph)["sampled"]["added_edges"] for graph in fitted.sample(8, seed=0, repair=True)
+    ]
+    assert record["method"] == "repair"
     assert record["added_edges_per_graph"] == pytest.approx(np.mean(repairs))
-    assert record["repaired_graphs"] == np.count_nonzero(repairs)
 
 
 def test_a_stored_distribution_gives_the_same_samples(call, pruned, tmp_path):
