@@ -14,7 +14,7 @@ from graphtask.validation import abbreviated, counted
 HELD_OUT_SHARE = 0.2
 """Share of every class that becomes the test images where a source has none."""
 
-_MOST_CHANNELS = 4  # of an image; tells channels from height and width
+_MOST_CHANNELS = 4  # of an image; separates channels from height and width
 _ACCEPTED = (
     "a name, a path, a graphtask.ImageData, arrays (x, y) or (x_train, y_train, x_test, y_test), or a torch Dataset "
     "(or several)"

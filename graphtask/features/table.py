@@ -21,6 +21,8 @@ from graphtask.metrics.table import measure_all
 from graphtask.types import FloatArray, IntArray
 from graphtask.validation import counted, invalid, number
 
+_ROUNDING = 1e-9  # of a correlation
+
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Features:
@@ -76,7 +78,7 @@ class Features:
         kept: list[int] = []
         notes = list(self.notes)
         for index, name in enumerate(self.names):
-            repeated = [other for other in kept if correlation[index, other] > limit]
+            repeated = [other for other in kept if correlation[index, other] > limit + _ROUNDING]
             if repeated:
                 notes.append(f"{name}: left out, it repeats {self.names[repeated[0]]}")
             else:

@@ -50,7 +50,7 @@ class EdgeHistory:
 
     @staticmethod
     def record(net: Any) -> "EdgeRecorder":
-        """Start to record the edge weights of a network in a training loop of your own.
+        """Start to record the edge weights of a network in a custom training loop.
 
         Args:
             net: A `GraphModule`; its weights now are row 0.

@@ -194,7 +194,7 @@ def _state(folder: Path, name: str) -> dict[str, Any]:
     payload = read_payload(folder, name)
     try:
         state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
-    # The sum was right, so somebody else wrote it; torch.load then raises errors of many kinds.
+    # The sum was right, so another program wrote it; torch.load then raises errors of many kinds.
     except Exception as error:
         raise RunError(
             f"{folder / name}: the checkpoint is damaged ({type(error).__name__} while reading)"

@@ -1,9 +1,9 @@
-"""A training step that is recorded once for each shape of a batch, and replayed from then on.
+"""Training steps recorded as CUDA graphs, once for each shape of a batch, and replayed from then on.
 
 On a GPU a step of a small network is thousands of short kernels, and launching them takes the CPU longer than running
-them takes the GPU. A CUDA graph launches all of them at once. It repeats what was done when it was recorded, at the
-same addresses: so batches are copied into a place of their own, everything that a step changes stays where it is, and
-the learning rate is a number on the device.
+them takes the GPU. A CUDA graph launches all of them at once. It repeats the recorded work at the same addresses. So
+batches are copied into fixed buffers, everything that a step changes stays in place, and the learning rate is a tensor
+on the device.
 """
 
 import warnings
@@ -25,42 +25,42 @@ WARM_UP = (
 
 
 class Recorder(Protocol):
-    """What a step is recorded with."""
+    """Interface of recorders of steps."""
 
     def warm_up(self, work: Work) -> None:
-        """Do the work, where it will be recorded later."""
+        """Execute the work on the stream that will record it later."""
 
     def record(self, work: Work) -> Work:
-        """Record the work without doing it, and give back what does it.
+        """Record the work without executing it, and return its replay.
 
         Raises:
-            RuntimeError: The work cannot be recorded; nothing has been done.
+            RuntimeError: The work cannot be recorded; nothing was executed.
         """
 
     def forget(self) -> None:
-        """Hear that nothing recorded so far will be replayed again."""
+        """Release everything recorded so far: none of it will be replayed again."""
 
 
 class Recording(NamedTuple):
-    """The step for batches of one shape."""
+    """Recorded step for batches of one shape."""
 
     images: Tensor
-    """Where it reads the images."""
+    """Buffer of the images."""
     labels: Tensor
-    """Where it reads their classes."""
+    """Buffer of their classes."""
     replay: Work
 
 
 class CapturedStep:
-    """Does a step on every batch: the first few of a shape as they come, the others by replaying a recording.
+    """Executes a step on every batch: the first few of a shape directly, the others by replaying a recording.
 
-    The batches that are done as they come are steps like any other, so that a run has the same numbers as one without
-    recordings, and a run that is too short to gain by them has none. If a step cannot be recorded, that is said once,
-    and all batches are done as they come.
+    Directly executed batches are ordinary steps, so that a run has the same numbers as one without recordings, and a
+    run that is too short to gain by them has none. If a step cannot be recorded, a warning reports it once, and all
+    batches are executed directly.
 
     Args:
-        step: The step; it changes tensors in place, at addresses that stay.
-        recorder: What it is recorded with.
+        step: The step; it changes tensors in place, at fixed addresses.
+        recorder: Records the step.
     """
 
     def __init__(self, step: Callable[[Tensor, Tensor], None], recorder: Recorder) -> None:
@@ -70,7 +70,7 @@ class CapturedStep:
         self._done: Counter[torch.Size] = Counter()
 
     def __call__(self, images: Tensor, labels: Tensor) -> None:
-        """Do the step on a batch."""
+        """Execute the step on a batch."""
         shape = images.shape
         if self._done[shape] >= WARM_UP and shape not in self._recordings:
             self._record(images, labels)
@@ -86,7 +86,7 @@ class CapturedStep:
             self._step(images, labels)
 
     def forget(self) -> None:
-        """Drop all recordings, because something that the step changes is elsewhere now."""
+        """Drop all recordings, because a tensor that the step changes has moved."""
         self._recordings.clear()
         self._done.clear()
         if self._recorder is not None:
@@ -102,8 +102,8 @@ class CapturedStep:
             self.forget()
             reason = (str(error) or type(error).__name__).splitlines()[0][:120]
             warnings.warn(
-                f"the training step could not be captured as a CUDA graph ({reason}); training goes on step by step, "
-                f"with the same results but slower: cuda_graph=False does not try",
+                f"the training step could not be captured as a CUDA graph ({reason}); training continues without it, "
+                f"with the same results but slower; cuda_graph=False skips the attempt",
                 RuntimeWarning,
                 stacklevel=2,
             )
@@ -112,10 +112,9 @@ class CapturedStep:
 
 
 class CudaRecorder:
-    """Records what is launched on a GPU as a CUDA graph.
+    """Records the work launched on a GPU as a CUDA graph.
 
-    All graphs of a recorder share their memory: they are replayed one after the other, and none reads what another has
-    left there.
+    All graphs of a recorder share their memory: they are replayed sequentially, and none reads the results of another.
 
     Args:
         device: The GPU.
@@ -123,17 +122,17 @@ class CudaRecorder:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        # One stream for warming up and recording: libraries have their handles and workspaces by stream, and a
-        # recording must not wait for a stream that is not recorded.
+        # One stream for warming up and recording: libraries keep handles and workspaces per stream, and a recording must
+        # not wait for a stream that is not recorded.
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self.forget()
 
     def forget(self) -> None:
-        """Take another pool of memory: one whose graphs are all gone must not be used again."""
+        """Take another memory pool: a pool whose graphs are all released must not be reused."""
         self._pool = torch.cuda.graph_pool_handle()
 
     def warm_up(self, work: Work) -> None:
-        """Do the work on the stream that is recorded later, between what the current stream did and will do."""
+        """Execute the work on the recording stream, ordered with the work of the current stream."""
         current = torch.cuda.current_stream(self._device)
         self._stream.wait_stream(current)
         with torch.cuda.stream(self._stream):
@@ -141,13 +140,13 @@ class CudaRecorder:
         current.wait_stream(self._stream)
 
     def record(self, work: Work) -> Work:
-        """The replay of a CUDA graph of the work."""
+        """Return the replay of a CUDA graph of the work."""
         graph = torch.cuda.CUDAGraph()
         with (
             torch.cuda.device(self._device),
-            # Some releases of PyTorch leave the stream of a capture that failed as the current one; this puts it back.
+            # Some releases of PyTorch leave the stream of a failed capture as the current one; this restores it.
             torch.cuda.stream(torch.cuda.current_stream(self._device)),
-            # What other threads do on the GPU meanwhile is no part of the work, and need not fail because of it.
+            # Work of other threads on the GPU is no part of the recording, and must not fail because of it.
             torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"),
         ):
             work()
@@ -155,13 +154,13 @@ class CudaRecorder:
 
 
 def cuda_recorder(module: GraphModule) -> CudaRecorder | None:
-    """The recorder for steps of a module; None where they cannot be recorded."""
+    """Return the recorder for steps of a module; None where they cannot be recorded."""
     device = module.edge_weight.device
     return CudaRecorder(device) if device.type == "cuda" and always_does_the_same(module) else None
 
 
 def always_does_the_same(module: GraphModule) -> bool:
-    """Whether a step is all work on the device, the same for every batch: no hooks, and no blocks but ours.
+    """Return True if a step is the same work on the device for every batch: standard blocks without hooks.
 
     Example:
         >>> import graphtask as gt

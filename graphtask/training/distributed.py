@@ -1,9 +1,9 @@
-"""One run on several processes, as ``torchrun`` starts them: each computes its slice of every batch.
+"""One run on several processes, started by ``torchrun``: each computes its slice of every batch.
 
-All of them hold the same network, optimizer and data. A step differs from that of one process in three places, and
-all three are exact up to rounding: batch normalization takes its statistics over the whole batch
-(`graphtask.compiler.sync_batch_norm`), the loss of a slice counts by its share of the images, and the gradients are added
-up. So no run depends on how many processes it has, but for the last digits.
+All processes hold the same network, optimizer and data. A step differs from that of one process in three places, all
+exact up to rounding. Batch normalization takes its statistics over the whole batch
+(`graphtask.compiler.sync_batch_norm`), the loss of a slice is weighted by its share of the images, and gradients are
+summed. So a run depends on the number of processes only in the last digits.
 """
 
 import atexit
@@ -20,7 +20,7 @@ from torch import distributed as dist
 
 from graphtask.errors import ArgumentError, GraphtaskError, RunError
 from graphtask.training.device import choose_device
-from graphtask.validation import counted
+from graphtask.validation import counted, invalid
 
 Value = TypeVar("Value")
 
@@ -29,23 +29,23 @@ _CPU = torch.device("cpu")
 
 
 class Part(NamedTuple):
-    """What one process does of a batch."""
+    """Share of one process in a batch."""
 
     images: slice
-    """Which images of the batch it takes."""
+    """Images of the batch that it computes."""
     share: float
-    """By what its loss is multiplied, so that the gradients of all processes add up to that of the batch."""
+    """Factor on its loss, so that the gradients of all processes add up to that of the batch."""
     counts: bool
-    """Whether its loss and hits count; not if another process has the same images."""
+    """True if its loss and hits count; False if another process has the same images."""
 
 
 class Processes:
-    """The processes that train one run together; made by `join`.
+    """Processes that train one run together; made by `join`.
 
     Args:
-        rank: Which of them this is, from 0; number 0 leads: it writes, reports, and decides.
-        size: How many they are; 1 is a process on its own, for which every method here does next to nothing.
-        local_rank: Which one it is among those of its machine.
+        rank: Number of this process, from 0; number 0 leads: it writes, reports, and decides.
+        size: Number of processes; with 1, every method here does next to nothing.
+        local_rank: Number of this process among those of its machine.
 
     Example:
         >>> alone = Processes()
@@ -63,14 +63,14 @@ class Processes:
 
     @property
     def leads(self) -> bool:
-        """Whether this process writes, reports, and decides."""
+        """True for the process that writes, reports, and decides."""
         return self.rank == 0
 
     @contextlib.contextmanager
     def part(self, n_images: int) -> Iterator[Part]:
-        """What this process does of a batch; statistics are shared inside the block.
+        """Yield the share of this process in a batch; statistics are shared inside the block.
 
-        A batch with fewer than two images a process is computed whole by each of them: batch normalization of a
+        A batch with fewer than two images per process is computed whole by each of them: batch normalization of a
         slice needs two values.
         """
         if self.size == 1:
@@ -86,15 +86,15 @@ class Processes:
                 self._split = False
 
     def slice_of(self, n: int) -> slice:
-        """The part of n things in a row that falls to this process; sizes differ by one at most."""
+        """Return the slice of n items for this process; sizes differ by one at most."""
         return slice(self.rank * n // self.size, (self.rank + 1) * n // self.size)
 
     def turns(self, values: Iterable[Value]) -> Iterator[Value]:
-        """Every ``size``-th value, from number ``rank``."""
+        """Yield every ``size``-th value, from number ``rank``."""
         return itertools.islice(values, self.rank, None, self.size)
 
     def gather(self, own: Tensor) -> Tensor:
-        """What every process has of a tensor, stacked, while a batch is shared; else what this one has."""
+        """Return the tensors of all processes, stacked, while a batch is shared; else that of this process alone."""
         if not self._split:
             return own[None]
         everything = own.new_empty((self.size, *own.shape))
@@ -103,7 +103,7 @@ class Processes:
         return everything
 
     def add_up(self, tensors: Sequence[Tensor]) -> None:
-        """Put into each tensor its sum over all processes, bit for bit the same on all of them."""
+        """Replace each tensor by its sum over all processes, bit for bit the same on all of them."""
         if self.size == 1:
             return
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
@@ -114,7 +114,7 @@ class Processes:
             tensor.copy_(part.view_as(tensor))
 
     def anywhere(self, flag: bool) -> bool:
-        """Whether the flag is up in one of the processes; they wait for each other here."""
+        """Return True if the flag is set in any process; they wait for each other here."""
         if self.size == 1:
             return flag
         flags = torch.tensor([int(flag)], device="cpu")
@@ -123,7 +123,7 @@ class Processes:
         return bool(flags.item())
 
     def same(self, make: Callable[[], Value]) -> Value:
-        """What the leader makes, given to all; what it raises of graphtask's errors is raised by all."""
+        """Return the result of the leader in all processes; a graphtask error of the leader is raised in all."""
         if self.size == 1:
             return make()
         outcome: list[object] = [None]
@@ -139,23 +139,23 @@ class Processes:
         return outcome[0]  # type: ignore[return-value]
 
     def in_turn(self, make: Callable[[], Value]) -> Value:
-        """What each process makes for itself: first one process of each machine, then the others."""
+        """Return the result of each process for itself: first one process of each machine, then the others."""
         first = [make()] if self.local_rank == 0 else []
         self.anywhere(False)
         return first[0] if first else make()
 
 
 def join(device: str) -> tuple[Processes, torch.device]:
-    """Meet the other processes of this run, and choose the device of this one.
+    """Join the other processes of this run, and choose the device of this one.
 
-    There are others if ``torchrun`` started this process, or if the caller has made a process group. On GPUs each
-    process of a machine takes its own.
+    There are others if ``torchrun`` started this process, or if the caller has made a process group. Each process of a
+    machine takes its own GPU.
 
     Args:
         device: As in `graphtask.train`.
 
     Raises:
-        ArgumentError: There is no such device here, or the processes cannot use it together.
+        ArgumentError: The device is not available here, or the processes cannot share it.
     """
     launched = dist.is_available() and dist.is_torchelastic_launched() and int(os.environ["WORLD_SIZE"]) > 1
     made = dist.is_available() and dist.is_initialized()
@@ -174,12 +174,14 @@ def check_batch_size(batch_size: int, processes: Processes) -> None:
     """Raise if batches are too small to be shared.
 
     Raises:
-        ArgumentError: They are.
+        ArgumentError: They have fewer than two images per process.
     """
     if processes.size > 1 and batch_size < 2 * processes.size:
-        raise ArgumentError(
-            f"batch_size is {batch_size}, too small for {processes.size} processes; use at least "
-            f"{2 * processes.size}, or fewer processes"
+        raise invalid(
+            "batch_size",
+            f"an integer >= {2 * processes.size} for {processes.size} processes",
+            batch_size,
+            remedy="or use fewer processes",
         )
 
 
@@ -204,12 +206,12 @@ def _own_device(device: str) -> torch.device:
 
 @contextlib.contextmanager
 def _lost_connections() -> Iterator[None]:
-    """Say in one line that another process has gone; what it died of, it has said itself."""
+    """Turn a lost connection into an error of one line; the process that ended has reported its own reason."""
     try:
         yield
     except RuntimeError as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:120]
         raise RunError(
-            f"the other processes of this run cannot be reached any more; see what they say, and run the same command "
-            f"again to go on ({reason})"
+            f"the connection to the other processes of this run is lost; see their messages, and run the same command "
+            f"again to resume ({reason})"
         ) from error

@@ -74,7 +74,7 @@ def _too_short(optimization: OptimizationConfig, n_epochs: int) -> str:
         else "use earlier milestones"
     )
     return (
-        f"the learning rate never fell: {counted(n_epochs, 'epoch')} are too few for the milestones "
+        f"the learning rate never fell: the run is too short ({counted(n_epochs, 'epoch')}) for the milestones "
         f"{', '.join(f'{value:g}' for value in optimization.milestones)}; {remedy}"
     )
 

@@ -1,4 +1,4 @@
-"""Runs of networks that were trained in a loop of the user's own."""
+"""Runs of networks that were trained in a custom loop."""
 
 import itertools
 import math
@@ -100,7 +100,7 @@ def _table(
     images: ImageData,
     config: TrainConfig,
 ) -> pd.DataFrame:
-    """Return the metrics table: what the history tells of every epoch, the caller's columns, and one test at the end."""
+    """Return the metrics table: edge columns from the history, the columns of the caller, and one test at the end."""
     sums = history.magnitudes.sum(axis=1)
     live = (history.magnitudes >= config.optimization.threshold).sum(axis=1)
     n_rows = max(len(history.w) - 1, 1)

@@ -91,7 +91,7 @@ class Run:
         out: str | Path | None = None,
         **options: Any,
     ) -> "Run":
-        """Make a run of a network that was trained in a loop of your own.
+        """Make a run of a network that was trained in a custom loop.
 
         Every tool for runs works on it: `graphtask.sweep`, `retrain`, `parity`, the edge dynamics, the commands.
 
@@ -99,10 +99,10 @@ class Run:
             module: A trained `GraphModule`, or a wrapper of one as in `graphtask.write_back`.
             data: The data, as in `TrainConfig`: the network is tested on it once.
             history: Edge weights over training, from `EdgeHistory.record`; None has the final ones only.
-            metrics: Metrics table of your loop, one row per epoch; columns that are missing are NaN, and those of the
+            metrics: Metrics table of the loop, one row per epoch; columns that are missing are NaN, and those of the
                 last row are completed.
             out: Folder to store the run in, created if missing; None keeps it in memory.
-            options: Further options of `TrainConfig` that your loop used, such as ``edge_l1``, ``epochs``, ``seed``.
+            options: Further options of `TrainConfig` of the loop, such as ``edge_l1``, ``epochs``, ``seed``.
 
         Raises:
             ArgumentError: The module holds no `GraphModule`, or an option is invalid.

@@ -24,7 +24,7 @@ def test_graphs_are_ordered_group_by_group_and_otherwise_stay():
     [
         (["a"], "1 label for 2 graphs"),
         ("ab", "1 label for 2 graphs"),
-        (["a", ""], "no label for 1 of 2 graphs"),
+        (["a", ""], "1 empty ones for 2 graphs"),
     ],
 )
 def test_every_graph_needs_one_label(labels, message):

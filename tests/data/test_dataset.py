@@ -34,27 +34,39 @@ def test_shape_and_classes_are_read_off_the_arrays():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"x_train": GREY[:0], "y_train": LABELS[:0]}, "tiny: x_train has shape (0, 8, 8, 1): no images"),
-        ({"x_test": GREY[:0], "y_test": LABELS[:0]}, "tiny: x_test has shape (0, 8, 8, 1): no images"),
-        ({"x_train": GREY[:, :0]}, "no images"),
+        (
+            {"x_train": GREY[:0], "y_train": LABELS[:0]},
+            "tiny: x_train must have at least one image, got shape (0, 8, 8, 1)",
+        ),
+        (
+            {"x_test": GREY[:0], "y_test": LABELS[:0]},
+            "tiny: x_test must have at least one image, got shape (0, 8, 8, 1)",
+        ),
+        ({"x_train": GREY[:, :0]}, "must have at least one image"),
         (
             {"x_train": GREY.astype(np.float32)},
-            "x_train is an array of float32; images are an array of uint8",
+            "x_train must be an array of uint8 in [0, 255], got an array of float32",
         ),
-        ({"x_test": np.full(GREY.shape, np.nan)}, "x_test is an array of float64"),
-        ({"x_train": GREY.tolist()}, "x_train is a list"),
-        ({"x_train": GREY[..., 0]}, "x_train has shape (4, 8, 8); images have shape"),
+        (
+            {"x_test": np.full(GREY.shape, np.nan)},
+            "x_test must be an array of uint8 in [0, 255], got an array of float64",
+        ),
+        ({"x_train": GREY.tolist()}, "x_train must be an array of uint8 in [0, 255], got a list"),
+        (
+            {"x_train": GREY[..., 0]},
+            "x_train must have shape (images, height, width, channels), got (4, 8, 8)",
+        ),
         ({"x_test": GREY[:, :7]}, "training images are 8×8×1, test images 7×8×1"),
-        ({"y_train": np.array([0, 1, 2, 1])}, "y_train[2] is 2; 2 classes have labels 0 … 1"),
-        ({"y_test": np.array([0, 1, 0, -1])}, "y_test[3] is -1"),
-        ({"y_train": np.array([0, 2**64 - 1, 0, 1], np.uint64)}, "y_train[1] is 18446744073709551615"),
-        ({"y_train": LABELS[:3]}, "y_train has shape (3,); labels of 4 images have shape (4,)"),
-        ({"y_train": LABELS[:, None]}, "y_train has shape (4, 1)"),
+        ({"y_train": np.array([0, 1, 2, 1])}, "y_train[2] must be in [0, 1] for 2 classes, got 2"),
+        ({"y_test": np.array([0, 1, 0, -1])}, "y_test[3] must be in [0, 1] for 2 classes, got -1"),
+        ({"y_train": np.array([0, 2**64 - 1, 0, 1], np.uint64)}, "got 18446744073709551615"),
+        ({"y_train": LABELS[:3]}, "y_train must have shape (4,) for 4 images, got (3,)"),
+        ({"y_train": LABELS[:, None]}, "got (4, 1)"),
         (
             {"y_train": LABELS.astype(float)},
-            "y_train is an array of float64; labels are an array of whole numbers",
+            "y_train must be an array of integers, got an array of float64",
         ),
-        ({"y_train": LABELS.tolist()}, "y_train is a list"),
+        ({"y_train": LABELS.tolist()}, "y_train must be an array of integers, got a list"),
         ({"class_names": ("a",)}, "tiny: 1 class; classification needs at least 2"),
     ],
 )
@@ -136,12 +148,12 @@ def test_a_larger_subset_contains_the_smaller_one_and_another_seed_another_one(m
 
 def test_a_subset_that_a_class_cannot_fill_names_it_and_the_largest_one(make_data):
     with pytest.raises(
-        DataError, match=r"class 'class 0' has 3 train images, a balanced subset of 13 needs 4; ask .* 12"
+        DataError, match=r"class 'class 0' has 3 train images, a balanced subset of 13 needs 4; use .* 12"
     ):
         make_data(12, 8).subset(13, 4, seed=0)
-    with pytest.raises(ArgumentError, match="a subset of 0 test images"):
+    with pytest.raises(ArgumentError, match="n_test must be an integer >= 1, got 0"):
         make_data().subset(4, 0, seed=0)
-    with pytest.raises(ArgumentError, match=r"a subset of 4.5 train images"):
+    with pytest.raises(ArgumentError, match=r"n_train must be an integer >= 1, got 4\.5"):
         make_data().subset(4.5, 4, seed=0)
 
 

@@ -81,7 +81,7 @@ def test_a_class_without_test_images_is_allowed_and_one_without_training_images_
 
 
 def test_folders_without_the_right_folders_in_them_are_refused(tmp_path):
-    assert f"{tmp_path / 'train'}: there is no such folder; an image folder has" in message_of(
+    assert f"{tmp_path / 'train'}: is not a folder; an image folder has" in message_of(
         lambda: read_folder(tmp_path)
     )
     (tmp_path / "train").mkdir()
@@ -109,7 +109,7 @@ def test_files_that_are_no_plain_images_are_named(tmp_path):
         victim.write_bytes(content)
         assert message_of(lambda: read_folder(tmp_path)).startswith(f"{victim}: not a readable image (")
     Image.fromarray(np.zeros((7, 6), np.uint16)).save(victim)
-    assert message_of(lambda: read_folder(tmp_path)).startswith(f"{victim}: has more than 8 bits a channel")
+    assert message_of(lambda: read_folder(tmp_path)).startswith(f"{victim}: has more than 8 bits per channel")
 
 
 def test_a_huge_image_is_refused_before_it_is_decoded(tmp_path, monkeypatch):

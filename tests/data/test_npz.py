@@ -1,12 +1,15 @@
+import os
 import struct
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 from data.arrays import ARRAYS, message_of
 
 from graphtask.data import dataset
-from graphtask.data.npz import read_npz
+from graphtask.data.catalog import load_data
+from graphtask.data.npz import npz_size, read_npz
 from graphtask.errors import DataError
 
 
@@ -62,39 +65,39 @@ def test_npz_may_name_its_classes(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"y_test": None}, "there is no array y_test; a data set has"),
+        ({"y_test": None}, "array y_test is missing; images and labels come in pairs"),
         (
-            {"x_train": ARRAYS["x_train"] / 255},
-            "x_train is an array of float64; images are whole numbers 0 … 255",
+            {"x_train": ARRAYS["x_train"] * 1.5},
+            "images must be whole numbers in [0, 255], floats in [0, 1], or uint16",
         ),
-        ({"x_train": ARRAYS["x_train"] > 9}, "x_train is an array of bool"),
-        ({"x_test": np.full((6, 7, 6), np.nan)}, "x_test is an array of float64"),
-        ({"x_train": ARRAYS["x_train"].astype(int) + 1}, "x_train has values 1 … 256"),
-        ({"x_train": ARRAYS["x_train"].astype(int) - 1}, "x_train has values -1 … 254"),
-        ({"x_train": ARRAYS["x_train"].reshape(12, 42)}, "x_train has shape (12, 42); images are (N, H, W)"),
-        ({"x_train": np.zeros((12, 3, 8, 3), np.uint8)}, "either of the axes 1 and 3 could be the channels"),
-        ({"x_train": np.zeros((12, 8, 8, 8), np.uint8)}, "neither of the axes 1 and 3 could be the channels"),
+        ({"x_train": ARRAYS["x_train"].astype(str)}, "train images must be numbers, got ndarray of <U"),
+        ({"x_test": np.full((6, 7, 6), np.nan)}, "test images must be finite"),
+        ({"x_train": ARRAYS["x_train"].astype(int) + 1}, "got values in [0, 256]"),
+        ({"x_train": ARRAYS["x_train"].astype(int) - 1}, "got values in [-1, "),
+        ({"x_train": ARRAYS["x_train"].reshape(12, 42)}, "train images must have shape (N, H, W)"),
+        ({"x_train": np.zeros((12, 3, 8, 3), np.uint8)}, "axis 1 or axis 3 could be the channels"),
+        ({"x_train": np.zeros((12, 8, 8, 8), np.uint8)}, "axis 1 or axis 3 could be the channels"),
         ({"x_train": ARRAYS["x_train"][:, :5]}, "training images are 5×6×1, test images 7×6×1"),
-        ({"x_train": ARRAYS["x_train"][:0], "y_train": ARRAYS["y_train"][:0]}, "no training image has"),
+        ({"x_train": ARRAYS["x_train"][:0], "y_train": ARRAYS["y_train"][:0]}, "there are no train images"),
         (
             {"x_test": ARRAYS["x_test"][:0], "y_test": ARRAYS["y_test"][:0]},
-            "no images; both splits need at least one",
+            "there are no test images",
         ),
-        ({"y_train": ARRAYS["y_train"][:5]}, "y_train has shape (5,); labels of 12 images have"),
-        ({"y_train": ARRAYS["y_train"] * 1.0}, "y_train is an array of float64; labels are whole numbers"),
+        ({"y_train": ARRAYS["y_train"][:5]}, "12 train images and 5 labels"),
+        ({"y_train": ARRAYS["y_train"] * 0.3}, "train labels must be integers, words or one-hot rows"),
         (
             {"y_train": np.eye(3, dtype=int)[ARRAYS["y_train"]]},
-            "y_train has shape (12, 3); labels have shape (N,)",
+            "one-hot labels must have the same number of columns in all splits",
         ),
-        ({"y_test": ARRAYS["y_test"] + 1}, "y_test has label 3, which no training image has"),
+        ({"y_test": ARRAYS["y_test"] + 1}, "the test images have label 3, which no training image has"),
         (
             {"y_train": np.zeros(12, int), "y_test": np.zeros(6, int)},
             "1 class; classification needs at least 2",
         ),
-        ({"class_names": np.array(["a", "b"])}, "y_train[2] is 2; 2 classes have labels 0 … 1"),
+        ({"class_names": np.array(["a", "b"])}, "y_train[2] must be in [0, 1] for 2 classes, got 2"),
         (
             {"class_names": np.arange(3)},
-            "class_names is an array of int64 of shape (3,); names are a list of strings",
+            "class_names must be a list of words, got an array of int64 of shape (3,)",
         ),
         ({"x_train": np.array([{}] * 12)}, "x_train.npy holds pickled objects, which may run code"),
         ({"y_train": np.zeros(12, [("a", "O")])}, "y_train.npy holds pickled objects"),
@@ -181,3 +184,29 @@ def test_mutated_npz_files_are_read_or_refused_and_nothing_else(tmp_path, writer
             read += 1
     assert read + refused == 400
     assert refused > 200
+
+
+def test_medmnist_keys_words_and_a_single_split_are_read(tmp_path):
+    images, labels = ARRAYS["x_train"], ARRAYS["y_train"]
+    np.savez(
+        tmp_path / "med.npz", train_images=images, train_labels=labels[:, None], val_images=images[:3],
+        val_labels=labels[:3, None], test_images=images[:6], test_labels=labels[:6, None],
+    )  # fmt: skip
+    data = read_npz(tmp_path / "med.npz")
+    assert data.splits == ("train", "test", "val")
+    assert data.y_train.tolist() == labels.tolist()
+    assert npz_size(tmp_path / "med.npz") == (12, 6, (*data.size, 1), 3)
+    words = np.array(["cat", "dog", "owl"])[labels]
+    np.savez(tmp_path / "words.npz", x=np.repeat(images, 5, axis=0), y=np.repeat(words, 5))
+    single = read_npz(tmp_path / "words.npz")
+    assert single.class_names == ("cat", "dog", "owl")
+    assert (len(single.x_train), len(single.x_test)) == (48, 12)
+    assert npz_size(tmp_path / "words.npz")[:2] == (48, 12)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_or_a_device_is_refused_and_never_opened(tmp_path):
+    os.mkfifo(tmp_path / "a.npz")
+    for path in (tmp_path / "a.npz", Path("/dev/zero")):
+        for read in (read_npz, npz_size, load_data):
+            assert "must be a regular file" in message_of(lambda path=path, read=read: read(path))

@@ -40,5 +40,5 @@ def test_a_permutation_holds_every_number_once():
 
 @pytest.mark.parametrize("seed", [-1, 1.5, True, "0", None])
 def test_a_seed_that_is_none_is_refused(seed):
-    with pytest.raises(ArgumentError, match="the seed is"):
+    with pytest.raises(ArgumentError, match="seed must be an integer >= 0"):
         words(1, seed=seed, part=Part.TILES)

@@ -87,7 +87,7 @@ def test_a_node_that_no_edge_can_reach_goes():
 
 
 def test_a_distribution_without_connected_graphs_says_so():
-    with pytest.raises(gt.DisconnectedError, match="never connected"):
+    with pytest.raises(gt.DisconnectedError, match="were not connected"):
         repaired_graph(lambda _: skeleton(np.zeros((3, 3))), shift=0.0, rng=rng())
 
 

@@ -42,7 +42,7 @@ def test_the_width_has_the_largest_leave_one_out_likelihood():
             for own, others in zip(counts, rest, strict=True)
         )
 
-    scores = [left_out(q) for q in np.linspace(1 / 13, 0.9, 50)]
+    scores = [left_out(q) for q in np.linspace(1 / 13, 0.6, 50)]
     assert left_out(law.q) >= max(scores) - 0.01
 
 

@@ -87,7 +87,7 @@ def test_nodes_that_contradict_each_other_do_not_correspond():
     early, late = (staged([(0, 1), (1, 2)], [0, stage, 1], ["i", "a", "o"]) for stage in (0, 1))
     with pytest.raises(gt.GraphError, match="'a' is in stage 0 of one graph and in 1 of another"):
         common_support([early, late])
-    with pytest.raises(gt.GraphError, match=r"number 0 .* has no node 'v0', their input"):
+    with pytest.raises(gt.GraphError, match=r"graphs\[0\] .* has no node 'v0', the input"):
         common_support([staged([(0, 1)], [0, 2], ["v1", "v5"])], initial=gt.full_dag(6))
 
 

@@ -59,7 +59,7 @@ def test_a_difference_of_the_numerical_error_is_no_difference_in_predictions_and
         )
         assert found.predictions == plain.predictions
     found, plain = (gt.embed(one, features=features).points for one in (table, same))
-    np.testing.assert_array_equal(found, plain)
+    np.testing.assert_allclose(found, plain, atol=1e-12)
 
 
 def test_metrics_of_distributions_do_not_differ_by_the_numerical_error():

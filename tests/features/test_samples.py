@@ -57,15 +57,15 @@ FRAME = pd.DataFrame({"nodes": [1, 2], "data": ["x", "y"]})
 @pytest.mark.parametrize(
     ("a", "b", "features", "message"),
     [
-        ([], [gt.full_dag(4)], None, "the sets are of different kinds, empty and graphs"),
-        ([gt.full_dag(4)], FRAME, None, "the sets are of different kinds, graphs and a DataFrame"),
-        (FRAME, FRAME, ["edges"], "there is no column 'edges'; name columns with features"),
-        (FRAME, FRAME, ["data"], "the column 'data' holds string, not numbers"),
-        (FRAME[["data"]].astype(object), FRAME, ["data"], "the column 'data' holds string, not numbers"),
+        ([], [gt.full_dag(4)], None, "a and b must be of the same kind, got an empty list and graphs"),
+        ([gt.full_dag(4)], FRAME, None, "got graphs and a table"),
+        (FRAME, FRAME, ["edges"], "features must be columns of the table"),
+        (FRAME, FRAME, ["data"], "features must be numeric columns, got 'data'"),
+        (FRAME[["data"]].astype(object), FRAME, ["data"], "features must be numeric columns, got 'data'"),
         (FRAME[["data"]], FRAME[["data"]], None, "the table has none of the paper's features"),
-        (np.zeros((2, 3)), np.zeros((2, 4)), None, "the sets have 3 and 4 features"),
-        (np.zeros(3), np.zeros(3), None, r"the first set is an array of shape \(3,\)"),
-        ([["a"]], [["b"]], None, "the first set is a list; give graphs, a table"),
+        (np.zeros((2, 3)), np.zeros((2, 4)), None, "got 3 and 4 columns"),
+        (np.zeros(3), np.zeros(3), None, r"got an array of float64, shape \(3,\)"),
+        ([["a"]], [["b"]], None, "a must be graphs"),
         ([gt.full_dag(4)], [gt.full_dag(4)], ["beauty"], "names of metrics or sets, got 'beauty'"),
     ],
 )

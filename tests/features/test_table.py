@@ -87,7 +87,7 @@ def test_what_is_undefined_stands_at_the_mean_and_is_told_apart():
     assert found.standardized()[:, 0].tolist() == [-1, 1, 0, 0]
     assert found.standardized()[:, 1].tolist() == [1, 1, -1, -1]
     assert found.notes == (
-        "x: undefined for 2 of 4 graphs; whether it is defined counts as a feature",
+        "x: undefined for 2 of 4 graphs; its availability counts as a feature",
         "y: undefined for all graphs; left out",
     )
 
@@ -115,15 +115,15 @@ def test_rows_are_standardised_by_other_rows_only():
 @pytest.mark.parametrize(
     ("sample", "features", "message"),
     [
-        ([], None, "holds no features of graphs"),
-        (np.zeros(3), None, r"shape \(3,\) holds no features"),
-        (np.full((2, 2), NAN), None, "no features are left"),
+        ([], None, "sample must be graphs"),
+        (np.zeros(3), None, r"sample must be graphs"),
+        (np.full((2, 2), NAN), None, "features must be defined"),
         (pd.DataFrame({"x": [1.0]}), None, "none of the paper's features"),
-        (pd.DataFrame({"x": [1.0]}), ["y"], "no column 'y'"),
-        (pd.DataFrame({"x": ["a"]}), ["x"], "not numbers"),
-        (pd.DataFrame({"x": np.zeros(0)}), ["x"], "no rows"),
+        (pd.DataFrame({"x": [1.0]}), ["y"], "got 'y'"),
+        (pd.DataFrame({"x": ["a"]}), ["x"], "numeric columns"),
+        (pd.DataFrame({"x": np.zeros(0)}), ["x"], "an empty table"),
         ([gt.full_dag(3)], ["nonsense"], "got 'nonsense'"),
-        ("abc", None, "holds no features"),
+        ("abc", None, "sample must be graphs"),
     ],
 )
 def test_what_cannot_be_compared_is_an_error(sample, features, message):

@@ -79,10 +79,10 @@ def test_pairs_stay_in_one_fold():
         ),
         ({"b": []}, "the second set is empty; give two lists of graphs"),
         ({"a": full(5)}, "the sets have 1 and 3 members"),
-        ({"folds": 1}, "folds=1 does not work"),
-        ({"steps": 0}, "steps=0 does not work"),
-        ({"learning_rate": -1}, "learning_rate=-1 does not work"),
-        ({"paired": True, "a": full(5, 6)}, "paired sets have as many members each"),
+        ({"folds": 1}, "folds must be"),
+        ({"steps": 0}, "steps must be"),
+        ({"learning_rate": -1}, "learning_rate must be"),
+        ({"paired": True, "a": full(5, 6)}, "as many graphs each for paired=True"),
     ],
 )
 def test_what_does_not_work_is_an_error(arguments, message):

@@ -102,10 +102,10 @@ def test_graphs_of_thousands_of_nodes_are_compared():
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        (igraph.Graph.Ring(3), "number 1 of the graphs is undirected"),
-        (igraph.Graph(directed=True), "number 1 of the graphs has no vertices"),
-        (igraph.Graph(n=2, edges=[(0, 1)], directed=True), "number 1 of the graphs has no `stage`"),
-        ("graph", "number 1 of the graphs is a str"),
+        (igraph.Graph.Ring(3), "graphs\\[1\\] is undirected"),
+        (igraph.Graph(directed=True), "graphs\\[1\\] has no vertices"),
+        (igraph.Graph(n=2, edges=[(0, 1)], directed=True), "graphs\\[1\\] has no `stage`"),
+        ("graph", "graphs\\[1\\] must be a graph"),
     ],
 )
 def test_what_is_no_staged_graph_is_an_error(bad, message):
@@ -114,5 +114,5 @@ def test_what_is_no_staged_graph_is_an_error(bad, message):
 
 
 def test_iterations_are_whole_numbers():
-    with pytest.raises(gt.ArgumentError, match="iterations=-1 does not work"):
+    with pytest.raises(gt.ArgumentError, match="iterations must be"):
         wl_kernel([gt.full_dag(4)], iterations=-1)

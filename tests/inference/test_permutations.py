@@ -105,10 +105,10 @@ def test_a_statistic_of_several_values_gives_as_many_p_values():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"n_a": 1}, "the sets have 1 and 5 members; a test needs at least 2 in each"),
-        ({"paired": True}, "paired sets have as many members each, in the same order; these have 4 and 5"),
-        ({"n_permutations": 0}, "n_permutations=0 does not work"),
-        ({"seed": -1}, "seed=-1 does not work"),
+        ({"n_a": 1}, "a and b must have at least 2 graphs each, got 1 and 5"),
+        ({"paired": True}, "as many graphs each for paired=True, got 4 and 5"),
+        ({"n_permutations": 0}, "n_permutations must be"),
+        ({"seed": -1}, "seed must be"),
     ],
 )
 def test_what_cannot_be_permuted_is_an_error(arguments, message):

@@ -161,15 +161,15 @@ def test_graphs_of_the_paper_are_tested_by_its_features():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"order": ["low"]}, r"order=\['low'\] does not work; give at least two different labels"),
-        ({"order": ["low", "low"]}, "give at least two different labels"),
-        ({"order": ["low", "huge"]}, "no row has 'huge' in the column 'data'"),
-        ({"by": "set"}, "there is no column 'set'; there are x, y, data, seed"),
-        ({"block": "day"}, "there is no column 'day'"),
-        ({"block": "data"}, "data 'low' has 'low' 3 times; a block holds each label once"),
-        ({"direction": "up"}, "direction='up' is unknown; use one of any, rise, fall"),
+        ({"order": ["low"]}, r"order must be at least two different labels"),
+        ({"order": ["low", "low"]}, "order must be at least two different labels"),
+        ({"order": ["low", "huge"]}, "order must be labels that occur in the column 'data'"),
+        ({"by": "set"}, "by must be a column of the table"),
+        ({"block": "day"}, "block must be a column of the table"),
+        ({"block": "data"}, "block must have each label once, got 'low' 3 times"),
+        ({"direction": "up"}, "direction must be one of any, rise, fall"),
         ({"direction": {"x": "sideways"}}, "direction must be"),
-        ({"features": ["data"]}, "the column 'data' holds"),
+        ({"features": ["data"]}, "features must be numeric columns, got 'data'"),
     ],
 )
 def test_what_does_not_work_is_an_error(options, message):
@@ -184,8 +184,8 @@ def test_a_study_without_any_whole_block_is_an_error():
     rows["seed"] = np.arange(6)
 
     with pytest.raises(
-        gt.ArgumentError, match="no seed has all of low, middle, high; leave out block='seed'"
+        gt.ArgumentError, match="block must be a column with a block that has all of low, middle, high"
     ):
         run(rows, block="seed")
-    with pytest.raises(gt.ArgumentError, match="a table is needed, not a list"):
+    with pytest.raises(gt.ArgumentError, match="table must be a table"):
         run([1, 2])

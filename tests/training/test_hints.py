@@ -40,7 +40,7 @@ def test_the_remedy_fits_the_reason(options, remedy):
 def test_a_run_too_short_for_its_schedule_is_named():
     (hint,) = hints([0.001], rates=(0.1, 0.1), milestones=(0.8, 0.9))
     assert hint == (
-        "the learning rate never fell: 2 epochs are too few for the milestones 0.8, 0.9; use at least 10 epochs, or "
+        "the learning rate never fell: the run is too short (2 epochs) for the milestones 0.8, 0.9; use at least 10 epochs, or "
         "earlier milestones"
     )
 
