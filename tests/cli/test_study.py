@@ -51,7 +51,7 @@ def test_a_study_is_listed_run_looked_at_and_read(call, study_file, tmp_path):
     assert re.search(r"\[1/3\] scans/full/seed-0 finished, test accuracy", done.stderr)
 
     status = call("study", "status", tmp_path / "runs" / "tiny", "--format", "json")
-    assert [row["state"] for row in json.loads(status.stdout)] == ["finished", "failed", "finished"]
+    assert [row["status"] for row in json.loads(status.stdout)] == ["finished", "failed", "finished"]
 
     written = call("study", "results", study_file, "-o", "table.csv")
     assert written.exit_code == 0, written.output
