@@ -40,7 +40,7 @@ def test_a_study_is_listed_run_looked_at_and_read(call, study_file, tmp_path):
     assert "runs/tiny: 3 runs, 3 of them to do" in listed.stderr
     assert "not in the sums: missing/full: " in listed.stderr
     assert re.search(r"about \S+ core-hours; [\d.]+ s with 1 in parallel", listed.stderr)
-    assert "an estimate from a few training steps on made-up images" in listed.stderr
+    assert "estimated from a few training steps on random images" in listed.stderr
     assert not (tmp_path / "runs").exists()
 
     done = call("study", "run", study_file, "--jobs", 1)
