@@ -67,6 +67,7 @@ def read_all(
     join: bool = False,
     merge: bool = False,
     order: Order | None = None,
+    drop_isolated: bool = False,
 ) -> GraphSet:
     """Read all graphs that the paths name, prune them if requested, and label each with its group.
 
@@ -85,6 +86,7 @@ def read_all(
         join: If True, several inputs (outputs) get one new node.
         merge: If True, duplicate edges become one.
         order: For graphs that are undirected or have cycles.
+        drop_isolated: If True, vertices without edges are removed.
 
     Raises:
         FormatError: No graph at all can be used.
@@ -110,7 +112,7 @@ def read_all(
         by=by,
         threshold=threshold,
         strict=strict,
-        reading=ReadOptions(stages=stages, join=join, merge=merge, order=order),
+        reading=ReadOptions(stages=stages, join=join, merge=merge, order=order, drop_isolated=drop_isolated),
         arguments=[label for _, label in found],
     )
 

@@ -47,7 +47,7 @@ def test_a_study_is_listed_run_looked_at_and_read(call, study_file, tmp_path):
     assert done.exit_code == 1
     assert f"{tmp_path}/runs/tiny: 2 of 3 runs finished" in done.stdout
     (failure,) = (line for line in done.stderr.splitlines() if line.startswith("graphtask: error"))
-    assert failure.startswith("graphtask: error: missing/full/seed-0: there is no data set, file or folder")
+    assert failure.startswith("graphtask: error: missing/full/seed-0: unknown data set")
     assert re.search(r"\[1/3\] scans/full/seed-0 finished, test accuracy", done.stderr)
 
     status = call("study", "status", tmp_path / "runs" / "tiny", "--format", "json")
