@@ -34,11 +34,8 @@ def test_samples_are_those_of_the_library(call, pruned, tmp_path):
     (record,) = json.loads(result.stdout)
     assert record["graphs"] == 4
     assert record["nodes_correspond"] is True
-    assert record["entropy"] == fitted.entropy()
     assert record["sampled_edges"] == pytest.approx(np.mean([graph.ecount() for graph in expected]))
-    repairs = [gt.provenance(graph)["sampled"]["added_edges"] for graph in expected]
-    assert record["added_edges_per_graph"] == pytest.approx(np.mean(repairs))
-    assert record["repaired_graphs"] == np.count_nonzero(repairs)
+    assert record["method"] == gt.provenance(expected[0])["sampled"]["method"]
 
 
 def test_a_stored_distribution_gives_the_same_samples(call, pruned, tmp_path):

@@ -57,7 +57,7 @@ def test_a_study_is_listed_run_looked_at_and_read(call, study_file, tmp_path):
     assert written.exit_code == 0, written.output
     table = pd.read_csv(tmp_path / "table.csv")
     assert table["status"].tolist() == ["finished", "finished", "failed"]
-    assert table["accuracy_pruned"].notna().tolist() == [True, True, False]
+    assert table["test_accuracy_pruned"].notna().tolist() == [True, True, False]
     shown = call("study", "results", study_file)
     assert shown.stderr.count("graphtask: error: missing/full/seed-0") == 1
     assert "nan" not in shown.stdout
