@@ -16,7 +16,7 @@ _STREAM = "-"
     epilog=examples(
         "graphtask convert karate.gml karate.graphml --order ids --stages 3",
         "graphtask convert runs/full-0/trained.graphml trained.gexf",
-        "graphtask convert - cell.dot --from json --reading auto < cell.json",
+        "cat cell.json | graphtask convert - cell.dot --from json --reading auto",
     )
 )
 @click.argument("source", type=click.Path(path_type=Path, allow_dash=True), metavar="FILE|-")
