@@ -214,7 +214,7 @@ def write_sections(command: click.Command, ctx: click.Context, formatter: click.
             records[getattr(param, "section", "Output")].append(record)
     if set(records) == {"Output"}:
         records = defaultdict(list, {OPTIONS: records["Output"]})
-    for section in SECTIONS:
+    for section in dict.fromkeys((*SECTIONS, *records)):
         if records[section]:
             with formatter.section(section):
                 formatter.write_dl(records[section])

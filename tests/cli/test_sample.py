@@ -114,12 +114,12 @@ def test_the_mean_graph_can_be_measured(call, pruned, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--label", "c"), "unknown label 'c'; the labels by data are a (4), b (4)"),
+        (("--label", "c"), "unknown label 'c'; the labels by dataset are a (4), b (4)"),
         (("--save", "p.txt"), "p.txt: the suffix must be .json"),
         (("--plot", "p.bmp"), "the suffix must be .svg, .pdf or .png"),
         (("--table", "p.txt"), "must be .csv, .json or .parquet"),
         (("--model", "none.json"), "none.json: cannot be read"),
-        (("--threshold", "0.5"), "have no `weight`"),
+        (("--threshold", "0.5"), "must have a `weight`"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line_and_nothing_is_written(call, pruned, tmp_path, arguments, message):

@@ -1,5 +1,6 @@
 """Damaged files of every format: read as what they say or refused in one line; no crash, no hang, no other error."""
 
+import gzip
 import itertools
 import json
 import random
@@ -156,6 +157,8 @@ def inside_of_zip(data, rng):
 def mutated(data, suffix, rng):
     if suffix in {".npz", ".pt"}:
         return rng.choice([inside_of_zip, inside_of_zip, *BINARY])(data, rng)
+    if suffix == ".gz" and rng.random() < 0.7:
+        return gzip.compress(mutated(gzip.decompress(data), ".gml", rng))
     if suffix in {".npy", ".onnx", ".gz"}:
         return rng.choice(BINARY)(data, rng)
     for _ in range(rng.choice([1, 1, 2])):

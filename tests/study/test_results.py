@@ -109,16 +109,16 @@ def test_data_that_have_changed_are_an_error_of_their_rows_only(done, scans, tmp
     (jobs[0].folder / "outcome.json").unlink()
     table = gt.Study(name="x", out=done.out, threshold=0.3, jobs=tuple(jobs)).results()
     assert table["status"].tolist() == ["failed", "finished", "waiting"]
-    assert "was trained on other data than" in table["error"][0]
+    assert "was trained on data other than" in table["error"][0]
     assert done.results()["status"][0] == "finished"
 
 
 def test_a_changed_study_says_for_each_run_what_is_there(done):
-    jobs = [dataclasses.replace(job, config=job.config.replace(epochs=4)) for job in done.jobs]
+    jobs = [dataclasses.replace(job, config=job.config.replace(learning_rate=0.2)) for job in done.jobs]
     study = gt.Study(name="done", out=done.out, threshold=0.3, jobs=tuple(jobs))
     table = study.status()
     assert table["status"].tolist() == ["failed", "failed", "waiting"]
-    assert "holds a run with epochs 3, got 4" in table["error"][0]
+    assert "holds a run with learning_rate 0.1, got 0.2" in table["error"][0]
     ending = perform(jobs[0])
     assert (ending.kind, ending.reason) == ("failed", table["error"][0])
 

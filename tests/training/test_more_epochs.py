@@ -39,7 +39,9 @@ def test_fewer_epochs_or_another_setting_besides_are_another_run(digits, tmp_pat
 def test_a_run_without_its_final_state_cannot_be_trained_further_and_stays_as_it_is(digits, tmp_path):
     run = train(digits, tmp_path / "run", epochs=1, milestones=())
     (tmp_path / "run" / CHECKPOINT).unlink()
-    with pytest.raises(gt.RunError, match=r"checkpoint\.pt is missing, so the run cannot be trained further"):
+    with pytest.raises(
+        gt.RunError, match=r"checkpoint\.pt is missing or damaged, so the run cannot be trained further"
+    ):
         train(digits, tmp_path / "run", epochs=2, milestones=())
     assert gt.Run.open(tmp_path / "run").graph.es["w"] == run.graph.es["w"]
 

@@ -19,7 +19,7 @@ from graphtask_cli.options import (
     reading_options,
     threshold_option,
 )
-from graphtask_cli.param_types import PATH
+from graphtask_cli.param_types import PATH, Choice
 from graphtask_cli.sources import Source, expand, file_stem, named, read_graph
 
 if TYPE_CHECKING:
@@ -43,9 +43,10 @@ _OF_RUNS = ("history", "curves")  # further pictures of a run
 @threshold_option(text="Draw edges below this threshold light, and the paths that are then dead red.")
 @option(
     "--layout",
-    type=click.Choice(["layered", "stages", "kamada-kawai", "circle", "file"]),
+    type=Choice(["layered", "stages", "kamada-kawai", "circle", "file"]),
     section="Output",
-    help="Layout of the nodes; file: vertex attributes x and y.  [default: layered if sparse, else kamada-kawai]",
+    show_default="layered if sparse, else kamada-kawai",
+    help="Layout of the nodes; file: vertex attributes x and y.",
 )
 @option(
     "--labels", metavar="ATTRIBUTE", section="Output", help="Vertex attribute to show, such as name or op."

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     "--sweep",
     "with_sweep",
     is_flag=True,
-    section="Content",
+    section="Output",
     help="Test the pruned networks over thresholds (needs the data of the runs).",
 )
-@option("--title", default="graphtask report", section="Content", help="Heading of the page.")
+@option("--title", default="graphtask report", section="Output", help="Heading of the page.")
 @out_option(text="Path of the .html file.", required=True)
 def report(paths: tuple[str, ...], *, threshold: float, with_sweep: bool, title: str, out: Path) -> None:
     """Write a report of runs or graphs as one HTML file that needs no network.

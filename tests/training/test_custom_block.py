@@ -1,0 +1,55 @@
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+import graphtask as gt
+
+OPTIONS = {"channels": 2, "epochs": 1, "batch_size": 60, "progress": False}
+
+
+@pytest.fixture
+def blocks(tmp_path, monkeypatch):
+    """A module of the user's, outside the package, with a block in a few lines."""
+    (tmp_path / "my_blocks.py").write_text(
+        "from torch import nn\n"
+        "class Depthwise(nn.Module):\n"
+        "    def __init__(self, in_channels, out_channels, stride=1):\n"
+        "        super().__init__()\n"
+        "        self.depth = nn.Conv2d(in_channels, in_channels, 3, stride=stride, padding=1, groups=in_channels)\n"
+        "        self.point = nn.Conv2d(in_channels, out_channels, 1)\n"
+        "        self.norm = nn.BatchNorm2d(out_channels)\n"
+        "    def forward(self, a):\n"
+        "        return self.norm(self.point(self.depth(a)))\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield "my_blocks:Depthwise"
+    sys.modules.pop("my_blocks", None)
+
+
+def test_a_block_by_name_or_as_a_class_trains_the_same_network(blocks, digits):
+    named = gt.train(gt.full_dag(4), data=digits, block=blocks, **OPTIONS)
+    import my_blocks
+
+    given = gt.train(gt.full_dag(4), data=digits, block=my_blocks.Depthwise, **OPTIONS)
+    assert named.config.model.block == given.config.model.block == blocks
+    assert all(torch.equal(value, given.weights[key]) for key, value in named.weights.items())
+
+
+def test_code_that_a_run_names_is_imported_only_when_it_is_named_again(blocks, digits, tmp_path):
+    gt.train(gt.full_dag(4), data=digits, block=blocks, out=tmp_path / "run", **OPTIONS)
+    sys.modules.pop("my_blocks", None)
+    run = gt.Run.open(tmp_path / "run")
+    with pytest.raises(
+        gt.RunError, match=r"custom block '?my_blocks:Depthwise'?, which is not imported by itself"
+    ):
+        run.module()
+    with pytest.raises(
+        gt.ArgumentError, match="which is not imported by itself; pass block='my_blocks:Depthwise'"
+    ):
+        gt.retrain(run, data=digits, threshold=0.0, progress=False)
+    assert "my_blocks" not in sys.modules
+    assert isinstance(run.module(block=blocks).node("v1").depth, nn.Conv2d)
+    again = gt.retrain(run, data=digits, threshold=0.0, block=blocks, progress=False)
+    assert again.config.model.block == blocks
