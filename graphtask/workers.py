@@ -280,6 +280,8 @@ class _Child:
             timer.cancel()
         if values is not None and not values.get("failure"):
             return None
+        if values is not None:  # it may still be there
+            process.kill()
         how = self._ended("not started")
         return how if values is None else Reply(None, str(values["failure"]), how.kind)
 

@@ -80,6 +80,18 @@ def test_a_child_that_cannot_start_is_a_reply(tmp_path, monkeypatch, capfd):
     assert "Traceback" not in capfd.readouterr().err
 
 
+def test_a_child_that_reports_a_failure_and_stays_is_ended_at_once(tmp_path, monkeypatch):
+    (tmp_path / "failing_for_test.py").write_text(
+        "import time; from graphtask.workers import Parent\n"
+        "def serve():\n    Parent('exit').reply({'failure': 'no memory'}); time.sleep(600)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    start = time.monotonic()
+    with Pool("failing_for_test", environments=[{}], at_end="exit", greeting=encoded({})) as failing:
+        assert asked(failing) == Reply(None, "no memory", "not started")
+    assert time.monotonic() - start < 30
+
+
 def test_closing_ends_children_that_compute_and_those_that_do_not_read(pool):
     echo = pool(2)
     futures = [echo.submit(encoded({"do": "python"}), then=lambda reply: reply) for _ in range(2)]

@@ -25,6 +25,8 @@ VERBOSE = "graphtask.verbose"
 
 _PYTHON_AND_OPTION = re.compile(r"[\w.]+=\S+ \(on the command line: (--[^)]+)\)")
 
+_ARGUMENT = re.compile(r"\b([a-z]+)= \(")
+
 SHOWN_MESSAGES = 10  # of one kind; a count stands for the rest
 
 
@@ -96,6 +98,7 @@ def _print(message: str) -> None:
     rank = process_rank()
     place = f"graphtask: process {rank}: " if rank else "graphtask: "
     message = _PYTHON_AND_OPTION.sub(r"\1", " ".join(message.splitlines()))
+    message = _ARGUMENT.sub(r"--\1 (", message)
     click.echo(place + shown(message), err=True)
 
 

@@ -14,7 +14,7 @@ from graphtask.errors import ArgumentError, FormatError, GraphtaskError
 from graphtask.graph import provenance
 from graphtask.priors.orient import Order
 from graphtask.pruning import prune
-from graphtask.reading import ReadOptions, from_bytes
+from graphtask.reading import Reading, ReadOptions, from_bytes
 from graphtask.runs.labels import prior_label
 from graphtask.storage.content import about
 from graphtask.validation import invalid
@@ -67,6 +67,8 @@ def read_all(
     join: bool = False,
     merge: bool = False,
     order: Order | None = None,
+    drop_isolated: bool = False,
+    reading: Reading = "strict",
 ) -> GraphSet:
     """Read all graphs that the paths name, prune them if requested, and label each with its group.
 
@@ -81,10 +83,12 @@ def read_all(
             ``"p"``. The label of a graph without that key is empty.
         threshold: Prune the graphs with this threshold first.
         strict: If True, the first graph that cannot be used is an error.
-        stages: For graphs without stages; see `read`, also for the next three.
+        stages: For graphs without stages; see `read`, also for the next five.
         join: If True, several inputs (outputs) get one new node.
         merge: If True, duplicate edges become one.
         order: For graphs that are undirected or have cycles.
+        drop_isolated: If True, vertices without edges are removed.
+        reading: ``"strict"``, or ``"auto"`` for the fewest changes that make a graph valid.
 
     Raises:
         FormatError: No graph at all can be used.
@@ -110,7 +114,9 @@ def read_all(
         by=by,
         threshold=threshold,
         strict=strict,
-        reading=ReadOptions(stages=stages, join=join, merge=merge, order=order),
+        reading=ReadOptions(
+            stages=stages, join=join, merge=merge, order=order, drop_isolated=drop_isolated, reading=reading
+        ),
         arguments=[label for _, label in found],
     )
 

@@ -56,7 +56,7 @@ class MeasuringPool:
         if reply.kind == "ended":
             reason = f"the process that measured it ended ({reply.problem}); its memory may have run out"
         else:
-            reason = f"no process to measure graphs can be started ({reply.problem}); use n_jobs=1 (--jobs 1)"
+            reason = f"no process to measure graphs can be started ({reply.problem}); use n_jobs=1"
             if not self._has_measured:
                 raise ArgumentError(reason)
         return {ERROR: about(file, GraphtaskError(reason)), SHA256: digest}

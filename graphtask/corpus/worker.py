@@ -54,6 +54,8 @@ def _failure(modules: Iterable[str], settings: Settings) -> str:
         for module in modules:
             importlib.import_module(module)
         _: Any = settings.selection
+    except GraphtaskError as error:
+        return str(error)
     except Exception as error:  # noqa: BLE001 - a user's module may raise anything
         return f"{type(error).__name__}: {error}"
     return ""

@@ -163,7 +163,7 @@ def random_generators(n: int, *, seed: Sequence[int], first: int = 0) -> list[np
 
 
 def mixing_time(
-    low: Sampler, high: Sampler, *, most: int, window: int = 8, limit: float = 1.1
+    low: Sampler, high: Sampler, *, most: int, window: int = 8, limit: float = 1.02
 ) -> tuple[int, float]:
     """Measure after how many sweeps chains from opposite starting points agree.
 

@@ -33,7 +33,7 @@ _LEAST_SWEEPS, _MOST_SWEEPS = 24, 384
 _SMALL = -6.0  # shift of the log-odds under which chains become small graphs
 _BATCH = 64  # chains that run in parallel
 _STEPS = 12  # of Newton's method at most
-_AVERAGED = 8  # sweeps that the means of one step are taken over
+_AVERAGED = 12  # sweeps that the means of one step are taken over
 _CLOSE = 0.03  # distance from the wanted means, in standard deviations of one graph, that is close enough
 _LARGEST_CHANGE = 0.5  # of a step
 _LARGEST_TILT = 4.0
@@ -133,6 +133,7 @@ def calibrated_tilt(
     target = np.array([nodes, edges])
     highest = np.array([min(model.largest_tilt, _LARGEST_TILT), _LARGEST_TILT])
     tilt = np.array(start or Tilt(), dtype=np.float64)
+    kept = []
     for _ in range(n_steps):
         parts = []
         for sampler in samplers:
@@ -152,6 +153,9 @@ def calibrated_tilt(
         change[varies] = np.linalg.solve(covariance[np.ix_(varies, varies)], gap[varies])
         change *= min(1.0, _LARGEST_CHANGE / np.abs(change).max())
         tilt = np.clip(tilt + change, -_LARGEST_TILT, highest)
+        kept.append(tilt)
+    else:  # the steps scatter around the solution: their mean is nearer
+        tilt = np.mean(kept[n_steps // 2 :], axis=0)
     return Tilt(float(tilt[0]), float(tilt[1]))
 
 

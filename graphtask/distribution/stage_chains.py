@@ -19,7 +19,7 @@ from graphtask.types import BoolArray, FloatArray, IntArray
 if TYPE_CHECKING:
     from graphtask.distribution.stage_model import StageModel
 
-N_RESIZES = 4  # proposals to add or to remove a node in one sweep
+N_RESIZES = 8  # proposals to add or to remove a node in one sweep
 
 _NO_STAGE = -1
 

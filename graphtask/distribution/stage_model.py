@@ -332,7 +332,16 @@ def count_stages(
     known = np.unique(np.stack([graph.stage[[0, -1]] for graph in everything]), axis=0)
     # Each possible pair of ends counts once more if there are several (rule of succession).
     ends = np.concatenate([ends, known]) if len(known) > 1 else ends
-    return StageCounts(ends, sizes, np.rint(edges).astype(np.int64), pairs)
+    return StageCounts(ends, sizes, _rounded(edges), pairs)
+
+
+def _rounded(counts: FloatArray) -> IntArray:
+    """Return integers with the same total: the largest fractions are rounded up."""
+    whole = np.floor(counts + 1e-9).astype(np.int64)
+    missing = round(float(counts.sum())) - int(whole.sum())
+    largest = np.argsort(-(counts - whole).ravel(), kind="stable")[:missing]
+    whole.ravel()[largest] += 1
+    return whole
 
 
 def _fit(counts: StageCounts, strength: float | None) -> StageModel:

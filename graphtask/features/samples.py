@@ -230,4 +230,6 @@ def kind(sample: object) -> str:
         return f"an array of {sample.dtype}, shape {sample.shape}"
     if isinstance(sample, Sequence) and not sample:
         return "an empty list"
+    if isinstance(sample, list | tuple):
+        return f"a {type(sample).__name__} of {type(sample[0]).__name__}"
     return abbreviated(sample)

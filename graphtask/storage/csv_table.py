@@ -92,7 +92,7 @@ def read_csv(source: str | os.PathLike[str] | IO[bytes]) -> "pd.DataFrame":
     # Before 3.1, pandas rounds every third number by default.
     major, minor = map(int, pd.__version__.split(".")[:2])
     exact: dict[str, Any] = {} if (major, minor) >= (3, 1) else {"float_precision": "round_trip"}
-    table: pd.DataFrame = pd.read_csv(source, low_memory=False, encoding_errors="surrogateescape", **exact)
+    table: pd.DataFrame = pd.read_csv(source, low_memory=False, encoding_errors="backslashreplace", **exact)
     table.columns = pd.Index([unquoted(name) for name in table.columns])
     for place, kind in enumerate(table.dtypes):
         if not pd.api.types.is_numeric_dtype(kind):

@@ -4,6 +4,7 @@ import dataclasses
 import math
 import os
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -526,8 +527,7 @@ def _positive(value: object, *, name: str, most: float = math.inf) -> float:
     if (
         isinstance(value, bool)
         or not isinstance(value, int | float)
-        or not 0 < value <= most
-        or value == math.inf
+        or not 0 < value <= min(most, sys.float_info.max)
     ):
         raise invalid(name, f"a number in (0, {most:g}]" if most < math.inf else "a number > 0", value)
     return float(value)

@@ -28,7 +28,7 @@ def test_the_demo_leaves_every_step_of_the_job(call, tmp_path):
     out = tmp_path / "out"
     table = pd.read_csv(out / "metrics.csv")
     assert table["graph"].tolist() == ["cdigits-0", "cdigits-1"]
-    assert table["accuracy_pruned"].between(0, 1).all()
+    assert table["test_accuracy_pruned"].between(0, 1).all()
     for name in table["graph"]:
         assert gt.Run.open(out / "runs" / name).graph.ecount() == gt.full_dag(5).ecount()
         assert gt.read(out / "pruned" / f"{name}.graphml").ecount() > 0
@@ -71,5 +71,5 @@ def test_the_demo_learns_and_really_loses_connections(call, tmp_path):
     assert call("demo", "-o", "out").exit_code == 0
     table = pd.read_csv(tmp_path / "out" / "metrics.csv")
     assert len(table) == 4
-    assert (table.loc[table["graph"].str.fullmatch(r"cdigits-\d"), "accuracy_pruned"] >= 0.9).all()
+    assert (table.loc[table["graph"].str.fullmatch(r"cdigits-\d"), "test_accuracy_pruned"] >= 0.9).all()
     assert (table["sparsity"] > 0.2).all()

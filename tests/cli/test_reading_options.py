@@ -1,6 +1,7 @@
 """--stages, --join, --merge and --order mean the same for every command that reads a graph."""
 
 from importlib import import_module
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,8 +21,9 @@ KEEPS = "--stages is ignored, because the graph has stages"
 @pytest.fixture(params=READING)
 def read_by(request, call, monkeypatch):
     """Call a command for a file; the training itself is left out."""
-    monkeypatch.setattr(gt, "train", lambda graph, *_, **__: gt.check_graph(graph))
-    monkeypatch.setattr(import_module("graphtask_cli.commands.train"), "_report", lambda *_: "trained")
+    run = SimpleNamespace(hints=list)
+    monkeypatch.setattr(gt, "train", lambda graph, *_, **__: gt.check_graph(graph) or run)
+    monkeypatch.setattr(import_module("graphtask_cli.commands.train"), "_report", lambda *_: ["trained"])
 
     def invoke(path, *options):
         return call(*READING[request.param].format(path).split(), *options)

@@ -34,11 +34,21 @@ def test_samples_are_those_of_the_library(call, pruned, tmp_path):
     (record,) = json.loads(result.stdout)
     assert record["graphs"] == 4
     assert record["nodes_correspond"] is True
-    assert record["entropy"] == fitted.entropy()
+    assert record["log_normalizer"] == fitted.log_normalizer.value
+    assert record["log_normalizer_error"] == fitted.log_normalizer.error
+    assert record["method"] == fitted.sampling_plan.method
     assert record["sampled_edges"] == pytest.approx(np.mean([graph.ecount() for graph in expected]))
-    repairs = [gt.provenance(graph)["sampled"]["added_edges"] for graph in expected]
+
+
+def test_repaired_samples_count_their_repairs(call, pruned):
+    result = call("sample", pruned, "--label", "a", "-n", 8, "--repair", "--format", "json")
+    (record,) = json.loads(result.stdout)
+    fitted = gt.GraphDistribution.fit(gt.read_all([pruned], by="data").groups()["a"])
+    repairs = [
+        gt.provenance(graph)["sampled"]["added_edges"] for graph in fitted.sample(8, seed=0, repair=True)
+    ]
+    assert record["method"] == "repair"
     assert record["added_edges_per_graph"] == pytest.approx(np.mean(repairs))
-    assert record["repaired_graphs"] == np.count_nonzero(repairs)
 
 
 def test_a_stored_distribution_gives_the_same_samples(call, pruned, tmp_path):
@@ -104,12 +114,12 @@ def test_the_mean_graph_can_be_measured(call, pruned, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--label", "c"), "unknown label 'c'; the labels by data are a (4), b (4)"),
+        (("--label", "c"), "unknown label 'c'; the labels by dataset are a (4), b (4)"),
         (("--save", "p.txt"), "p.txt: the suffix must be .json"),
         (("--plot", "p.bmp"), "the suffix must be .svg, .pdf or .png"),
         (("--table", "p.txt"), "must be .csv, .json or .parquet"),
         (("--model", "none.json"), "none.json: cannot be read"),
-        (("--threshold", "0.5"), "have no `weight`"),
+        (("--threshold", "0.5"), "must have a `weight`"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line_and_nothing_is_written(call, pruned, tmp_path, arguments, message):

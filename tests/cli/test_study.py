@@ -40,24 +40,24 @@ def test_a_study_is_listed_run_looked_at_and_read(call, study_file, tmp_path):
     assert "runs/tiny: 3 runs, 3 of them to do" in listed.stderr
     assert "not in the sums: missing/full: " in listed.stderr
     assert re.search(r"about \S+ core-hours; [\d.]+ s with 1 in parallel", listed.stderr)
-    assert "an estimate from a few training steps on made-up images" in listed.stderr
+    assert "estimated from a few training steps on random images" in listed.stderr
     assert not (tmp_path / "runs").exists()
 
     done = call("study", "run", study_file, "--jobs", 1)
     assert done.exit_code == 1
     assert f"{tmp_path}/runs/tiny: 2 of 3 runs finished" in done.stdout
     (failure,) = (line for line in done.stderr.splitlines() if line.startswith("graphtask: error"))
-    assert failure.startswith("graphtask: error: missing/full/seed-0: there is no data set, file or folder")
+    assert failure.startswith("graphtask: error: missing/full/seed-0: unknown data set")
     assert re.search(r"\[1/3\] scans/full/seed-0 finished, test accuracy", done.stderr)
 
     status = call("study", "status", tmp_path / "runs" / "tiny", "--format", "json")
-    assert [row["state"] for row in json.loads(status.stdout)] == ["finished", "failed", "finished"]
+    assert [row["status"] for row in json.loads(status.stdout)] == ["finished", "failed", "finished"]
 
     written = call("study", "results", study_file, "-o", "table.csv")
     assert written.exit_code == 0, written.output
     table = pd.read_csv(tmp_path / "table.csv")
     assert table["status"].tolist() == ["finished", "finished", "failed"]
-    assert table["accuracy_pruned"].notna().tolist() == [True, True, False]
+    assert table["test_accuracy_pruned"].notna().tolist() == [True, True, False]
     shown = call("study", "results", study_file)
     assert shown.stderr.count("graphtask: error: missing/full/seed-0") == 1
     assert "nan" not in shown.stdout

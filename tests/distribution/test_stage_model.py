@@ -42,6 +42,13 @@ def test_counts_are_those_of_counting():
     assert (2 + counts.sizes.sum(axis=1)).tolist() == [len(graph.stage) for graph in graphs]
 
 
+def test_means_over_orders_keep_the_number_of_edges():
+    graphs = [canonical(graph) for graph in random_graphs(5, seed=4)]
+    counts = count_stages(graphs, [sampled_orders(graph, 7) for graph in graphs])
+    assert counts.edges.sum() == sum(len(graph.edges) for graph in graphs)
+    assert (counts.edges <= counts.pairs).all()
+
+
 @pytest.mark.parametrize("stages", [1, 2])
 def test_probabilities_of_all_classes_add_up_to_that_of_the_sizes(stages):
     """Of all ordered graphs with given sizes, valid or not, each isomorphism class counts once."""

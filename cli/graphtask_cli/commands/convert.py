@@ -14,9 +14,9 @@ _STREAM = "-"
 
 @command(
     epilog=examples(
+        "cat cell.json | graphtask convert - cell.dot --from json --reading auto",
         "graphtask convert karate.gml karate.graphml --order ids --stages 3",
         "graphtask convert runs/full-0/trained.graphml trained.gexf",
-        "graphtask convert - cell.dot --from json --reading auto < cell.json",
     )
 )
 @click.argument("source", type=click.Path(path_type=Path, allow_dash=True), metavar="FILE|-")
