@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 QUIET = "graphtask.quiet"  # keys of click's context, which all commands of a call share
 VERBOSE = "graphtask.verbose"
 
-_PYTHON_AND_OPTION = re.compile(r"[\w.]+=\S+ \(on the command line: (--[^)]+)\)")
+_PYTHON_AND_OPTION = re.compile(r"(?:[\w.]+=\S+ )+\(on the command line: (--[^)]+)\)")
 
 _ARGUMENT = re.compile(r"\b([a-z]+)= \(")
 

@@ -49,4 +49,4 @@ sweep = gt.sweep(run)
 sweep.plot()
 
 # %% [markdown]
-# Next: [a prior of your own](own_prior.ipynb), or [from data sets to distributions](distributions.ipynb).
+# Next: [a custom prior](own_prior.ipynb), or many runs as a [study](../studies.md).

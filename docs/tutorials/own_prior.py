@@ -9,7 +9,7 @@ import graphtask as gt
 
 full = gt.full_dag(12, stages=3)
 banded = gt.dag_from_predicate(12, lambda i, j: j - i <= 4, stages=3)
-gt.plot.draw_grid([full, banded], titles=["full", "|i − j| ≤ 4"])
+gt.plot.draw_grid({"full": full, "|i − j| ≤ 4": banded})
 
 # %% [markdown]
 # Train both with the same configuration and two seeds each.

@@ -22,7 +22,7 @@ def test_an_error_names_all_options_and_auto_reports_them(call, tmp_path):
     auto = call("convert", "karate.gml", "karate.graphml", "--reading", "auto")
 
     assert strict.exit_code == 1
-    assert "(on the command line: --order ids --stages 3)" in strict.stderr
+    assert "read it with --order ids --stages 3\n" in strict.stderr
     assert auto.exit_code == 0
     assert "read with --order ids --stages 3" in auto.stderr
     assert gt.read(tmp_path / "karate.graphml").vcount() == 34

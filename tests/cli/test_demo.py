@@ -18,7 +18,7 @@ def tiny(monkeypatch):
     monkeypatch.setattr(demo, "NODES", 5)
     monkeypatch.setattr(demo, "CHANNELS", 1)
     monkeypatch.setattr(demo, "PAPER_THRESHOLD", 0.0)
-    monkeypatch.setattr(demo, "REGIME", {**demo.REGIME, "epochs": 1, "batch_size": 512})
+    monkeypatch.setattr(demo, "OPTIONS", {**demo.OPTIONS, "epochs": 1, "batch_size": 512})
 
 
 @pytest.mark.usefixtures("tiny")

@@ -88,7 +88,7 @@ def test_wrong_calls_get_one_line(call, run_folder, arguments, message, tmp_path
     result = call(
         "dynamics", *([] if arguments[0] in {"missing", "trained.graphml"} else [run_folder]), *arguments
     )
-    assert result.exit_code == 1
+    assert result.exit_code == (2 if "--threshold" in arguments else 1)
     assert result.stderr.startswith("graphtask: error: ")
     assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1

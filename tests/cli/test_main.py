@@ -136,7 +136,7 @@ def test_an_error_from_the_operating_system_is_one_line_too(call, monkeypatch):
     def full_disk(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("graphtask.storage.graphml.write_atomically", full_disk)
+    monkeypatch.setattr("graphtask.storage.writers.write_atomically", full_disk)
     result = call("new", "chain", "--nodes", "5", "-o", "chain.graphml")
     assert result.exit_code == 1
     assert result.stderr == "graphtask: error: [Errno 28] No space left on device\n"

@@ -118,7 +118,7 @@ def test_whoever_stops_it_stops_all_of_it_and_the_next_call_goes_on(call, run_fo
     monkeypatch.setattr("graphtask.study.study.local_engine", lambda *_, **__: InlineEngine())
     assert retrain(call, run_folder, *FIT).exit_code == 0
     status = json.loads(call("study", "status", tmp_path / "new", "--format", "json").stdout)
-    assert [(row["run"], row["state"]) for row in status] == [
+    assert [(row["run"], row["status"]) for row in status] == [
         (f"cdigits/full/seed-0/{name}", "finished") for name in ("retrained", "retrained_fit")
     ]
 

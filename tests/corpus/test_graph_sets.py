@@ -106,7 +106,9 @@ def test_strict_makes_the_first_broken_graph_an_error_of_its_own_kind(corpus):
 
 def test_nothing_usable_is_an_error_that_shows_the_first_reason(corpus, tmp_path):
     folder, _ = corpus
-    with pytest.raises(gt.errors.FormatError, match=r"no graph can be used; the first of 3: .*no `weight`"):
+    with pytest.raises(
+        gt.errors.FormatError, match=r"no graph can be used; the first of 3: .*must have a `weight`"
+    ):
         gt.read_all([folder], threshold=0.1)
     with pytest.raises(gt.errors.ArgumentError, match="paths must name at least one"):
         gt.read_all([])

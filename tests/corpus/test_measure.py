@@ -470,13 +470,17 @@ def test_the_entries_of_a_corpus_can_be_measured_twice(graphs):
     assert same(first, second)
 
 
-def test_a_lone_surrogate_in_the_provenance_is_escaped_in_its_row(tmp_path):
+def test_a_lone_surrogate_in_the_provenance_is_replaced_in_its_row(tmp_path):
     (tmp_path / "bad.json").write_text(
         '{"graph": {"provenance": {"data": "\\ud800", "prior": {"name": "\\udfff"}}},'
         '"nodes": [{"id": "a"}, {"id": "b"}], "links": [{"source": "a", "target": "b"}]}'
     )
     (row,) = gt.measure_files([tmp_path / "bad.json"], stages=1, metrics=["edges"])
-    assert (row["error"], row["dataset"], row["prior"]) == ("", "\\ud800", "\\udfff")
+    assert (row["error"], row["dataset"], row["prior"]) == (
+        "",
+        "\N{REPLACEMENT CHARACTER}",
+        "\N{REPLACEMENT CHARACTER}",
+    )
     json.dumps(row, ensure_ascii=False).encode()
 
 
