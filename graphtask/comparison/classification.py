@@ -32,7 +32,7 @@ class Classification:
     interval: tuple[float, float]
     """Wilson's confidence interval of the accuracy; it assumes independent predictions, which they are only nearly."""
     confidence: float
-    """Of the interval."""
+    """Level of the interval."""
     chance: float
     """Mean accuracy under permuted labels."""
     largest_share: float

@@ -14,9 +14,9 @@ class EdgeProbabilities(NamedTuple):
     stage: IntArray
     """Shape (nodes,)."""
     probability: FloatArray
-    """Of an edge from every node (row) to every other (column), 0 on and below the diagonal, shape (nodes, nodes)."""
+    """Probability of an edge from every node (row) to every other (column), 0 on and below the diagonal, shape (nodes, nodes)."""
     may_shrink: bool
-    """Whether nodes without edges are left out instead of being connected."""
+    """True if nodes without edges are left out instead of being connected."""
 
 
 def bernoulli_entropy(probability: FloatArray) -> FloatArray:

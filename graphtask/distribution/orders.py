@@ -42,7 +42,7 @@ class Ordered(NamedTuple):
     """Graph in canonical form."""
 
     stage: IntArray
-    """Of the nodes in a topological order, shape (nodes,)."""
+    """Stages of the nodes in a topological order, shape (nodes,)."""
     edges: IntArray
     """Positions of source and target, shape (edges, 2)."""
     log_automorphisms: float

@@ -66,7 +66,7 @@ class _Segment(NamedTuple):
 
     role: int
     probability: FloatArray
-    """Of 0, 1, 2 … of them."""
+    """Probabilities of 0, 1, 2 … of them."""
 
     @property
     def survival(self) -> FloatArray:

@@ -3,7 +3,7 @@ import pytest
 from distribution.sets import prunings
 
 import graphtask as gt
-from graphtask.distribution.model import GraphDistribution
+from graphtask.distribution.model import GraphDistribution, fitted, support_of
 
 SHORT = [gt.random_dag(14, rate=5.0, block=2, seed=seed) for seed in range(4)]
 LONG = [gt.random_dag(14, decay="none", seed=seed) for seed in range(4)]
@@ -15,8 +15,12 @@ LONG = [gt.random_dag(14, decay="none", seed=seed) for seed in range(4)]
 def test_leaving_one_out_is_fitting_to_the_others(correspond, nodes, shrinkage):
     graphs = prunings(3, seed=0, nodes=6, keep=0.6)
     options = {"correspond": correspond, "nodes": nodes, "shrinkage": shrinkage}
+    support = support_of(graphs, correspond=correspond, initial=None)
     expected = [
-        GraphDistribution.fit([*graphs[:index], *graphs[index + 1 :]], **options).log_prob(graph)
+        # The stages and distances of the graph itself stay possible.
+        fitted(
+            [*graphs[:index], *graphs[index + 1 :]], support, nodes=nodes, strength=shrinkage, others=[graph]
+        ).log_prob(graph)
         for index, graph in enumerate(graphs)
     ]
     np.testing.assert_allclose(gt.GraphDistribution.log_prob_leave_one_out(graphs, **options), expected)
