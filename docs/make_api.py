@@ -6,8 +6,9 @@ The site's configuration runs it before each build, so the pages are not in the 
 import inspect
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -101,18 +102,32 @@ def _page(group: Group, names: dict[str, str]) -> str:
     import graphtask
 
     own = [name for name, module in names.items() if _covers(group, module)]
-    entries = [entry for name in own for entry in _entries(f"graphtask.{name}", getattr(graphtask, name))]
+    entries = [
+        entry
+        for name in own
+        for entry in _entries(f"graphtask.{name}", getattr(graphtask, name), graphtask.__all__)
+    ]
     body = "\n".join(entries)
     return f"# {group.title}\n\n{group.summary}\n\n```{{eval-rst}}\n.. currentmodule:: graphtask\n\n{body}\n```\n"
 
 
-def _entries(path: str, value: object) -> Iterator[str]:
+def _entries(path: str, value: object, root: Collection[str]) -> Iterator[str]:
     """Yield the directive of a name; for a namespace such as ``gt.plot`` those of its names."""
     if inspect.ismodule(value):
-        for name in value.__all__:
-            yield from _entries(f"{path}.{name}", getattr(value, name))
+        for name in getattr(value, "__all__", None) or _defined(value):
+            if name not in root:  # listed as gt.<name> already
+                yield from _entries(f"{path}.{name}", getattr(value, name), root)
     else:
         yield f".. auto{_kind(value)}:: {path}\n"
+
+
+def _defined(module: ModuleType) -> list[str]:
+    """Return the public names that a module defines itself."""
+    return [
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_") and getattr(value, "__module__", None) == module.__name__
+    ]
 
 
 def _kind(value: object) -> str:
