@@ -49,4 +49,4 @@ sweep = gt.sweep(run)
 sweep.plot()
 
 # %% [markdown]
-# Next: [a custom prior](own_prior.ipynb), or many runs as a [study](../studies.md).
+# Next: many runs as a [study](../studies.md).

@@ -94,7 +94,7 @@ def test_what_is_no_threshold_is_refused(text):
 )
 def test_wrong_calls_get_one_line(call, run_folder, arguments, message, tmp_path):
     result = sweep(call, run_folder, *arguments)
-    assert result.exit_code == 1
+    assert result.exit_code == (2 if "--metrics" in arguments else 1)
     assert len(result.stderr.splitlines()) == 1
     assert message in result.stderr
     assert list(tmp_path.iterdir()) == []
