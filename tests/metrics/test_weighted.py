@@ -118,6 +118,6 @@ def test_what_is_no_weight_is_told(value):
 def test_weights_of_a_file_that_are_none_of_ours_are_pointed_out(tmp_path):
     (tmp_path / "a.edges").write_text("a b 3\nb c 0.5\n")
     row = gt.measure(gt.read(tmp_path / "a.edges", stages=1), metrics=["total_weight"])
-    assert "kept as `file_weight`" in row["undefined"]
+    assert "renamed to `file_weight`" in row["undefined"]
     row = gt.measure(gt.chain_dag(3), metrics=["total_weight"])
     assert "the graph is not trained" in row["undefined"]
