@@ -23,4 +23,4 @@ def test_only_versions_that_round_are_told_not_to(monkeypatch, version, options)
     monkeypatch.setattr(pd, "__version__", version)
     monkeypatch.setattr(pd, "read_csv", lambda _source, **given: asked.update(given) or pd.DataFrame())
     read_csv(io.BytesIO(b""))
-    assert asked == {"low_memory": False, **options}
+    assert asked == {"low_memory": False, "encoding_errors": "backslashreplace", **options}

@@ -410,8 +410,8 @@ def test_a_file_that_is_wrong_is_refused_with_the_place_and_the_reason(path, par
     ("old", "new", "words"),
     [
         ('gt:version="1"', 'gt:version="2"', "update graphtask"),
-        ('gt:version="1"', "", "files of graphtask say their version"),
-        ("urn:graphtask:graphml", "urn:graphtask:grbphml", "files of graphtask say their version"),
+        ('gt:version="1"', "", "files of graphtask declare their version"),
+        ("urn:graphtask:graphml", "urn:graphtask:grbphml", "files of graphtask declare their version"),
         ('gt:type="int"', 'gt:type="intt"', "or an unknown type"),
         ('gt:type="int"', "", "or an unknown type"),
         ('for="node"', 'for="graphml"', "is not for graph, node, or edge"),
