@@ -56,5 +56,5 @@ def test_tables_of_something_else_are_refused():
     table, overlap = tables([("a", "full")])
     with pytest.raises(gt.errors.ArgumentError, match="must have the column 'dsc_smallest_first'"):
         gt.plot.draw_dynamics(table.drop(columns="dsc_smallest_first"), overlap, np.full((4, 10), 0.5))
-    with pytest.raises(gt.errors.ArgumentError, match="no rows"):
+    with pytest.raises(gt.errors.ArgumentError, match="row"):
         gt.plot.draw_dynamics(table, overlap.iloc[:0], np.full((4, 10), 0.5))
