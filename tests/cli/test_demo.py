@@ -61,7 +61,7 @@ def test_a_stopped_demo_saves_and_leaves_no_process(tmp_path, number):
     assert process.returncode == 130
     assert stdout == ""
     assert "Traceback" not in stderr
-    assert stderr.splitlines()[-1].startswith("graphtask: stopped; everything is saved in ")
+    assert "interrupted; the state is saved in " in stderr.splitlines()[-1]
     assert len(workers) == 1
     assert are_gone(workers)
 
