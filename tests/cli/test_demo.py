@@ -9,6 +9,7 @@ from processes import PATIENCE, are_gone, children, wait_until
 
 import graphtask as gt
 from graphtask_cli.commands import demo
+from graphtask_cli.messages import proposal
 
 
 @pytest.fixture
@@ -34,10 +35,11 @@ def test_the_demo_leaves_every_step_of_the_job(call, tmp_path):
         assert gt.read(out / "pruned" / f"{name}.graphml").ecount() > 0
         assert (out / "pruned" / f"{name}.svg").stat().st_size > 1000
     assert (out / "overview.png").stat().st_size > 1000
-    proposed = [line.strip() for line in result.stdout.splitlines() if line.startswith("  graphtask ")]
+    program = proposal()
+    proposed = [line.strip() for line in result.stdout.splitlines() if line.startswith(f"  {program} ")]
     assert len(proposed) == 4
     for line in proposed[:3]:
-        again = call(*shlex.split(line, comments=True)[1:])
+        again = call(*shlex.split(line.removeprefix(program), comments=True))
         assert again.exit_code == 0, again.output
     for name in table["graph"]:
         assert f"{name} finished, test accuracy" in result.stderr

@@ -60,7 +60,7 @@ def test_a_module_of_the_current_folder_with_two_inputs(run):
         (["torchvision:resnet19"], "did you mean resnet18"),
         (["torchvision:resnet18", "--input", "1,3"], "ResNet fails on this example"),
         (["nets_for_the_command:Chooses", "--input", "1,3"], "depends on the values of tensors"),
-        (["nets_for_the_command:Net", "--block-class", "Net"], "blocks must be None for granularity="),
+        (["nets_for_the_command:Net", "--block-class", "Net"], "--block-class must be None for granularity="),
     ],
 )
 def test_what_cannot_be_traced_is_one_line_and_no_file(run, tmp_path, arguments, message):

@@ -175,7 +175,7 @@ def test_every_skip_connection_doubles_the_paths():
     resnet = gt.measure(gt.trace(model("resnet18"), IMAGE, granularity="layer"))
     assert resnet["log_paths"] == pytest.approx(8 * math.log(2))
     assert (resnet["min_path"], resnet["max_path"], resnet["edge_connectivity"]) == (5, 18, 1)
-    dense = zoo.DenseNet(growth_rate=4, block_config=(3, 4), num_init_features=8, n_classes=5)
+    dense = zoo.DenseNet(growth_rate=4, block_config=(3, 4), num_init_features=8, num_classes=5)
     row = gt.measure(gt.trace(dense, IMAGE, granularity="layer"))
     assert row["log_paths"] == pytest.approx(7 * math.log(2))
 
@@ -194,7 +194,7 @@ def dense_block_edges(n_layers):
 
 
 def test_a_dense_block_is_the_full_dag_of_its_layers():
-    net = zoo.DenseNet(growth_rate=4, block_config=(3, 4), num_init_features=8, n_classes=5)
+    net = zoo.DenseNet(growth_rate=4, block_config=(3, 4), num_init_features=8, num_classes=5)
     graph = gt.trace(net, IMAGE, granularity="block")
     assert ops(graph) == {"input": 1, "Conv2d": 2, "_DenseLayer": 7, "Linear": 1}
     assert len(edges(graph)) == 1 + dense_block_edges(3) + dense_block_edges(4)
@@ -246,7 +246,7 @@ def check_vision_transformer(net, example, *, n_blocks, stage):
 
 
 def test_a_vision_transformer_has_two_additions_in_every_block():
-    net = zoo.VisionTransformer(32, 8, num_layers=3, num_heads=2, hidden_dim=16, mlp_dim=32, n_classes=5)
+    net = zoo.VisionTransformer(32, 8, num_layers=3, num_heads=2, hidden_dim=16, mlp_dim=32, num_classes=5)
     check_vision_transformer(net, torch.zeros(1, 3, 32, 32), n_blocks=3, stage=3)
 
 
