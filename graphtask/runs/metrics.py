@@ -19,6 +19,10 @@ REQUIRED = (
 )
 """Columns of every metrics table."""
 
+_KNOWN = ("epoch", "resource_loss", "live_edges")
+"""Columns without gaps; the others have one where nothing was measured: test images before the last epoch of a run
+with a validation split, loss and time of a custom training loop."""
+
 
 def write_metrics(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write the metrics table of the epochs so far."""
@@ -29,7 +33,7 @@ def write_metrics(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def read_metrics(folder: Path) -> "pd.DataFrame":
-    """Read the metrics table of a run: at least one row, epochs 1, 2, 3 …, only finite numbers where required.
+    """Read the metrics table of a run: at least one row, epochs 1, 2, 3 …, numbers that are finite or missing.
 
     Raises:
         RunError: The file is missing or damaged.
@@ -46,7 +50,9 @@ def read_metrics(folder: Path) -> "pd.DataFrame":
         raise damaged(folder, METRICS, f"no column {missing[0]}")
     for name in REQUIRED:
         values = table[name]
-        if values.dtype.kind not in "if" or not np.isfinite(values.to_numpy()).all():
+        if name not in _KNOWN:
+            values = values.dropna()
+        if table[name].dtype.kind not in "if" or not np.isfinite(values.to_numpy()).all():
             raise damaged(folder, METRICS, f"column {name} has values that are not finite numbers")
     if len(table) == 0 or table["epoch"].tolist() != list(range(1, len(table) + 1)):
         raise damaged(folder, METRICS, "the epochs are not 1, 2, 3 …")

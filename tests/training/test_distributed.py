@@ -113,7 +113,7 @@ def test_batches_too_small_to_be_shared_are_refused_by_all(two):
     outcomes, _ = two
     for outcome in outcomes:
         assert outcome["refused"] == (
-            "batch_size is 3, too small for 2 processes; use at least 4, or fewer processes"
+            "batch_size must be an integer >= 4 for 2 processes, got 3; or use fewer processes"
         )
 
 

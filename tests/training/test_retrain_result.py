@@ -89,7 +89,7 @@ def test_the_data_may_be_others(run, digits):
 
 def test_the_summary_has_each_prior_and_network_side_by_side():
     rows = [
-        {"data": "a", "prior": prior, "network": network, "accuracy": accuracy, "seconds_per_epoch": 2.0,
+        {"dataset": "a", "prior": prior, "network": network, "accuracy": accuracy, "seconds_per_epoch": 2.0,
          "epoch_time_ratio": 0.5, "parameters": 10, "channels": 3, "edges": 4}
         for prior, network, accuracy in [
             ("full", "full", 0.8), ("full", "retrained", 0.9), ("full", "full", 0.6), ("banded-2", "full", math.nan)
