@@ -72,7 +72,7 @@ def load_data(
         >>> data.x_train.shape, data.x_test.shape, data.n_classes
         ((1438, 24, 24, 3), (359, 24, 24, 3), 10)
         >>> load_data((data.x_train / 255, data.y_train)).x_train.shape
-        (1150, 24, 24, 3)
+        (1151, 24, 24, 3)
     """
     steps = [parse_transform(text) for text in transforms]
     if not isinstance(source, str | os.PathLike):

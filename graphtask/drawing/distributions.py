@@ -49,7 +49,7 @@ def draw_distribution(
         >>> fitted = gt.GraphDistribution.fit([gt.random_dag(12, seed=seed) for seed in range(5)])
         >>> figure = draw_distribution(fitted.edge_probabilities(), fitted.mean_graph())
         >>> [axes.get_title(loc="left") for axes in figure.axes]
-        ['probability of an edge', 'mean graph: 12 nodes, 28 edges']
+        ['probability of an edge', 'mean graph: 12 nodes, 30 edges']
     """
     figure = new_figure(figsize=(WIDTH, 3.3 + (0.25 if title else 0.0)), layout="constrained")
     left, right = figure.subplots(1, 2)

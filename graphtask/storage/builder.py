@@ -111,8 +111,8 @@ def text_of(content: bytes) -> str:
         FormatError: The bytes are not such text.
 
     Example:
-        >>> text_of("a\\r\\nb".encode("utf-16"))
-        'a\\nb'
+        >>> text_of("a\r\nb".encode("utf-16"))
+        'a\nb'
     """
     is_utf16 = content[:2] in {b"\xff\xfe", b"\xfe\xff"}
     try:

@@ -23,7 +23,7 @@ def parse(content: bytes) -> Parts:
         FormatError: The text is not a square real matrix in this format.
 
     Example:
-        >>> parse(b"%%MatrixMarket matrix coordinate real general\\n3 3 2\\n1 2 0.5\\n2 3 1\\n").edges
+        >>> parse(b"%%MatrixMarket matrix coordinate real general\n3 3 2\n1 2 0.5\n2 3 1\n").edges
         [(0, 1), (1, 2)]
     """
     lines = text_of(content).split("\n")

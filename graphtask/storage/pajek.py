@@ -26,7 +26,7 @@ def parse(content: bytes) -> Parts:
         FormatError: The text is not Pajek, or has both arcs and edges; the message names the line.
 
     Example:
-        >>> parts = parse(b'*vertices 3\\n1 a\\n2 "b c"\\n3 d\\n*arcs\\n1 2 0.5\\n2 3 1\\n')
+        >>> parts = parse(b'*vertices 3\n1 a\n2 "b c"\n3 d\n*arcs\n1 2 0.5\n2 3 1\n')
         >>> parts.vertex_columns["name"], parts.edges, parts.edge_columns
         (['a', 'b c', 'd'], [(0, 1), (1, 2)], {'weight': [0.5, 1]})
     """
