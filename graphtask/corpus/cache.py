@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphtask.corpus.rows import Row, Settings
 from graphtask.storage.formats import suffix
+from graphtask.types import DISTRIBUTION
 
 if TYPE_CHECKING:
     from graphtask.metrics.metric import Metric
@@ -37,7 +38,7 @@ _CODE = (
     "types.py",
     "validation.py",
 )  # of graphtask, on which values may depend
-_LIBRARIES = ("graphtask", "igraph", "numpy", "scipy")  # on whose version values may depend
+_LIBRARIES = (DISTRIBUTION, "igraph", "numpy", "scipy")  # on whose version values may depend
 _SECONDS = 2.0  # between two writes
 _HEADER = b"SQLite format 3\0"
 

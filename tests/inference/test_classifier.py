@@ -75,10 +75,10 @@ def test_pairs_stay_in_one_fold():
     [
         (
             {"a": [[1.0], [2.0]]},
-            "the classifier compares graphs; the first set is a list; give two lists of graphs",
+            "a must be a list of graphs .igraph or networkx., got a list of list",
         ),
-        ({"b": []}, "the second set is empty; give two lists of graphs"),
-        ({"a": full(5)}, "the sets have 1 and 3 members"),
+        ({"b": []}, "b must be a list of graphs .igraph or networkx., got an empty list"),
+        ({"a": full(5)}, "a and b must have at least 2 graphs each, got 1 and 3"),
         ({"folds": 1}, "folds must be"),
         ({"steps": 0}, "steps must be"),
         ({"learning_rate": -1}, "learning_rate must be"),

@@ -22,6 +22,7 @@ from graphtask.errors import ArgumentError, RunError
 from graphtask.study.engines.cluster_watch import ClusterWatch, knock
 from graphtask.study.engines.shared_folder import Mark
 from graphtask.study.job import Ending, Job, Jobs
+from graphtask.types import DISTRIBUTION
 from graphtask.validation import counted, install_hint, integer, invalid
 
 _PATIENCE = 120.0  # seconds for a node to find the folder
@@ -181,7 +182,7 @@ class RayEngine:
                 num_cpus=0,
                 max_retries=2,
                 scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
-            ).remote(mark, version("graphtask")): node["NodeManagerAddress"]
+            ).remote(mark, version(DISTRIBUTION)): node["NodeManagerAddress"]
             for node in self._nodes()
             if self._room(node)
         }
@@ -252,7 +253,7 @@ def _perform(job: dict[str, Any], mark: Mark) -> tuple[str, str, str]:
 
 def _problem(mark: Mark, wanted: str) -> str:
     """Return why a node cannot be used; empty if it can."""
-    there = version("graphtask")
+    there = version(DISTRIBUTION)
     return mark.problem() if there == wanted else f"it has graphtask {there}, not {wanted}"
 
 
