@@ -198,7 +198,7 @@ def features_part(table: pd.DataFrame) -> list[str]:
 def orderings_part(place: Place, table: pd.DataFrame) -> list[str]:
     """Return Page's test of the orderings: one-sided in the paper's direction, then for either direction."""
     complete = table.groupby("seed").filter(lambda rows: set(rows["dataset"]) >= set(ORDER))
-    if complete["seed"].nunique() < 2:  # noqa: PLR2004
+    if complete["seed"].nunique() < 2:
         return []
     found = []
     for family in (ORDERINGS, ALSO):
@@ -222,8 +222,10 @@ def orderings_part(place: Place, table: pd.DataFrame) -> list[str]:
     return [
         "## Orderings",
         "",
-        f"Page's test of trend from CMNIST to CIFAR10_T8, blocked by seed ({complete['seed'].nunique()} seeds), 9,999 permutations; "
-        "Holm's correction over the seven orderings of the paper, and over the other two.",
+        (
+            f"Page's test of trend from CMNIST to CIFAR10_T8, blocked by seed ({complete['seed'].nunique()} seeds), 9,999 permutations; "
+            "Holm's correction over the seven orderings of the paper, and over the other two."
+        ),
         "",
         *markdown(
             ["feature", "in the paper", "trend", "p, paper's way", "p, Holm", "p, either way, Holm"], rows
@@ -290,7 +292,7 @@ def distributions_part(place: Place, table: pd.DataFrame) -> list[str]:
         name: graphs
         for name in data_sets(table)
         if len(graphs := pruned_graphs(place, table[(table["prior"] == "full") & (table["dataset"] == name)]))
-        >= 2  # noqa: PLR2004
+        >= 2
     }
     rows, records = [], []
     for name, graphs in groups.items():
@@ -412,7 +414,7 @@ def retraining_part(place: Place, retrained: Path) -> list[str]:
 def bias_part(table: pd.DataFrame, retrained: Path) -> list[str]:
     """Return Table 5: the full DAG against the banded one."""
     del retrained
-    if table["prior"].nunique() < 2:  # noqa: PLR2004
+    if table["prior"].nunique() < 2:
         return []
     rows = []
     for name in data_sets(table):
