@@ -154,7 +154,7 @@ def _odds(probability: FloatArray) -> FloatArray:
 def _connect(exists: BoolArray, odds: FloatArray, rng: np.random.Generator) -> tuple[int, bool]:
     """Connect every node, in place; return the number of added edges, and True if all nodes are connected."""
     n_added, whole = 0, True
-    orphans = ~exists.any(axis=0)
+    orphans: BoolArray = np.asarray(~exists.any(axis=0))
     orphans[0] = False
     for node in np.flatnonzero(orphans):
         source = _chosen(odds[:, node], rng)
@@ -163,7 +163,7 @@ def _connect(exists: BoolArray, odds: FloatArray, rng: np.random.Generator) -> t
         else:
             exists[source, node] = True
             n_added += 1
-    childless = ~exists.any(axis=1)
+    childless: BoolArray = np.asarray(~exists.any(axis=1))
     childless[-1] = False
     for node in np.flatnonzero(childless):
         target = _chosen(odds[node], rng)
