@@ -31,8 +31,9 @@ _SAFETY = 3  # chains are this much longer than the measured mixing time
 _LEAST_SWEEPS, _MOST_SWEEPS = 24, 384
 _SMALL = -6.0  # shift of the log-odds under which chains become small graphs
 _BATCH = 64  # chains that run in parallel
-_STEPS = 12  # of Newton's method at most
-_AVERAGED = 12  # sweeps that the means of one step are taken over
+_STEPS = 8  # of Newton's method at most
+_AVERAGED = 12  # sweeps that the moments of one step are taken over
+_BURN = 6  # sweeps before them
 _CLOSE = 0.03  # distance from the wanted means, in standard deviations of one graph, that is close enough
 _LARGEST_CHANGE = 0.5  # of a step
 _LARGEST_TILT = 4.0
@@ -221,8 +222,9 @@ class _Search:
         precision = 1 / variances - 1 / variance
         ratio = np.where(is_narrow, variance / variances, 1.0)
         off = is_narrow & (np.abs(np.log(np.maximum(ratio, _CONSTANT))) > _CLOSE_VARIANCE)
-        own = np.array([self.factor.nodes, self.factor.edges]) + np.where(off, precision, 0.0)
-        a, b = np.maximum(own, 0.0).tolist()
+        own = np.array([self.factor.nodes, self.factor.edges])
+        # At most halved in one step: variances near 0 are hardly normal, and noisy.
+        a, b = (own + np.where(off, np.maximum(precision, -own / 2), 0.0)).tolist()
         changed = (a, b) != (self.factor.nodes, self.factor.edges)
         self.factor = self.factor._replace(nodes=a, edges=b)
         return changed
@@ -232,7 +234,7 @@ class _Search:
 
     def _of_chains(self, sampler: PairSampler | StageSampler) -> _Moments:
         sampler.retune(self._current)
-        values = _advanced(sampler, burn=_AVERAGED).reshape(-1, 3)
+        values = _advanced(sampler, burn=_BURN).reshape(-1, 3)
         sizes, scores = values[:, :2], np.stack([values[:, 0], values[:, 1] - values[:, 2]], axis=1)
         covariance = np.cov(np.concatenate([sizes, scores], axis=1).T)
         return _Moments(sizes.mean(axis=0), np.diag(covariance)[:2], covariance[:2, 2:])

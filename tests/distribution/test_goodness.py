@@ -8,6 +8,8 @@ from scipy.stats import binom, cramervonmises_2samp
 import graphtask as gt
 from graphtask.distribution.goodness import _gaps, goodness_of_fit
 
+pytestmark = pytest.mark.usefixtures("rough_sizes")
+
 METRICS = ["nodes", "edges", "log_paths", "mean_path"]
 
 

@@ -5,6 +5,8 @@ from distribution.sets import prunings
 import graphtask as gt
 from graphtask.distribution.model import GraphDistribution, fitted, support_of
 
+pytestmark = pytest.mark.usefixtures("rough_sizes")
+
 SHORT = [gt.random_dag(14, rate=5.0, block=2, seed=seed) for seed in range(4)]
 LONG = [gt.random_dag(14, decay="none", seed=seed) for seed in range(4)]
 
