@@ -132,7 +132,7 @@ def assert_sampled_from_its_probabilities(model, method):
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("correspond", [True, False])
+@pytest.mark.parametrize("correspond", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_fitted_distributions_are_sampled_as_their_probabilities_say(seed, correspond):
     """The mean of ln P over sampled graphs is minus the entropy, which takes all of P to be right."""
     fitted = gt.GraphDistribution.fit(prunings(6, seed=seed, nodes=5, keep=0.7), correspond=correspond)

@@ -40,7 +40,7 @@ def test_any_graphs_have_a_distribution_that_makes_valid_graphs(graphs, shrinkag
     gt.check_graph(fitted.mean_graph())
 
 
-@pytest.mark.parametrize("correspond", [True, False])
+@pytest.mark.parametrize("correspond", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_sampled_graphs_have_as_many_edges_as_observed_ones(correspond):
     graphs = prunings(20, seed=1, nodes=12, stages=3, keep=0.3)
     fitted = gt.GraphDistribution.fit(graphs, correspond=correspond)
