@@ -8,6 +8,7 @@ Example:
 
 from graphtask.drawing.comparison import draw_embedding, draw_similarity
 from graphtask.drawing.curves import draw_curves, draw_history
+from graphtask.drawing.difference import draw_diff
 from graphtask.drawing.distributions import draw_distribution, draw_observed_sampled
 from graphtask.drawing.dynamics import draw_dynamics
 from graphtask.drawing.graphs import draw, draw_grid
@@ -22,6 +23,7 @@ __all__ = [
     "LAYOUTS",
     "draw",
     "draw_curves",
+    "draw_diff",
     "draw_distribution",
     "draw_dynamics",
     "draw_embedding",

@@ -1,5 +1,6 @@
 """``gt.report`` and ``gt.view``: runs or graphs as one HTML file."""
 
+import html
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -92,28 +93,58 @@ def report(
     return path
 
 
+@dataclass(frozen=True)
+class View:
+    """Result of `view`: a page that a notebook shows in the output of its cell."""
+
+    html: str
+    """The whole page."""
+
+    def __repr__(self) -> str:
+        return f'View({len(self.html):,} characters; gt.view(..., out="graph.html") writes it to a file)'
+
+    def _repr_html_(self) -> str:
+        return (
+            f'<iframe srcdoc="{html.escape(self.html)}" style="width:100%;height:760px;border:0" '
+            f'sandbox="allow-scripts" title="interactive graph"></iframe>'
+        )
+
+
 def view(
     graph: igraph.Graph,
     *,
-    out: str | os.PathLike[str],
+    out: str | os.PathLike[str] | None = None,
     threshold: float = 0.0,
     history: "EdgeHistory | None" = None,
     title: str = "graph",
-) -> Path:
-    """Write an HTML page with the explorer of one graph; see `report`.
+) -> View:
+    """Return the explorer of one graph as an HTML page, which a notebook shows; see `report`.
+
+    Args:
+        graph: A valid architecture graph.
+        out: Path of an ``.html`` file to write as well.
+        threshold: Threshold that is shown first, at least 0.
+        history: Edge history of its training, for the sparklines.
+        title: Heading of the page.
+
+    Raises:
+        ArgumentError: An argument is invalid.
 
     Example:
         >>> import pathlib, tempfile, graphtask as gt
-        >>> gt.view(gt.full_dag(6), out=pathlib.Path(tempfile.mkdtemp()) / "graph.html").name
-        'graph.html'
+        >>> page = gt.view(gt.full_dag(6), out=pathlib.Path(tempfile.mkdtemp()) / "graph.html")
+        >>> page.html[:15]
+        '<!DOCTYPE html>'
     """
-    path = _html_path(out)
+    path = None if out is None else _html_path(out)
     least = number(threshold, name="threshold", least=0)
     data = explorer_data(
         graph, name=title, threshold=least, history=history, positions=layout_positions(graph)
     )
-    _write(path, page(title, (), graphs=[data]))
-    return path
+    found = View(page(title, (), graphs=[data]))
+    if path is not None:
+        _write(path, found.html)
+    return found
 
 
 def _item(found: GraphSet, place: int, *, threshold: float, sweeps: Mapping[str, "pd.DataFrame"]) -> Item:

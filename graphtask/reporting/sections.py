@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import igraph
 
+from graphtask.drawing.cards import escaped
 from graphtask.errors import GraphtaskError
 from graphtask.metrics.table import measure_all
-from graphtask.reporting.page import Section, escaped, figure_html, note, table_html
+from graphtask.reporting.page import Section, figure_html, note, table_html
 from graphtask.reporting.paper import PAPER_MEANS
 from graphtask.validation import counted
 

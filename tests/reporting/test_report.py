@@ -6,8 +6,9 @@ import re
 import pytest
 
 import graphtask as gt
+from graphtask.drawing.cards import escaped
 from graphtask.graph import with_provenance
-from graphtask.reporting.page import escaped, script_json
+from graphtask.reporting.page import script_json
 
 HOSTILE = "<script>alert(1)</script>\"'&\u202e\x1b[2J"
 
