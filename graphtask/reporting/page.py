@@ -1,19 +1,21 @@
 """The HTML page of a report: sections, styles, scripts and data in one file that needs no network."""
 
 import base64
-import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphtask.drawing.cards import escaped
+from graphtask.drawing.picture import rendered
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
 _ASSETS = resources.files("graphtask.reporting") / "assets"
+
+_MAX_SVG = 200_000  # bytes; larger figures are PNG images
 
 _EXPLORER = """\
 <div class="controls">
@@ -131,12 +133,14 @@ def table_html(table: "pd.DataFrame", *, caption: str = "") -> str:
 
 
 def figure_html(figure: "Figure", *, caption: str) -> str:
-    """Return a figure as an inlined SVG image with its caption."""
-    stream = io.BytesIO()
-    figure.savefig(stream, format="svg", bbox_inches="tight", metadata={"Date": None})
-    data = base64.b64encode(stream.getvalue()).decode()
+    """Return a figure as an inlined image with its caption: SVG if that is small, else PNG."""
+    kind, content = "svg+xml", rendered(figure, "svg")
+    if len(content) > _MAX_SVG:
+        kind, content = "png", rendered(figure, "png", dpi=160)
+    data = base64.b64encode(content).decode()
+    width = round(96 * float(figure.get_size_inches()[0]))
     return (
-        f'<figure><img alt="{escaped(caption)}" src="data:image/svg+xml;base64,{data}">'
+        f'<figure><img alt="{escaped(caption)}" width="{width}" src="data:image/{kind};base64,{data}">'
         f'<figcaption class="caption">{escaped(caption)}</figcaption></figure>\n'
     )
 

@@ -15,7 +15,7 @@ from graphtask.graph import WEIGHT
 from graphtask.pruning import prune
 from graphtask.reporting.explorer_data import explorer_data, layout_positions, shared_positions
 from graphtask.reporting.page import page
-from graphtask.reporting.sections import sections_of
+from graphtask.reporting.sections import Content, sections_of
 from graphtask.storage.atomic import write_atomically
 from graphtask.types import PAPER_THRESHOLD
 from graphtask.validation import number
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from graphtask.runs.history import EdgeHistory
+    from graphtask.study.study import Study
 
 _MOST_EXPLORED = 60
 """Graphs in the explorer; more would make the file too large to send."""
@@ -53,12 +54,12 @@ def report(
     sweeps: Mapping[str, "pd.DataFrame"] | None = None,
     title: str = "graphtask report",
 ) -> Path:
-    """Write an HTML report of runs or graphs: tables, figures, and an explorer with a threshold slider.
+    """Write an HTML report of runs, graphs or studies: tables, figures, and an explorer with a threshold slider.
 
     The file needs no network. Without sweeps the explorer shows no accuracies.
 
     Args:
-        paths: Run folders, folders of them, graph files, archives.
+        paths: Run folders, folders of them, graph files, archives, study files (``.toml``) and folders of studies.
         out: Path of the ``.html`` file.
         threshold: Threshold τ that trained graphs are pruned at, at least 0.
         sweeps: Threshold sweep of each run (`graphtask.sweep`), by the path of its folder.
@@ -80,16 +81,11 @@ def report(
     """
     path = _html_path(out)
     least = number(threshold, name="threshold", least=0)
-    found = read_all(list(paths))
+    studies, places = _studies(paths)
+    found = read_all(places)
     items = [_item(found, place, threshold=least, sweeps=sweeps or {}) for place in range(len(found))]
-    _write(
-        path,
-        page(
-            title,
-            sections_of(items, failures=found.failures, threshold=least),
-            graphs=_explored(items, least),
-        ),
-    )
+    sections = sections_of(Content(items, found.failures, least, studies))
+    _write(path, page(title, sections, graphs=_explored(items, least)))
     return path
 
 
@@ -145,6 +141,20 @@ def view(
     if path is not None:
         _write(path, found.html)
     return found
+
+
+def _studies(paths: Iterable[str | os.PathLike[str]]) -> "tuple[list[Study], list[str]]":
+    """Return the studies among the paths, and all paths with study files replaced by the folders of their runs."""
+    from graphtask.study.spec import SNAPSHOT
+    from graphtask.study.study import Study
+
+    studies, places = [], []
+    for path in map(Path, paths):
+        if path.suffix == ".toml" or (path / SNAPSHOT).exists():
+            studies.append(Study.read(path))
+            path = studies[-1].out  # noqa: PLW2901 - the runs of the study
+        places.append(str(path))
+    return studies, places
 
 
 def _item(found: GraphSet, place: int, *, threshold: float, sweeps: Mapping[str, "pd.DataFrame"]) -> Item:

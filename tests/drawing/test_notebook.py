@@ -13,7 +13,6 @@ from graphtask.drawing.picture import new_figure
 
 FIGURES = [
     "gt.draw(gt.random_dag(12, seed=1))",
-    "gt.draw(gt.full_dag(60))",
     "gt.plot.draw_grid({'a': gt.full_dag(4), 'b': gt.chain_dag(4)})",
     "gt.plot.draw_history(np.array([[0.5, 0.5], [0.2, 0.004]]))",
 ]
