@@ -85,10 +85,13 @@ def members(path: str) -> Iterator[Member]:
         [('a.edges', ''), ('../b.edges', 'its name leads out of the archive')]
     """
     with _as_format_errors(), open_regular(path) as file:
-        yield from (_zip_members if path.lower().endswith(".zip") else _tar_members)(file, path)
+        if path.lower().endswith(".zip"):
+            yield from _zip_members(file)
+        else:
+            yield from _tar_members(file, is_compressed=not path.lower().endswith(".tar"))
 
 
-def _zip_members(file: BinaryIO, path: str) -> Iterator[Member]:
+def _zip_members(file: BinaryIO) -> Iterator[Member]:
     with zipfile.ZipFile(file) as archive:
         infos = archive.infolist()
         _check_total(sum(info.file_size for info in infos), file)
@@ -112,10 +115,10 @@ def _zip_reader(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[],
     return read
 
 
-def _tar_members(file: BinaryIO, path: str) -> Iterator[Member]:
+def _tar_members(file: BinaryIO, *, is_compressed: bool) -> Iterator[Member]:
     total = headers = end = 0
     with (
-        nullcontext(file) if path.lower().endswith(".tar") else gzip.open(file) as stream,
+        gzip.open(file) if is_compressed else nullcontext(file) as stream,
         tarfile.open(fileobj=stream, mode="r|", tarinfo=_Info) as archive,
     ):
         for index, info in enumerate(archive):

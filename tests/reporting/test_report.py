@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from run_folders import copy_run, train_small
 
 import graphtask as gt
 from graphtask.graph import with_provenance
@@ -74,3 +75,15 @@ def test_text_is_escaped_for_html_and_for_scripts():
     assert escaped("<b>\u202e") == "&lt;b&gt;\\u202e"
     assert "<" not in script_json({"name": "</script>"})
     assert json.loads(script_json(["\ud800<"])) == ["\ud800<"]
+
+
+def test_a_damaged_run_costs_its_own_graph(tmp_path):
+    train_small(tmp_path / "runs" / "good")
+    copy_run(tmp_path / "runs" / "good", tmp_path / "runs" / "bad")
+    table = tmp_path / "runs" / "bad" / "metrics.csv"
+    table.write_text(table.read_text().replace("0.1,", "0.2,", 1))  # a number, so only the manifest shows it
+    text = gt.report([tmp_path / "runs"], out=tmp_path / "report.html").read_text(encoding="utf-8")
+    assert [graph["name"] for graph in graph_data(text)] == ["good"]
+    assert "metrics.csv: damaged" in text
+    with pytest.raises(gt.errors.FormatError, match=r"no graph can be used.*metrics\.csv: damaged"):
+        gt.report([tmp_path / "runs" / "bad"], out=tmp_path / "report.html")
