@@ -125,7 +125,7 @@ def _read_snapshot(folder: Path, imports: Collection[str]) -> Plan:
     for keyword, text in code.items():
         raise RunError(
             f"{folder / SNAPSHOT}: names code, {keyword} = {text!r}, which is not imported by itself; pass the study file "
-            f"instead of its folder, or repeat the name: --import {text}"
+            f"instead of its folder, or repeat the name: --allow-import {text}"
         )
     return Plan(str(content["name"]), folder, threshold, jobs)
 

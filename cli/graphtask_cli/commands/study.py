@@ -56,7 +56,7 @@ place_options = in_turn(
     ),
     data_root_option,
     option(
-        "--import",
+        "--allow-import",
         "imports",
         metavar="MODULE:NAME",
         multiple=True,
@@ -168,7 +168,7 @@ def run(
     say(f"{plan.out}: {report.n_finished} of {counted(len(plan.jobs), 'run')} finished")
     if report.n_finished:
         code = dict.fromkeys(name for job in plan.jobs for name in job.config.code.values())
-        repeated = [word for name in code for word in ("--import", name)]
+        repeated = [word for name in code for word in ("--allow-import", name)]
         say(f"next: {proposal('study', 'results', plan.out, *repeated)}")
     if report.failed:
         raise click.exceptions.Exit(1)
