@@ -5,9 +5,19 @@ Commands are imported when they are named, and import the library when they run,
 
 import click
 
-from graphtask import __version__
-from graphtask_cli.command import LazyGroup
-from graphtask_cli.options import examples
+try:
+    from graphtask import __version__
+    from graphtask_cli.command import LazyGroup
+    from graphtask_cli.options import examples
+except ImportError as error:
+    if not (error.name or "").startswith("graphtask"):
+        raise
+    import graphtask  # the project called `graphtask` on PyPI has the same import name
+
+    raise SystemExit(
+        f"graphtask: the package imported from {graphtask.__path__[0]} is another one of the same name; "
+        "remove both, and install this one: pip uninstall graphtask graphtask-nn; pip install graphtask-nn"
+    ) from None
 
 COMMANDS = (
     "new",

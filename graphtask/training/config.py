@@ -24,6 +24,7 @@ GATES = ("tanh", "sigmoid", "none")
 PRECISIONS = ("fp32", "bf16")
 EXECUTIONS = ("auto", "fused", "plain")
 EDGE_UPDATES = ("gradient", "proximal")
+EDGE_PENALTIES = ("l1", "relative", "hoyer")
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,3})?")
 _Section = TypeVar("_Section")
@@ -154,7 +155,8 @@ class DataConfig(_Checked):
 class OptimizationConfig(_Checked):
     """Loss, optimizer and schedule; the defaults are those of Janik & Nowak (2020), Appendix A.
 
-    The loss is cross-entropy + ``edge_l1`` · Σ|gate(w)| over the edges, minimized by SGD.
+    The loss is cross-entropy + ``edge_l1`` · Σ|gate(w)| over the edges, minimized by SGD; ``edge_penalty`` has other
+    penalties.
 
     Raises:
         ArgumentError: A value is outside its range.
@@ -192,7 +194,16 @@ class OptimizationConfig(_Checked):
     """Factor on the learning rate at each milestone, in (0, 1]."""
 
     edge_l1: float = _option(1e-3, "λ, the L1 penalty on the edges.")
-    """λ, the L1 penalty on the edges; at least 0."""
+    """λ, the L1 penalty on the edges (or the factor of another ``edge_penalty``); at least 0."""
+
+    edge_penalty: str = _option(
+        "l1",
+        "Penalty on the edges: L1 as in the paper, or one that does not depend on the scale of a node's edges.",
+        choices=EDGE_PENALTIES,
+    )
+    """``l1``: Σ|gate(w)|, as in the paper. ``relative`` and ``hoyer`` do not change if the weights of all edges into
+    a node are multiplied by one factor, as the network does not: the sum of weights relative to the strongest edge
+    into the same node, and the Hoyer-Square measure (Σ|g|)²/Σg², for each node; see `graphtask.training.penalty`."""
 
     edge_update: str = _option(
         "gradient",
@@ -257,6 +268,9 @@ class OptimizationConfig(_Checked):
             threshold=number(self.threshold, name="threshold", least=0),
         )
         choice(self.edge_update, name="edge_update", choices=EDGE_UPDATES)
+        choice(self.edge_penalty, name="edge_penalty", choices=EDGE_PENALTIES)
+        if self.edge_update == "proximal" and self.edge_penalty != "l1":
+            raise invalid("edge_penalty", "l1 with edge_update='proximal'", self.edge_penalty)
 
     def learning_rate_at(self, epoch: int) -> float:
         """Return the learning rate during ``epoch``, counted from 0."""

@@ -35,6 +35,7 @@ def test_the_demo_leaves_every_step_of_the_job(call, tmp_path):
         assert gt.read(out / "pruned" / f"{name}.graphml").ecount() > 0
         assert (out / "pruned" / f"{name}.svg").stat().st_size > 1000
     assert (out / "overview.png").stat().st_size > 1000
+    assert "cdigits-1" in (out / "report.html").read_text(encoding="utf-8")
     program = proposal()
     proposed = [line.strip() for line in result.stdout.splitlines() if line.startswith(f"  {program} ")]
     assert len(proposed) == 4

@@ -50,6 +50,24 @@ def test_the_version_is_that_of_the_package(call):
     assert call("--version").output == f"graphtask {gt.__version__}\n"
 
 
+def test_another_package_of_the_same_name_is_named(tmp_path):
+    (tmp_path / "graphtask").mkdir()
+    (tmp_path / "graphtask" / "__init__.py").write_text("__version__ = '1.0'\n")
+    command = [sys.executable, "-c", "import graphtask; from graphtask_cli.main import cli; cli()", "--help"]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=ENVIRONMENT | {"PYTHONPATH": str(tmp_path)},
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "pip install graphtask-nn" in done.stderr
+    assert str(tmp_path) in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS)])
 def test_help_loads_neither_pytorch_nor_igraph_nor_pandas(arguments, tmp_path):
     heavy = {"torch", "igraph", "pandas", "numpy", "scipy", "matplotlib", "rich"}

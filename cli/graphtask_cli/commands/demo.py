@@ -46,8 +46,8 @@ def demo(out: Path, n_jobs: int | None) -> None:
     """Train, prune, measure and draw four small networks.
 
     Uses two data sets made from scikit-learn's digits (in random colors; whole, and cut into shuffled tiles), with
-    two seeds each. Takes about two minutes on two idle CPU cores. If interrupted, run the same command again to
-    resume.
+    two seeds each. Takes about two minutes on two idle CPU cores, and writes pictures, a table and a report page with
+    interactive graphs. If interrupted, run the same command again to resume.
     """
     run_demo(out, n_jobs=n_jobs or min(2, os.cpu_count() or 1))
 
@@ -80,6 +80,7 @@ def run_demo(out: Path, *, n_jobs: int = 2) -> None:
     outcomes = [_outcome(job, out) for job in study.jobs]
     _print_results(outcomes, out)
     _draw_all(graph, outcomes, out)
+    _write_report(study, out)
     for line in _next_steps(out, seconds=time.monotonic() - start):
         say(line)
 
@@ -157,7 +158,25 @@ def _draw_all(graph: "igraph.Graph", outcomes: list[Outcome], out: Path) -> None
         title = f"{outcome.data}, seed {outcome.seed}: {outcome.pruned_accuracy:.1%} test accuracy"
         gt.plot.save(gt.draw(outcome.pruned, title=title), out / "pruned" / f"{outcome.name}.svg")
     pictures = {"initial graph": graph, **{f"{o.data}, seed {o.seed}": o.pruned for o in outcomes}}
-    gt.plot.save(gt.plot.draw_grid(pictures), out / "overview.png")
+    gt.plot.save(gt.plot.draw_grid(pictures, same_layout=True), out / "overview.png")
+
+
+def _write_report(study: "Study", out: Path) -> None:
+    import graphtask as gt
+    from graphtask.training.device import limited_threads
+
+    with limited_threads(1):
+        sweeps = {
+            str(job.folder): gt.sweep(gt.Run.open(job.folder), device="cpu", progress=False).table
+            for job in study.jobs
+        }
+    gt.report(
+        list(sweeps),
+        out=out / "report.html",
+        threshold=PAPER_THRESHOLD,
+        sweeps=sweeps,
+        title="graphtask demo",
+    )
 
 
 def _next_steps(out: Path, *, seconds: float) -> list[str]:
@@ -175,7 +194,7 @@ def _next_steps(out: Path, *, seconds: float) -> list[str]:
         ),
     ]
     return [
-        f"finished in {duration(seconds)}; see {out}/overview.png, {out}/pruned/*.svg and {out}/metrics.csv",
+        f"finished in {duration(seconds)}; see {out}/overview.png, {out}/metrics.csv and {out}/report.html",
         "next, for example:",
         *(f"  {proposal(*words)}  # {why}" for words, why in calls),
     ]
