@@ -138,7 +138,9 @@ def test_code_that_study_json_names_is_refused_until_the_user_repeats_it(study, 
     content = json.loads(path.read_text())
     content["jobs"][0]["config"] = changed[0].to_json()
     path.write_text(json.dumps(content))
-    message = rf"study\.json: names code, {keyword} = '{NAMES[0]}', .*repeat the name: --allow-import {NAMES[0]}"
+    message = (
+        rf"study\.json: names code, {keyword} = '{NAMES[0]}', .*repeat the name: --allow-import {NAMES[0]}"
+    )
     for imports in ((), ("other:Thing",)):
         with pytest.raises(gt.errors.RunError, match=message):
             gt.Study.read(study.out, imports=imports)
