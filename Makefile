@@ -6,12 +6,13 @@ BASE := .venv/.ready-base
 DEV := .venv/.ready-dev
 INPUTS := pyproject.toml constraints.txt
 
-.PHONY: help setup demo test format docs test-slow test-explore test-lowest test-gpu benchmark benchmark-gpu dist clean
+.PHONY: help setup demo test format docs links test-slow test-explore test-lowest test-gpu benchmark benchmark-gpu dist clean
 
 help:
 	@echo "make demo           train, prune, measure and draw four small networks (minutes, two CPU cores)"
-	@echo "make test           every check: format, lint, types, layers, tests, docs, wheel"
+	@echo "make test           every check: format, lint, spelling, types, layers, tests, docs, wheel"
 	@echo "make docs           build the documentation site into docs/_build/html"
+	@echo "make links          check the external links of the site"
 	@echo "make test-slow      the checks that take minutes each"
 	@echo "make test-explore   the property-based tests on new random examples"
 	@echo "make test-lowest    the tests with the lowest versions that pyproject.toml allows"
@@ -39,10 +40,15 @@ demo: $(BASE)
 test: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
 	$(MAKE) --no-print-directory docs
+
+# Needs the network.
+links: setup
+	$(BIN)/python -m sphinx -q -b linkcheck docs docs/_build/links
 
 # Warnings are errors.
 docs: setup

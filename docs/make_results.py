@@ -81,11 +81,15 @@ class Place(NamedTuple):
 
 def main() -> None:
     """Write everything."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("study", type=Path)
     parser.add_argument("--runs", type=Path, help="folder of the runs; default: as in the study")
     parser.add_argument("--data-root", type=Path)
-    parser.add_argument("--retrained", type=Path, help="folder of the retrained runs; default: RUNS-retrained")
+    parser.add_argument(
+        "--retrained", type=Path, help="folder of the retrained runs; default: RUNS-retrained"
+    )
     parser.add_argument("-o", "--out", type=Path, required=True)
     given = parser.parse_args()
     runs = given.runs or Path(gt.Study.read(given.study).out)
@@ -194,7 +198,7 @@ def features_part(table: pd.DataFrame) -> list[str]:
 def orderings_part(place: Place, table: pd.DataFrame) -> list[str]:
     """Return Page's test of the orderings: one-sided in the paper's direction, then for either direction."""
     complete = table.groupby("seed").filter(lambda rows: set(rows["dataset"]) >= set(ORDER))
-    if complete["seed"].nunique() < 2:  # noqa: PLR2004
+    if complete["seed"].nunique() < 2:
         return []
     found = []
     for family in (ORDERINGS, ALSO):
@@ -218,10 +222,14 @@ def orderings_part(place: Place, table: pd.DataFrame) -> list[str]:
     return [
         "## Orderings",
         "",
-        f"Page's test of trend from CMNIST to CIFAR10_T8, blocked by seed ({complete['seed'].nunique()} seeds), 9,999 permutations; "
-        "Holm's correction over the seven orderings of the paper, and over the other two.",
+        (
+            f"Page's test of trend from CMNIST to CIFAR10_T8, blocked by seed ({complete['seed'].nunique()} seeds), 9,999 permutations; "
+            "Holm's correction over the seven orderings of the paper, and over the other two."
+        ),
         "",
-        *markdown(["feature", "in the paper", "trend", "p, paper's way", "p, Holm", "p, either way, Holm"], rows),
+        *markdown(
+            ["feature", "in the paper", "trend", "p, paper's way", "p, Holm", "p, either way, Holm"], rows
+        ),
     ]
 
 
@@ -266,7 +274,8 @@ def similarity_part(place: Place, table: pd.DataFrame) -> list[str]:
         "Similarity of features (RBF) and of edges (Dice), within a data set and with others; recall of the leave-one-out guess.",
         "",
         *markdown(
-            ["", "graphs", "features within", "between", "edges within", "between", "centroid", "neighbors"], groups
+            ["", "graphs", "features within", "between", "edges within", "between", "centroid", "neighbors"],
+            groups,
         ),
         "Leave-one-out accuracy of predicting the data set from the graph:",
         "",
@@ -282,13 +291,18 @@ def distributions_part(place: Place, table: pd.DataFrame) -> list[str]:
     groups = {
         name: graphs
         for name in data_sets(table)
-        if len(graphs := pruned_graphs(place, table[(table["prior"] == "full") & (table["dataset"] == name)])) >= 2  # noqa: PLR2004
+        if len(graphs := pruned_graphs(place, table[(table["prior"] == "full") & (table["dataset"] == name)]))
+        >= 2
     }
     rows, records = [], []
     for name, graphs in groups.items():
         fitted = gt.GraphDistribution.fit(graphs)
         own = gt.GraphDistribution.log_prob_leave_one_out(graphs)
-        others = {other: [fitted.log_prob(graph) for graph in many] for other, many in groups.items() if other != name}
+        others = {
+            other: [fitted.log_prob(graph) for graph in many]
+            for other, many in groups.items()
+            if other != name
+        }
         record = {
             "dataset": name,
             "graphs": len(graphs),
@@ -318,7 +332,15 @@ def distributions_part(place: Place, table: pd.DataFrame) -> list[str]:
         "ln P in nats of the graphs of the row under its own fit, leave one out, and of the graphs of the column under the fit of the row.",
         "",
         *markdown(
-            ["fitted to", "graphs", "edges", "ln P, own", "per edge", *(f"ln P, {TITLES[n]}" for n in groups)], rows
+            [
+                "fitted to",
+                "graphs",
+                "edges",
+                "ln P, own",
+                "per edge",
+                *(f"ln P, {TITLES[n]}" for n in groups),
+            ],
+            rows,
         ),
     ]
 
@@ -361,7 +383,9 @@ def dynamics_part(place: Place) -> list[str]:
         "",
         "Epochs number 40 here and 100 in the paper (in brackets).",
         "",
-        *markdown(["", "A, %", "B, epochs", "C, %", "D, epochs", "overlap, largest", "overlap, smallest"], rows),
+        *markdown(
+            ["", "A, %", "B, epochs", "C, %", "D, epochs", "overlap, largest", "overlap, smallest"], rows
+        ),
     ]
 
 
@@ -390,7 +414,7 @@ def retraining_part(place: Place, retrained: Path) -> list[str]:
 def bias_part(table: pd.DataFrame, retrained: Path) -> list[str]:
     """Return Table 5: the full DAG against the banded one."""
     del retrained
-    if table["prior"].nunique() < 2:  # noqa: PLR2004
+    if table["prior"].nunique() < 2:
         return []
     rows = []
     for name in data_sets(table):

@@ -6,7 +6,8 @@ rich would add an output for every update, because it has no notebook display wi
 import html
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeVar, cast
+from importlib import import_module
+from typing import Any, TypeVar
 
 from graphtask.terminal import duration, shown
 
@@ -38,9 +39,8 @@ class LiveBars:
         lines = [*(text for _, text in bars), *notes]
         data = {"text/html": bars_html(bars, notes), "text/plain": "\n".join(map(shown, lines))}
         if self._handle is None:
-            from IPython.display import display
-
-            self._handle = cast("Any", display)(data, raw=True, display_id=True)
+            display = import_module("IPython.display").display  # present in every notebook, not a dependency
+            self._handle = display(data, raw=True, display_id=True)
         else:
             self._handle.update(data, raw=True)
 

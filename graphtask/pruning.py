@@ -48,7 +48,8 @@ def prune(graph: igraph.Graph, *, threshold: float = PAPER_THRESHOLD, relative: 
 
     First every edge with ``weight`` < ``threshold`` is removed. Then, in linear time, every node that is not
     reachable from the input or cannot reach the output is removed with its edges. An edge whose weight equals the
-    threshold stays.
+    threshold stays: 0 removes nothing, and any threshold above 0 removes the edges of weight 0 that
+    ``edge_update="proximal"`` leaves.
 
     Args:
         graph: A trained graph: every edge has a ``weight`` in [0, 1].

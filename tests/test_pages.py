@@ -1,7 +1,11 @@
 """What README and docs print can be pasted: commands parse, Python runs, anchors exist, words are spelled in American English."""
 
+import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -64,3 +68,55 @@ def test_links_to_headings_lead_somewhere(page):
         if anchor and "://" not in target:
             other = page if not file else (page.parent / file)
             assert anchor in set(headings(other)), f"{page}: {target}"
+
+
+PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+TRAINING = {"README.md", "docs/studies.md"}  # a minute and more
+
+
+def python_pages():
+    for page in PAGES:
+        if PYTHON.search(page.read_text(encoding="utf-8")):
+            name = str(page.relative_to(ROOT))
+            yield pytest.param(page, id=name, marks=[pytest.mark.slow] if name in TRAINING else [])
+
+
+@pytest.mark.parametrize("page", list(python_pages()))
+def test_the_python_of_a_page_runs_top_to_bottom(page, tmp_path):
+    shutil.copytree(ROOT / "studies", tmp_path / "studies")
+    code = "\n".join(PYTHON.findall(page.read_text(encoding="utf-8")))
+    done = run([sys.executable, "-c", code], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_the_ten_lines_of_the_first_screen_print_what_it_shows(tmp_path):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    [(code, shown)] = re.findall(
+        r"^```python\n(.*?)^```\n\n```text\n(.*?)^```", text, re.MULTILINE | re.DOTALL
+    )
+    done = run([sys.executable, "-c", code], cwd=tmp_path)
+    assert [line.split()[0] for line in done.stdout.splitlines()[1:]] == [
+        line.split()[0] for line in shown.splitlines()[1:]
+    ]
+    before, after = re.search(r"(\d+) edges before, (\d+) after", done.stdout).groups()
+    assert int(after) < int(before)
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_readme_run_in_their_order(tmp_path):
+    """All but `make`, and the section of the paper's runs, which download data and need a GPU."""
+    text, _, _ = (ROOT / "README.md").read_text(encoding="utf-8").partition("## The paper's runs")
+    blocks = [block for _, block in BLOCK.findall(text) if "make demo" not in block]
+    shutil.copytree(ROOT / "studies", tmp_path / "studies")
+    shutil.copytree(ROOT / "fixtures", tmp_path / "fixtures")
+    (tmp_path / "runs").mkdir()
+    script = "set -e\n" + "\n".join(blocks)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = run(["bash", "-c", script], cwd=tmp_path, env={**os.environ, "PATH": path})
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "runs" / "report.html").stat().st_size > 100_000
+
+
+def run(command, **options):
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)

@@ -140,6 +140,13 @@ def test_threshold_zero_removes_nothing():
     assert gt.critical_threshold(graph) == 0.0
 
 
+def test_any_threshold_above_zero_removes_edges_that_are_exactly_zero():
+    graph = with_weights(gt.full_dag(3), [0.9, 0.0, 0.5])
+    assert gt.prune(graph, threshold=0).ecount() == 3
+    assert gt.prune(graph, threshold=5e-324).get_edgelist() == [(0, 1), (1, 2)]
+    assert gt.prune(graph, threshold=5e-324, relative=True).get_edgelist() == [(0, 1), (1, 2)]
+
+
 def test_one_edge_is_enough():
     graph = with_weights(gt.full_dag(2), [0.25])
     assert gt.prune(graph).get_edgelist() == [(0, 1)]

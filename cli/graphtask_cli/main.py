@@ -12,7 +12,7 @@ try:
 except ImportError as error:
     if not (error.name or "").startswith("graphtask"):
         raise
-    import graphtask  # `graphtask` on PyPI is somebody else's, and has the same import name
+    import graphtask  # the project called `graphtask` on PyPI has the same import name
 
     raise SystemExit(
         f"graphtask: the package imported from {graphtask.__path__[0]} is another one of the same name; "

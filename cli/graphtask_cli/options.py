@@ -141,6 +141,13 @@ def threshold_option(
 
 paper_threshold_option = threshold_option(default=PAPER_THRESHOLD)
 
+relative_option = option(
+    "--relative",
+    is_flag=True,
+    section="Pruning",
+    help="Compare the weight of an edge relative to the strongest edge into the same node with the threshold.",
+)
+
 format_option = option(
     "--format",
     "form",

@@ -102,9 +102,6 @@ class Chains:
         if odds is not None and not np.isinf(odds):
             n_needs = needs_in.sum(axis=1) + needs_out.sum(axis=1)
             absent = np.power(target.penalty, n_needs)
-            if target.edges_decide:
-                none = np.prod(1 - p_in, axis=1) * np.prod(1 - p_out, axis=1)
-                absent = absent * none**target.edges_decide
             weight = odds * weight_in * weight_out
             here = uniforms.presence * (weight + absent) < weight
         new_in &= here[:, None]
@@ -142,8 +139,6 @@ class Target(NamedTuple):
     """π/(1 − π) of every node, infinite for those that are always present, shape (nodes,); None if all nodes stay."""
     penalty: float = 0.0
     """λ."""
-    edges_decide: float = 0.0
-    """1 if the edges that an absent node does not have count, too; values between 0 and 1 are the power of this."""
 
 
 class Sampler(Protocol):

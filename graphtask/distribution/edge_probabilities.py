@@ -15,8 +15,6 @@ class EdgeProbabilities(NamedTuple):
     """Shape (nodes,)."""
     probability: FloatArray
     """Probability of an edge from every node (row) to every other (column), 0 on and below the diagonal, shape (nodes, nodes)."""
-    may_shrink: bool
-    """True if nodes without edges are left out instead of being connected."""
 
 
 def bernoulli_entropy(probability: FloatArray) -> FloatArray:

@@ -22,7 +22,6 @@ from graphtask.distribution.model import (
     support_of,
 )
 from graphtask.distribution.observed_sampled import compare_metrics
-from graphtask.distribution.pair_model import Nodes
 from graphtask.distribution.sampling import draw_graphs
 from graphtask.features.precision import is_constant, numerical_errors
 from graphtask.features.samples import Graph, as_graphs
@@ -53,7 +52,7 @@ class _Bootstrap:
     """All rounds: the first one with the observed graphs, all others with graphs drawn from its fit."""
 
     graphs: Sequence[igraph.Graph]
-    options: "tuple[Correspond, Nodes, Shrinkage, Graph | None]"
+    options: "tuple[Correspond, Shrinkage, Graph | None]"
     n_refits: int
     n_sampled: int
     seed: int
@@ -61,18 +60,18 @@ class _Bootstrap:
     """ln P of every graph under the fit of its round, but for the constant ln Z of the round."""
 
     def rounds(self) -> Iterator[_Round]:
-        correspond, nodes, shrinkage, initial = self.options
+        correspond, shrinkage, initial = self.options
         support = support_of(self.graphs, correspond=correspond, initial=initial)
         strength = strength_of(shrinkage)
         seeds = np.random.Generator(np.random.PCG64([self.seed, 1])).integers(
             2**62, size=(self.n_refits + 1, 2)
         )
-        first = fitted(self.graphs, support, nodes=nodes, strength=strength)
+        first = fitted(self.graphs, support, strength=strength)
         fit, observed = first, list(self.graphs)
         for number, (own_seed, seed) in enumerate(seeds.tolist()):
             if number > 0:
                 observed = _drawn(first, len(self.graphs), seed=own_seed)
-                fit = fitted(observed, support, nodes=nodes, strength=strength, start=first.tilt)
+                fit = fitted(observed, support, strength=strength, start=first.tilt)
             yield _Round(fit, observed, _drawn(fit, self.n_sampled, seed=seed))
 
     def members(self) -> Iterator[igraph.Graph]:
@@ -88,7 +87,6 @@ def goodness_of_fit(
     *,
     metrics: str | Sequence[str] = "paper",
     correspond: Correspond = "auto",
-    nodes: Nodes = "present",
     shrinkage: Shrinkage = "auto",
     initial: "Graph | None" = None,
     n_refits: int = 99,
@@ -111,8 +109,7 @@ def goodness_of_fit(
     Args:
         graphs: Valid graphs (igraph or networkx), at least one.
         metrics: A set of metrics, or names.
-        correspond: As for `GraphDistribution.fit`, like the next three.
-        nodes: As there.
+        correspond: As for `GraphDistribution.fit`, like the next two.
         shrinkage: As there.
         initial: As there.
         n_refits: Rounds of the bootstrap, at least 1. With 99 the smallest p-value is 0.01.
@@ -146,7 +143,7 @@ def goodness_of_fit(
     n_sampled = max(len(members), _LEAST_SAMPLED) if n_sampled is None else n_sampled
     bootstrap = _Bootstrap(
         graphs=members,
-        options=(correspond, nodes, shrinkage, initial),
+        options=(correspond, shrinkage, initial),
         n_refits=n_refits,
         n_sampled=integer(n_sampled, name="n_sampled", least=1),
         seed=integer(seed, name="seed", least=0),

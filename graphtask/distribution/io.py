@@ -21,7 +21,7 @@ from graphtask.storage.atomic import write_atomically
 from graphtask.storage.content import about, load
 
 FORMAT = "graphtask distribution of graphs"
-VERSION = 2
+VERSION = 3
 
 _DAMAGED = "is not a complete distribution of graphs"
 
@@ -108,7 +108,6 @@ def _of_pairs(model: PairModel) -> Document:
     support, counts = model.support, model.counts
     return {
         "kind": "pairs",
-        "nodes": model.nodes,
         "names": list(support.names),
         "stage": support.stage.tolist(),
         "source": support.pairs[:, 0].tolist(),
@@ -136,12 +135,10 @@ def _pair_model(stored: Document) -> PairModel:
     n_pairs = len(pairs)
     _require(n_pairs >= 1 and pairs.max() < n_nodes and bool((np.diff(pairs @ [n_nodes, 1]) > 0).all()))
     _require(bool((pairs[:, 0] < pairs[:, 1]).all() and (np.diff(stage) >= 0).all()))
-    _require(stored["nodes"] in {"present", "all"})
     return PairModel(
         support=Support(tuple(names), stage, pairs),
         presence=_rates(stored["presence"], (n_nodes,)),
         edge=_rates(stored["edge"], (n_pairs,)),
-        nodes=stored["nodes"],
         counts=PairCounts(
             int(counts["n_graphs"]),
             _whole(counts["nodes"], n_nodes),

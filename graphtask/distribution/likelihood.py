@@ -14,7 +14,6 @@ from graphtask.distribution.model import (
     strength_of,
     support_of,
 )
-from graphtask.distribution.pair_model import Nodes
 from graphtask.distribution.stage_model import StageModel
 from graphtask.errors import ArgumentError
 from graphtask.features.samples import Graph
@@ -64,7 +63,6 @@ def log_prob_leave_one_out(
     graphs: Iterable[Graph],
     *,
     correspond: Correspond = "auto",
-    nodes: Nodes = "present",
     shrinkage: Shrinkage = "auto",
     initial: "Graph | None" = None,
 ) -> FloatArray:
@@ -77,7 +75,7 @@ def log_prob_leave_one_out(
     values = []
     for index, member in enumerate(members):
         others = members[:index] + members[index + 1 :]
-        found = fitted(others, support, nodes=nodes, strength=strength, others=[member])
+        found = fitted(others, support, strength=strength, others=[member])
         values.append(found.log_prob(member))
     return np.asarray(values)
 
@@ -87,7 +85,6 @@ def most_likely_leave_one_out(
     labels: Sequence[str],
     *,
     correspond: Correspond = "auto",
-    nodes: Nodes = "present",
     shrinkage: Shrinkage = "auto",
     initial: "Graph | None" = None,
 ) -> "pd.DataFrame":
@@ -117,7 +114,7 @@ def most_likely_leave_one_out(
         under = np.empty((len(group), len(members)))
         for row, left_out in enumerate(group):
             own: list[igraph.Graph] = [members[index] for index in group if index != left_out]
-            found = fitted(own, support, nodes=nodes, strength=strength, others=members)
+            found = fitted(own, support, strength=strength, others=members)
             under[row] = [found.log_prob(graph) for graph in members]
         values[name] = under.mean(axis=0)
         values[name][group] = [under[row, index] for row, index in enumerate(group)]
@@ -141,7 +138,7 @@ def _different_outcomes(first: GraphDistribution, other: GraphDistribution) -> s
         return ""
     if one.support.names != two.support.names or one.support.pairs.tolist() != two.support.pairs.tolist():
         return "the possible nodes and edges differ"
-    return "" if one.nodes == two.nodes else "the option nodes= differs"
+    return ""
 
 
 def _choice(log_prob: dict[str, float]) -> MostLikely:

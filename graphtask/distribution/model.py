@@ -19,7 +19,7 @@ import numpy as np
 from graphtask.distribution.edge_probabilities import EdgeProbabilities
 from graphtask.distribution.normalizer import LogNormalizer
 from graphtask.distribution.orders import canonical
-from graphtask.distribution.pair_model import Nodes, PairModel, count_pairs, fit_pair_model
+from graphtask.distribution.pair_model import PairModel, count_pairs, fit_pair_model
 from graphtask.distribution.repair import calibrated_shift, repaired_graph
 from graphtask.distribution.sampling import (
     NO_TILT,
@@ -38,7 +38,7 @@ from graphtask.features.samples import Graph, as_graphs
 from graphtask.graph import NAME, PROVENANCE, STAGE, WEIGHT, check_graph, live_nodes, provenance
 from graphtask.storage.objects import as_igraph
 from graphtask.types import FloatArray
-from graphtask.validation import choice, counted, integer, invalid, number
+from graphtask.validation import counted, integer, invalid, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,7 +92,6 @@ class GraphDistribution:
         graphs: Iterable[Graph],
         *,
         correspond: Correspond = "auto",
-        nodes: Nodes = "present",
         shrinkage: Shrinkage = "auto",
         initial: "Graph | None" = None,
     ) -> "GraphDistribution":
@@ -105,9 +104,6 @@ class GraphDistribution:
             graphs: Valid graphs (igraph or networkx), at least one. Weights are not read: prune trained graphs first.
             correspond: True if nodes of the same name are the same node in all graphs. ``"auto"``: if ``initial`` is
                 given, or the provenance of all graphs names the same initial graph.
-            nodes: For nodes that correspond: ``"present"`` draws which nodes a graph has before the edges between
-                them; ``"all"`` draws all edges independently, and a node without edges is absent. The first has by
-                far the larger likelihood wherever pruning removes nodes.
             shrinkage: Weight of the pooled rates, in graphs (or, where nodes do not correspond, pairs of nodes):
                 ``"auto"`` maximizes the marginal likelihood; 0 is raw frequencies; infinity the pooled rates alone.
             initial: Graph that all of them were pruned from, if provenance does not name it; its edges are the
@@ -119,10 +115,9 @@ class GraphDistribution:
             DisconnectedError: No valid graph has a positive probability.
         """
         members = checked_graphs(graphs)
-        choice(nodes, name="nodes", choices=("present", "all"))
         strength = strength_of(shrinkage)
         support = support_of(members, correspond=correspond, initial=initial)
-        return fitted(members, support, nodes=nodes, strength=strength)
+        return fitted(members, support, strength=strength)
 
     @property
     def corresponds(self) -> bool:
@@ -308,7 +303,6 @@ class GraphDistribution:
         graphs: Iterable[Graph],
         *,
         correspond: Correspond = "auto",
-        nodes: Nodes = "present",
         shrinkage: Shrinkage = "auto",
         initial: "Graph | None" = None,
     ) -> FloatArray:
@@ -317,7 +311,6 @@ class GraphDistribution:
         Args:
             graphs: At least two valid graphs.
             correspond: As for `fit`, like the other options. The possible nodes and edges are those of all graphs.
-            nodes: As for `fit`.
             shrinkage: As for `fit`.
             initial: As for `fit`.
 
@@ -336,9 +329,7 @@ class GraphDistribution:
         """
         from graphtask.distribution.likelihood import log_prob_leave_one_out
 
-        return log_prob_leave_one_out(
-            graphs, correspond=correspond, nodes=nodes, shrinkage=shrinkage, initial=initial
-        )
+        return log_prob_leave_one_out(graphs, correspond=correspond, shrinkage=shrinkage, initial=initial)
 
     @overload
     @classmethod
@@ -470,7 +461,6 @@ def fitted(
     graphs: Sequence[igraph.Graph],
     support: Support | None,
     *,
-    nodes: Nodes,
     strength: float | None,
     start: Tilt | None = None,
     others: Sequence[igraph.Graph] = (),
@@ -480,7 +470,6 @@ def fitted(
     Args:
         graphs: Valid graphs.
         support: Possible nodes and edges; None if nodes do not correspond.
-        nodes: As for `GraphDistribution.fit`.
         strength: Strength of the shrinkage; None estimates it.
         start: First guess of the tilt.
         others: Further graphs whose stages are possible as well, where nodes do not correspond.
@@ -490,8 +479,8 @@ def fitted(
         own, further = ([canonical(graph) for graph in part] for part in (graphs, others))
         model = fit_stage_model(own, strength=strength, support=further)
     else:
-        counts = count_pairs([support.membership(graph) for graph in graphs], support, nodes=nodes)
-        model = fit_pair_model(support, counts, nodes=nodes, strength=strength)
+        counts = count_pairs([support.membership(graph) for graph in graphs], support)
+        model = fit_pair_model(support, counts, strength=strength)
     mean_nodes, mean_edges = (
         float(np.mean([count(graph) for graph in graphs]))
         for count in (igraph.Graph.vcount, igraph.Graph.ecount)

@@ -34,16 +34,15 @@ class LogNormalizer(NamedTuple):
     """Standard error; 0 if exact."""
 
 
-def exact_probability(presence: FloatArray, edge: FloatArray, *, edges_decide: bool) -> float:
+def exact_probability(presence: FloatArray, edge: FloatArray) -> float:
     """Return the probability of a valid graph.
 
     Args:
         presence: π of every node, 1 for the first and the last one, shape (nodes,).
         edge: θ, 0 on and below the diagonal, shape (nodes, nodes).
-        edges_decide: Whether an absent node is one without edges (``presence`` is not read then).
 
     Example:
-        >>> exact_probability(np.array([1.0, 0.5, 1.0]), np.triu(np.full((3, 3), 0.5), 1), edges_decide=False)
+        >>> exact_probability(np.array([1.0, 0.5, 1.0]), np.triu(np.full((3, 3), 0.5), 1))
         0.375
     """
     n = len(edge)
@@ -53,15 +52,9 @@ def exact_probability(presence: FloatArray, edge: FloatArray, *, edges_decide: b
     for node in range(1, n):
         lonely, entered = states, np.zeros_like(states)
         for source in range(node):
-            lonely, entered = _with_source(
-                lonely, entered, source, edge[source, node], edges_decide=edges_decide
-            )
-        last = node == n - 1
-        absent = lonely if edges_decide else states * (1 - presence[node])
-        if last:
-            absent = np.zeros_like(states)
-        weight = 1.0 if edges_decide or last else presence[node]
-        states = np.stack([absent, entered * weight, np.zeros_like(states)], axis=-1)
+            lonely, entered = _with_source(lonely, entered, source, edge[source, node])
+        absent = states * (1 - presence[node])
+        states = np.stack([absent, entered * presence[node], np.zeros_like(states)], axis=-1)
     done = np.moveaxis(states, -1, 0)[1]
     for _ in range(n - 1):  # every other node is absent or has a successor
         done = done[0] + done[2]
@@ -90,13 +83,12 @@ def by_ladder(violations: Callable[[float], IntArray]) -> LogNormalizer:
 
 
 def _with_source(
-    lonely: FloatArray, entered: FloatArray, source: int, theta: float, *, edges_decide: bool
+    lonely: FloatArray, entered: FloatArray, source: int, theta: float
 ) -> tuple[FloatArray, FloatArray]:
     """Let a node have an edge from ``source`` with probability θ; who has no predecessor yet, and who has."""
     lonely, entered = (np.moveaxis(values, source, 0) for values in (lonely, entered))
     with_edge = lonely + entered
-    # An absent node has no edges; if edges decide, that has the probability 1 − θ.
-    keeps = np.array([1 - theta if edges_decide else 1.0, 1 - theta, 1 - theta])
+    keeps = np.array([1.0, 1 - theta, 1 - theta])  # an absent node has no edge
     keeps = keeps.reshape(3, *[1] * (lonely.ndim - 1))
     new_lonely = lonely * keeps
     new_entered = entered * keeps

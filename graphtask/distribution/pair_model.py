@@ -6,14 +6,13 @@ exists with probability θ_ij; all of it independent:
     ln P(V, E) = Σ_j ln π_j or ln(1 − π_j)  +  Σ_{i, j both present} ln θ_ij or ln(1 − θ_ij)
 
 π_j is shrunk towards the rate of its stage, θ_ij towards that of its pair of stages and class of distance, where
-input and output are stages of their own. Both are always present. With ``nodes="all"`` edges alone decide: every
-possible edge is independent, and a pruned node is one without edges.
+input and output are stages of their own. Both are always present.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import igraph
 import numpy as np
@@ -30,8 +29,6 @@ from graphtask.types import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Nodes = Literal["present", "all"]
 
 _CELLS = 2**19  # of the edge matrices of one batch of independent draws
 
@@ -65,14 +62,13 @@ class PairModel:
         support: Possible nodes and edges.
         presence: π of every node, shape (nodes,).
         edge: θ of every pair, shape (pairs,).
-        nodes: ``present``, or ``all`` if an absent node is one without edges.
         counts: Observed counts.
         class_rate: Rate that θ was shrunk towards, shape (pairs,).
 
     Example:
         >>> import graphtask as gt
         >>> support = Support.of(gt.full_dag(3))
-        >>> counts = count_pairs([support.membership(gt.full_dag(3))], support, nodes="present")
+        >>> counts = count_pairs([support.membership(gt.full_dag(3))], support)
         >>> fit_pair_model(support, counts, strength=0).edge.tolist()
         [1.0, 1.0, 1.0]
     """
@@ -80,7 +76,6 @@ class PairModel:
     support: Support
     presence: FloatArray
     edge: FloatArray
-    nodes: Nodes
     counts: PairCounts
     class_rate: FloatArray
 
@@ -94,7 +89,7 @@ class PairModel:
 
     def log_prob_at(self, membership: Membership) -> tuple[float, str]:
         """Return ln P of nodes and edges of the support, and if that is −inf, the reason."""
-        present = membership.present if self.nodes == "present" else np.ones_like(membership.present)
+        present = membership.present
         log_node = np.where(present, *self._log_presence)
         has = np.zeros(len(self.edge), dtype=np.bool_)
         has[membership.edges] = True
@@ -149,7 +144,7 @@ class PairModel:
         """Return the exact ln Z; None for more nodes than can be summed over."""
         if len(self.presence) > MOST_EXACT:
             return None
-        total = exact_probability(self.presence, self.edge_matrix, edges_decide=self.nodes == "all")
+        total = exact_probability(self.presence, self.edge_matrix)
         return LogNormalizer(float(np.log(total)) if total > 0 else -np.inf, 0.0)
 
     def table(self) -> "pd.DataFrame":
@@ -175,9 +170,7 @@ class PairModel:
 
     def mean_probabilities(self) -> EdgeProbabilities:
         """Return all nodes with the probabilities of the edges."""
-        return EdgeProbabilities(
-            list(self.support.names), self.support.stage, self._matrix(self.probability), True
-        )
+        return EdgeProbabilities(list(self.support.names), self.support.stage, self._matrix(self.probability))
 
     def draw(self, rng: np.random.Generator) -> EdgeProbabilities:
         """Return the nodes of a random graph with the probabilities of edges between them."""
@@ -186,7 +179,6 @@ class PairModel:
             [self.support.names[node] for node in present],
             self.support.stage[present],
             self.edge_matrix[np.ix_(present, present)],
-            self.nodes == "all",
         )
 
     def draw_states(self, rng: np.random.Generator, n: int) -> tuple[BoolArray, BoolArray]:
@@ -194,9 +186,6 @@ class PairModel:
         n_nodes = len(self.presence)
         present: BoolArray = np.asarray(rng.random((n, n_nodes)) < self.presence)
         edges = rng.random((n, n_nodes, n_nodes)) < self.edge_matrix
-        if self.nodes == "all":
-            present = np.asarray(edges.any(axis=1) | edges.any(axis=2))
-            present[:, [0, -1]] = True
         edges &= present[:, :, None] & present[:, None, :]
         return np.asarray(present), np.asarray(edges)
 
@@ -229,8 +218,7 @@ class PairModel:
         graph = igraph.Graph(n=n_nodes, edges=np.argwhere(possible).tolist(), directed=True)
         graph.delete_edges([(s, t) for s, t in graph.get_edgelist() if not self.presence[[s, t]].all()])
         present = live_nodes(graph, [0], [n_nodes - 1])
-        always = self.presence == 1 if self.nodes == "present" else np.zeros(n_nodes, dtype=np.bool_)
-        if not (present[0] and present[-1] and present[always].all()):
+        if not (present[0] and present[-1] and present[self.presence == 1].all()):
             raise DisconnectedError(
                 "no valid graph has a positive probability; fit with more shrinkage, or to more graphs"
             )
@@ -284,42 +272,23 @@ class PairSampler:
         assert isinstance(model, PairModel)
         self.model = model
 
-    def sweep(self, penalty: float = 0.0, *, edges_decide: float | None = None) -> None:
-        """Redraw every node of every chain.
-
-        Args:
-            penalty: λ of `graphtask.distribution.conditioned`.
-            edges_decide: Power of the edges that absent nodes do not have; by default what the model has, 0 or 1.
-        """
-        model, n = self.model, len(self.model.presence)
-        power = float(model.nodes == "all") if edges_decide is None else edges_decide
+    def sweep(self, penalty: float = 0.0) -> None:
+        """Redraw every node of every chain; ``penalty`` is λ of `graphtask.distribution.conditioned`."""
+        n = len(self.model.presence)
         with np.errstate(divide="ignore"):
-            odds = (model.presence / (1 - model.presence)) ** (1 - power)
-        odds[[0, -1]] = np.inf
+            odds = self.model.presence / (1 - self.model.presence)
         uniforms = np.stack([rng.random((n, n + 3)) for rng in self.generators])
-        self.chains.sweep(model.edge_matrix[None], uniforms, Target(odds, penalty, power))
+        self.chains.sweep(self.model.edge_matrix[None], uniforms, Target(odds, penalty))
 
     def violations(self, penalty: float) -> IntArray:
         """Advance the chains by a sweep at λ, and return the violations of every chain."""
-        self.sweep(penalty, edges_decide=0.0)
+        self.sweep(penalty)
         return self.chains.n_violations
 
     @property
     def counts(self) -> IntArray:
         """Nodes and edges of every chain, shape (chains, 2)."""
         return np.stack([self.chains.n_nodes, self.chains.n_edges], axis=1)
-
-    def log_prob(self) -> FloatArray:
-        """Return ln P of every state before conditioning, shape (chains,)."""
-        model = self.model
-        source, target = model.support.pairs.T
-        has = self.chains.edges[:, source, target]
-        terms = np.where(has, *logs(model.edge))
-        if model.nodes == "all":
-            return np.asarray(terms.sum(axis=1))
-        present = self.chains.present
-        terms = np.where(present[:, source] & present[:, target], terms, 0.0)
-        return np.asarray(terms.sum(axis=1) + np.where(present, *logs(model.presence)).sum(axis=1))
 
     def graphs(self) -> list[igraph.Graph]:
         """Return the states as graphs."""
@@ -329,28 +298,23 @@ class PairSampler:
         ]
 
 
-def count_pairs(members: Sequence[Membership], support: Support, *, nodes: Nodes) -> PairCounts:
+def count_pairs(members: Sequence[Membership], support: Support) -> PairCounts:
     """Count nodes, pairs of nodes, and edges."""
     n = len(members)
     edges = np.bincount(np.concatenate([member.edges for member in members]), minlength=len(support.pairs))
     present = np.stack([member.present for member in members]).astype(np.float64)
     in_graphs = present.sum(axis=0).astype(np.int64)
-    if nodes == "all":
-        return PairCounts(n, in_graphs, np.full(len(support.pairs), n), edges)
     # Integers below 2^53 are exact in floats, whose product is far faster.
     both = (present.T @ present)[support.pairs[:, 0], support.pairs[:, 1]]
     return PairCounts(n, in_graphs, both.astype(np.int64), edges)
 
 
-def fit_pair_model(
-    support: Support, counts: PairCounts, *, nodes: Nodes = "present", strength: float | None = None
-) -> PairModel:
+def fit_pair_model(support: Support, counts: PairCounts, *, strength: float | None = None) -> PairModel:
     """Fit the model to counts; the module docstring has the shrinkage.
 
     Args:
         support: Possible nodes and edges.
         counts: Observed counts in it.
-        nodes: ``present`` or ``all``.
         strength: Weight of the rates of stages and classes, in graphs; None estimates it.
     """
     rates = _distance_rates(support, counts)
@@ -360,14 +324,12 @@ def fit_pair_model(
     edge = shrunk_rates(
         counts.edges, counts.together, mean=class_rate, group=one, n_groups=1, strength=strength
     ).rate
-    presence = _presence(support, counts, nodes=nodes, strength=strength)
-    return PairModel(support, presence, edge, nodes, counts, class_rate)
+    presence = _presence(support, counts, strength=strength)
+    return PairModel(support, presence, edge, counts, class_rate)
 
 
-def _presence(support: Support, counts: PairCounts, *, nodes: Nodes, strength: float | None) -> FloatArray:
+def _presence(support: Support, counts: PairCounts, *, strength: float | None) -> FloatArray:
     presence = np.ones(len(support.names))
-    if nodes == "all":
-        return presence
     k, stage = counts.nodes[1:-1], support.stage[1:-1]
     n_stages = int(support.stage.max()) + 1
     trials = np.full(len(k), counts.n_graphs)

@@ -89,7 +89,7 @@ def repaired_edges(
     """Draw edges and repair them; None if input and output are not connected.
 
     Example:
-        >>> certain = EdgeProbabilities(["a", "b", "c"], np.zeros(3, int), np.eye(3, k=1), False)
+        >>> certain = EdgeProbabilities(["a", "b", "c"], np.zeros(3, int), np.eye(3, k=1))
         >>> repaired_edges(certain, shift=0.0, rng=np.random.default_rng(0)).edges.tolist()
         [[0, 1], [1, 2]]
     """
@@ -98,19 +98,15 @@ def repaired_edges(
     if n_nodes < 2:
         return None
     exists = rng.random(probability.shape) < shifted(probability, shift)
-    kept: BoolArray = np.ones(n_nodes, dtype=np.bool_)
-    if probabilities.may_shrink:
-        kept = np.asarray(exists.any(axis=0) | exists.any(axis=1))
-        kept[[0, -1]] = True
-    n_added, whole = _connect(exists, _odds(probability) * kept * kept[:, None], kept, rng)
+    n_added, whole = _connect(exists, _odds(probability), rng)
     edges = np.argwhere(exists)
     if whole:
-        return Repaired(np.flatnonzero(kept), edges, n_added, 0)
+        return Repaired(np.arange(n_nodes), edges, n_added, 0)
     live = live_nodes(igraph.Graph(n=n_nodes, edges=edges.tolist(), directed=True), [0], [n_nodes - 1])
     if not live.any():
         return None
     edges = edges[live[edges].all(axis=1)]
-    return Repaired(np.flatnonzero(live), edges, n_added, int(kept.sum() - live.sum()))
+    return Repaired(np.flatnonzero(live), edges, n_added, int(n_nodes - live.sum()))
 
 
 def calibrated_shift(draw: Draw, *, mean_edges: float, n_trials: int = TRIALS) -> float:
@@ -155,12 +151,10 @@ def _odds(probability: FloatArray) -> FloatArray:
     return np.asarray(probability / np.maximum(1 - probability, 1e-12))
 
 
-def _connect(
-    exists: BoolArray, odds: FloatArray, kept: BoolArray, rng: np.random.Generator
-) -> tuple[int, bool]:
-    """Connect every kept node, in place; return the number of added edges, and True if all nodes are connected."""
+def _connect(exists: BoolArray, odds: FloatArray, rng: np.random.Generator) -> tuple[int, bool]:
+    """Connect every node, in place; return the number of added edges, and True if all nodes are connected."""
     n_added, whole = 0, True
-    orphans = kept & ~exists.any(axis=0)
+    orphans: BoolArray = np.asarray(~exists.any(axis=0))
     orphans[0] = False
     for node in np.flatnonzero(orphans):
         source = _chosen(odds[:, node], rng)
@@ -169,7 +163,7 @@ def _connect(
         else:
             exists[source, node] = True
             n_added += 1
-    childless = kept & ~exists.any(axis=1)
+    childless: BoolArray = np.asarray(~exists.any(axis=1))
     childless[-1] = False
     for node in np.flatnonzero(childless):
         target = _chosen(odds[node], rng)

@@ -7,15 +7,12 @@ sizes.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
-from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import igraph
 import numpy as np
 
 from graphtask.distribution.conditioned import mixing_time, random_generators
-from graphtask.distribution.edge_probabilities import logs
 from graphtask.distribution.normalizer import N_CHAINS, LogNormalizer, by_ladder
 from graphtask.distribution.pair_model import PairModel, PairSampler
 from graphtask.distribution.stage_chains import StageSampler
@@ -38,7 +35,6 @@ _CLOSE = 0.03  # distance from the wanted means, in standard deviations of one g
 _LARGEST_CHANGE = 0.5  # of a step
 _LARGEST_TILT = 4.0
 _CONSTANT = 1e-3  # variance of a count below which a shift has no effect on it
-_PATH = 16  # steps of the path between two models
 
 
 class Tilt(NamedTuple):
@@ -179,43 +175,8 @@ def log_normalizer(model: Model) -> LogNormalizer:
     exact = model.exact_log_normalizer()
     if exact is not None:
         return exact
-    if isinstance(model, PairModel) and model.nodes == "all":
-        return _of_edges_alone(model)
     sampler = model.independent_sampler(random_generators(N_CHAINS, seed=[0, 4]))
     return by_ladder(sampler.violations)
-
-
-def _of_edges_alone(model: PairModel) -> LogNormalizer:
-    """Return ln Z of a model in which edges decide which nodes are present.
-
-    Z is that of a model with independent nodes times a ratio, which is estimated along a path between both.
-    """
-    generators = random_generators(N_CHAINS, seed=[0, 5])
-    sampler = model.sampler(generators)
-    _advanced(sampler, burn=_LEAST_SWEEPS)
-    presence = np.clip(sampler.chains.present.mean(axis=0), 0.05, 0.95)
-    presence[[0, -1]] = 1.0
-    proxy = replace(model, nodes="present", presence=presence)
-    start = log_normalizer(proxy)
-    sampler.retune(proxy)
-    powers = np.linspace(0, 1, _PATH + 1)
-    value, variance = start.value, start.error**2
-    for now, following in pairwise(powers.tolist()):
-        found = []
-        for _ in range(_AVERAGED):
-            sampler.sweep(edges_decide=now)
-            difference = _log_prob_of_edges(sampler) - sampler.log_prob()
-            found.append(np.exp((following - now) * difference))
-        ratios = np.mean(found, axis=0)
-        value += float(np.log(ratios.mean()))
-        variance += float(ratios.var(ddof=1) / len(ratios) / ratios.mean() ** 2)
-    return LogNormalizer(value, float(np.sqrt(variance)))
-
-
-def _log_prob_of_edges(sampler: PairSampler) -> FloatArray:
-    model = sampler.model
-    source, target = model.support.pairs.T
-    return np.asarray(np.where(sampler.chains.edges[:, source, target], *logs(model.edge)).sum(axis=1))
 
 
 def _rejected(model: Model, plan: SamplingPlan, rng: np.random.Generator) -> igraph.Graph:

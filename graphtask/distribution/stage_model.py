@@ -212,11 +212,11 @@ class StageModel:
         """Return the expected number of nodes of every stage, rounded, with the probabilities of the edges."""
         first, last = self.ends[int(np.argmax(self.times))].tolist()
         counts = [round(sizes.mean) for sizes in self.sizes[first : last + 1]]
-        return self._edge_probabilities(_stages(first, last, counts), may_shrink=True)
+        return self._edge_probabilities(_stages(first, last, counts))
 
     def draw(self, rng: np.random.Generator) -> EdgeProbabilities:
         """Return stages of random size with the probabilities of edges between their nodes."""
-        return self._edge_probabilities(self.draw_stages(rng), may_shrink=False)
+        return self._edge_probabilities(self.draw_stages(rng))
 
     def draw_stages(self, rng: np.random.Generator) -> IntArray:
         """Return the stages of the nodes of a random graph, in order."""
@@ -224,9 +224,9 @@ class StageModel:
         first, last = self.ends[min(kind, len(self.ends) - 1)].tolist()
         return _stages(first, last, [sizes.draw(rng) for sizes in self.sizes[first : last + 1]])
 
-    def _edge_probabilities(self, stage: IntArray, *, may_shrink: bool) -> EdgeProbabilities:
+    def _edge_probabilities(self, stage: IntArray) -> EdgeProbabilities:
         names = [f"v{node}" for node in range(len(stage))]
-        return EdgeProbabilities(names, stage, self.probabilities(stage), may_shrink)
+        return EdgeProbabilities(names, stage, self.probabilities(stage))
 
     def draw_valid(self, rng: np.random.Generator, *, most: int) -> tuple[igraph.Graph | None, int]:
         """Draw independently until a graph is valid; with the number of draws. None after ``most`` draws."""

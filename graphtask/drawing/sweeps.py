@@ -49,6 +49,8 @@ def draw_sweep(table: "pd.DataFrame") -> "Figure":
     least = float(positive.min()) if len(positive) else 1e-4
     shifted = table.assign(at=_shifted(table["threshold"], least))
     groups = groups_of(shifted)
+    is_relative = "relative" in table and bool(table["relative"].all())
+    kind = "relative threshold" if is_relative else "threshold"
     height = 0.2 + _ROW * len(groups)
     figure = new_figure(figsize=(WIDTH, 3.1 + height), layout="constrained")
     panels = figure.subplots(2, 2, sharex=True, height_ratios=[2.4, height])
@@ -60,7 +62,7 @@ def draw_sweep(table: "pd.DataFrame") -> "Figure":
     panels[0, 1].set_ylim(-0.02, 1.02)
     for axes in panels[1]:
         _draw_marks(axes, groups, least)
-        tidy(axes, xlabel="threshold τ")
+        tidy(axes, xlabel=f"{kind} τ")
         axes.grid(visible=False)
     _set_axis(panels[1, 0], least, float(np.nanmax(shifted[["at", *_MARKS]].to_numpy(dtype=float))))
     share_legend(panels[0, 0], panels[1, 0], columns=4)

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 import igraph
 
 from graphtask.corpus.graph_sets import GraphSet, read_all
-from graphtask.errors import ArgumentError, DisconnectedError, GraphtaskError
+from graphtask.errors import ArgumentError, DisconnectedError, FormatError, GraphtaskError
 from graphtask.graph import WEIGHT
 from graphtask.pruning import prune
 from graphtask.reporting.explorer_data import explorer_data, layout_positions, shared_positions
 from graphtask.reporting.page import page
 from graphtask.reporting.sections import Content, sections_of
-from graphtask.storage.atomic import write_atomically
+from graphtask.storage.atomic import check_target, write_atomically
+from graphtask.storage.content import about
 from graphtask.types import PAPER_THRESHOLD
-from graphtask.validation import number
+from graphtask.validation import counted, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,8 +84,18 @@ def report(
     least = number(threshold, name="threshold", least=0)
     studies, places = _studies(paths)
     found = read_all(places)
-    items = [_item(found, place, threshold=least, sweeps=sweeps or {}) for place in range(len(found))]
-    sections = sections_of(Content(items, found.failures, least, studies))
+    check_target(path)
+    items, failures = [], list(found.failures)
+    for place in range(len(found)):
+        try:
+            items.append(_item(found, place, threshold=least, sweeps=sweeps or {}))
+        except GraphtaskError as error:
+            failures.append(about(found.names[place], error))
+    if not items:
+        raise FormatError(
+            f"no graph can be used; the first of {counted(len(failures), 'failure')}: {failures[0]}"
+        )
+    sections = sections_of(Content(items, failures, least, studies))
     _write(path, page(title, sections, graphs=_explored(items, least)))
     return path
 
@@ -159,13 +170,15 @@ def _studies(paths: Iterable[str | os.PathLike[str]]) -> "tuple[list[Study], lis
 
 def _item(found: GraphSet, place: int, *, threshold: float, sweeps: Mapping[str, "pd.DataFrame"]) -> Item:
     from graphtask.runs.history import load_history
-    from graphtask.runs.layout import HISTORY, is_run
+    from graphtask.runs.layout import HISTORY, METRICS, is_run
+    from graphtask.runs.manifest import check_files
     from graphtask.runs.metrics import read_metrics
 
     graph, name = found.graphs[place], found.names[place]
     folder, shown = Path(name), _short_names(found.names)[place]
     metrics = history = None
     if is_run(folder):
+        check_files(folder, (METRICS, HISTORY))
         metrics, history = read_metrics(folder), load_history(folder / HISTORY)
     return Item(
         shown, found.labels[place], graph, _pruned(graph, threshold), metrics, history, sweeps.get(name)

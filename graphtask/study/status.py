@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from graphtask.errors import GraphtaskError, RunError
-from graphtask.runs.config import check_same_run, read_config
+from graphtask.runs.config import check_same_run, is_extension, read_config
 from graphtask.runs.layout import CHECKPOINT, CONFIG, METRICS, WEIGHTS
 from graphtask.runs.lock import is_locked
 from graphtask.runs.manifest import check_sizes
@@ -77,9 +77,13 @@ def state_of(job: Job) -> State:
         state = State(job, "waiting", **_progress(folder))
         if folder.exists() and not folder.is_dir():
             raise RunError(f"{folder}: is not a folder, but the run needs one; delete it")
+        is_extended = False  # the study now has more epochs than the run
         if (folder / CONFIG).exists():
-            check_same_run(folder, job.identity())
-        if is_finished(folder):
+            identity = job.identity()
+            is_extended = is_extension(folder, identity)
+            if not is_extended:
+                check_same_run(folder, identity)
+        if is_finished(folder) and not is_extended:
             check_sizes(folder)
             return state._replace(word="finished")
         if is_locked(folder):

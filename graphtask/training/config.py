@@ -15,7 +15,8 @@ from graphtask.data.arrays import as_image_data
 from graphtask.data.dataset import ImageData
 from graphtask.data.transforms import parse_transform
 from graphtask.errors import ArgumentError
-from graphtask.training.named import name_of
+from graphtask.named import name_of
+from graphtask.storage.toml import read_toml
 from graphtask.types import PAPER_THRESHOLD
 from graphtask.validation import choice, integer, invalid, number, suggestion
 
@@ -23,6 +24,7 @@ GATES = ("tanh", "sigmoid", "none")
 PRECISIONS = ("fp32", "bf16")
 EXECUTIONS = ("auto", "fused", "plain")
 EDGE_UPDATES = ("gradient", "proximal")
+EDGE_PENALTIES = ("l1", "relative", "hoyer")
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,3})?")
 _Section = TypeVar("_Section")
@@ -153,7 +155,8 @@ class DataConfig(_Checked):
 class OptimizationConfig(_Checked):
     """Loss, optimizer and schedule; the defaults are those of Janik & Nowak (2020), Appendix A.
 
-    The loss is cross-entropy + ``edge_l1`` · Σ|gate(w)| over the edges, minimized by SGD.
+    The loss is cross-entropy + ``edge_l1`` · Σ|gate(w)| over the edges, minimized by SGD; ``edge_penalty`` has other
+    penalties.
 
     Raises:
         ArgumentError: A value is outside its range.
@@ -191,7 +194,16 @@ class OptimizationConfig(_Checked):
     """Factor on the learning rate at each milestone, in (0, 1]."""
 
     edge_l1: float = _option(1e-3, "λ, the L1 penalty on the edges.")
-    """λ, the L1 penalty on the edges; at least 0."""
+    """λ, the L1 penalty on the edges (or the factor of another ``edge_penalty``); at least 0."""
+
+    edge_penalty: str = _option(
+        "l1",
+        "Penalty on the edges: L1 as in the paper, or one that does not depend on the scale of a node's edges.",
+        choices=EDGE_PENALTIES,
+    )
+    """``l1``: Σ|gate(w)|, as in the paper. ``relative`` and ``hoyer`` do not change if the weights of all edges into
+    a node are multiplied by one factor, as the network does not: the sum of weights relative to the strongest edge
+    into the same node, and the Hoyer-Square measure (Σ|g|)²/Σg², for each node; see `graphtask.training.penalty`."""
 
     edge_update: str = _option(
         "gradient",
@@ -256,6 +268,9 @@ class OptimizationConfig(_Checked):
             threshold=number(self.threshold, name="threshold", least=0),
         )
         choice(self.edge_update, name="edge_update", choices=EDGE_UPDATES)
+        choice(self.edge_penalty, name="edge_penalty", choices=EDGE_PENALTIES)
+        if self.edge_update == "proximal" and self.edge_penalty != "l1":
+            raise invalid("edge_penalty", "l1 with edge_update='proximal'", self.edge_penalty)
 
     def learning_rate_at(self, epoch: int) -> float:
         """Return the learning rate during ``epoch``, counted from 0."""
@@ -397,6 +412,21 @@ class TrainConfig:
             sections[name] = dataclasses.replace(sections[name], **value)
         return TrainConfig(**_updated(sections, options))
 
+    @property
+    def code(self) -> dict[str, str]:
+        """Options that name code of the user, as ``package.module:name``; training imports it.
+
+        Example:
+            >>> TrainConfig(optimizer="AdamW", block="torch.nn:Conv2d").code
+            {'block': 'torch.nn:Conv2d'}
+        """
+        named = {
+            "block": self.model.block,
+            "optimizer": self.optimization.optimizer,
+            "schedule": self.optimization.schedule,
+        }
+        return {keyword: text for keyword, text in named.items() if text is not None and ":" in text}
+
     def to_json(self) -> dict[str, Any]:
         """Return the configuration as nested JSON values; data that were passed as arrays become null."""
         values: dict[str, Any] = {name: _values(section) for name, section in self._sections().items()}
@@ -449,17 +479,13 @@ def read_config_file(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises:
         ArgumentError: The file cannot be read, or an option in it is unknown or outside its range.
     """
-    import tomllib
-
     path = Path(path)
     try:
-        if not path.is_file():
-            raise FileNotFoundError(2, "no such file")
-        values = _with_paths(tomllib.loads(path.read_text(encoding="utf-8")), path.absolute().parent)
+        values = _with_paths(read_toml(path), path.absolute().parent)
         TrainConfig(**values)
     except OSError as error:
         raise ArgumentError(f"{path}: the configuration cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, and of the options
+    except ValueError as error:  # of TOML, of UTF-8, and of the options
         kind = "" if isinstance(error, ArgumentError) else "not valid TOML: "
         raise ArgumentError(f"{path}: {kind}{error}") from error
     return values

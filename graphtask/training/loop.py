@@ -22,6 +22,7 @@ from graphtask.training.config import TrainConfig
 from graphtask.training.cuda_graph import CapturedStep, Recorder
 from graphtask.training.distributed import Processes
 from graphtask.training.optimizer import Schedule, build_optimizer, proximal_step
+from graphtask.training.penalty import EdgePenalty
 
 
 class Evaluation(NamedTuple):
@@ -73,6 +74,7 @@ class Trainer:
         self._precision = config.runtime.precision
         self._is_proximal = config.optimization.edge_update == "proximal"
         self._check_options()
+        self._penalty = EdgePenalty(module, config.optimization.edge_penalty)
         self.optimizer = build_optimizer(module, config.optimization)
         self._schedule = Schedule(config.optimization)
         self.epoch = 0
@@ -238,7 +240,7 @@ class Trainer:
             cross_entropy = functional.cross_entropy(logits.float(), labels)
             loss = cross_entropy
             if not self._is_proximal:
-                loss = cross_entropy + self._optimization.edge_l1 * self.module.resource_loss()
+                loss = cross_entropy + self._optimization.edge_l1 * self._penalty()
             self.optimizer.zero_grad(set_to_none=True)
             # The shares add up to 1, so that the L1 penalty counts once.
             (loss * part.share).backward()  # type: ignore[no-untyped-call]

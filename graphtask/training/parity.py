@@ -10,7 +10,7 @@ from graphtask.compiler.writeback import extract_subnetwork
 from graphtask.data.batches import Batches
 from graphtask.data.dataset import ImageData
 from graphtask.graph import edge_names
-from graphtask.pruning import prune
+from graphtask.pruning import prune, pruned_parts
 from graphtask.training.batches import split_batches
 from graphtask.training.device import choose_device
 from graphtask.training.loop import predictions
@@ -25,14 +25,16 @@ _OFF = {"tanh": 0.0, "sigmoid": -torch.inf, "none": 0.0}
 class Parity:
     """Test accuracies (in [0, 1]) around pruning, and differences of the logits.
 
-    Four networks are compared: *trained*; *thresholded*, the trained one with every edge below the threshold at
-    zero; *cut*, which also has the edges of dead paths at zero; and *pruned*, the small network of the pruned graph
-    with the surviving parameters. *Cut* and *pruned* are the same function. *Thresholded* differs from both by the
-    constants that nodes without any path from the input still send on (batch normalization of nothing is a bias);
-    they carry no information about the image, and are dropped.
+    Five networks are compared: *trained*; *thresholded*, the trained one with every edge below the threshold at
+    zero; *cut*, which also has the edges of dead paths at zero; *pruned*, the small network of the pruned graph with
+    the surviving parameters; and *folded*, the pruned one with the constants of dead nodes (``fold=True``). *Cut* and
+    *pruned* are the same function, and so are *thresholded* and *folded*. They differ by the constants that nodes
+    without any path from the input still send on (batch normalization of nothing is a bias), which carry no information
+    about the image.
     """
 
     threshold: float
+    relative: bool
     edges_before: int
     edges_after: int
     nodes_before: int
@@ -41,22 +43,31 @@ class Parity:
     accuracy_thresholded: float
     accuracy_cut: float
     accuracy_pruned: float
+    accuracy_folded: float
     largest_logit: float
     """Largest absolute logit of the cut network, the scale for the differences."""
     difference_cut_pruned: float
     """Largest absolute difference of a logit between the cut and the pruned network."""
     difference_thresholded_cut: float
     """Largest absolute difference of a logit due to the dropped constants."""
+    difference_thresholded_folded: float
+    """Largest absolute difference of a logit between the thresholded and the folded network."""
 
 
 def parity(
-    run: Run, *, threshold: float = PAPER_THRESHOLD, data: ImageData | None = None, device: str = "auto"
+    run: Run,
+    *,
+    threshold: float = PAPER_THRESHOLD,
+    relative: bool = False,
+    data: ImageData | None = None,
+    device: str = "auto",
 ) -> Parity:
     """Compare a trained network with its pruned one on the test images.
 
     Args:
         run: A finished run.
         threshold: τ; edges of smaller weight are cut.
+        relative: Compare relative weights with the threshold; see `graphtask.prune`.
         data: The images; None is the run's own data set.
         device: As in `train`.
 
@@ -72,17 +83,20 @@ def parity(
         True
     """
     trained = run.module(device=device)
-    pruned_graph = prune(run.graph, threshold=threshold)
-    pruned = extract_subnetwork(trained, pruned_graph).to(choose_device(device)).eval()
-    magnitudes = torch.tensor(run.graph.es["weight"], dtype=torch.float64, device="cpu")
+    pruned_graph = prune(run.graph, threshold=threshold, relative=relative)
+    weak = torch.from_numpy(pruned_parts(run.graph, threshold=threshold, relative=relative).weak_edges)
     surviving = set(edge_names(pruned_graph))
     kept = torch.tensor([names in surviving for names in edge_names(run.graph)], device="cpu")
-    test = split_batches(data or run.data(), run.config, device=trained.edge_weight.device).test
+    images = data or run.data()
+    test = split_batches(images, run.config, device=trained.edge_weight.device).test
+    pruned = extract_subnetwork(trained, pruned_graph)
+    folded = extract_subnetwork(trained, pruned_graph, fold=True, size=images.size)
     outcomes = {
         "trained": _logits(trained, test),
-        "thresholded": _logits(_switched_off(run, magnitudes < threshold, device), test),
+        "thresholded": _logits(_switched_off(run, weak, device), test),
         "cut": _logits(_switched_off(run, ~kept, device), test),
-        "pruned": _logits(pruned, test),
+        "pruned": _logits(pruned.to(choose_device(device)).eval(), test),
+        "folded": _logits(folded.to(choose_device(device)).eval(), test),
     }
     labels = torch.cat([labels for _, labels in test.in_order()]).cpu()
     accuracy = {
@@ -90,6 +104,7 @@ def parity(
     }
     return Parity(
         threshold=threshold,
+        relative=relative,
         edges_before=run.graph.ecount(),
         edges_after=pruned_graph.ecount(),
         nodes_before=run.graph.vcount(),
@@ -98,9 +113,11 @@ def parity(
         accuracy_thresholded=accuracy["thresholded"],
         accuracy_cut=accuracy["cut"],
         accuracy_pruned=accuracy["pruned"],
+        accuracy_folded=accuracy["folded"],
         largest_logit=outcomes["cut"].abs().max().item(),
         difference_cut_pruned=(outcomes["cut"] - outcomes["pruned"]).abs().max().item(),
         difference_thresholded_cut=(outcomes["thresholded"] - outcomes["cut"]).abs().max().item(),
+        difference_thresholded_folded=(outcomes["thresholded"] - outcomes["folded"]).abs().max().item(),
     )
 
 

@@ -41,7 +41,6 @@ RETRAINED_FIT = "retrained_fit"
 _SEED_OFFSET = 1000  # added to the seed of the run: the paper retrains with another initialization
 _GROUP = ["dataset", "prior", "network"]
 _SUMMARIZED = ("accuracy", "seconds_per_epoch", "epoch_time_ratio", "parameters", "channels", "edges")
-_CODE = ("block", "optimizer", "schedule")  # options that may name code
 
 
 def retrain(
@@ -284,10 +283,8 @@ def compare_retrained(
 
 def _check_code(run: Run, options: Mapping[str, Any]) -> None:
     """Raise if the run names code of other packages that the caller has not named again."""
-    sections = run.config.model, run.config.optimization
-    for keyword in _CODE:
-        named = next((getattr(section, keyword) for section in sections if hasattr(section, keyword)), None)
-        if named is not None and ":" in named and keyword not in options:
+    for keyword, named in run.config.code.items():
+        if keyword not in options:
             raise ArgumentError(
                 f"the run was trained with {keyword} {named!r}, which is not imported by itself; pass {keyword}={named!r}",
                 argument=keyword,

@@ -17,11 +17,11 @@ from graphtask.data.catalog import load_data
 from graphtask.data.dataset import ImageData
 from graphtask.errors import ArgumentError, RunError
 from graphtask.graph import WEIGHT
+from graphtask.named import load_named
 from graphtask.runs.history import EdgeHistory
 from graphtask.training.config import TrainConfig
 from graphtask.training.device import choose_device
 from graphtask.training.hints import run_hints
-from graphtask.training.named import load_named
 from graphtask.training.stored import read_run
 from graphtask.validation import counted
 

@@ -16,11 +16,10 @@ from graphtask.compiler.writeback import extract_subnetwork
 from graphtask.data.batches import Batches, channel_statistics
 from graphtask.data.dataset import ImageData
 from graphtask.data.stream import Part, permutation
-from graphtask.graph import WEIGHT
 from graphtask.metrics.registry import select
 from graphtask.metrics.table import measure_all, with_reasons
 from graphtask.metrics.view import Options
-from graphtask.pruning import critical_threshold, prune, pruned_parts
+from graphtask.pruning import PrunedParts, critical_threshold, prune, pruned_parts
 from graphtask.runs.labels import provenance_labels
 from graphtask.training.batches import evaluation_batches, split_batches, with_splits
 from graphtask.training.callbacks import tracked
@@ -51,9 +50,9 @@ class SweepResult:
             ``threshold``; ``status`` (``connected``, or ``disconnected``: then nothing is left) and ``reason``;
             ``test_accuracy`` (in [0, 1]; exactly the ``accuracy_pruned`` of `parity`) and ``test_loss``, NaN if
             disconnected; ``decision_accuracy``, of the images that decide; ``sparsity``, ``edges``, ``nodes``, the
-            metrics, and ``undefined``, the reason for NaN values. Constant columns: ``trained_accuracy`` and
-            ``test_images`` (their number), ``decided_on`` (``validation`` or ``train``), ``critical_threshold``,
-            ``suggested_threshold``.
+            metrics, and ``undefined``, the reason for NaN values. Constant columns: ``relative`` (whether thresholds are
+            those of relative weights), ``trained_accuracy`` and ``test_images`` (their number), ``decided_on``
+            (``validation`` or ``train``), ``critical_threshold``, ``suggested_threshold``.
 
     Example:
         >>> import pandas as pd
@@ -96,6 +95,7 @@ def sweep(
     run: Run,
     *,
     thresholds: Iterable[float] | None = None,
+    relative: bool = False,
     metrics: str | Sequence[str] = "paper",
     data: ImageData | None = None,
     device: str = "auto",
@@ -113,6 +113,8 @@ def sweep(
     Args:
         run: A finished run.
         thresholds: τ, each ≥ 0, in any order; None is `threshold_grid`.
+        relative: Compare the weight of an edge relative to the strongest edge into the same node with τ; see
+            `graphtask.prune`.
         metrics: Metrics besides sparsity, edges and nodes: a set of metrics, or names; see `measure`.
         data: The images; None is the run's own data set.
         device: As in `train`.
@@ -138,12 +140,12 @@ def sweep(
     import pandas as pd
 
     select(metrics, options=Options())  # fails before the work, not after it
-    grid = _checked(threshold_grid(run.graph) if thresholds is None else thresholds)
+    grid = _checked(threshold_grid(run.graph, relative=relative) if thresholds is None else thresholds)
     trained = run.module(device=device)
     images = data or run.data()
     test = split_batches(images, run.config, device=trained.edge_weight.device).test
     deciding, decided_on = _deciding_batches(images, run.config, device=trained.edge_weight.device)
-    sweeper = _Sweeper(trained, run.graph, test, deciding)
+    sweeper = _Sweeper(trained, run.graph, test, deciding, relative=relative)
     before = sweeper.unpruned()
     steps = [sweeper.at(threshold) for threshold in tracked(grid, title="sweeping", visible=progress)]
     measured = _measured([step.graph for step in steps], metrics)
@@ -152,10 +154,11 @@ def sweep(
         {"run": _name(run), **provenance_labels(run.graph)._asdict()}.items()
     ):
         table.insert(place, name, value)
+    table["relative"] = relative
     table["trained_accuracy"] = before.test.accuracy
     table["test_images"] = test.n_images
     table["decided_on"] = decided_on
-    table["critical_threshold"] = critical_threshold(run.graph)
+    table["critical_threshold"] = critical_threshold(run.graph, relative=relative)
     table["suggested_threshold"] = suggested_threshold(
         grid,
         table["decision_accuracy"].to_numpy(),
@@ -165,13 +168,14 @@ def sweep(
     return SweepResult(table)
 
 
-def threshold_grid(graph: igraph.Graph) -> list[float]:
+def threshold_grid(graph: igraph.Graph, *, relative: bool = False) -> list[float]:
     """Return the default thresholds of a sweep: the same for all graphs, plus the critical one of each.
 
     0, ten per decade from 0.0001 to 1, the paper's 0.006, and the largest that leaves the graph connected.
 
     Args:
         graph: A trained graph.
+        relative: Thresholds of relative weights; see `graphtask.prune`.
 
     Example:
         >>> import graphtask as gt
@@ -183,7 +187,7 @@ def threshold_grid(graph: igraph.Graph) -> list[float]:
     """
     decades = np.logspace(_LOWEST_DECADE, 0, -_LOWEST_DECADE * _PER_DECADE + 1)
     shared = [float(f"{value:.6g}") for value in decades]
-    return sorted({0.0, PAPER_THRESHOLD, critical_threshold(graph), *shared})
+    return sorted({0.0, PAPER_THRESHOLD, critical_threshold(graph, relative=relative), *shared})
 
 
 def suggested_threshold(
@@ -249,7 +253,10 @@ class _Left(NamedTuple):
 class _Sweeper:
     """Prunes one network at any threshold; evaluates each pruned graph once."""
 
-    def __init__(self, trained: GraphModule, graph: igraph.Graph, test: Batches, deciding: Batches) -> None:
+    def __init__(
+        self, trained: GraphModule, graph: igraph.Graph, test: Batches, deciding: Batches, *, relative: bool
+    ) -> None:
+        self._relative = relative
         self._trained = trained
         self._graph = graph
         self._test = test
@@ -260,9 +267,9 @@ class _Sweeper:
         return self._left(np.ones(self._graph.ecount(), dtype=np.bool_), 0.0)
 
     def at(self, threshold: float) -> _Step:
-        parts = pruned_parts(self._graph, threshold=threshold)
+        parts = pruned_parts(self._graph, threshold=threshold, relative=self._relative)
         if parts.dead_nodes.all():
-            row = {"status": DISCONNECTED, "reason": _why_disconnected(self._graph, threshold)}
+            row = {"status": DISCONNECTED, "reason": _why_disconnected(parts)}
             nothing = Evaluation(loss=math.nan, accuracy=math.nan)
             left = _Left(_nothing(self._graph), nothing, nothing)
         else:
@@ -278,14 +285,14 @@ class _Sweeper:
     def _left(self, kept: BoolArray, threshold: float) -> _Left:
         key = np.packbits(kept).tobytes()
         if key not in self._known:
-            graph = prune(self._graph, threshold=threshold)
+            graph = prune(self._graph, threshold=threshold, relative=self._relative)
             small = extract_subnetwork(self._trained, graph)
             self._known[key] = _Left(graph, evaluate(small, self._test), evaluate(small, self._deciding))
         return self._known[key]
 
 
-def _why_disconnected(graph: igraph.Graph, threshold: float) -> str:
-    if threshold > max(graph.es[WEIGHT]):
+def _why_disconnected(parts: PrunedParts) -> str:
+    if parts.weak_edges.all():
         return "every edge is below the threshold"
     return "no path from the input to the output is left"
 

@@ -167,7 +167,8 @@ def _lasting(source: object) -> str | None:
 def _check_edge_step(optimization: OptimizationConfig) -> None:
     """Warn where the L1 penalty moves an edge so far in a step that it jumps over zero."""
     step = optimization.edge_step(optimization.learning_rate)
-    if optimization.edge_update == "gradient" and step >= _TOO_LARGE_STEP:
+    is_l1 = optimization.edge_update == "gradient" and optimization.edge_penalty == "l1"
+    if is_l1 and step >= _TOO_LARGE_STEP:
         warnings.warn(
             f"edge_l1={optimization.edge_l1:g} at learning_rate={optimization.learning_rate:g} moves an edge by "
             f"learning_rate·edge_l1/(1-momentum) = {step:g} per step: edges jump over zero and saturate at weight 1 "

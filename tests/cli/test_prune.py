@@ -69,6 +69,19 @@ def test_the_parity_of_a_run_is_that_of_the_library(call, run_folder, threshold)
     assert record["edges_after"] == report.edges_after
 
 
+def test_a_relative_threshold_prunes_as_in_the_library(call, run_folder, tmp_path):
+    options = ("--threshold", 0.4, "--relative", "--parity", "--device", "cpu", "--format", "json")
+    result = call("prune", run_folder, *options, "-o", tmp_path / "pruned.graphml")
+    assert result.exit_code == 0, result.output
+    (record,) = json.loads(result.stdout)
+    graph = gt.Run.open(run_folder).graph
+    expected = gt.prune(graph, threshold=0.4, relative=True)
+    assert record["edges_after"] == expected.ecount() == gt.read(tmp_path / "pruned.graphml").ecount()
+    assert record["critical_threshold"] == gt.critical_threshold(graph, relative=True)
+    assert record["relative"] is True
+    assert record["difference_thresholded_folded"] <= 1e-5 * record["largest_logit"]
+
+
 def test_a_parity_that_cannot_be_is_an_error_of_the_run(call, run_folder, tmp_path):
     shutil.copytree(run_folder, tmp_path / "run")
     config = json.loads((tmp_path / "run" / "config.json").read_text())

@@ -35,7 +35,7 @@ def known_model(seed, *, nodes=9, certain_nodes=True):
     presence = np.ones(nodes) if certain_nodes else rng.uniform(0.2, 0.9, size=nodes)
     presence[[0, -1]] = 1.0
     nothing = PairCounts(1, np.ones(nodes, int), np.ones(len(edge), int), np.ones(len(edge), int))
-    return PairModel(support, presence, edge, "present", nothing, edge)
+    return PairModel(support, presence, edge, nothing, edge)
 
 
 def every_graph(names, stage, pairs):

@@ -21,16 +21,15 @@ from graphtask.distribution.stage_model import StageModel
 from graphtask.distribution.support import Support
 
 
-def random_model(prior, seed, *, nodes="present", low=0.1, high=0.9):
+def random_model(prior, seed, *, low=0.1, high=0.9):
     """A model of the edges of a prior with random probabilities."""
     rng = np.random.default_rng(seed)
     support = Support.of(prior)
     edge = rng.uniform(low, high, size=len(support.pairs))
     presence = np.ones(len(support.names))
-    if nodes == "present":
-        presence[1:-1] = rng.uniform(0.2, 0.9, size=len(presence) - 2)
+    presence[1:-1] = rng.uniform(0.2, 0.9, size=len(presence) - 2)
     nothing = PairCounts(1, np.ones(len(presence), int), np.ones(len(edge), int), np.ones(len(edge), int))
-    return PairModel(support, presence, edge, nodes, nothing, edge)
+    return PairModel(support, presence, edge, nothing, edge)
 
 
 def key(graph):
@@ -83,11 +82,10 @@ PRIORS = {
 
 
 @pytest.mark.parametrize("method", ["rejection", "mcmc"])
-@pytest.mark.parametrize("nodes", ["present", "all"])
 @pytest.mark.parametrize("prior", PRIORS)
-def test_graphs_are_sampled_as_often_as_they_are_likely(prior, nodes, method):
+def test_graphs_are_sampled_as_often_as_they_are_likely(prior, method):
     """In every support of up to 5 nodes, and ln P is that of the sampled graphs."""
-    model = random_model(PRIORS[prior], 5, nodes=nodes)
+    model = random_model(PRIORS[prior], 5)
     expected = valid_graphs(model)
     total = sum(expected.values())
     distribution = gt.GraphDistribution(model, 1, 5, 5)
@@ -128,9 +126,8 @@ def test_fitted_distributions_are_sampled_as_their_probabilities_say(seed, corre
     assert sum(np.exp(value) for value in values.values()) <= 1 + 4 * fitted.log_normalizer.error
 
 
-@pytest.mark.parametrize("nodes", ["present", "all"])
-def test_the_estimated_constant_is_the_exact_one_within_its_error(nodes, monkeypatch):
-    model = random_model(gt.full_dag(9, stages=3), 2, nodes=nodes, low=0.05, high=0.4)
+def test_the_estimated_constant_is_the_exact_one_within_its_error(monkeypatch):
+    model = random_model(gt.full_dag(9, stages=3), 2, low=0.05, high=0.4)
     exact = log_normalizer(model)
     assert exact.error == 0
     monkeypatch.setattr(pair_model, "MOST_EXACT", 1)

@@ -89,13 +89,12 @@ def test_the_same_seed_gives_the_same_table_and_another_one_another():
 
 
 @pytest.mark.parametrize("correspond", [True, False])
-@pytest.mark.parametrize("nodes", ["present", "all"])
-def test_both_models_are_checked(correspond, nodes):
+def test_both_models_are_checked(correspond):
     graphs = prunings(5, seed=3, nodes=6)
-    found = check(graphs, correspond=correspond, nodes=nodes, n_refits=2, n_sampled=10)
+    found = check(graphs, correspond=correspond, n_refits=2, n_sampled=10)
     assert list(found.index) == [*METRICS, "log_prob"]
     assert found["observed_mean"]["edges"] == np.mean([graph.ecount() for graph in graphs])
-    fitted = gt.GraphDistribution.fit(graphs, correspond=correspond, nodes=nodes)
+    fitted = gt.GraphDistribution.fit(graphs, correspond=correspond)
     assert found["observed_mean"]["log_prob"] == pytest.approx(
         np.mean([fitted.log_prob_before_conditioning(graph)[0] for graph in graphs])
     )

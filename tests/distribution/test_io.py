@@ -13,13 +13,12 @@ import graphtask as gt
 def fitted():
     graphs = prunings(5, seed=0)
     return {
-        "present": gt.GraphDistribution.fit(graphs),
-        "all": gt.GraphDistribution.fit(graphs, nodes="all"),
+        "pairs": gt.GraphDistribution.fit(graphs),
         "stages": gt.GraphDistribution.fit(graphs, correspond=False),
     }
 
 
-@pytest.mark.parametrize("kind", ["present", "all", "stages"])
+@pytest.mark.parametrize("kind", ["pairs", "stages"])
 def test_a_stored_distribution_is_the_same_to_the_last_bit(fitted, kind, tmp_path):
     one, path = fitted[kind], tmp_path / "p.json"
     one.save(path)
@@ -45,7 +44,6 @@ DAMAGE = {
     "a node that is none": ("target", lambda values: [*values[:-1], 99]),
     "a negative node": ("source", lambda values: [-1, *values[1:]]),
     "an edge backwards": ("source", lambda values: [values[-1] + 1, *values[1:]]),
-    "an unknown kind of nodes": ("nodes", lambda _: "some"),
     "stages that fall": ("stage", lambda values: values[::-1]),
     "fractions of nodes": ("stage", lambda values: [0.5, *values[1:]]),
     "nested lists": ("stage", lambda values: [values]),
@@ -57,7 +55,7 @@ DAMAGE = {
 @pytest.mark.parametrize("name", DAMAGE)
 def test_a_damaged_file_is_named_in_one_line(fitted, name, tmp_path):
     path = tmp_path / "p.json"
-    fitted["present"].save(path)
+    fitted["pairs"].save(path)
     document = json.loads(path.read_text())
     key, change = DAMAGE[name]
     document["model"][key] = change(copy.deepcopy(document["model"][key]))
@@ -100,7 +98,7 @@ def test_a_damaged_file_of_the_other_kind_is_named_too(fitted, key, value, tmp_p
         (b"[1]", "is not a distribution"),
         (b'{"nodes": [], "links": []}', "is not a distribution"),
         (b'{"format": "graphtask distribution of graphs", "version": 99}', "version 99"),
-        (b'{"format": "graphtask distribution of graphs", "version": 2}', "not a complete distribution"),
+        (b'{"format": "graphtask distribution of graphs", "version": 3}', "not a complete distribution"),
     ],
 )
 def test_another_file_is_told_from_a_distribution(content, message, tmp_path):
@@ -114,7 +112,7 @@ def test_a_file_that_is_not_there_or_has_another_suffix_is_named(fitted, tmp_pat
     with pytest.raises(gt.errors.FormatError, match=r"none\.json: cannot be read"):
         gt.GraphDistribution.load(tmp_path / "none.json")
     with pytest.raises(gt.errors.ArgumentError, match=r"path must end in \.json"):
-        fitted["all"].save(tmp_path / "p.pickle")
+        fitted["stages"].save(tmp_path / "p.pickle")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -10,17 +10,16 @@ LONG = [gt.random_dag(14, decay="none", seed=seed) for seed in range(4)]
 
 
 @pytest.mark.parametrize("correspond", [True, False])
-@pytest.mark.parametrize("nodes", ["present", "all"])
 @pytest.mark.parametrize("shrinkage", [2.0])
-def test_leaving_one_out_is_fitting_to_the_others(correspond, nodes, shrinkage):
+def test_leaving_one_out_is_fitting_to_the_others(correspond, shrinkage):
     graphs = prunings(3, seed=0, nodes=6, keep=0.6)
-    options = {"correspond": correspond, "nodes": nodes, "shrinkage": shrinkage}
+    options = {"correspond": correspond, "shrinkage": shrinkage}
     support = support_of(graphs, correspond=correspond, initial=None)
     expected = [
         # The stages and distances of the graph itself stay possible.
-        fitted(
-            [*graphs[:index], *graphs[index + 1 :]], support, nodes=nodes, strength=shrinkage, others=[graph]
-        ).log_prob(graph)
+        fitted([*graphs[:index], *graphs[index + 1 :]], support, strength=shrinkage, others=[graph]).log_prob(
+            graph
+        )
         for index, graph in enumerate(graphs)
     ]
     np.testing.assert_allclose(gt.GraphDistribution.log_prob_leave_one_out(graphs, **options), expected)

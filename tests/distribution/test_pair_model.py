@@ -17,8 +17,7 @@ def outcomes(model):
     names, stage = list(model.support.names), model.support.stage.tolist()
     possible = {tuple(pair) for pair in model.support.pairs.tolist()}
     inner = range(1, len(names) - 1)
-    fewest = len(inner) if model.nodes == "all" else 0
-    for size in range(fewest, len(inner) + 1):
+    for size in range(len(inner) + 1):
         for chosen in itertools.combinations(inner, size):
             nodes = [0, *chosen, len(names) - 1]
             pairs = [
@@ -29,17 +28,16 @@ def outcomes(model):
             yield from every_graph([names[node] for node in nodes], [stage[node] for node in nodes], pairs)
 
 
-@pytest.mark.parametrize("nodes", ["present", "all"])
 @pytest.mark.parametrize("prior", [gt.full_dag(5, stages=2), gt.banded_dag(5, bandwidth=2)])
 @settings(max_examples=5)
 @given(seed=st.integers(0, 10**6))
-def test_probabilities_of_all_graphs_add_up_to_one_before_conditioning(prior, nodes, seed):
+def test_probabilities_of_all_graphs_add_up_to_one_before_conditioning(prior, seed):
     graph = prior.copy()
     graph.es["weight"] = np.random.default_rng(seed).random(graph.ecount()).tolist()
     graphs = [gt.prune(graph, threshold=gt.critical_threshold(graph) * share) for share in (1.0, 0.7, 0.3)]
     support = Support.of(prior)
-    counts = count_pairs([support.membership(one) for one in graphs], support, nodes=nodes)
-    model = fit_pair_model(support, counts, nodes=nodes)
+    counts = count_pairs([support.membership(one) for one in graphs], support)
+    model = fit_pair_model(support, counts)
     values = np.array([model.log_prob(one)[0] for one in outcomes(model)])
     assert np.exp(values).sum() == pytest.approx(1, abs=1e-10)
     edges = np.array([one.ecount() for one in outcomes(model)])
@@ -51,7 +49,7 @@ def fitted_to(model, n_graphs, seed, **options):
     drawn = [repaired_graph(model.draw, shift=0.0, rng=rng) for _ in range(n_graphs)]
     assert sum(sample.n_added + sample.n_dropped + sample.n_redrawn for sample in drawn) == 0
     places = [model.support.membership(sample.graph) for sample in drawn]
-    counts = count_pairs(places, model.support, nodes="present")
+    counts = count_pairs(places, model.support)
     return fit_pair_model(model.support, counts, **options)
 
 
@@ -98,7 +96,7 @@ def test_shrinkage_predicts_new_graphs_better_than_raw_frequencies_and_than_pool
 def test_the_posterior_mean_is_that_of_the_beta_prior():
     graphs = prunings(7, seed=5)
     support = common_support(graphs)
-    counts = count_pairs([support.membership(graph) for graph in graphs], support, nodes="present")
+    counts = count_pairs([support.membership(graph) for graph in graphs], support)
     model = fit_pair_model(support, counts, strength=3.0)
     expected = (counts.edges + 3 * model.class_rate) / (counts.together + 3)
     np.testing.assert_allclose(model.edge, expected)
@@ -107,7 +105,7 @@ def test_the_posterior_mean_is_that_of_the_beta_prior():
 def test_counts_are_those_of_counting():
     graphs = prunings(6, seed=6, keep=0.4)
     support = common_support(graphs)
-    counts = count_pairs([support.membership(graph) for graph in graphs], support, nodes="present")
+    counts = count_pairs([support.membership(graph) for graph in graphs], support)
     for row, (source, target) in enumerate(support.pairs.tolist()):
         ends = support.names[source], support.names[target]
         both = [graph for graph in graphs if set(ends) <= set(graph.vs["name"])]
@@ -119,7 +117,7 @@ def test_counts_are_those_of_counting():
 def test_what_is_impossible_is_named():
     chain = gt.chain_dag(4, stages=1)
     support = Support.of(gt.full_dag(4, stages=1))
-    counts = count_pairs([support.membership(chain)], support, nodes="present")
+    counts = count_pairs([support.membership(chain)], support)
     raw = fit_pair_model(support, counts, strength=0)
     assert raw.log_prob(chain) == (0.0, "")
     assert raw.log_prob(gt.full_dag(4, stages=1)) == (

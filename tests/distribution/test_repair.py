@@ -9,11 +9,9 @@ from graphtask.distribution.edge_probabilities import EdgeProbabilities, shifted
 from graphtask.distribution.repair import calibrated_shift, repaired_edges, repaired_graph
 
 
-def skeleton(matrix, *, may_shrink=False):
+def skeleton(matrix):
     matrix = np.triu(np.asarray(matrix, dtype=float), 1)
-    return EdgeProbabilities(
-        [f"v{i}" for i in range(len(matrix))], np.zeros(len(matrix), int), matrix, may_shrink
-    )
+    return EdgeProbabilities([f"v{i}" for i in range(len(matrix))], np.zeros(len(matrix), int), matrix)
 
 
 def rng(seed=0):
@@ -26,7 +24,7 @@ def skeletons(draw):
     level = draw(st.sampled_from([0.02, 0.3, 0.9]))
     values = np.random.default_rng(draw(st.integers(0, 2**32))).random((n, n)) * level
     values[draw(st.integers(0, n - 1))] = draw(st.sampled_from([0.0, 1.0, level]))
-    return skeleton(values, may_shrink=draw(st.booleans()))
+    return skeleton(values)
 
 
 @settings(max_examples=60)
@@ -34,15 +32,13 @@ def skeletons(draw):
 def test_what_is_drawn_is_a_valid_graph_of_possible_edges_or_nothing(bones, seed, shift):
     drawn = repaired_edges(bones, shift=shift, rng=rng(seed))
     if drawn is None:
-        # Only where input and output cannot be connected, or nodes with edges missed each other.
-        assert bones.may_shrink or (bones.probability == 0).any()
+        assert (bones.probability == 0).any()  # only where input and output cannot be connected
         return
     graph = repaired_graph(lambda _: bones, shift=shift, rng=rng(seed)).graph
     gt.check_graph(graph)
     assert (bones.probability[drawn.edges[:, 0], drawn.edges[:, 1]] > 0).all()
     assert {0, len(bones.names) - 1} <= set(drawn.nodes.tolist())
-    if not bones.may_shrink:
-        assert len(drawn.nodes) + drawn.n_dropped == len(bones.names)
+    assert len(drawn.nodes) + drawn.n_dropped == len(bones.names)
 
 
 def test_edges_come_as_often_as_they_are_likely_where_nothing_needs_repair():

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from run_folders import made_up_run, train_small
+from run_folders import copy_run, made_up_run, train_small
 
 import graphtask as gt
 from graphtask.drawing.cards import escaped
@@ -153,3 +153,15 @@ def test_a_study_is_reported_with_its_progress(tmp_path):
         text = gt.report([source], out=tmp_path / "report.html").read_text(encoding="utf-8")
         assert "<h2>Study tiny</h2>" in text
         assert "1 run: 1 waiting" in text
+
+
+def test_a_damaged_run_costs_its_own_graph(tmp_path):
+    train_small(tmp_path / "runs" / "good")
+    copy_run(tmp_path / "runs" / "good", tmp_path / "runs" / "bad")
+    table = tmp_path / "runs" / "bad" / "metrics.csv"
+    table.write_text(table.read_text().replace("0.1,", "0.2,", 1))  # a number, so only the manifest shows it
+    text = gt.report([tmp_path / "runs"], out=tmp_path / "report.html").read_text(encoding="utf-8")
+    assert [graph["name"] for graph in graph_data(text)] == ["good"]
+    assert "metrics.csv: damaged" in text
+    with pytest.raises(gt.errors.FormatError, match=r"no graph can be used.*metrics\.csv: damaged"):
+        gt.report([tmp_path / "runs" / "bad"], out=tmp_path / "report.html")

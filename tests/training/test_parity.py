@@ -24,6 +24,16 @@ def test_the_pruned_network_is_the_trained_one_without_the_cut_edges(thinned):
         report = gt.parity(thinned, threshold=threshold)
         assert report.accuracy_cut == report.accuracy_pruned
         assert report.difference_cut_pruned <= 1e-5 * report.largest_logit
+        assert report.difference_thresholded_folded <= 1e-5 * report.largest_logit
+
+
+def test_a_relative_threshold_compares_the_networks_of_relative_pruning(thinned):
+    report = gt.parity(thinned, threshold=0.3, relative=True)
+    pruned = gt.prune(thinned.graph, threshold=0.3, relative=True)
+    assert (report.edges_after, report.relative) == (pruned.ecount(), True)
+    assert report.edges_after != gt.prune(thinned.graph, threshold=0.3).ecount()
+    assert report.accuracy_cut == report.accuracy_pruned
+    assert report.difference_thresholded_folded <= 1e-5 * report.largest_logit
 
 
 def test_nothing_changes_when_nothing_is_cut(thinned):
@@ -51,10 +61,13 @@ def test_dropped_constants_are_what_separates_thresholded_from_cut(digits):
         config=gt.TrainConfig(epochs=1, batch_size=40),
         progress=False,
     )
-    run.graph.es["weight"] = [0.0, 0.9, 0.9, 0.9, 0.9, 0.9]  # v0 → v1 falls: v1 sends a constant to v2 and v3
+    weights = [0.0, 0.9, 0.9, 0.9, 0.9, 0.9]  # v0 → v1 falls: v1 sends a constant to v2 and v3
+    run.graph.es["weight"] = weights
+    run.weights["edge_weight"].copy_(torch.tensor(weights).atanh())
     report = gt.parity(run, threshold=0.5)
     assert (report.edges_after, report.nodes_after) == (3, 3)
-    assert report.difference_thresholded_cut > 0
+    assert report.difference_thresholded_cut > 1e-3 * report.largest_logit
+    assert report.difference_thresholded_folded <= 1e-5 * report.largest_logit
     assert report.difference_cut_pruned <= 1e-5 * report.largest_logit
 
 

@@ -41,6 +41,17 @@ def test_the_accuracy_is_that_of_the_parity_report(thinned, table):
         assert (row["edges"], row["nodes"]) == (report.edges_after, report.nodes_after)
 
 
+def test_relative_thresholds_are_those_of_relative_pruning(thinned):
+    found = gt.sweep(thinned, relative=True, thresholds=[0.0, 0.2, 0.5, 1.0], device="cpu", progress=False)
+    critical = gt.critical_threshold(thinned.graph, relative=True)
+    assert found.critical_threshold == critical
+    assert found.table["relative"].all()
+    for row in found.table[found.table["status"] == "connected"].itertuples():
+        pruned = gt.prune(thinned.graph, threshold=row.threshold, relative=True)
+        assert (row.edges, row.nodes) == (pruned.ecount(), pruned.vcount())
+    assert critical in threshold_grid(thinned.graph, relative=True)
+
+
 def test_the_metrics_are_those_of_the_pruned_graph(thinned, table):
     connected = table[table["status"] == "connected"]
     for index in {0, len(connected) - 1}:

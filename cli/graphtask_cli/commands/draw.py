@@ -1,8 +1,7 @@
 """``graphtask draw``: pictures of graphs."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from itertools import count
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from graphtask_cli.options import (
     threshold_option,
 )
 from graphtask_cli.param_types import PATH, Choice
-from graphtask_cli.sources import Source, expand, file_stem, named, read_graph
+from graphtask_cli.sources import Source, expand, named, read_graph
 
 if TYPE_CHECKING:
     import igraph
@@ -156,34 +155,23 @@ def _targets(sources: Sequence[Source], out: Path | None, suffix: str) -> list[P
         GraphtaskError: The folder cannot be written to.
     """
     from graphtask.storage.atomic import check_folder
+    from graphtask.storage.names import distinct_stems, file_stem
 
     if out is not None:
         check_folder(out)
     stems = [
-        source.path.with_suffix("") if out is None else out / file_stem(source.label) for source in sources
+        str(source.path.with_suffix("") if out is None else out / file_stem(source.label))
+        for source in sources
     ]
-    kinds: dict[Path, set[str]] = defaultdict(set)
+    kinds: dict[str, set[str]] = defaultdict(set)
     for source, stem in zip(sources, stems, strict=True):
         kinds[stem].add(source.path.suffix)
-    taken: set[Path] = set()
-    targets = []
-    for source, stem in zip(sources, stems, strict=True):
-        kind = source.path.suffix.replace(".", "-") if len(kinds[stem]) > 1 else ""
-        candidates = (stem.with_name(f"{stem.name}{kind}{end}.{suffix}") for end in _endings())
-        target = next(path for path in candidates if taken.isdisjoint(_pictures(source, path)))
-        taken.update(_pictures(source, target))
-        targets.append(target)
-    return targets
-
-
-def _endings() -> Iterator[str]:
-    yield ""
-    yield from (f"-{index}" for index in count(2))
-
-
-def _pictures(source: Source, target: Path) -> list[Path]:
-    """Return all files of one graph."""
-    return [target] if source.run is None else [target, *(_beside(target, name) for name in _OF_RUNS)]
+    named = [
+        stem + source.path.suffix.replace(".", "-") if len(kinds[stem]) > 1 else stem
+        for source, stem in zip(sources, stems, strict=True)
+    ]
+    endings = [[""] if source.run is None else ["", *(f"-{name}" for name in _OF_RUNS)] for source in sources]
+    return [Path(f"{stem}.{suffix}") for stem in distinct_stems(named, endings)]
 
 
 def _beside(picture: Path, name: str) -> Path:

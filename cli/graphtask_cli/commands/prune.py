@@ -17,6 +17,7 @@ from graphtask_cli.options import (
     out_option,
     paper_threshold_option,
     reading_options,
+    relative_option,
     threads_option,
 )
 from graphtask_cli.param_types import PATH
@@ -30,11 +31,13 @@ if TYPE_CHECKING:
 @command(
     epilog=examples(
         "graphtask prune runs/full-0 --threshold 0.006 -o pruned.graphml",
+        "graphtask prune runs/full-0 --threshold 0.1 --relative -o pruned.graphml",
         "graphtask prune runs/full-0 --parity",
     )
 )
 @click.argument("source", type=PATH, metavar="RUN|GRAPH")
 @paper_threshold_option
+@relative_option
 @option(
     "--parity",
     is_flag=True,
@@ -51,6 +54,7 @@ def prune(
     source: Path,
     *,
     threshold: float,
+    relative: bool,
     out: Path | None,
     parity: bool,
     data_root: Path | None,
@@ -63,10 +67,13 @@ def prune(
 
     Prints the size before and after, and the critical threshold: the largest that keeps input and output connected.
 
-    --parity compares four networks on the test images: trained; thresholded, with weak edges at zero; cut, with the
-    edges of dead paths at zero as well; and pruned, the small network of the pruned graph. Cut and pruned are the same
-    function; thresholded differs by the constants that dead nodes send on. Differences are the largest of any logit;
-    largest_logit is their scale.
+    Edges whose weight equals the threshold stay: at 0 nothing is removed, and any threshold above 0 removes edges of
+    weight 0.
+
+    --parity compares five networks on the test images: trained; thresholded, with weak edges at zero; cut, with the
+    edges of dead paths at zero as well; pruned, the small network of the pruned graph; and folded, the pruned one with
+    the constants that dead nodes send on. Cut and pruned are the same function, and so are thresholded and folded.
+    Differences are the largest of any logit; largest_logit is their scale.
     """
     import graphtask as gt
 
@@ -74,10 +81,11 @@ def prune(
         raise click.UsageError(f"--parity requires the folder of a run; {source} is not one")
     graph = read_graph(graph_path(source), **reading)
     with named(source):
-        pruned = gt.prune(graph, threshold=threshold)
-        record = _record(graph, pruned, threshold=threshold)
-    for hint in _hints(source, graph, threshold=threshold):
-        warn(hint)
+        pruned = gt.prune(graph, threshold=threshold, relative=relative)
+        record = _record(graph, pruned, threshold=threshold, relative=relative)
+    if not relative:
+        for hint in _hints(source, graph, threshold=threshold):
+            warn(hint)
     if out is not None:
         gt.write(pruned, out)
         note(f"wrote {out}")
@@ -86,7 +94,9 @@ def prune(
 
         with limited_threads(threads), named(source):
             run = gt.Run.open(source)
-            found = gt.parity(run, threshold=threshold, data=run.data(root=data_root), device=device)
+            found = gt.parity(
+                run, threshold=threshold, relative=relative, data=run.data(root=data_root), device=device
+            )
             report = asdict(found)
         record |= {name: value for name, value in report.items() if name not in record}
     show([record], form=form)
@@ -116,14 +126,16 @@ def _hints(source: Path, graph: "igraph.Graph", *, threshold: float) -> list[str
     return hints
 
 
-def _record(graph: "igraph.Graph", pruned: "igraph.Graph", *, threshold: float) -> dict[str, Any]:
+def _record(
+    graph: "igraph.Graph", pruned: "igraph.Graph", *, threshold: float, relative: bool
+) -> dict[str, Any]:
     import graphtask as gt
     from graphtask.pruning import pruned_parts
 
-    parts = pruned_parts(graph, threshold=threshold)
+    parts = pruned_parts(graph, threshold=threshold, relative=relative)
     return {
         "threshold": threshold,
-        "critical_threshold": gt.critical_threshold(graph),
+        "critical_threshold": gt.critical_threshold(graph, relative=relative),
         "edges_before": graph.ecount(),
         "edges_after": pruned.ecount(),
         "nodes_before": graph.vcount(),

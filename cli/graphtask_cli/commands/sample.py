@@ -65,14 +65,6 @@ _CORRESPOND: dict[str, Literal["auto"] | bool] = {"auto": "auto", "yes": True, "
     help="Treat nodes of the same name as the same node; auto decides by the provenance.",
 )
 @option(
-    "--node-model",
-    "nodes",
-    type=Choice(["present", "all"]),
-    default="present",
-    section="Model",
-    help="For corresponding nodes, draw the present nodes first, then edges between them; or all edges at once.",
-)
-@option(
     "--shrinkage",
     type=Number(0),
     section="Model",
@@ -128,7 +120,6 @@ def sample(
     number: int,
     seed: int,
     correspond: str,
-    nodes: Literal["present", "all"],
     shrinkage: float | None,
     repair: bool,
     refits: int,
@@ -161,7 +152,7 @@ def sample(
     _check_targets(table=table, plot=plot, mean=mean, save=save)
     distribution = None if model is None else gt.GraphDistribution.load(model)
     observed = _observed(paths, by=by, label=label, threshold=threshold, stages=stages) if paths else []
-    options: dict[str, Any] = {"correspond": _CORRESPOND[correspond], "nodes": nodes}
+    options: dict[str, Any] = {"correspond": _CORRESPOND[correspond]}
     options["shrinkage"] = "auto" if shrinkage is None else shrinkage
     if distribution is None:
         distribution = gt.GraphDistribution.fit(observed, **options)

@@ -16,6 +16,7 @@ from graphtask_cli.options import (
     option,
     out_option,
     plot_option,
+    relative_option,
     runs_argument,
     threads_option,
 )
@@ -39,6 +40,7 @@ _PER_RUN = [
         "graphtask sweep runs/full-0 -o sweep.csv --plot sweep.svg",
         "graphtask sweep runs --thresholds 0,0.006,0.06 --format csv",
         "graphtask sweep runs/full-0 --thresholds 0:0.5:51",
+        "graphtask sweep runs/full-0 --relative",
     )
 )
 @runs_argument
@@ -50,6 +52,7 @@ _PER_RUN = [
     help="List such as 0,0.006,0.1; START:STOP:COUNT such as 0:0.5:51, evenly spaced; or log:START:STOP:COUNT such as "
     "log:0.001:1:31, by equal factors.",
 )
+@relative_option
 @metrics_option
 @data_root_option
 @device_option
@@ -61,6 +64,7 @@ def sweep(
     paths: tuple[Path, ...],
     *,
     thresholds: list[float] | None,
+    relative: bool,
     metrics: str | list[str],
     out: Path | None,
     plot: Path | None,
@@ -88,7 +92,12 @@ def sweep(
         check_figure_path(plot)
     with limited_threads(threads):
         table = _swept(
-            run_folders(paths), device=device, data_root=data_root, thresholds=thresholds, metrics=metrics
+            run_folders(paths),
+            device=device,
+            data_root=data_root,
+            thresholds=thresholds,
+            relative=relative,
+            metrics=metrics,
         )
     if out is not None:
         write_table(records_of(table), out)

@@ -58,6 +58,20 @@ def puppet(monkeypatch):
     return ray
 
 
+@pytest.mark.parametrize(("options", "is_here"), [({}, False), ({"block": "torch.nn:Conv2d"}, True)])
+def test_workers_import_from_the_current_folder_only_if_the_study_names_code(
+    puppet, values, tmp_path, monkeypatch, options, is_here
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(ray_engine, "knock", lambda _: None)
+    found = []
+    puppet.is_initialized = lambda: False
+    puppet.init = lambda **_: found.append(Path.cwd())
+    RayEngine(loaded(values, **options)).slots()
+    assert [folder == tmp_path for folder in found] == [is_here]
+    assert Path.cwd() == tmp_path
+
+
 def loaded(values, **options):
     return gt.Study.read(values | options)
 
