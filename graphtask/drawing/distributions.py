@@ -259,9 +259,12 @@ def _draw_sets(axes: "Axes", sets: Sequence[FloatArray], colors: Sequence[str]) 
         dots = values[:_MOST_DOTS]
         # Spread by the golden ratio: even, and the same every time.
         aside = ((np.arange(len(dots)) * 0.618034) % 1 - 0.5) * 2 * _SPREAD
-        size = 7.0 if len(dots) <= 40 else 3.0
+        size = 9.0 if len(dots) <= 40 else 3.0
         axes.scatter(place + aside, dots, s=size, color=color, alpha=0.65, linewidths=0, zorder=2)
     axes.set_xlim(-0.6, len(sets) - 0.4)
+    axes.use_sticky_edges = False
+    axes.margins(y=0.08)
+    axes.autoscale_view(scalex=False)
     axes.set_xticks([])
     axes.spines[["top", "right", "bottom"]].set_visible(False)
     axes.tick_params(labelsize=TEXT - 1.5)

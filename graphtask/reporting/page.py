@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _ASSETS = resources.files("graphtask.reporting") / "assets"
 
+_NUMBER = re.compile(r"[-+\d.,%±() einfna]*|undefined|disconnected")  # cells that are aligned on the right
 _MAX_SVG = 200_000  # bytes; larger figures are PNG images
 
 _EXPLORER = """\
@@ -123,13 +125,17 @@ def script_json(value: object) -> str:
 
 def table_html(table: "pd.DataFrame", *, caption: str = "") -> str:
     """Return a table as HTML, with every cell escaped."""
-    head = "".join(f"<th>{escaped(column)}</th>" for column in table.columns)
+    columns = [[_cell(value) for value in table[name]] for name in table.columns]
+    kinds = ["" if all(map(_NUMBER.fullmatch, cells)) else ' class="text"' for cells in columns]
+    head = "".join(f"<th{kind}>{escaped(name)}</th>" for name, kind in zip(table.columns, kinds, strict=True))
     rows = "\n".join(
-        "<tr>" + "".join(f"<td>{escaped(_cell(value))}</td>" for value in row) + "</tr>"
-        for row in table.itertuples(index=False)
+        "<tr>"
+        + "".join(f"<td{kind}>{escaped(cell)}</td>" for cell, kind in zip(row, kinds, strict=True))
+        + "</tr>"
+        for row in zip(*columns, strict=True)
     )
-    note = f"<caption class='caption'>{escaped(caption)}</caption>" if caption else ""
-    return f"<div class='scroll'><table>{note}<thead><tr>{head}</tr></thead><tbody>\n{rows}\n</tbody></table></div>\n"
+    note = f'<p class="caption">{escaped(caption)}</p>' if caption else ""
+    return f'<div class="scroll">{note}<table><thead><tr>{head}</tr></thead><tbody>\n{rows}\n</tbody></table></div>\n'
 
 
 def figure_html(figure: "Figure", *, caption: str) -> str:

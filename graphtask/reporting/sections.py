@@ -293,13 +293,18 @@ def _scatter(points: "list[tuple[float, ...]]", names: Sequence[str], labels: Se
         title = f"<title>{escaped(f'{label}: {name}')}</title>"
         marks.append(_mark(groups.index(label), *at, title))
     legend = [
-        _mark(place, 400, 40 + 22 * place, "")
-        + f'<text x="414" y="{45 + 22 * place}">{escaped(label)} ({labels.count(label)})</text>'
+        _mark(place, 384, 40 + 22 * place, "")
+        + f'<text x="398" y="{45 + 22 * place}">{escaped(label)} ({labels.count(label)})</text>'
         for place, label in enumerate(groups)
     ]
-    body = "".join([*marks, *legend])
+    frame = (
+        '<rect class="frame" x="20" y="20" width="340" height="340"/>'
+        '<text x="190" y="376" text-anchor="middle">component 1</text>'
+        '<text x="12" y="190" text-anchor="middle" transform="rotate(-90 12 190)">component 2</text>'
+    )
+    body = "".join([frame, *marks, *legend])
     return (
-        f'<figure><svg class="scatter" style="background:none" width="640" height="380" viewBox="0 0 640 380" role="img" '
+        f'<figure><svg class="scatter" style="background:none" width="600" height="384" viewBox="0 0 600 384" role="img" '
         f'aria-label="principal components of the features">{body}</svg><figcaption class="caption">First two principal '
         f"components of the standardized features; hover for names.</figcaption></figure>\n"
     )
