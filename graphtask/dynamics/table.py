@@ -130,7 +130,7 @@ def dynamics_summary(table: "pd.DataFrame") -> "pd.DataFrame":
         for column in (*MEASURED, *OVERLAPS):
             row |= {f"{column}_mean": runs[column].mean(), f"{column}_std": runs[column].std()}
         rows.append(row)
-    return pd.DataFrame(rows)
+    return with_dtypes(pd.DataFrame(rows))
 
 
 def overlap_table(runs: Mapping[str, Any], *, threshold: float = PAPER_THRESHOLD) -> "pd.DataFrame":

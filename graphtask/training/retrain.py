@@ -209,7 +209,7 @@ class RetrainResult:
                 values = runs[name].astype("float64")
                 row |= {f"{name}_mean": values.mean(), f"{name}_std": values.std()}
             rows.append(row)
-        return pd.DataFrame(rows)
+        return with_dtypes(pd.DataFrame(rows))
 
     def side_by_side(self, value: str = "test_accuracy") -> "pd.DataFrame":
         """Return one value of all networks, one row per data set and initial graph: the paper's Tables 3 and 5.
