@@ -7,6 +7,8 @@ from . import metrics as metrics
 from . import plot as plot
 from .comparison.compare import Comparison as Comparison
 from .comparison.compare import compare as compare
+from .comparison.difference import GraphDiff as GraphDiff
+from .comparison.difference import diff as diff
 from .compiler.budget import count_macs as count_macs
 from .compiler.budget import count_parameters as count_parameters
 from .compiler.budget import fit_channels as fit_channels
@@ -48,6 +50,8 @@ from .reading import from_adjacency as from_adjacency
 from .reading import from_geometric as from_geometric
 from .reading import from_networkx as from_networkx
 from .reading import read as read
+from .reporting.animation import animate as animate
+from .reporting.report import View as View
 from .reporting.report import report as report
 from .reporting.report import view as view
 from .runs.check import check_runs as check_runs

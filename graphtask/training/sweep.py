@@ -70,6 +70,11 @@ class SweepResult:
             f"{self.critical_threshold:.4g}, suggested {self.suggested_threshold:.4g})"
         )
 
+    def _repr_html_(self) -> str:
+        from graphtask.drawing.cards import sweep_card
+
+        return sweep_card(self)
+
     @property
     def critical_threshold(self) -> float:
         """Largest threshold that leaves input and output connected."""

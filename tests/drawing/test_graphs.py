@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 import graphtask as gt
-from graphtask.drawing.graphs import _sampled
+from graphtask.drawing.artists import sampled
 from graphtask.drawing.placement import LAYOUTS
 from graphtask.drawing.style import ACROSS, DEAD, WEAK, WITHIN, stage_colors
 from graphtask.pruning import pruned_parts
@@ -240,7 +240,7 @@ def test_no_label_lies_on_a_node_or_an_edge(seed):
     ]
     curves = np.concatenate(
         [
-            axes.transData.transform(_sampled(curve.vertices, 50))
+            axes.transData.transform(sampled(curve.vertices, 50))
             for artist in axes.collections
             if "edges" in (artist.get_gid() or "")
             for curve in artist.get_paths()

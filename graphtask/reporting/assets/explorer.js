@@ -234,12 +234,7 @@
     if (event.key === "-") byId("zoom-out").click();
     if (event.key === "0") byId("fit").click();
   });
-  const theme = byId("theme");
-  theme.addEventListener("click", () => {
-    const dark = getComputedStyle(document.documentElement).colorScheme.startsWith("dark");
-    document.documentElement.dataset.theme = dark ? "light" : "dark";
-    cy.style(style());
-  });
+  document.addEventListener("theme", () => cy.style(style()));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => cy.style(style()));
 
   choose(0);
