@@ -128,7 +128,8 @@ def dynamics_summary(table: "pd.DataFrame") -> "pd.DataFrame":
     for (dataset, prior), runs in table.groupby(GROUP, sort=False):
         row: dict[str, Any] = {"dataset": dataset, "prior": prior, "runs": len(runs)}
         for column in (*MEASURED, *OVERLAPS):
-            row |= {f"{column}_mean": runs[column].mean(), f"{column}_std": runs[column].std()}
+            values = runs[column].astype("float64")
+            row |= {f"{column}_mean": values.mean(), f"{column}_std": values.std()}
         rows.append(row)
     return with_dtypes(pd.DataFrame(rows))
 
