@@ -61,6 +61,7 @@ from .storage.networkx import to_networkx as to_networkx
 from .storage.objects import as_igraph as as_igraph
 from .storage.writers import write as write
 from .study.engines.ray import RayEngine as RayEngine
+from .study.retrain import retrain_runs as retrain_runs
 from .study.study import Study as Study
 from .tracing.trace import trace as trace
 from .training.callbacks import Callback as Callback
