@@ -259,6 +259,11 @@ class GraphModule(nn.Module):
     def __repr__(self) -> str:
         return f"GraphModule({self.extra_repr()})"
 
+    def _repr_html_(self) -> str:
+        from graphtask.drawing.cards import module_card
+
+        return module_card(self)
+
     def extra_repr(self) -> str:
         """Return the size and the options of the network, on one line."""
         sizes = (

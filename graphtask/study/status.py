@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from graphtask.columns import typed_table
 from graphtask.errors import GraphtaskError, RunError
 from graphtask.runs.config import check_same_run, is_extension, read_config
 from graphtask.runs.layout import CHECKPOINT, CONFIG, METRICS, WEIGHTS
@@ -18,7 +19,6 @@ from graphtask.runs.status import is_finished
 from graphtask.storage.atomic import write_atomically
 from graphtask.storage.regular import read_regular
 from graphtask.study.job import Job
-from graphtask.study.typed import typed_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,17 +28,10 @@ _LARGEST = 64 << 20  # bytes of a metrics table
 Word = Literal["waiting", "running", "finished", "failed"]
 
 
-_COLUMNS: dict[str, type] = {
-    **dict.fromkeys(("run", "dataset", "prior"), str),
-    "seed": int,
-    **dict.fromkeys(("status", "error"), str),
-    **dict.fromkeys(("epoch", "epochs"), int),
-    "test_accuracy": float,
-    "live_edges": int,
-    "edge_change": float,
-    "settled": bool,
-    **dict.fromkeys(("seconds_per_epoch", "seconds_left"), float),
-}
+_COLUMNS = (
+    *("run", "dataset", "prior", "seed", "status", "error", "epoch", "epochs", "test_accuracy", "live_edges"),
+    *("edge_change", "settled", "seconds_per_epoch", "seconds_left"),
+)
 
 Mark = tuple[tuple[int, int] | None, ...]
 

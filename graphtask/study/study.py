@@ -54,6 +54,11 @@ class Study:
             f"{counted(n_priors, 'prior')}; out {str(self.out)!r})"
         )
 
+    def _repr_html_(self) -> str:
+        from graphtask.drawing.cards import study_card
+
+        return study_card(self)
+
     @classmethod
     def read(
         cls,

@@ -61,6 +61,11 @@ class Run:
             f"{self.test_accuracy:.1%}, folder {str(self.folder) if self.folder else None!r})"
         )
 
+    def _repr_html_(self) -> str:
+        from graphtask.drawing.cards import run_card
+
+        return run_card(self)
+
     @classmethod
     def open(cls, folder: str | Path) -> "Run":
         """Open the finished run that `graphtask.train` stored in ``folder``.

@@ -99,3 +99,17 @@ def test_the_pictures_of_a_run_are_not_written_over_those_of_another_graph(call,
     result = call("draw", "a", "a-history.graphml", "-o", "pictures")
     assert result.exit_code == 0, result.output
     assert len(set(result.stdout.split())) == 4 == len(list((tmp_path / "pictures").iterdir()))
+
+
+@pytest.mark.usefixtures("files")
+def test_a_run_is_animated(call, run_folder, tmp_path):
+    assert drawn(call("draw", run_folder, "--animate", "-o", "run.gif", "--title", "digits")) == ["run.gif"]
+    assert (tmp_path / "run.gif").read_bytes().startswith(b"GIF89a")
+    for options, text in (
+        (("full.graphml", "--animate", "-o", "run.gif"), "needs the folder of one run"),
+        ((run_folder, "--animate"), "needs --out"),
+        ((run_folder, "--animate", "--labels", "name", "-o", "a.gif"), "excludes --labels"),
+    ):
+        result = call("draw", *options)
+        assert result.exit_code == 2
+        assert text in result.stderr

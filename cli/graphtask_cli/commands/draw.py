@@ -31,6 +31,7 @@ _OF_RUNS = ("history", "curves")  # further pictures of a run
     epilog=examples(
         "graphtask new banded --nodes 30 --bandwidth 4 -o banded.graphml",
         "graphtask draw banded.graphml -o banded.svg",
+        "graphtask draw runs/full-0 --animate -o run.gif",
     )
 )
 @click.argument("paths", type=PATH, metavar="GRAPH|RUN|FOLDER...", nargs=-1, required=True)
@@ -56,6 +57,12 @@ _OF_RUNS = ("history", "curves")  # further pictures of a run
     section="Output",
     help="In one picture of several graphs, put nodes of the same name in the same place.",
 )
+@option(
+    "--animate",
+    is_flag=True,
+    section="Output",
+    help="Draw the epochs of one run as an animation: .gif, .html, or .mp4 (needs ffmpeg).",
+)
 @option("--title", section="Output", help="Title of the picture.")
 @reading_options
 def draw(
@@ -68,6 +75,7 @@ def draw(
     layout: str | None,
     labels: str | None,
     same_layout: bool,
+    animate: bool,
     **reading: Any,
 ) -> None:
     """Draw graphs: colored by stage, edge width by weight.
@@ -77,6 +85,9 @@ def draw(
     """
     import graphtask as gt
 
+    if animate:
+        _animate(paths, out=out, threshold=threshold, layout=layout, title=title, labels=labels)
+        return
     look: dict[str, Any] = {"threshold": threshold, "title": title, "layout": layout, "labels": labels}
     sources = expand(paths)
     if out is not None and out.suffix and not out.is_dir():
@@ -96,6 +107,34 @@ def draw(
             say(gt.plot.save(figure, target))
             if source.run is not None:
                 _draw_training(source.run, target, PAPER_THRESHOLD if threshold is None else threshold)
+
+
+def _animate(
+    paths: tuple[Path, ...], *, out: Path | None, threshold: float | None, title: str | None, **options: Any
+) -> None:
+    import graphtask as gt
+    from graphtask.dynamics.table import open_recording
+    from graphtask_cli.sources import is_run
+
+    if len(paths) != 1 or not is_run(paths[0]):
+        raise click.UsageError("--animate needs the folder of one run")
+    if out is None:
+        raise click.UsageError("--animate needs --out, a .gif, .html or .mp4 file")
+    if options.pop("labels") is not None:
+        raise click.UsageError("--animate excludes --labels")
+    recording = open_recording(paths[0])
+    level = PAPER_THRESHOLD if threshold is None else threshold
+    with progress() as bar:
+        say(
+            gt.animate(
+                recording,
+                out=out,
+                threshold=level,
+                title=title or "",
+                watch=lambda epochs: bar.track(epochs, description="drawing"),
+                **options,
+            )
+        )
 
 
 def _read(source: Source, *, threshold: float | None, **reading: Any) -> "igraph.Graph":

@@ -214,6 +214,47 @@ def status(
 
 @study.command(
     epilog=examples(
+        "graphtask study watch studies/digits.toml",
+        "graphtask study watch runs/digits --html digits.html",
+        "graphtask study watch runs/digits --once",
+    )
+)
+@study_options
+@option("--every", type=Number(0.1), default=2.0, metavar="SECONDS", help="Seconds between two looks.")
+@option("--once", is_flag=True, help="Print the table once, and exit; also without a terminal.")
+@option(
+    "--html",
+    "page",
+    type=PATH,
+    metavar="FILE",
+    section="Output",
+    help="Write a page too, with curves and the newest graphs; it reloads itself.",
+)
+def watch(
+    source: Path,
+    *,
+    runs: Path | None,
+    data_root: Path | None,
+    imports: tuple[str, ...],
+    every: float,
+    once: bool,
+    page: Path | None,
+) -> None:
+    """Show the progress of a running study until its last run has ended; Ctrl-C stops looking, not the study.
+
+    The runs may be trained by other processes and on other machines that share the folder; they are not disturbed.
+    """
+    import graphtask as gt
+    from graphtask_cli.watching import watch_study
+
+    if page is not None and page.suffix.lower() not in {".html", ".htm"}:
+        raise click.BadParameter(f"must end in .html, got {page.name}", param_hint="--html")
+    plan = gt.Study.read(source, out=runs, data_root=data_root, imports=imports)
+    watch_study(plan, every=every, once=once, page=page)
+
+
+@study.command(
+    epilog=examples(
         "graphtask study results studies/digits.toml",
         "graphtask study results runs/digits --summary",
         "graphtask study results studies/paper.toml studies/paper-banded.toml --summary",
