@@ -52,11 +52,10 @@ def bars_html(bars: Sequence[tuple[float | None, str]], notes: Iterable[str] = (
         >>> bars_html([(0.5, "epoch 1/2")], ["a < b"])
         '<div><progress max="1" value="0.5000"></progress> epoch 1/2</div><div>a &lt; b</div>'
     """
-    rows = [
-        f'<div><progress max="1"{"" if share is None else f" value={chr(34)}{share:.4f}{chr(34)}"}></progress> '
-        f"{html.escape(shown(text))}</div>"
-        for share, text in bars
-    ]
+    rows = []
+    for share, text in bars:
+        value = "" if share is None else f' value="{share:.4f}"'
+        rows.append(f'<div><progress max="1"{value}></progress> {html.escape(shown(text))}</div>')
     return "".join([*rows, *(f"<div>{html.escape(shown(note))}</div>" for note in notes)])
 
 
