@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _MAX_EDGES = 3_000  # of a graph that a card draws; larger ones take seconds
 _MAX_GRAPHS = 8
 _MAX_ROWS = 12
+_ROW = "display:flex;flex-wrap:wrap;gap:0 2em;align-items:flex-start"
 _CELL = "text-align:left;padding:.1em .8em .1em 0"
 
 
@@ -29,16 +30,16 @@ def card(title: str, facts: Mapping[str, object], *bodies: str) -> str:
     """Return a card as HTML; facts whose value is None are left out.
 
     Example:
-        >>> card("Run", {"seed": 3, "folder": None})
-        '<div><b>Run</b><table><tr><td style="text-align:left;padding:.1em .8em .1em 0">seed</td>\
-<td style="text-align:left;padding:.1em .8em .1em 0">3</td></tr></table></div>'
+        >>> card("Run", {"seed": 3, "folder": None})  # doctest: +ELLIPSIS
+        '<div><b>Run</b><div style="...">seed</td><td style="...">3</td></tr></table></div></div>'
     """
     rows = "".join(
         f'<tr><td style="{_CELL}">{escaped(key)}</td><td style="{_CELL}">{escaped(value)}</td></tr>'
         for key, value in facts.items()
         if value is not None
     )
-    return f"<div><b>{escaped(title)}</b><table>{rows}</table>{''.join(bodies)}</div>"
+    parts = "".join([f"<table>{rows}</table>", *bodies])
+    return f'<div><b>{escaped(title)}</b><div style="{_ROW}">{parts}</div></div>'
 
 
 def escaped(text: object) -> str:
