@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _POINTS = 16  # of a curve
 _ORDER = ("running", "failed", "waiting", "finished")
-_MARGIN = 6  # lines of the terminal without runs
+_ERRORS = 3  # that are printed
+_MARGIN = 9  # lines of the terminal without runs
 _LEAST_PAGE_SECONDS = 10.0
 
 
@@ -74,9 +75,11 @@ def frame(study: "Study", *, n_rows: int) -> "RenderableType":
     records = sorted(records_of(table), key=lambda record: _ORDER.index(record["status"]))
     for record in records[:n_rows]:
         grid.add_row(*(Text(shown(cell)) for cell in _cells(record, curves.get(record["run"], ("", "")))))
+    errors = [f"error: {record['run']}: {record['error']}" for record in records if record["error"]]
     more = len(table) - n_rows
     rest = [Text(f"… and {more} more")] if more > 0 else []
-    return Group(Text(shown(f"{study.name}: {status_line(table)}")), Text(""), grid, *rest)
+    problems = [Text(shown(error)) for error in errors[:_ERRORS]]
+    return Group(Text(shown(f"{study.name}: {status_line(table)}")), Text(""), grid, *rest, *problems)
 
 
 def _cells(record: dict[str, Any], curves: tuple[str, str]) -> list[str]:

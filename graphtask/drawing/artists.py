@@ -461,14 +461,35 @@ def _text_size(text: str, size: float, font: str | None) -> tuple[float, float]:
     return float(width), max(float(height), size)
 
 
-def legend_rows(drawing: Drawing, *, counts: bool = True) -> list[list["Line2D"]]:
-    """Return the rows of the legend: stages, kinds of edges (with their number), and widths of weighted edges."""
+def legend_rows(drawing: Drawing, *, width: float = WIDTH, counts: bool = True) -> list[list["Line2D"]]:
+    """Return the rows of the legend: stages, kinds of edges, and widths of weighted edges.
+
+    Args:
+        drawing: The graph.
+        width: Inches; longer rows are broken.
+        counts: Write the number of edges after their kind.
+    """
     rows = [
         [*stage_entries(drawing), *_node_entries(drawing)],
         [handle for _, handle in edge_entries(drawing, counts=counts)],
         _width_entries(drawing),
     ]
-    return [row for row in rows if row]
+    return [part for row in rows if row for part in _broken(row, 72 * width, drawing.look)]
+
+
+def _broken(row: "Sequence[Line2D]", width: float, look: Look) -> list[list["Line2D"]]:
+    """Return the entries in rows that are at most as wide, in points."""
+    beside_text = look.font_size * (LEGEND["columnspacing"] + LEGEND["handletextpad"] + 1.6)
+    parts: list[list[Line2D]] = [[]]
+    free = width
+    for handle in row:
+        own = _text_size(str(handle.get_label()), look.font_size, look.font)[0] + beside_text
+        if parts[-1] and own > free:
+            parts.append([])
+            free = width
+        parts[-1].append(handle)
+        free -= own
+    return parts
 
 
 def stage_entries(drawing: Drawing) -> list["Line2D"]:
@@ -553,7 +574,7 @@ def add_legend(axes: "Axes", rows: Sequence[Sequence["Line2D"]], look: Look) -> 
         legend["prop"] = {"family": look.font, "size": look.font_size}
     bottom = axes.get_position().height * float(figure_of(axes).get_size_inches()[1])
     for index, handles in enumerate(rows):
-        is_line = index > 0 or handles[0].get_linestyle() != "None"
+        is_line = handles[0].get_linestyle() != "None"
         box = axes.legend(
             handles=handles,
             loc="upper center",

@@ -160,6 +160,8 @@ def draw_progress(table: "pd.DataFrame") -> "Figure":
         >>> [axes.get_title(loc="left") for axes in draw_progress(pd.DataFrame([row])).axes]
         ['test accuracy', 'live edges']
     """
+    from matplotlib.ticker import MaxNLocator
+
     panels = {"test_accuracy": "test accuracy", "live_edges": "live edges"}
     require_columns(table, {"run", "dataset", "prior", "epoch", *panels}, made_by="progress_table")
     figure = new_figure(figsize=(WIDTH, 2.6), layout="constrained")
@@ -179,6 +181,7 @@ def draw_progress(table: "pd.DataFrame") -> "Figure":
                     marker=marker,
                 )
         tidy(axes, title=title, xlabel="epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
         axes.set_ylim(bottom=0)
     share_legend(both[0])
     return figure

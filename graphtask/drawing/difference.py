@@ -19,7 +19,7 @@ from graphtask.drawing.artists import (
 )
 from graphtask.drawing.labels import shortened
 from graphtask.drawing.placement import Layout, Placement, joint_placements
-from graphtask.drawing.style import BOTH, FIRST, SECOND, TEXT
+from graphtask.drawing.style import BOTH, FIRST, SECOND, TEXT, WIDTH
 from graphtask.graph import NAME, STAGE, WEIGHT, check_graph, edge_names
 from graphtask.validation import invalid
 
@@ -77,7 +77,7 @@ def draw_diff(
     if isinstance(names, str) or len(names) != 2 or names[0] == names[1]:
         raise invalid("names", "2 different names, one for each graph", names)
     drawing = _drawing(first, second, names=names, look=look, layout=layout)
-    legend = legend_rows(drawing)
+    legend = legend_rows(drawing, width=WIDTH if figsize is None else figsize[0])
     axes = new_axes(drawing, figsize, n_rows=len(legend))
     draw_graph(axes, drawing)
     add_legend(axes, legend, look)

@@ -65,8 +65,8 @@ def draw(
         *others: More graphs, drawn next to the first with the same layout.
         threshold: Pruning threshold, e.g. 0.006; needs a trained graph. By default nothing is marked.
         layout: ``"layered"``, ``"stages"``, ``"kamada-kawai"``, ``"circle"``, ``"file"`` (vertex attributes ``x`` and
-            ``y``), or positions of shape (nodes, 2) in vertex order. Default: layered for sparse graphs (up to three
-            edges per node), Kamada-Kawai for others.
+            ``y``), or positions of shape (nodes, 2) in vertex order. Default: layered for sparse graphs (at most
+            three edges per node and 150 nodes), Kamada-Kawai for others.
         labels: Vertex attribute to show at the nodes, such as ``"name"`` or ``"op"``; None for no labels. A label
             without a free place is omitted.
         weak: Edges below the threshold are drawn ``"light"`` or ``"hidden"``.
@@ -109,7 +109,7 @@ def draw(
     check_graph(graph)
     parts = _parts(graph, threshold)
     drawing = _drawing(graph, look, place(graph, layout, ignored=parts.weak_edges), parts)
-    legend = legend_rows(drawing)
+    legend = legend_rows(drawing, width=_width(ax, figsize))
     axes = ax if ax is not None else new_axes(drawing, figsize, n_rows=len(legend))
     draw_graph(axes, drawing)
     add_legend(axes, legend, look)
@@ -169,6 +169,13 @@ def draw_grid(
         font_size=font_size,
     )
     return _grid(graphs, look, layout=layout, same_layout=same_layout, title=title, figsize=figsize)
+
+
+def _width(ax: "Axes | None", figsize: tuple[float, float] | None) -> float:
+    """Return the width of a picture in inches."""
+    if ax is not None:
+        return float(ax.get_position().width * figure_of(ax).get_size_inches()[0])
+    return WIDTH if figsize is None else figsize[0]
 
 
 def _names(names: Sequence[str] | None, n_graphs: int) -> list[str]:

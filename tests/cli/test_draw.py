@@ -113,3 +113,12 @@ def test_a_run_is_animated(call, run_folder, tmp_path):
         result = call("draw", *options)
         assert result.exit_code == 2
         assert text in result.stderr
+
+
+def test_weak_edges_are_hidden_and_fonts_chosen(call, trained, tmp_path):
+    options = ("--threshold", "0.3", "--weak", "hidden", "--font", "DejaVu Serif", "--font-size", "11")
+    assert drawn(call("draw", trained, *options, "-o", "graph.svg")) == ["graph.svg"]
+    text = (tmp_path / "graph.svg").read_text()
+    assert "below 0.3, not shown" in text
+    assert "font-family: 'DejaVu Serif'" in text
+    assert "font-size: 11px" in text

@@ -135,6 +135,19 @@ def test_the_legend_counts_what_is_drawn():
     assert {"stage 0", "stage 1", "within a stage (4)", "across stages (6)"} < plain
 
 
+@pytest.mark.parametrize("width", [2.5, 4.0, 6.4])
+def test_the_legend_fits_the_width_of_the_figure(width):
+    graph = trained(gt.full_dag(12, stages=3), share=0.4)
+    figure = gt.draw(graph, threshold=0.006, figsize=(width, 4))
+    figure.canvas.draw()
+    axes = figure.axes[0]
+    for box in [axes.get_legend(), *(artist for artist in axes.artists if hasattr(artist, "get_texts"))]:
+        extent = box.get_window_extent()
+        assert extent.x0 >= 0
+        assert extent.x1 <= width * figure.dpi
+        assert extent.y0 >= 0
+
+
 def test_a_graph_that_a_threshold_breaks_has_only_dead_nodes():
     graph = gt.chain_dag(4)
     graph.es["weight"] = [0.9, 0.01, 0.9]

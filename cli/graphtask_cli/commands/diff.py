@@ -42,7 +42,7 @@ _COLUMNS = {"both": "in both", "only_first": "only in the first", "only_second":
     "--layout",
     type=Choice(["layered", "stages", "kamada-kawai", "circle", "file"]),
     section="Output",
-    show_default="layered if sparse, else kamada-kawai",
+    show_default="layered if small and sparse, else kamada-kawai",
     help="Layout of the union of both graphs.",
 )
 @option("--labels", metavar="ATTRIBUTE", section="Output", help="Vertex attribute to show, such as name.")

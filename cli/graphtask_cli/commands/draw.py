@@ -18,7 +18,7 @@ from graphtask_cli.options import (
     reading_options,
     threshold_option,
 )
-from graphtask_cli.param_types import PATH, Choice
+from graphtask_cli.param_types import PATH, Choice, Number
 from graphtask_cli.sources import Source, expand, named, read_graph
 
 if TYPE_CHECKING:
@@ -45,12 +45,21 @@ _OF_RUNS = ("history", "curves")  # further pictures of a run
     "--layout",
     type=Choice(["layered", "stages", "kamada-kawai", "circle", "file"]),
     section="Output",
-    show_default="layered if sparse, else kamada-kawai",
+    show_default="layered if small and sparse, else kamada-kawai",
     help="Layout of the nodes; file: vertex attributes x and y.",
 )
 @option(
     "--labels", metavar="ATTRIBUTE", section="Output", help="Vertex attribute to show, such as name or op."
 )
+@option(
+    "--weak",
+    type=Choice(["light", "hidden"]),
+    default="light",
+    section="Output",
+    help="Draw edges below the threshold light, or hide them.",
+)
+@option("--font", metavar="FAMILY", section="Output", show_default="DejaVu Sans", help="Font of all text.")
+@option("--font-size", type=Number(1), default=8.0, section="Output", help="Font size in points.")
 @option(
     "--same-layout",
     is_flag=True,
@@ -74,6 +83,9 @@ def draw(
     title: str | None,
     layout: str | None,
     labels: str | None,
+    weak: str,
+    font: str | None,
+    font_size: float,
     same_layout: bool,
     animate: bool,
     **reading: Any,
@@ -88,7 +100,15 @@ def draw(
     if animate:
         _animate(paths, out=out, threshold=threshold, layout=layout, title=title, labels=labels)
         return
-    look: dict[str, Any] = {"threshold": threshold, "title": title, "layout": layout, "labels": labels}
+    look: dict[str, Any] = {
+        "threshold": threshold,
+        "title": title,
+        "layout": layout,
+        "labels": labels,
+        "weak": weak,
+        "font": font,
+        "font_size": font_size,
+    }
     sources = expand(paths)
     if out is not None and out.suffix and not out.is_dir():
         graphs = {source.label: _read(source, threshold=threshold, **reading) for source in sources}
