@@ -36,10 +36,13 @@ READ = {
     ("study run", "source"): ["study", "run", "X.toml"],
     ("study status", "source"): ["study", "status", "X.toml"],
     ("study results", "sources"): ["study", "results", "X.toml"],
+    ("study watch", "source"): ["study", "watch", "X.toml", "--once"],
+    ("diff", "first"): ["diff", "X.graphml", "g.graphml"],
+    ("diff", "second"): ["diff", "g.graphml", "X.graphml"],
 }
 """The call that reads a file, for every parameter that names one."""
 
-WRITTEN = {"out", "plot", "table", "mean", "save", "target"}
+WRITTEN = {"out", "plot", "table", "mean", "save", "target", "page"}
 NOT_FILES = {("trace", "source")}
 
 

@@ -65,6 +65,7 @@ OPENERS = {
     "study/engines/shared_folder.py": "writes",
     "workers.py": "writes the log",
     "reporting/page.py": "reads files of graphtask",
+    "reporting/animation.py": "reads what ffmpeg wrote",
     "corpus/cache.py": "reads the code of graphtask",
     "graphtask_cli/commands/view.py": "opens the browser",
 }
