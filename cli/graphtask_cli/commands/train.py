@@ -61,6 +61,13 @@ optimization_options = in_turn(
     ),
     _option("--edge-l1", type=Number(0), default=1e-3, help="L1 penalty λ on the edges."),
     _option(
+        "--edge-penalty",
+        type=Choice(["l1", "relative", "hoyer"]),
+        default="l1",
+        help="Penalty on the edges, with the factor --edge-l1: L1 as in the paper, or one that does not depend on the scale "
+        "of a node's edges.",
+    ),
+    _option(
         "--edge-update",
         type=Choice(["gradient", "proximal"]),
         default="gradient",

@@ -219,7 +219,7 @@ class _Step:
                 self._backward_stage(stage, gradient)
                 plan, weighted, weights, own = stage
                 if self.gates.requires_grad:
-                    d_gates[plan.edges] = weighted.weight_gradient(own.table, own.sums)
+                    d_gates[weighted.edges] = weighted.weight_gradient(own.table, own.sums)
                 weighted.pull_sources(weights, own.sums, own.table[: plan.n_sources])
         finally:
             for matrix, values in zip(written, saved, strict=True):

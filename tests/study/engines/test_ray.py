@@ -258,7 +258,7 @@ def test_a_cluster_that_is_not_there_is_an_error_in_one_line_and_sigterm_stays_o
         ray_engine._sigterm_kept(),
         pytest.raises(gt.errors.ArgumentError, match="start one with `ray start --head`"),
     ):
-        ray_engine._connect(SimpleNamespace(init=init), "auto")
+        ray_engine._connect(SimpleNamespace(init=init), "auto", with_current_folder=False)
     assert signal.getsignal(signal.SIGTERM) is before
 
 
@@ -268,7 +268,7 @@ def test_an_address_where_nobody_listens_is_told_at_once(address):
         raise AssertionError("Ray would try for minutes")
 
     with pytest.raises(gt.errors.ArgumentError, match="no Ray cluster can be reached"):
-        ray_engine._connect(SimpleNamespace(init=init), address)
+        ray_engine._connect(SimpleNamespace(init=init), address, with_current_folder=False)
 
 
 # --- a real cluster
@@ -423,4 +423,4 @@ def test_a_cluster_that_refuses_the_token_is_one_line_with_the_remedy(monkeypatc
     with pytest.raises(
         gt.errors.ArgumentError, match=r"RAY_AUTH_MODE=token with RAY_AUTH_TOKEN=.*ray get-auth-token"
     ):
-        ray_engine._connect(SimpleNamespace(init=refuse), "10.0.0.1:6379")
+        ray_engine._connect(SimpleNamespace(init=refuse), "10.0.0.1:6379", with_current_folder=False)
