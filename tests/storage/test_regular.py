@@ -83,7 +83,6 @@ OPENERS = {
     "workers.py": "writes the log",
     "reporting/animation.py": "reads what ffmpeg wrote",
     "reporting/page.py": "reads files of graphtask",
-    "reporting/animation.py": "reads what ffmpeg wrote",
     "corpus/cache.py": "reads the code of graphtask",
     "graphtask_cli/commands/view.py": "opens the browser",
 }
