@@ -39,9 +39,6 @@ READ = {
     ("study status", "source"): ["study", "status", "X.toml"],
     ("study watch", "source"): ["study", "watch", "X.toml", "--once"],
     ("study results", "sources"): ["study", "results", "X.toml"],
-    ("study watch", "source"): ["study", "watch", "X.toml", "--once"],
-    ("diff", "first"): ["diff", "X.graphml", "g.graphml"],
-    ("diff", "second"): ["diff", "g.graphml", "X.graphml"],
 }
 """The call that reads a file, for every parameter that names one."""
 
