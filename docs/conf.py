@@ -24,14 +24,33 @@ extensions = [
     "sphinx.ext.intersphinx",
     "sphinx_copybutton",
     "sphinx_design",
+    "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "**/.ipynb_checkpoints", "_static"]
+exclude_patterns = [
+    *("_build", "**/.ipynb_checkpoints", "_static", "gallery", "auto_gallery/*.ipynb"),
+    *("sg_execution_times.rst", "auto_gallery/sg_execution_times.rst"),
+]
 source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb", ".rst": "restructuredtext"}
 
 # Notebooks are stored with their outputs; tests/docs execute them.
 nb_execution_mode = "off"
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
+
+# The scripts of docs/gallery run during the build.
+sphinx_gallery_conf = {
+    "examples_dirs": "gallery",
+    "gallery_dirs": "auto_gallery",
+    "image_scrapers": ("gallery_figures.scrape",),
+    "reset_modules": (),
+    "capture_repr": (),
+    "within_subsection_order": "FileNameSortKey",
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "show_signature": False,
+    "write_computation_times": False,
+    "min_reported_time": 600,
+}
 
 # The site builds without a network; set GRAPHTASK_INTERSPHINX=1 to resolve links to other projects.
 intersphinx_mapping = (

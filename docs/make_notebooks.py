@@ -14,7 +14,7 @@ from nbclient import NotebookClient
 
 FOLDER = Path(__file__).with_name("tutorials")
 _CELL = re.compile(r"^# %%( \[markdown\])?\n", re.MULTILINE)
-_TIMEOUT = 600  # seconds for one cell
+_TIMEOUT = 1800  # seconds for one cell
 
 
 def notebook(source: str) -> nbformat.NotebookNode:

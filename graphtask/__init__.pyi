@@ -7,6 +7,8 @@ from . import metrics as metrics
 from . import plot as plot
 from .comparison.compare import Comparison as Comparison
 from .comparison.compare import compare as compare
+from .comparison.difference import GraphDiff as GraphDiff
+from .comparison.difference import diff as diff
 from .compiler.budget import count_macs as count_macs
 from .compiler.budget import count_parameters as count_parameters
 from .compiler.budget import fit_channels as fit_channels
@@ -48,6 +50,8 @@ from .reading import from_adjacency as from_adjacency
 from .reading import from_geometric as from_geometric
 from .reading import from_networkx as from_networkx
 from .reading import read as read
+from .reporting.animation import animate as animate
+from .reporting.report import View as View
 from .reporting.report import report as report
 from .reporting.report import view as view
 from .runs.check import check_runs as check_runs
@@ -57,6 +61,7 @@ from .storage.networkx import to_networkx as to_networkx
 from .storage.objects import as_igraph as as_igraph
 from .storage.writers import write as write
 from .study.engines.ray import RayEngine as RayEngine
+from .study.retrain import retrain_runs as retrain_runs
 from .study.study import Study as Study
 from .tracing.trace import trace as trace
 from .training.callbacks import Callback as Callback

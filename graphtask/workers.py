@@ -4,8 +4,8 @@ A child is a plain process with two pipes. A request is one line of JSON, follow
 the reply is one line of JSON. Properties that the tests check:
 
 - A child that dies costs one request; the next request starts another child.
-- A child never imports from the current folder: it starts with ``-P``, an explicit ``sys.path``, and the graphtask
-  package of its parent.
+- A child never imports from the current folder, unless it is asked for a module of the user (`graphtask.named`): it
+  starts with ``-P``, an explicit ``sys.path``, and the graphtask package of its parent.
 - A child never runs the caller's ``__main__`` again, and Ctrl-C in a terminal reaches only the parent.
 - A child ends when its parent ends, for whatever reason and in whatever computation it is.
 
@@ -103,7 +103,6 @@ class Pool:
         keys: Keys that every reply has; a child with another reply is ended.
         greeting: First request to every child; its reply comes before all others.
         log: File that receives everything the children print; None is standard error of this process.
-        with_current_folder: Whether children import modules from the current folder, after all installed ones.
     """
 
     def __init__(
@@ -115,9 +114,8 @@ class Pool:
         keys: Sequence[str] = (),
         greeting: bytes = b"",
         log: Path | None = None,
-        with_current_folder: bool = False,
     ) -> None:
-        start = _Start(module, at_end, log, with_current_folder)
+        start = _Start(module, at_end, log)
         self._children = [
             _Child(start, environment, frozenset(keys), greeting) for environment in environments
         ]
@@ -181,11 +179,10 @@ class _Start(NamedTuple):
     module: str
     at_end: AtEnd
     log: Path | None
-    with_current_folder: bool
 
     def process(self, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
         package = str(Path(__file__).with_name("__init__.py"))
-        arguments = json.dumps([package, os.getpid(), child_path(self.with_current_folder)])
+        arguments = json.dumps([package, os.getpid(), child_path()])
         protect = "end_with_parent(parent)" if self.at_end == "exit" else ""
         program = _PROGRAM.format(module=self.module, protect=protect)
         isolation = "-I" if sys.flags.isolated else "-P"
@@ -328,11 +325,8 @@ class _Child:
         return f"status {status}"
 
 
-def child_path(with_current_folder: bool = False) -> list[str]:
-    """Return ``sys.path`` for a child process: without the current folder, or with it at the end.
-
-    Args:
-        with_current_folder: Whether the current folder remains, at the end.
+def child_path() -> list[str]:
+    """Return ``sys.path`` for a child process, without the current folder.
 
     Example:
         >>> "" in child_path()
@@ -343,8 +337,7 @@ def child_path(with_current_folder: bool = False) -> list[str]:
     except OSError:  # the current folder was removed
         here = ""
     entries = [str(entry) for entry in sys.path]
-    kept = [entry for entry in entries if entry and os.path.realpath(entry) != here]
-    return [*kept, here] if with_current_folder and here and len(kept) < len(entries) else kept
+    return [entry for entry in entries if entry and os.path.realpath(entry) != here]
 
 
 # In a child process

@@ -5,9 +5,14 @@ import math
 import shutil
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
 import graphtask as gt
-from graphtask.runs.layout import LOCK, MANIFEST, WEIGHTS
+from graphtask.graph import edge_names, with_initial_size, with_provenance
+from graphtask.runs.layout import HISTORY, LOCK, MANIFEST, METRICS, TRAINED, WEIGHTS
 from graphtask.runs.manifest import LISTED, write_manifest
+from graphtask.runs.metrics import write_metrics
 
 OPTIONS = {"channels": 2, "epochs": 2, "batch_size": 64, "seed": 3, "progress": False}
 WRONG = [
@@ -69,3 +74,25 @@ def flipped(content: bytes, place: int, bit: int = 4) -> bytes:
 def sampled(n: int, count: int) -> range:
     """At most about ``count`` places among n, evenly spaced."""
     return range(0, n, max(1, n // count))
+
+
+def made_up_run(run_folder: Path, target: Path, graph, magnitudes, *, data: str) -> Path:
+    """A run folder with any trained graph and edge history, and the other files of a real run.
+
+    Args:
+        run_folder: A finished run.
+        target: The new folder.
+        graph: The graph; its weights are the last magnitudes.
+        magnitudes: Shape (epochs + 1, edges).
+        data: Name of its data set.
+    """
+    copy_run(run_folder, target)
+    graph = with_provenance(with_initial_size(graph), data=data)
+    graph.es["weight"] = [float(value) for value in magnitudes[-1]]
+    gt.write(graph, target / TRAINED)
+    gt.EdgeHistory(tuple(edge_names(graph)), np.arctanh(magnitudes).astype(np.float32)).save(target / HISTORY)
+    row = pd.read_csv(target / METRICS).iloc[-1]
+    epochs = range(1, len(magnitudes))
+    write_metrics(target, [{**row, "epoch": epoch, "test_accuracy": 0.5 + epoch / 1000} for epoch in epochs])
+    accept(target)
+    return target

@@ -54,6 +54,17 @@ def test_the_picture_of_the_layers_is_the_contract():
     assert make_layers.PICTURE.read_text(encoding="utf-8") == make_layers.picture(), stale
 
 
+def test_every_file_and_package_on_the_page_of_architecture_exists_and_no_package_is_missing():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    sources = [path for top in ("graphtask", "cli", "docs") for path in (ROOT / top).rglob("*")]
+    known = [f"/{path.relative_to(ROOT).as_posix()}" for path in [*sources, ROOT / "pyproject.toml"]]
+    for name in re.findall(r"`([\w/]+(?:\.pyi?|\.toml|\.md|\.svg|/))`", page):
+        assert any(path.endswith(f"/{name.rstrip('/')}") for path in known), name
+    for layer in make_layers.layers():
+        for package in layer:
+            assert f"`{package}`" in page, package
+
+
 def test_every_metric_is_compared_with_something_independent_on_500_graphs():
     compared = [name for oracle in make_metrics.ORACLES for name in oracle.metrics.split()]
     assert sorted(compared) == sorted(metric.name for metric in all_metrics())

@@ -70,23 +70,25 @@ def verbosity_options() -> list[click.Parameter]:
     ]
 
 
+def _completed(
+    *,
+    params: Sequence[click.Parameter] | None = None,
+    context_settings: Mapping[str, Any] | None = None,
+    **attributes: Any,
+) -> dict[str, Any]:
+    """Return the attributes of a command, with the options and settings that all commands share."""
+    return {
+        "params": [*(params or ()), *verbosity_options()],
+        "context_settings": {**SETTINGS, **(context_settings or {})},
+        **attributes,
+    }
+
+
 class Command(click.Command):
     """A command whose help has sections and whose errors name its options."""
 
-    def __init__(
-        self,
-        name: str | None,
-        *,
-        params: Sequence[click.Parameter] | None = None,
-        context_settings: Mapping[str, Any] | None = None,
-        **attributes: Any,
-    ) -> None:
-        super().__init__(
-            name,
-            params=[*(params or ()), *verbosity_options()],
-            context_settings={**SETTINGS, **(context_settings or {})},
-            **attributes,
-        )
+    def __init__(self, name: str | None, **attributes: Any) -> None:
+        super().__init__(name, **_completed(**attributes))
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command.
@@ -113,20 +115,8 @@ class Group(click.Group):
     command_class = Command
     group_class = type
 
-    def __init__(
-        self,
-        name: str | None,
-        *,
-        params: Sequence[click.Parameter] | None = None,
-        context_settings: Mapping[str, Any] | None = None,
-        **attributes: Any,
-    ) -> None:
-        super().__init__(
-            name,
-            params=[*(params or ()), *verbosity_options()],
-            context_settings={**SETTINGS, **(context_settings or {})},
-            **attributes,
-        )
+    def __init__(self, name: str | None, **attributes: Any) -> None:
+        super().__init__(name, **_completed(**attributes))
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the commands in the order of their definition."""

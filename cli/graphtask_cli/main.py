@@ -33,6 +33,7 @@ COMMANDS = (
     "dynamics",
     "check",
     "draw",
+    "diff",
     "view",
     "report",
     "sample",

@@ -208,15 +208,6 @@ def labels(files: Sequence[str]) -> list[str]:
         depth = deeper
 
 
-def file_stem(label: str) -> str:
-    """Return a label as a file name without suffix; it cannot lead to another folder.
-
-    >>> file_stem("one/full"), file_stem("../full")
-    ('one-full', '..-full')
-    """
-    return label.replace("/", "-").replace("\\", "-").replace("\0", "-")
-
-
 def _graph_suffix(file: str) -> str:
     from graphtask.storage.formats import is_graph_name, suffix
 

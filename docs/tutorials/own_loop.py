@@ -34,10 +34,10 @@ sum(parameter.numel() for parameter in net.parameters())
 # Regression on synthetic images: predict the mean brightness. The penalty on the edges is `net.resource_loss()`.
 
 # %%
-images = torch.rand(256, 1, 16, 16) * torch.rand(256, 1, 1, 1)
+images = torch.rand(128, 1, 12, 12) * torch.rand(128, 1, 1, 1)
 target = images.mean(dim=(1, 2, 3), keepdim=False)[:, None]
 optimizer = torch.optim.AdamW(net.parameters(), lr=0.01)
-for step in range(60):
+for step in range(40):
     optimizer.zero_grad()
     loss = mse_loss(net(images), target)
     (loss + 0.002 * net.resource_loss()).backward()

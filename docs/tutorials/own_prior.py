@@ -27,17 +27,10 @@ import pandas as pd
 
 rows = []
 for (name, seed), run in runs.items():
-    pruned = gt.prune(run.graph, threshold=0.006)
-    rows.append(
-        {
-            "prior": name,
-            "seed": seed,
-            "test_accuracy": run.metrics["test_accuracy"].iloc[-1],
-            "edges": pruned.ecount(),
-            **gt.measure(pruned)[["sparsity", "mean_path", "pca_elongation"]],
-        }
-    )
-pd.DataFrame(rows).set_index(["prior", "seed"])
+    values = gt.measure(gt.prune(run.graph, threshold=0.006))
+    accuracy = run.metrics["test_accuracy"].iloc[-1]
+    rows.append({"prior": name, "seed": seed, "test_accuracy": accuracy, **values})
+pd.DataFrame(rows)[["prior", "seed", "test_accuracy", "sparsity", "log_paths", "mean_path", "pca_elongation"]]
 
 # %% [markdown]
 # Two seeds decide nothing; a [study](../studies.md) runs more of them from one file and resumes when interrupted.

@@ -48,6 +48,11 @@ class Comparison:
         )
         return f"Comparison({counted(len(self.labels), 'graph')} in {counted(len(groups.names), 'group')}: {found})"
 
+    def _repr_html_(self) -> str:
+        from graphtask.drawing.cards import comparison_card
+
+        return comparison_card(self)
+
     def groups(self) -> "pd.DataFrame":
         """Return a row for each group: ``label``, ``graphs``, and shares and means.
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from graphtask.compiler.blocks import BlockFactory, ConvBlock, Head
 from graphtask.compiler.execution import EXECUTORS, Execution, Executor, why_plain
-from graphtask.compiler.fused.explain import Explanation, explain_stages
-from graphtask.compiler.fused.staged import Program, step_dtype
+from graphtask.compiler.fused.explain import Explanation, explain
+from graphtask.compiler.fused.staged import Program
 from graphtask.compiler.plan import NodePlan, make_plan, node_key, reduce_key
 from graphtask.compiler.randomness import seeded
 from graphtask.errors import ArgumentError
@@ -211,15 +211,7 @@ class GraphModule(nn.Module):
         height, width = image_size(size, last_stage=self.plan.output.stage)
         shape = (integer(batch, name="batch"), self.in_channels, height, width)
         images = self.edge_weight.detach().new_empty(1).expand(shape)  # which takes no memory
-        return explain_stages(
-            self.program.stages,
-            shape,
-            channels=self.channels,
-            itemsize=step_dtype(images).itemsize,
-            execution=self.execution,
-            why_plain=why_plain(self, images),
-            recompute=self.recompute,
-        )
+        return explain(self, images, why_plain(self, images))
 
     def node(self, name: str) -> nn.Module:
         """Return the block of a node.
@@ -266,6 +258,11 @@ class GraphModule(nn.Module):
 
     def __repr__(self) -> str:
         return f"GraphModule({self.extra_repr()})"
+
+    def _repr_html_(self) -> str:
+        from graphtask.drawing.cards import module_card
+
+        return module_card(self)
 
     def extra_repr(self) -> str:
         """Return the size and the options of the network, on one line."""

@@ -13,12 +13,13 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from contextlib import contextmanager, nullcontext
+from pathlib import PurePosixPath
+from typing import Any, BinaryIO, NamedTuple
 
 from graphtask.errors import FormatError
 from graphtask.storage.limits import check_bytes
+from graphtask.storage.regular import open_regular
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 
@@ -76,23 +77,24 @@ def members(path: str) -> Iterator[Member]:
 
     Example:
         >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "two.zip"
+        >>> path = f"{tempfile.mkdtemp()}/two.zip"
         >>> with zipfile.ZipFile(path, "w") as archive:
         ...     archive.writestr("a.edges", "0 1")
         ...     archive.writestr("../b.edges", "0 1")
-        >>> [(member.name, member.problem) for member in members(str(path))]
+        >>> [(member.name, member.problem) for member in members(path)]
         [('a.edges', ''), ('../b.edges', 'its name leads out of the archive')]
     """
-    with _as_format_errors():
-        if not Path(path).is_file():
-            raise FormatError("is not a regular file; give the name of an archive")
-        yield from (_zip_members if path.lower().endswith(".zip") else _tar_members)(path)
+    with _as_format_errors(), open_regular(path) as file:
+        if path.lower().endswith(".zip"):
+            yield from _zip_members(file)
+        else:
+            yield from _tar_members(file, is_compressed=not path.lower().endswith(".tar"))
 
 
-def _zip_members(path: str) -> Iterator[Member]:
-    with zipfile.ZipFile(path) as archive:
+def _zip_members(file: BinaryIO) -> Iterator[Member]:
+    with zipfile.ZipFile(file) as archive:
         infos = archive.infolist()
-        _check_total(sum(info.file_size for info in infos), path)
+        _check_total(sum(info.file_size for info in infos), file)
         for index, info in enumerate(infos):
             if not info.is_dir():
                 is_link = stat.S_ISLNK(info.external_attr >> 16)
@@ -113,10 +115,10 @@ def _zip_reader(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[],
     return read
 
 
-def _tar_members(path: str) -> Iterator[Member]:
+def _tar_members(file: BinaryIO, *, is_compressed: bool) -> Iterator[Member]:
     total = headers = end = 0
     with (
-        _opened(path) as stream,
+        gzip.open(file) if is_compressed else nullcontext(file) as stream,
         tarfile.open(fileobj=stream, mode="r|", tarinfo=_Info) as archive,
     ):
         for index, info in enumerate(archive):
@@ -127,13 +129,13 @@ def _tar_members(path: str) -> Iterator[Member]:
                 raise FormatError(f"has more than {_MAX_HEADERS >> 20} MiB of headers")
             archive.members.clear()  # type: ignore[attr-defined]  # else memory grows with every member
             total += max(info.size, 0)
-            _check_total(total, path)
+            _check_total(total, file)
             if not info.isdir():
                 problem = _problem(info.name, is_link=info.issym() or info.islnk())
                 yield Member(index, info.name, problem, _tar_reader(archive, info))
         while rest := stream.read(_PIECE):  # gzip verifies its checksum only at the end
             total += len(rest)
-            _check_total(total, path)
+            _check_total(total, file)
 
 
 def _tar_reader(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Callable[[], bytes]:
@@ -189,16 +191,6 @@ class _Replay:
 
 
 @contextmanager
-def _opened(path: str) -> Iterator[Any]:
-    if path.lower().endswith(".tar"):
-        with Path(path).open("rb") as file:
-            yield file
-    else:
-        with gzip.open(path) as file:
-            yield file
-
-
-@contextmanager
 def _as_format_errors() -> Iterator[None]:
     try:
         yield
@@ -209,8 +201,8 @@ def _as_format_errors() -> Iterator[None]:
         raise FormatError(f"cannot be read: {reason or type(error).__name__}") from error
 
 
-def _check_total(n_bytes: int, path: str) -> None:
-    if n_bytes > _BASE_TOTAL + _MAX_RATIO * os.stat(path).st_size:  # noqa: PTH116 - a path as it was given
+def _check_total(n_bytes: int, file: BinaryIO) -> None:
+    if n_bytes > _BASE_TOTAL + _MAX_RATIO * os.fstat(file.fileno()).st_size:
         raise FormatError(
             f"expands to more than {_MAX_RATIO} times its size; if you trust it, unpack it and name the folder"
         )

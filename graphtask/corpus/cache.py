@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphtask.corpus.rows import Row, Settings
 from graphtask.storage.formats import suffix
+from graphtask.storage.regular import open_regular
 from graphtask.types import DISTRIBUTION
 
 if TYPE_CHECKING:
@@ -132,11 +133,9 @@ class RowCache:
 
 
 def _opened(file: Path) -> sqlite3.Connection:
-    if file.exists() and not file.is_file():  # a pipe would block
-        raise ValueError("it is not a regular file")
-    if file.exists() and file.stat().st_size:
-        with file.open("rb") as content:
-            if content.read(len(_HEADER)) != _HEADER:
+    if file.exists():
+        with open_regular(file) as content:
+            if content.read(len(_HEADER)) not in {b"", _HEADER}:
                 raise ValueError("it is not a cache")
     database = sqlite3.connect(file, timeout=30)
     try:

@@ -45,6 +45,11 @@ class GraphSet:
     def __len__(self) -> int:
         return len(self.graphs)
 
+    def _repr_html_(self) -> str:
+        from graphtask.drawing.cards import graphs_card
+
+        return graphs_card(self)
+
     def groups(self) -> dict[str, list[igraph.Graph]]:
         """Return the graphs of each label, in the order in which the labels first occur."""
         grouped: dict[str, list[igraph.Graph]] = {}

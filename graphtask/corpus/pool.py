@@ -31,7 +31,6 @@ class MeasuringPool:
             at_end="exit",
             keys=(ERROR, SHA256),
             greeting=encoded({"settings": settings.to_json(), "modules": modules}),
-            with_current_folder=bool(modules),
         )
 
     def submit(self, file: str, *, path: str, content: bytes | None) -> Future[Row]:

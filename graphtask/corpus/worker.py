@@ -4,12 +4,12 @@ The first request is ``{"settings": …, "modules": […]}``, its reply ``{}`` o
 is ``{"file": …, "path": …}``, or ``{"file": …, "size": n}`` with the n bytes of a file; its reply is a row.
 """
 
-import importlib
 from collections.abc import Iterable
 from typing import Any
 
 from graphtask.corpus.rows import ERROR, SHA256, Row, Settings, row_of, sha256
 from graphtask.errors import GraphtaskError
+from graphtask.named import import_named
 from graphtask.storage.content import about, load
 from graphtask.workers import Parent, reserve_blas
 
@@ -52,7 +52,7 @@ def _failure(modules: Iterable[str], settings: Settings) -> str:
     try:
         reserve_blas()
         for module in modules:
-            importlib.import_module(module)
+            import_named(module)
         _: Any = settings.selection
     except GraphtaskError as error:
         return str(error)

@@ -13,6 +13,7 @@ import numpy as np
 from graphtask.data.dataset import ImageData, Images, check_size
 from graphtask.data.reading import UNREADABLE, SourceSize, reason_of
 from graphtask.errors import DataError
+from graphtask.storage.regular import open_regular
 from graphtask.validation import counted
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def _opened(file: Path) -> Iterator["Image.Image"]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(file, formats=IMAGE_FORMATS) as image:
+            with open_regular(file) as stream, Image.open(stream, formats=IMAGE_FORMATS) as image:
                 yield image
     except DataError:
         raise

@@ -5,6 +5,7 @@ import os
 import warnings
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import numpy as np
 
 from graphtask.data.arrays import array_names, channels_last, from_splits, named_splits, read_labels
 from graphtask.data.dataset import ImageData, check_size
-from graphtask.data.reading import UNREADABLE, SourceSize, check_regular, reason_of
+from graphtask.data.reading import UNREADABLE, SourceSize, reason_of
 from graphtask.errors import DataError
+from graphtask.storage.regular import open_regular
 from graphtask.types import AnyArray
 
 _ARRAYS = (
@@ -39,13 +41,8 @@ def read_npz(path: str | os.PathLike[str]) -> ImageData:
         DataError: The file is missing, unsafe, damaged, or does not hold a data set; the message names the reason.
     """
     path = Path(path)
-    check_regular(path)
-    try:
-        arrays = dict(_npz_arrays(path))
-    except DataError:
-        raise
-    except UNREADABLE as error:
-        raise DataError(f"{path}: not a readable .npz file ({reason_of(error)})") from error
+    with _archive(path) as archive:
+        arrays = dict(_npz_arrays(archive))
     names = arrays.pop("class_names", None)
     class_names = None if names is None else _class_names(names, where=f"{path}: class_names")
     origin = {"source": "npz", "path": str(path)}
@@ -59,21 +56,15 @@ def npz_size(path: Path) -> SourceSize:
     Raises:
         DataError: The file is missing, unsafe, damaged, or does not hold a data set.
     """
-    check_regular(path)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            stored = {name.removesuffix(".npy") for name in archive.namelist()}
-            headers = {
-                name: _blank(archive, name)
-                if name.startswith("x") or name.endswith("images")
-                else _npy_member(archive, name)
-                for name in _ARRAYS
-                if name in stored
-            }
-    except DataError:
-        raise
-    except UNREADABLE as error:
-        raise DataError(f"{path}: not a readable .npz file ({reason_of(error)})") from error
+    with _archive(path) as archive:
+        stored = {name.removesuffix(".npy") for name in archive.namelist()}
+        headers = {
+            name: _blank(archive, name)
+            if name.startswith("x") or name.endswith("images")
+            else _npy_member(archive, name)
+            for name in _ARRAYS
+            if name in stored
+        }
     names = headers.pop("class_names", None)
     splits = named_splits(headers, where=str(path))
     images = {
@@ -89,12 +80,23 @@ def npz_size(path: Path) -> SourceSize:
     return SourceSize(counts["train"], counts["test"], (height, width, n_channels), n_classes)
 
 
-def _npz_arrays(path: Path) -> Iterator[tuple[str, AnyArray]]:
-    with zipfile.ZipFile(path) as archive:
-        stored = set(archive.namelist())
-        for key in _ARRAYS:
-            if f"{key}.npy" in stored:
-                yield key, _npy_member(archive, key)
+@contextmanager
+def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a .npz file; every failure in the block is a DataError that names the file."""
+    try:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
+            yield archive
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    except UNREADABLE as error:
+        raise DataError(f"{path}: not a readable .npz file ({reason_of(error)})") from error
+
+
+def _npz_arrays(archive: zipfile.ZipFile) -> Iterator[tuple[str, AnyArray]]:
+    stored = set(archive.namelist())
+    for key in _ARRAYS:
+        if f"{key}.npy" in stored:
+            yield key, _npy_member(archive, key)
 
 
 def _npy_member(archive: zipfile.ZipFile, key: str) -> AnyArray:
@@ -106,7 +108,7 @@ def _npy_member(archive: zipfile.ZipFile, key: str) -> AnyArray:
         shape, dtype, offset = _npy_header(archive, info)
         if dtype.hasobject:
             raise ValueError(f"{name} holds pickled objects, which may run code; save plain arrays")
-        check_size((*shape, dtype.itemsize), what=f"{archive.filename}: {name}")
+        check_size((*shape, dtype.itemsize), what=name)
         promised = offset + math.prod(shape) * dtype.itemsize
         if promised != info.file_size:
             raise ValueError(f"{name} has {info.file_size} bytes where its header promises {promised}")

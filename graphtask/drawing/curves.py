@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from graphtask.drawing.grouped import groups_of, require_columns, share_legend, tidy
 from graphtask.drawing.picture import new_figure
 from graphtask.drawing.style import ACROSS, INK, LEGEND, REMOVED, TEXT, WIDTH, WITHIN
 from graphtask.pruning import kept_edges
@@ -140,6 +141,49 @@ def draw_curves(metrics: "pd.DataFrame") -> "Figure":
         if len(columns) > 1:
             axes.legend(**{**LEGEND, "handlelength": 1.6})
         _plain(axes)
+    return figure
+
+
+def draw_progress(table: "pd.DataFrame") -> "Figure":
+    """Draw test accuracy and live edges over the epochs of several runs: a line each, a color per data set and prior.
+
+    Args:
+        table: Metrics of the runs in one table, with the columns ``run``, ``dataset``, ``prior``, ``epoch``,
+            ``test_accuracy`` and ``live_edges``.
+
+    Raises:
+        ArgumentError: A column is missing, or there are no rows.
+
+    Example:
+        >>> import pandas as pd
+        >>> row = dict(run="a", dataset="d", prior="full", epoch=1, test_accuracy=0.5, live_edges=9)
+        >>> [axes.get_title(loc="left") for axes in draw_progress(pd.DataFrame([row])).axes]
+        ['test accuracy', 'live edges']
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    panels = {"test_accuracy": "test accuracy", "live_edges": "live edges"}
+    require_columns(table, {"run", "dataset", "prior", "epoch", *panels}, made_by="progress_table")
+    figure = new_figure(figsize=(WIDTH, 2.6), layout="constrained")
+    both = figure.subplots(1, 2)
+    for axes, (column, title) in zip(both, panels.items(), strict=True):
+        for group in groups_of(table):
+            for index, (_, rows) in enumerate(group.rows.groupby("run", sort=False)):
+                label = group.label if index == 0 else None
+                marker = "o" if len(rows) == 1 else None
+                axes.plot(
+                    rows["epoch"],
+                    rows[column],
+                    color=group.color,
+                    linewidth=1.2,
+                    alpha=0.8,
+                    label=label,
+                    marker=marker,
+                )
+        tidy(axes, title=title, xlabel="epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+        axes.set_ylim(bottom=0)
+    share_legend(both[0])
     return figure
 
 

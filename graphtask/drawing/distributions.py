@@ -1,13 +1,15 @@
 """Pictures of distributions of graphs: which edges are likely, and whether sampled graphs are like the observed ones."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import igraph
 import numpy as np
 
 from graphtask.drawing.graphs import draw
+from graphtask.drawing.grouped import COLORS
 from graphtask.drawing.picture import new_figure
 from graphtask.drawing.style import INK, LEGEND, REMOVED, TEXT, WIDTH, WITHIN, stage_colors
 from graphtask.errors import ArgumentError
@@ -109,12 +111,65 @@ def draw_observed_sampled(
     height = _PANEL * rows + 0.35 + (0.3 if title else 0.0)
     figure = new_figure(figsize=(WIDTH if columns > 2 else 1.6 * columns + 0.6, height), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    colors = (REMOVED, WITHIN)
     for axes, name in zip(panels, chosen, strict=False):
-        _draw_two(axes, _finite(observed[name]), _finite(sampled[name]))
+        _draw_sets(axes, [_finite(observed[name]), _finite(sampled[name])], colors)
         axes.set_title(_in_lines(name), fontsize=TEXT - 0.5, color=INK)
     for axes in panels[len(chosen) :]:
         figure.delaxes(axes)
-    _legend(figure, len(observed), len(sampled))
+    _legend(figure, [f"observed ({len(observed):,})", f"sampled ({len(sampled):,})"], colors)
+    if title:
+        figure.suptitle(title, fontsize=TEXT + 2, color=INK, fontweight="bold", x=0.01, ha="left")
+    return figure
+
+
+def draw_features(
+    table: "pd.DataFrame",
+    labels: Sequence[str],
+    *,
+    notes: Mapping[str, str] | None = None,
+    title: str | None = None,
+) -> "Figure":
+    r"""Draw each metric by group, a panel for each: a dot for every graph, and a box over the quartiles.
+
+    Args:
+        table: A row for each graph, as `measure_all` gives it.
+        labels: Group of each graph.
+        notes: Line below the title of a metric, such as the result of a test.
+        title: A line above the panels.
+
+    Raises:
+        ArgumentError: The numbers of rows and labels differ, or no metric varies.
+
+    Example:
+        >>> import graphtask as gt
+        >>> table = gt.measure_all([gt.erdos_renyi_dag(9, p=p, seed=1) for p in (0.3, 0.4, 0.8)])
+        >>> figure = draw_features(table[["edges", "nodes"]], ["a", "a", "b"], notes={"edges": "p = 0.3"})
+        >>> [axes.get_title() for axes in figure.axes]
+        ['edges\np = 0.3']
+    """
+    if len(table) != len(labels):
+        raise invalid("labels", f"one for each of the {counted(len(table), 'row')} of the table", len(labels))
+    names = list(dict.fromkeys(labels))
+    groups = [table[[label == name for label in labels]] for name in names]
+    chosen = _telling(table, table)
+    if not chosen:
+        raise ArgumentError("table must have a metric that varies; give a table of gt.measure_all")
+    columns = min(_COLUMNS, len(chosen))
+    rows = math.ceil(len(chosen) / columns)
+    height = (_PANEL + 0.2) * rows + 0.35 + (0.3 if title else 0.0)
+    width = WIDTH if columns > 2 else 1.6 * columns + 0.6
+    figure = new_figure(figsize=(width, height), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    colors = [color for color, _ in zip(cycle(COLORS), names, strict=False)]
+    for axes, name in zip(panels, chosen, strict=False):
+        _draw_sets(axes, [_finite(group[name]) for group in groups], colors)
+        lines = [_in_lines(name), *([notes[name]] if notes and name in notes else [])]
+        axes.set_title("\n".join(lines), fontsize=TEXT - 0.5, color=INK)
+    for axes in panels[len(chosen) :]:
+        figure.delaxes(axes)
+    texts = [f"{name or '(no data set)'} ({len(group):,})" for name, group in zip(names, groups, strict=True)]
+    _legend(figure, texts, colors)
     if title:
         figure.suptitle(title, fontsize=TEXT + 2, color=INK, fontweight="bold", x=0.01, ha="left")
     return figure
@@ -191,8 +246,8 @@ def _draw_curves(axes: "Axes", table: "pd.DataFrame") -> None:
     )
 
 
-def _draw_two(axes: "Axes", observed: FloatArray, sampled: FloatArray) -> None:
-    for place, (values, color) in enumerate(((observed, REMOVED), (sampled, WITHIN))):
+def _draw_sets(axes: "Axes", sets: Sequence[FloatArray], colors: Sequence[str]) -> None:
+    for place, (values, color) in enumerate(zip(sets, colors, strict=True)):
         if len(values) == 0:
             axes.text(
                 place, 0.5, "undefined", transform=axes.get_xaxis_transform(), ha="center", fontsize=TEXT - 2
@@ -204,13 +259,16 @@ def _draw_two(axes: "Axes", observed: FloatArray, sampled: FloatArray) -> None:
         dots = values[:_MOST_DOTS]
         # Spread by the golden ratio: even, and the same every time.
         aside = ((np.arange(len(dots)) * 0.618034) % 1 - 0.5) * 2 * _SPREAD
-        size = 7.0 if len(dots) <= 40 else 3.0
+        size = 9.0 if len(dots) <= 40 else 3.0
         axes.scatter(place + aside, dots, s=size, color=color, alpha=0.65, linewidths=0, zorder=2)
-    axes.set_xlim(-0.6, 1.6)
+    axes.set_xlim(-0.6, len(sets) - 0.4)
+    axes.use_sticky_edges = False
+    axes.margins(y=0.08)
+    axes.autoscale_view(scalex=False)
     axes.set_xticks([])
     axes.spines[["top", "right", "bottom"]].set_visible(False)
     axes.tick_params(labelsize=TEXT - 1.5)
-    whole = all((values == values.round()).all() for values in (observed, sampled))
+    whole = all((values == values.round()).all() for values in sets)
     axes.locator_params(axis="y", nbins=4, integer=whole)
     axes.grid(visible=True, axis="y", linewidth=0.4, alpha=0.4)
 
@@ -223,14 +281,14 @@ def _in_lines(name: str) -> str:
     return f"{name[:cut]}\n{name[cut:]}"
 
 
-def _legend(figure: "Figure", n_observed: int, n_sampled: int) -> None:
+def _legend(figure: "Figure", texts: Sequence[str], colors: Sequence[str]) -> None:
     from matplotlib.lines import Line2D
 
     handles = [
         Line2D([], [], marker="o", linestyle="", color=color, markersize=4, label=text)
-        for text, color in ((f"observed ({n_observed:,})", REMOVED), (f"sampled ({n_sampled:,})", WITHIN))
+        for text, color in zip(texts, colors, strict=True)
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2, **LEGEND)
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(texts), 4), **LEGEND)
 
 
 def _telling(observed: "pd.DataFrame", sampled: "pd.DataFrame") -> list[str]:

@@ -10,6 +10,7 @@ from graphtask.types import BoolArray, FloatArray
 
 _DIRECTIONS = (90, -90, 45, 135, -45, -135, 0, 180, 67, 113, -67, -113, 22, 158, -22, -158)  # degrees
 _GAPS = (1.5, 4.0, 7.0)  # points between the node and its label
+_APART = np.array([4.0, 0.5])  # points between two labels
 _MAX_LENGTH = 24  # characters shown; tooltips have the whole text
 
 
@@ -70,7 +71,7 @@ def centers_of_labels(
         covered = _inside(curves[near], centers, half).sum(axis=1)
         covered = covered + 20 * (_distances(nodes, centers, half) < radii + 0.5).sum(axis=1)
         for box in placed:
-            covered = covered + 20 * (np.abs(centers - box[:2]) < half + box[2:] + 0.5).all(axis=1)
+            covered = covered + 20 * (np.abs(centers - box[:2]) < half + box[2:] + _APART).all(axis=1)
         outside = (centers - half < bounds[0]) | (centers + half > bounds[1])
         covered = covered + 1000 * outside.any(axis=1)
         best = int(np.argmin(covered))

@@ -1,6 +1,7 @@
 """Figures that notebooks show as pictures, and the files they are written to."""
 
 import io
+import re
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SUFFIXES = (".svg", ".pdf", ".png")
+
+_POWER = r"(?:[-+−.\d]|\\times)+(?:\^\{[-+−.\d]+\})?"
+_POWER_OF_TEN = re.compile(rf"\$(?:{_POWER}|\\mathdefault\{{{_POWER}\}})\$")  # on logarithmic axes
 
 _MAX_SVG = 400_000  # bytes of a picture inside a notebook; larger ones are shown as PNG
 
@@ -76,6 +80,16 @@ def rendered(figure: "Figure", form: str, *, dpi: float = 200) -> bytes:
     return with_tooltips(content, getattr(figure, "tooltips", {})) if form == "svg" else content
 
 
+def _without_formulas(figure: "Figure") -> None:
+    """Let names with dollar signs be drawn as they are: they come from files, and may not be formulas of TeX."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        if "$" in text.get_text() and not _POWER_OF_TEN.fullmatch(text.get_text()):
+            text.set_parse_math(False)
+
+
 def _class() -> "type[Figure]":
     """Return the class of all figures; matplotlib is imported on the first call."""
     from matplotlib.figure import Figure
@@ -89,6 +103,10 @@ def _class() -> "type[Figure]":
             def __init__(self, *arguments: Any, **options: Any) -> None:
                 super().__init__(*arguments, **options)
                 self.tooltips: dict[str, list[str]] = {}
+
+            def draw(self, renderer: Any) -> None:
+                _without_formulas(self)
+                super().draw(renderer)
 
             def _repr_png_(self) -> bytes:
                 return rendered(self, "png", dpi=160)

@@ -22,6 +22,7 @@ Layout: TypeAlias = "LayoutName | npt.ArrayLike | None"
 _BEND = 0.10  # height of an edge's control point, as a share of the edge's length
 _MAX_DUMMIES = 6_000  # of a layered layout; more take seconds and are not readable
 _SPARSE = 3.0  # edges per node up to which layers are the default
+_SMALL = 150  # nodes up to which they are; more make a thin strip
 
 
 class Placement(NamedTuple):
@@ -42,7 +43,7 @@ def place(graph: igraph.Graph, layout: Layout = None, *, ignored: BoolArray | No
         graph: An architecture graph.
         layout: ``"layered"`` (input left, output right, stages in bands), ``"stages"`` (one row per stage, nodes in
             topological order), ``"kamada-kawai"``, ``"circle"``, ``"file"`` (vertex attributes ``x`` and ``y``), or
-            positions of shape (nodes, 2). By default layered for sparse graphs and Kamada-Kawai for others.
+            positions of shape (nodes, 2). By default layered for sparse graphs of at most 150 nodes, and Kamada-Kawai for others.
         ignored: Edges that do not count for a layered layout, such as weak ones; they are drawn as bent lines.
 
     Raises:
@@ -144,7 +145,7 @@ def _union(graphs: Sequence[igraph.Graph]) -> igraph.Graph:
 
 
 def _is_sparse(graph: igraph.Graph) -> bool:
-    if graph.ecount() > _SPARSE * graph.vcount():
+    if graph.ecount() > _SPARSE * graph.vcount() or graph.vcount() > _SMALL:
         return False
     edges = edge_array(graph)
     return (

@@ -46,13 +46,13 @@ def draw_retraining(table: "pd.DataFrame") -> "Figure":
         >>> [axes.get_title(loc="left") for axes in draw_retraining(table).axes]
         ['test accuracy', 'time of an epoch, full = 1']
     """
-    needed = {"run", "dataset", "prior", "network", "accuracy", "epoch_time_ratio"}
+    needed = {"run", "dataset", "prior", "network", "test_accuracy", "epoch_time_ratio"}
     require_columns(table, needed, made_by="graphtask.compare_retrained")
     figure = new_figure(figsize=(WIDTH, 3.0), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[1.4, 1])
     groups = groups_of(table)
     names = list(dict.fromkeys(table["network"]))
-    _draw_networks(left, groups, names, "accuracy")
+    _draw_networks(left, groups, names, "test_accuracy")
     tidy(left, title="test accuracy")
     _within_shares(left)
     timed = table.loc[table["epoch_time_ratio"].notna(), "network"].unique()

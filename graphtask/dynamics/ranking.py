@@ -6,6 +6,7 @@ import igraph
 import numpy as np
 from scipy.cluster.hierarchy import DisjointSet
 
+from graphtask.columns import with_dtypes
 from graphtask.dynamics.categories import epoch_ends, retained_edges
 from graphtask.edge_sets import Edges, EdgeSet, dice_similarity
 from graphtask.errors import ArgumentError
@@ -116,7 +117,7 @@ def edge_overlap(
     ]
     n_epochs = len(epoch_ends(history))
     chosen = [largest_edges(history, len(kept), epoch=epoch) for epoch in range(1, n_epochs + 1)]
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "epoch": range(1, n_epochs + 1),
             "dsc_first": [dice_similarity(edges, chosen[0]) for edges in chosen],
@@ -124,6 +125,7 @@ def edge_overlap(
             "dsc_retained": [dice_similarity(edges, kept) for edges in chosen],
         }
     )
+    return with_dtypes(table)
 
 
 def top_k_graph(graph: igraph.Graph, history: EdgeHistory, *, at_least: int = 1, epoch: int = 1) -> TopK:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import igraph
 
+from graphtask.columns import with_dtypes
 from graphtask.dynamics.categories import edge_dynamics
 from graphtask.dynamics.ranking import TopK, edge_overlap, largest_edges, top_k_graph
 from graphtask.edge_sets import dice_similarity
@@ -104,12 +105,11 @@ def dynamics_table(runs: Mapping[str, Any], *, threshold: float = PAPER_THRESHOL
 
     thresholded = {name: _thresholded(run, threshold) for name, run in runs.items()}
     least = _least_sizes(thresholded.values())
-    return pd.DataFrame(
-        [
-            {"run": name, **_row(run, threshold=threshold, share=least[_group(run.graph)])}
-            for name, run in thresholded.items()
-        ]
-    )
+    rows = [
+        {"run": name, **_row(run, threshold=threshold, share=least[_group(run.graph)])}
+        for name, run in thresholded.items()
+    ]
+    return with_dtypes(pd.DataFrame(rows))
 
 
 def dynamics_summary(table: "pd.DataFrame") -> "pd.DataFrame":
@@ -128,9 +128,10 @@ def dynamics_summary(table: "pd.DataFrame") -> "pd.DataFrame":
     for (dataset, prior), runs in table.groupby(GROUP, sort=False):
         row: dict[str, Any] = {"dataset": dataset, "prior": prior, "runs": len(runs)}
         for column in (*MEASURED, *OVERLAPS):
-            row |= {f"{column}_mean": runs[column].mean(), f"{column}_std": runs[column].std()}
+            values = runs[column].astype("float64")
+            row |= {f"{column}_mean": values.mean(), f"{column}_std": values.std()}
         rows.append(row)
-    return pd.DataFrame(rows)
+    return with_dtypes(pd.DataFrame(rows))
 
 
 def overlap_table(runs: Mapping[str, Any], *, threshold: float = PAPER_THRESHOLD) -> "pd.DataFrame":
@@ -155,7 +156,7 @@ def overlap_table(runs: Mapping[str, Any], *, threshold: float = PAPER_THRESHOLD
         ):
             overlap.insert(place, column, value)
         tables.append(overlap)
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    return with_dtypes(pd.concat(tables, ignore_index=True)) if tables else pd.DataFrame()
 
 
 def top_k_graphs(runs: Mapping[str, Any], *, threshold: float = PAPER_THRESHOLD) -> dict[str, TopK]:

@@ -14,7 +14,7 @@ from graphtask.runs.history import EdgeHistory
 if TYPE_CHECKING:
     import pandas as pd
 
-_MOST_EPOCHS = 24  # points of a sparkline
+_MOST_EPOCHS = 16  # points of a sparkline
 
 
 def explorer_data(
@@ -36,7 +36,7 @@ def explorer_data(
         name: Name in the list of graphs.
         label: Group of the graph, such as its data set.
         threshold: Threshold that is shown first.
-        history: Edge history of its training, for the sparklines; downsampled to at most 24 epochs and 8 bits.
+        history: Edge history of its training, for the sparklines; downsampled to at most 16 epochs and 8 bits.
         sweep: Threshold sweep of its run (`graphtask.sweep`), for the accuracies.
         positions: Position of each node by name; by default a layout of this graph.
 

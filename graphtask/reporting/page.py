@@ -1,18 +1,23 @@
 """The HTML page of a report: sections, styles, scripts and data in one file that needs no network."""
 
 import base64
-import html
-import io
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from graphtask.drawing.cards import escaped
+from graphtask.drawing.picture import rendered
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
 _ASSETS = resources.files("graphtask.reporting") / "assets"
+
+_NUMBER = re.compile(r"[-+\d.,%±() einfna]*|undefined|disconnected")  # cells that are aligned on the right
+_MAX_SVG = 200_000  # bytes; larger figures are PNG images
 
 _EXPLORER = """\
 <div class="controls">
@@ -61,43 +66,55 @@ class Section(NamedTuple):
     body: str
 
 
-def page(title: str, sections: Iterable[Section], *, graphs: Sequence[Mapping[str, Any]] = ()) -> str:
+def page(
+    title: str,
+    sections: Iterable[Section],
+    *,
+    graphs: Sequence[Mapping[str, Any]] = (),
+    scripts: Sequence[str] = (),
+    refresh: int | None = None,
+) -> str:
     """Return the whole page.
 
     Args:
         title: Heading of the page.
-        sections: Sections above the explorer.
+        sections: Sections above the explorer; those without a title have no heading.
         graphs: Graphs of the explorer (`explorer_data`); without them there is none.
+        scripts: Names of further scripts among the assets.
+        refresh: Seconds after which a browser reloads the page; None for never.
     """
     explorer = [Section("Explorer", _EXPLORER)] if graphs else []
     body = "\n".join(
-        f"<section><h2>{escaped(section.title)}</h2>\n{section.body}</section>"
+        f"<section>{f'<h2>{escaped(section.title)}</h2>' if section.title else ''}\n{section.body}</section>"
         for section in [*sections, *explorer]
     )
-    scripts = (
+    data = (
         f'<script type="application/json" id="graph-data">{script_json(list(graphs))}</script>\n'
-        f"<script>{_asset('cytoscape.min.js')}</script>\n<script>{_asset('rules.js')}\n{_asset('explorer.js')}</script>\n"
         if graphs
         else ""
     )
+    names = [*(("cytoscape.min.js", "rules.js", "explorer.js") if graphs else ()), *scripts, "theme.js"]
+    code = data + "".join(f"<script>{_asset(name)}</script>\n" for name in names)
+    reload = "" if refresh is None else f'<meta http-equiv="refresh" content="{refresh}">\n'
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
         "style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n"
-        f"<title>{escaped(title)}</title>\n<style>{_asset('report.css')}</style>\n</head>\n<body>\n"
+        f"{reload}<title>{escaped(title)}</title>\n<style>{_asset('report.css')}</style>\n</head>\n<body>\n"
         f'<header><h1>{escaped(title)}</h1><button type="button" id="theme">light / dark</button></header>\n'
-        f"{body}\n{scripts}</body>\n</html>\n"
+        f"{body}\n{code}</body>\n</html>\n"
     )
 
 
-def escaped(text: object) -> str:
-    """Return text for HTML; control characters and bidirectional marks are shown as escapes."""
-    shown = "".join(
-        character if character.isprintable() and not _is_mark(character) else f"\\u{ord(character):04x}"
-        for character in str(text)
+def player_html(frames: Sequence[str], epochs: Sequence[int], *, fps: float) -> str:
+    """Return the player of an animation; ``frames`` are PNG images in base64."""
+    data = script_json({"frames": list(frames), "epochs": list(epochs), "seconds": 1 / fps})
+    return (
+        '<figure><img id="frame" alt=""></figure>\n<div class="controls"><button type="button" id="play">play</button>\n'
+        '<input type="range" id="epoch" min="0" value="0" step="1" aria-label="epoch"><span id="epoch-text"></span></div>\n'
+        f'<script type="application/json" id="frames">{data}</script>\n'
     )
-    return html.escape(shown)
 
 
 def script_json(value: object) -> str:
@@ -108,22 +125,28 @@ def script_json(value: object) -> str:
 
 def table_html(table: "pd.DataFrame", *, caption: str = "") -> str:
     """Return a table as HTML, with every cell escaped."""
-    head = "".join(f"<th>{escaped(column)}</th>" for column in table.columns)
+    columns = [[_cell(value) for value in table[name]] for name in table.columns]
+    kinds = ["" if all(map(_NUMBER.fullmatch, cells)) else ' class="text"' for cells in columns]
+    head = "".join(f"<th{kind}>{escaped(name)}</th>" for name, kind in zip(table.columns, kinds, strict=True))
     rows = "\n".join(
-        "<tr>" + "".join(f"<td>{escaped(_cell(value))}</td>" for value in row) + "</tr>"
-        for row in table.itertuples(index=False)
+        "<tr>"
+        + "".join(f"<td{kind}>{escaped(cell)}</td>" for cell, kind in zip(row, kinds, strict=True))
+        + "</tr>"
+        for row in zip(*columns, strict=True)
     )
-    note = f"<caption class='caption'>{escaped(caption)}</caption>" if caption else ""
-    return f"<div class='scroll'><table>{note}<thead><tr>{head}</tr></thead><tbody>\n{rows}\n</tbody></table></div>\n"
+    note = f'<p class="caption">{escaped(caption)}</p>' if caption else ""
+    return f'<div class="scroll">{note}<table><thead><tr>{head}</tr></thead><tbody>\n{rows}\n</tbody></table></div>\n'
 
 
 def figure_html(figure: "Figure", *, caption: str) -> str:
-    """Return a figure as an inlined SVG image with its caption."""
-    stream = io.BytesIO()
-    figure.savefig(stream, format="svg", bbox_inches="tight", metadata={"Date": None})
-    data = base64.b64encode(stream.getvalue()).decode()
+    """Return a figure as an inlined image with its caption: SVG if that is small, else PNG."""
+    kind, content = "svg+xml", rendered(figure, "svg")
+    if len(content) > _MAX_SVG:
+        kind, content = "png", rendered(figure, "png", dpi=160)
+    data = base64.b64encode(content).decode()
+    width = round(96 * float(figure.get_size_inches()[0]))
     return (
-        f'<figure><img alt="{escaped(caption)}" src="data:image/svg+xml;base64,{data}">'
+        f'<figure><img alt="{escaped(caption)}" width="{width}" src="data:image/{kind};base64,{data}">'
         f'<figcaption class="caption">{escaped(caption)}</figcaption></figure>\n'
     )
 
@@ -135,14 +158,6 @@ def note(text: str) -> str:
 
 def _asset(name: str) -> str:
     return (_ASSETS / name).read_text(encoding="utf-8").replace("</script", "<\\/script")
-
-
-def _is_mark(character: str) -> bool:
-    return (
-        character in "\u061c\u200e\u200f"
-        or "\u202a" <= character <= "\u202e"
-        or "\u2066" <= character <= "\u2069"
-    )
 
 
 def _cell(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Means of Tables 1 and 2 of Janik & Nowak, by data set."""
+"""Means of Tables 1, 2 and 4 of Janik & Nowak, by data set."""
 
 PAPER_MEANS: dict[str, dict[str, float]] = {
     "cfashionmnist": {
@@ -85,5 +85,25 @@ PAPER_MEANS: dict[str, dict[str, float]] = {
         "sparsity_stage_0": 0.981,
         "sparsity_stage_1": 0.989,
         "sparsity_stage_2": 0.952,
+    },
+}
+
+PAPER_DYNAMICS: dict[str, dict[str, float]] = {
+    "cmnist": {"a_percent": 50.00, "b_epochs": 3.79, "c_percent": 49.33, "d_epochs": 1.64, "edges": 23.0},
+    "ckmnist": {"a_percent": 48.37, "b_epochs": 3.82, "c_percent": 52.76, "d_epochs": 2.19, "edges": 33.7},
+    "cfashionmnist": {
+        "a_percent": 61.95,
+        "b_epochs": 5.78,
+        "c_percent": 47.44,
+        "d_epochs": 1.90,
+        "edges": 115.1,
+    },
+    "cifar10": {"a_percent": 53.75, "b_epochs": 5.34, "c_percent": 74.93, "d_epochs": 5.93, "edges": 299.0},
+    "cifar10_t8": {
+        "a_percent": 63.41,
+        "b_epochs": 6.61,
+        "c_percent": 76.08,
+        "d_epochs": 5.38,
+        "edges": 375.5,
     },
 }

@@ -1,5 +1,6 @@
 """``gt.report`` and ``gt.view``: runs or graphs as one HTML file."""
 
+import html
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,20 +10,22 @@ from typing import TYPE_CHECKING, Any
 import igraph
 
 from graphtask.corpus.graph_sets import GraphSet, read_all
-from graphtask.errors import ArgumentError, DisconnectedError, GraphtaskError
+from graphtask.errors import ArgumentError, DisconnectedError, FormatError, GraphtaskError
 from graphtask.graph import WEIGHT
 from graphtask.pruning import prune
 from graphtask.reporting.explorer_data import explorer_data, layout_positions, shared_positions
 from graphtask.reporting.page import page
-from graphtask.reporting.sections import sections_of
-from graphtask.storage.atomic import write_atomically
+from graphtask.reporting.sections import Content, sections_of
+from graphtask.storage.atomic import check_target, write_atomically
+from graphtask.storage.content import about
 from graphtask.types import PAPER_THRESHOLD
-from graphtask.validation import number
+from graphtask.validation import counted, number
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from graphtask.runs.history import EdgeHistory
+    from graphtask.study.study import Study
 
 _MOST_EXPLORED = 60
 """Graphs in the explorer; more would make the file too large to send."""
@@ -52,12 +55,12 @@ def report(
     sweeps: Mapping[str, "pd.DataFrame"] | None = None,
     title: str = "graphtask report",
 ) -> Path:
-    """Write an HTML report of runs or graphs: tables, figures, and an explorer with a threshold slider.
+    """Write an HTML report of runs, graphs or studies: tables, figures, and an explorer with a threshold slider.
 
     The file needs no network. Without sweeps the explorer shows no accuracies.
 
     Args:
-        paths: Run folders, folders of them, graph files, archives.
+        paths: Run folders, folders of them, graph files, archives, study files (``.toml``) and folders of studies.
         out: Path of the ``.html`` file.
         threshold: Threshold τ that trained graphs are pruned at, at least 0.
         sweeps: Threshold sweep of each run (`graphtask.sweep`), by the path of its folder.
@@ -79,52 +82,103 @@ def report(
     """
     path = _html_path(out)
     least = number(threshold, name="threshold", least=0)
-    found = read_all(list(paths))
-    items = [_item(found, place, threshold=least, sweeps=sweeps or {}) for place in range(len(found))]
-    _write(
-        path,
-        page(
-            title,
-            sections_of(items, failures=found.failures, threshold=least),
-            graphs=_explored(items, least),
-        ),
-    )
+    studies, places = _studies(paths)
+    found = read_all(places)
+    check_target(path)
+    items, failures = [], list(found.failures)
+    for place in range(len(found)):
+        try:
+            items.append(_item(found, place, threshold=least, sweeps=sweeps or {}))
+        except GraphtaskError as error:
+            failures.append(about(found.names[place], error))
+    if not items:
+        raise FormatError(
+            f"no graph can be used; the first of {counted(len(failures), 'failure')}: {failures[0]}"
+        )
+    sections = sections_of(Content(items, failures, least, studies))
+    _write(path, page(title, sections, graphs=_explored(items, least)))
     return path
+
+
+@dataclass(frozen=True)
+class View:
+    """Result of `view`: a page that a notebook shows in the output of its cell."""
+
+    html: str
+    """The whole page."""
+
+    def __repr__(self) -> str:
+        return f'View({len(self.html):,} characters; gt.view(..., out="graph.html") writes it to a file)'
+
+    def _repr_html_(self) -> str:
+        return (
+            f'<iframe srcdoc="{html.escape(self.html)}" style="width:100%;height:760px;border:0" '
+            f'sandbox="allow-scripts" title="interactive graph"></iframe>'
+        )
 
 
 def view(
     graph: igraph.Graph,
     *,
-    out: str | os.PathLike[str],
+    out: str | os.PathLike[str] | None = None,
     threshold: float = 0.0,
     history: "EdgeHistory | None" = None,
     title: str = "graph",
-) -> Path:
-    """Write an HTML page with the explorer of one graph; see `report`.
+) -> View:
+    """Return the explorer of one graph as an HTML page, which a notebook shows; see `report`.
+
+    Args:
+        graph: A valid architecture graph.
+        out: Path of an ``.html`` file to write as well.
+        threshold: Threshold that is shown first, at least 0.
+        history: Edge history of its training, for the sparklines.
+        title: Heading of the page.
+
+    Raises:
+        ArgumentError: An argument is invalid.
 
     Example:
         >>> import pathlib, tempfile, graphtask as gt
-        >>> gt.view(gt.full_dag(6), out=pathlib.Path(tempfile.mkdtemp()) / "graph.html").name
-        'graph.html'
+        >>> page = gt.view(gt.full_dag(6), out=pathlib.Path(tempfile.mkdtemp()) / "graph.html")
+        >>> page.html[:15]
+        '<!DOCTYPE html>'
     """
-    path = _html_path(out)
+    path = None if out is None else _html_path(out)
     least = number(threshold, name="threshold", least=0)
     data = explorer_data(
         graph, name=title, threshold=least, history=history, positions=layout_positions(graph)
     )
-    _write(path, page(title, (), graphs=[data]))
-    return path
+    found = View(page(title, (), graphs=[data]))
+    if path is not None:
+        _write(path, found.html)
+    return found
+
+
+def _studies(paths: Iterable[str | os.PathLike[str]]) -> "tuple[list[Study], list[str]]":
+    """Return the studies among the paths, and all paths with study files replaced by the folders of their runs."""
+    from graphtask.study.spec import SNAPSHOT
+    from graphtask.study.study import Study
+
+    studies, places = [], []
+    for path in map(Path, paths):
+        if path.suffix == ".toml" or (path / SNAPSHOT).exists():
+            studies.append(Study.read(path))
+            path = studies[-1].out  # noqa: PLW2901 - the runs of the study
+        places.append(str(path))
+    return studies, places
 
 
 def _item(found: GraphSet, place: int, *, threshold: float, sweeps: Mapping[str, "pd.DataFrame"]) -> Item:
     from graphtask.runs.history import load_history
-    from graphtask.runs.layout import HISTORY, is_run
+    from graphtask.runs.layout import HISTORY, METRICS, is_run
+    from graphtask.runs.manifest import check_files
     from graphtask.runs.metrics import read_metrics
 
     graph, name = found.graphs[place], found.names[place]
     folder, shown = Path(name), _short_names(found.names)[place]
     metrics = history = None
     if is_run(folder):
+        check_files(folder, (METRICS, HISTORY))
         metrics, history = read_metrics(folder), load_history(folder / HISTORY)
     return Item(
         shown, found.labels[place], graph, _pruned(graph, threshold), metrics, history, sweeps.get(name)

@@ -9,6 +9,7 @@ from graphtask.errors import GraphtaskError, RunError
 from graphtask.graph import RAW_WEIGHT, edge_names
 from graphtask.runs.checkpoint_file import read_payload
 from graphtask.runs.config import read_config
+from graphtask.runs.files import read_file
 from graphtask.runs.history import load_history
 from graphtask.runs.layout import (
     CHECKPOINT,
@@ -161,12 +162,12 @@ def _unfinished(folder: Path) -> RunCheck:
 
 def _edge_weights(folder: Path) -> list[float]:
     """Return the edge weights among the stored parameters, read without PyTorch."""
-    import safetensors
+    import safetensors.numpy
 
+    content = read_file(folder, WEIGHTS)
     try:
-        with safetensors.safe_open(folder / WEIGHTS, framework="numpy") as file:
-            return [float(value) for value in file.get_tensor("edge_weight")]
-    except (OSError, ValueError, TypeError, KeyError, safetensors.SafetensorError) as error:
+        return [float(value) for value in safetensors.numpy.load(content)["edge_weight"]]
+    except (ValueError, TypeError, KeyError, safetensors.SafetensorError) as error:
         raise RunError(f"{folder / WEIGHTS}: damaged ({error}); restore it from a copy") from error
 
 
@@ -181,20 +182,22 @@ def _runs_in(path: Path) -> Iterator[Path]:
     yield from found
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    # A run that lost its config or its graphs is still one.
-    if is_run(folder) or is_finished(folder):
-        yield folder
-        return
-    try:
-        with os.scandir(folder) as entries:
-            inner = sorted(
-                entry.name
-                for entry in entries
-                if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
-            )
-    except OSError:
-        yield folder
-        return
-    for name in inner:
-        yield from _walk(folder / name)
+def _walk(top: Path) -> Iterator[Path]:
+    waiting = [top]  # not by recursion: folders may be nested deeper than Python calls
+    while waiting:
+        folder = waiting.pop()
+        # A run that lost its config or its graphs is still one.
+        if is_run(folder) or is_finished(folder):
+            yield folder
+            continue
+        try:
+            with os.scandir(folder) as entries:
+                inner = sorted(
+                    entry.name
+                    for entry in entries
+                    if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
+                )
+        except OSError:
+            yield folder
+            continue
+        waiting.extend(folder / name for name in reversed(inner))

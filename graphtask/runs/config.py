@@ -143,7 +143,7 @@ def check_same_run(folder: Path, config: Mapping[str, Any]) -> None:
 
 
 def is_extension(folder: Path, config: Mapping[str, Any]) -> bool:
-    """Return True if ``config`` describes the run in ``folder`` with more epochs.
+    """Return True if ``config``, or the part of a config, describes the run in ``folder`` with more epochs.
 
     Raises:
         RunError: The folder holds no run, or a damaged one.
@@ -151,7 +151,7 @@ def is_extension(folder: Path, config: Mapping[str, Any]) -> bool:
     stored = read_config(folder)
     differences = _differences(stored, config)
     return (
-        all(stored[key] == config.get(key) for key in _FACTS)
+        all(stored[key] == config[key] for key in _FACTS if key in config)
         and list(differences) == ["epochs"]
         and differences["epochs"][0] < differences["epochs"][1]
     )

@@ -48,6 +48,11 @@ class EdgeHistory:
     def __repr__(self) -> str:
         return f"EdgeHistory({counted(len(self.edges), 'edge')}, {counted(len(self.w) - 1, 'epoch')}, gate={self.gate!r})"
 
+    def _repr_html_(self) -> str:
+        from graphtask.drawing.cards import history_card
+
+        return history_card(self)
+
     @staticmethod
     def record(net: Any) -> "EdgeRecorder":
         """Start to record the edge weights of a network in a custom training loop.

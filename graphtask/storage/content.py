@@ -1,11 +1,10 @@
 """Bytes of untrusted files, and messages about them; both within bounds."""
 
 import os
-import stat
-from pathlib import Path
 
 from graphtask.errors import FormatError
 from graphtask.storage.limits import check_bytes
+from graphtask.storage.regular import open_regular
 from graphtask.validation import invalid
 
 _MESSAGE_LENGTH = 600
@@ -19,12 +18,8 @@ def load(path: str | os.PathLike[str]) -> bytes:
         ArgumentError: ``path`` is not a path.
     """
     try:
-        file_path = Path(path)
-        found = file_path.stat()
-        if not stat.S_ISREG(found.st_mode):  # reading a pipe may never end
-            raise FormatError("is not a regular file; give the name of a graph file")
-        check_bytes(found.st_size)
-        with file_path.open("rb") as file:
+        with open_regular(path) as file:
+            check_bytes(os.fstat(file.fileno()).st_size)
             content = file.read()
         check_bytes(len(content))
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Table of the file formats that hold graphs, and the parser and the writer of each."""
+"""Table of the file formats that hold graphs, and the parser of each (`writers` has the writers)."""
 
 import zlib
 from collections.abc import Callable, Mapping

@@ -5,24 +5,31 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from graphtask.columns import typed_table
 from graphtask.data.extent import Extent, extent_of
 from graphtask.errors import GraphtaskError
 from graphtask.study.job import Job
 from graphtask.study.status import State, state_of
-from graphtask.study.typed import typed_table
 from graphtask.validation import counted
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _TEST_SHARE = 1 / 3  # of the time of a training image: forward pass only
-_COLUMNS: dict[str, type] = {
-    **dict.fromkeys(("dataset", "prior"), str),
-    **dict.fromkeys(("runs", "left", "epochs", "images"), int),
-    **dict.fromkeys(("seconds_per_epoch", "hours_per_run", "hours_left", "longest"), float),
-    "threads": int,
-    **dict.fromkeys(("place", "source", "undefined"), str),
-}
+_COLUMNS = (
+    *(
+        "dataset",
+        "prior",
+        "runs",
+        "left",
+        "epochs",
+        "images",
+        "seconds_per_epoch",
+        "hours_per_run",
+        "hours_left",
+    ),
+    *("longest", "threads", "place", "source", "undefined"),
+)
 
 
 class _Length(NamedTuple):

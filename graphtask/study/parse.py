@@ -11,8 +11,7 @@ from graphtask.data.catalog import CATALOG
 from graphtask.data.transforms import parse_transform
 from graphtask.errors import ArgumentError, GraphtaskError
 from graphtask.priors.registry import PRIORS
-from graphtask.study.job import KINDS, RUN_SEED, Job, Prior
-from graphtask.study.tables import (
+from graphtask.study.file_tables import (
     FLAG,
     LEAST_0,
     NUMBER,
@@ -27,6 +26,7 @@ from graphtask.study.tables import (
     choice,
     suggestion,
 )
+from graphtask.study.job import KINDS, RUN_SEED, Job, Prior
 from graphtask.training.config import OPTIONS, TrainConfig
 
 _ANY = Kind(lambda _: True, "")  # checked by TrainConfig

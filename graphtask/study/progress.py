@@ -1,6 +1,7 @@
 """Progress of a study on standard error."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, Self
 
@@ -10,6 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from graphtask.live import LiveBars
 from graphtask.study.engines.protocol import Engine
 from graphtask.study.job import Ending, Job
 from graphtask.study.status import State, seconds_left, state_of
@@ -18,6 +20,7 @@ from graphtask.validation import counted
 
 _PLAIN_SECONDS = 60.0  # between two summaries, if standard error is not a terminal
 _SHOWN_RUNS = 24
+_NOTES = 6  # last events that a notebook shows
 
 _UNFINISHED: Mapping[str, Callable[[State, Ending], str]] = {
     "busy": lambda *_: "another process is training it; waiting for that",
@@ -95,6 +98,8 @@ class StudyProgress:
         self._ended = 0
         self._failed = 0
         self._printed = time.monotonic()
+        self._bars_of_notebook = LiveBars() if self._console.is_jupyter else None
+        self._notes: deque[str] = deque(maxlen=_NOTES)
         self._live = Live(console=self._console, transient=True, auto_refresh=False)
 
     def __enter__(self) -> Self:
@@ -106,6 +111,7 @@ class StudyProgress:
 
     def __exit__(self, *_: object) -> None:
         self._live.stop()
+        self._show_in_notebook([], is_last=True)
 
     def begin(self, job: Job) -> None:
         """Print where it starts."""
@@ -134,7 +140,9 @@ class StudyProgress:
     def look(self, running: Sequence[Job]) -> None:
         """Update the progress bars."""
         states = [self._update(job)._replace(word="running") for job in running]
-        if self._console.is_terminal:
+        if self._bars_of_notebook is not None:
+            self._show_in_notebook(states)
+        elif self._console.is_terminal:
             self._live.update(self._bars(states), refresh=True)
         elif time.monotonic() - self._printed > _PLAIN_SECONDS:
             self._print("; ".join([self._summary(), *(_line(state) for state in states)]))
@@ -167,13 +175,30 @@ class StudyProgress:
 
     def _print(self, message: str) -> None:
         self._printed = time.monotonic()
-        self._console.print(shown(f"[{self._ended}/{len(self._states)}] {message}"), markup=False)
+        line = f"[{self._ended}/{len(self._states)}] {message}"
+        if self._bars_of_notebook is not None:
+            self._notes.append(line)
+        else:
+            self._console.print(shown(line), markup=False)
+
+    def _show_in_notebook(self, running: Sequence[State], *, is_last: bool = False) -> None:
+        if self._bars_of_notebook is None:
+            return
+        share = self._epochs_of_all(running) / max(sum(map(_n_epochs, self._states.values())), 1)
+        rows = [
+            (self._epochs_done(state) / _n_epochs(state), _line(state)) for state in running[:_SHOWN_RUNS]
+        ]
+        self._bars_of_notebook.update([(share, self._summary()), *rows], notes=self._notes, is_last=is_last)
 
     def _summary(self) -> str:
         left = seconds_left(self._states.values(), slots=self._engine.slots())
         time_left = "" if left is None else f", about {duration(left)} left"
         failed = f", {self._failed} failed" if self._failed else ""
         return f"{self._ended} of {counted(len(self._states), 'run')} finished{time_left}{failed}"
+
+    def _epochs_of_all(self, running: Sequence[State]) -> float:
+        now = {state.job.name: state for state in running}
+        return sum(self._epochs_done(now.get(name, state)) for name, state in self._states.items())
 
     def _bars(self, running: list[State]) -> RenderableType:
         width = min(20, self._console.width // 8)
@@ -182,9 +207,7 @@ class StudyProgress:
         grid.add_column(width=width)
         # A fixed width: columns that grow and shrink move all others.
         grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
-        now = {state.job.name: state for state in running}
-        states = [now.get(name, state) for name, state in self._states.items()]
-        done, total = sum(map(self._epochs_done, states)), sum(map(_n_epochs, states))
+        done, total = self._epochs_of_all(running), sum(map(_n_epochs, self._states.values()))
         grid.add_row(Text("all"), _bar(done, total, width=width), Text(self._summary()))
         for state in running[:_SHOWN_RUNS]:
             bar = _bar(self._epochs_done(state), _n_epochs(state), width=width)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from graphtask.columns import typed_table
 from graphtask.errors import DataError, GraphtaskError
 from graphtask.metrics.registry import select
 from graphtask.metrics.table import UNDEFINED
@@ -13,7 +14,6 @@ from graphtask.runs.outcome import Row
 from graphtask.study.job import Job
 from graphtask.study.outcome import known_outcome, record_outcome
 from graphtask.study.status import state_of
-from graphtask.study.typed import typed_table
 from graphtask.training.config import DataConfig
 
 if TYPE_CHECKING:
@@ -21,17 +21,18 @@ if TYPE_CHECKING:
 
     from graphtask.data.dataset import ImageData
 
-_ORIGINS: dict[str, type] = {
-    **dict.fromkeys(("dataset", "prior"), str),
-    "seed": int,
-    **dict.fromkeys(("status", "error"), str),
-    "threshold": float,
-}
-_TRAINING: dict[str, type] = {
-    **dict.fromkeys(("test_accuracy", "test_accuracy_pruned", "seconds_per_epoch"), float),
-    **dict.fromkeys(("epochs", "live_edges"), int),
-    "critical_threshold": float,
-}
+_ORIGINS = ("dataset", "prior", "seed", "status", "error", "threshold")
+_TRAINING = (
+    *(
+        "test_accuracy",
+        "test_accuracy_pruned",
+        "seconds_per_epoch",
+        "epochs",
+        "live_edges",
+        "critical_threshold",
+    ),
+)
+_KINDS = {"count": int, "flag": bool, "number": float, "text": str}
 RUN = "run"
 DISCONNECTED = "disconnected"
 
@@ -100,6 +101,5 @@ def _frame(rows: list[Row]) -> "pd.DataFrame":
         missing = [name for name in metrics if "edges" in row and name not in row]
         reasons = [row.get(UNDEFINED, ""), *(f"{name}: the graph has no such stage" for name in missing)]
         row[UNDEFINED] = "; ".join(filter(None, reasons))
-    return typed_table(
-        rows, columns={**_ORIGINS, **_TRAINING, **dict.fromkeys(metrics), UNDEFINED: str, RUN: str}
-    )
+    kinds = {column: _KINDS[metric.kind] for column, metric, _ in selection.cells(stages)}
+    return typed_table(rows, columns=[*_ORIGINS, *_TRAINING, *metrics, UNDEFINED, RUN], metrics=kinds)

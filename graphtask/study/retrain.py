@@ -1,6 +1,6 @@
 """Retrain the pruned graphs of many runs, as a study of its own."""
 
-import re
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +10,8 @@ from graphtask.errors import ArgumentError, DisconnectedError, GraphtaskError
 from graphtask.runs.labels import provenance_labels
 from graphtask.runs.provenance import read_environments
 from graphtask.storage.graphml import dumps
-from graphtask.storage.names import safe_component
+from graphtask.storage.names import file_stem
+from graphtask.storage.regular import read_regular
 from graphtask.study.job import Job, Prior
 from graphtask.study.study import Study
 from graphtask.training.config import TrainConfig
@@ -165,19 +166,9 @@ def _planned(
 
 
 def _place(run: "Run", out: Path) -> Path:
-    """Return the folder of the new runs of a run; the same for any number of runs.
-
-    Raises:
-        ArgumentError: A name in the provenance of the graph is not safe as part of a path.
-    """
+    """Return the folder of the new runs of a run; the same for any number of runs."""
     known = provenance_labels(run.graph)
-    names = {"dataset": known.dataset, "prior": known.prior, "seed": f"seed-{run.seed}"}
-    return out.joinpath(
-        *(
-            safe_component(re.sub(r"[/\\:]", "-", text) or "unknown", name=f"{run.folder}: {name}")
-            for name, text in names.items()
-        )
-    )
+    return out / file_stem(known.dataset) / file_stem(known.prior) / f"seed-{run.seed}"
 
 
 def _entry(label: str, run: "Run", place: Path, settings: _Settings, data_root: str | Path | None) -> _Entry:
@@ -226,8 +217,9 @@ def _job(run: "Run", settings: _Settings, *, graph: Path, name: str, channels: i
 def _write_once(path: Path, content: bytes) -> None:
     from graphtask.storage.atomic import write_atomically
 
-    if path.is_file() and path.read_bytes() == content:
-        return
+    with contextlib.suppress(OSError):  # missing or larger: it is another one
+        if read_regular(path, limit=len(content)) == content:
+            return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -1,9 +1,9 @@
 """Read the runs of a study from a study file (TOML), or from the folder of its runs; write its ``study.json``."""
 
+import contextlib
 import dataclasses
 import json
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ from graphtask.storage.atomic import check_folder, write_atomically
 from graphtask.storage.bounded_json import parse_json
 from graphtask.storage.names import safe_component, safe_path
 from graphtask.storage.regular import read_regular
+from graphtask.storage.toml import read_toml
 from graphtask.study.job import KINDS, Job
 from graphtask.study.parse import Place, Plan, parse_plan
-from graphtask.validation import integer, invalid
+from graphtask.validation import integer, invalid, number
 
 SNAPSHOT = "study.json"
 """In the folder of all runs: the study when it was last run."""
@@ -29,9 +30,10 @@ def read_plan(
     out: str | Path | None = None,
     data_root: str | Path | None = None,
     threads: int | None = None,
+    imports: Collection[str] = (),
 ) -> Plan:
     """Read a study; see `graphtask.Study.read`."""
-    plan = _read(source, out=_absolute(out), data_root=_absolute(data_root))
+    plan = _read(source, out=_absolute(out), data_root=_absolute(data_root), imports=imports)
     if threads is None:
         return plan
     changed = [dataclasses.replace(job, config=job.config.replace(threads=threads)) for job in plan.jobs]
@@ -75,11 +77,21 @@ def write_snapshot(out: Path, *, name: str, threshold: float, jobs: Sequence[Job
 
 
 def _check_name(out: Path, name: str) -> None:
-    if (out / SNAPSHOT).exists() and (other := _read_snapshot(out).name) != name:
+    if not (out / SNAPSHOT).exists():
+        return
+    with _damage_in_one_line(out):
+        other = str(_snapshot(out)["name"])
+    if other != name:
         raise RunError(f"{out}: holds the study {other!r}, not {name!r}; choose another out")
 
 
-def _read(source: str | Path | Mapping[str, Any], *, out: Path | None, data_root: Path | None) -> Plan:
+def _read(
+    source: str | Path | Mapping[str, Any],
+    *,
+    out: Path | None,
+    data_root: Path | None,
+    imports: Collection[str],
+) -> Plan:
     if isinstance(source, Mapping):
         return parse_plan(source, Place("study", Path.cwd()), out=out, data_root=data_root)
     path = Path(source)
@@ -88,30 +100,50 @@ def _read(source: str | Path | Mapping[str, Any], *, out: Path | None, data_root
             raise ArgumentError(
                 f"{path}: out and data_root apply to a study file, not to the folder of a study"
             )
-        return _read_snapshot(path.absolute())
+        return _read_snapshot(path.absolute(), imports)
     place = Place(str(path), path.absolute().parent)
     return parse_plan(_toml(path), place, out=out, data_root=data_root)
 
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(read_regular(path, limit=_LARGEST).decode())
+        return read_toml(path)
     except OSError as error:
         raise FormatError(
             f"{path}: the study cannot be read ({error.strerror}); pass a study file, or the folder of its runs"
         ) from error
-    except (ValueError, RecursionError) as error:  # of TOML and of UTF-8
+    except ValueError as error:
         raise FormatError(f"{path}: is not valid TOML ({error})") from error
 
 
-def _read_snapshot(folder: Path) -> Plan:
+def _read_snapshot(folder: Path, imports: Collection[str]) -> Plan:
+    with _damage_in_one_line(folder):
+        content = _snapshot(folder)
+        jobs = tuple(_stored_job(entry, folder) for entry in content["jobs"])
+        threshold = number(content["threshold"], name="threshold", least=0)
+    code = {keyword: text for job in jobs for keyword, text in job.config.code.items() if text not in imports}
+    for keyword, text in code.items():
+        raise RunError(
+            f"{folder / SNAPSHOT}: names code, {keyword} = {text!r}, which is not imported by itself; pass the study file "
+            f"instead of its folder, or repeat the name: --allow-import {text}"
+        )
+    return Plan(str(content["name"]), folder, threshold, jobs)
+
+
+def _snapshot(folder: Path) -> Any:
+    content = parse_json(_content(folder / SNAPSHOT))
+    if content["format"] != _FORMAT:
+        raise RunError(
+            f"{folder / SNAPSHOT}: was written by another version of graphtask; run the study file again"
+        )
+    return content
+
+
+@contextlib.contextmanager
+def _damage_in_one_line(folder: Path) -> Iterator[None]:
     path = folder / SNAPSHOT
     try:
-        content = parse_json(_content(path))
-        if content["format"] != _FORMAT:
-            raise RunError(f"{path}: was written by another version of graphtask; run the study file again")
-        jobs = tuple(_stored_job(entry, folder) for entry in content["jobs"])
-        return Plan(str(content["name"]), folder, float(content["threshold"]), jobs)
+        yield
     except FileNotFoundError as error:
         raise RunError(
             f"{folder}: is not the folder of a study (no {SNAPSHOT}); pass a study file"
@@ -123,17 +155,16 @@ def _read_snapshot(folder: Path) -> Plan:
 
 
 def _stored_job(values: Mapping[str, Any], folder: Path) -> Job:
-    """Return a job of a file that may come from anybody: it writes into the folder only, and runs no code."""
+    """Return a job of a file that may come from anybody: it writes into the folder only, and downloads nothing."""
     job = Job.from_dict({**values, "out": str(folder)})
     if job.label:
         safe_path(job.label, name="label")
-    safe_component(job.data_name, name="data.name")
-    safe_component(job.prior.name, name="prior.name")
+    else:  # the folder is made of these
+        safe_component(job.data_name, name="data.name")
+        safe_component(job.prior.name, name="prior.name")
     integer(job.seed, name="seed", least=0)
     if job.prior.kind not in KINDS:
         raise invalid("prior.kind", f"one of {', '.join(KINDS)}", job.prior.kind)
-    if job.config.model.block is not None:
-        raise RunError(f"{folder / SNAPSHOT}: names code (block); pass the study file instead of its folder")
     # A download writes into a folder that the file names.
     return dataclasses.replace(job, config=job.config.replace(download=False))
 

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from graphtask.columns import typed_table
 from graphtask.errors import GraphtaskError, RunError
-from graphtask.runs.config import check_same_run, read_config
+from graphtask.runs.config import check_same_run, is_extension, read_config
 from graphtask.runs.layout import CHECKPOINT, CONFIG, METRICS, WEIGHTS
 from graphtask.runs.lock import is_locked
 from graphtask.runs.manifest import check_sizes
@@ -18,7 +19,6 @@ from graphtask.runs.status import is_finished
 from graphtask.storage.atomic import write_atomically
 from graphtask.storage.regular import read_regular
 from graphtask.study.job import Job
-from graphtask.study.typed import typed_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,17 +28,10 @@ _LARGEST = 64 << 20  # bytes of a metrics table
 Word = Literal["waiting", "running", "finished", "failed"]
 
 
-_COLUMNS: dict[str, type] = {
-    **dict.fromkeys(("run", "dataset", "prior"), str),
-    "seed": int,
-    **dict.fromkeys(("status", "error"), str),
-    **dict.fromkeys(("epoch", "epochs"), int),
-    "test_accuracy": float,
-    "live_edges": int,
-    "edge_change": float,
-    "settled": bool,
-    **dict.fromkeys(("seconds_per_epoch", "seconds_left"), float),
-}
+_COLUMNS = (
+    *("run", "dataset", "prior", "seed", "status", "error", "epoch", "epochs", "test_accuracy", "live_edges"),
+    *("edge_change", "settled", "seconds_per_epoch", "seconds_left"),
+)
 
 Mark = tuple[tuple[int, int] | None, ...]
 
@@ -77,9 +70,13 @@ def state_of(job: Job) -> State:
         state = State(job, "waiting", **_progress(folder))
         if folder.exists() and not folder.is_dir():
             raise RunError(f"{folder}: is not a folder, but the run needs one; delete it")
+        is_extended = False  # the study now has more epochs than the run
         if (folder / CONFIG).exists():
-            check_same_run(folder, job.identity())
-        if is_finished(folder):
+            identity = job.identity()
+            is_extended = is_extension(folder, identity)
+            if not is_extended:
+                check_same_run(folder, identity)
+        if is_finished(folder) and not is_extended:
             check_sizes(folder)
             return state._replace(word="finished")
         if is_locked(folder):

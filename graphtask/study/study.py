@@ -1,6 +1,6 @@
 """`Study`: many runs from one file, trained, watched and summarized."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -54,6 +54,11 @@ class Study:
             f"{counted(n_priors, 'prior')}; out {str(self.out)!r})"
         )
 
+    def _repr_html_(self) -> str:
+        from graphtask.drawing.cards import study_card
+
+        return study_card(self)
+
     @classmethod
     def read(
         cls,
@@ -62,6 +67,7 @@ class Study:
         out: str | Path | None = None,
         data_root: str | Path | None = None,
         threads: int | None = None,
+        imports: Collection[str] = (),
     ) -> Self:
         """Read a study from a study file, or from the folder of its runs.
 
@@ -71,13 +77,16 @@ class Study:
             out: Folder of all runs; overrides the file.
             data_root: Folder of the named data sets; overrides the file.
             threads: CPU threads of each run; overrides the file.
+            imports: Names of code, as ``package.module:name``, that the folder of a study may name; a study file may
+                name any.
 
         Raises:
             FormatError: The file cannot be read, or is not valid TOML.
             ArgumentError: A key is unknown or a value is invalid; the message names the table.
-            RunError: The folder holds no study, or a damaged one.
+            RunError: The folder holds no study, a damaged one, or one that names other code.
         """
-        return cls(**read_plan(source, out=out, data_root=data_root, threads=threads)._asdict())
+        plan = read_plan(source, out=out, data_root=data_root, threads=threads, imports=imports)
+        return cls(**plan._asdict())
 
     def check_out(self) -> None:
         """Check that the folder of the runs can be used; nothing is created or written.

@@ -1,19 +1,17 @@
 """Modules by name: models of torchvision, and modules of a Python package."""
 
 import difflib
-import importlib
 import inspect
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
 from graphtask.errors import ArgumentError
+from graphtask.named import import_named
 from graphtask.validation import install_hint
 
 _TORCHVISION = "torchvision"
@@ -25,7 +23,7 @@ def load_module(source: str, *, seed: int = 0) -> nn.Module:
     Args:
         source: ``torchvision:resnet18``, any model of torchvision, built without pretrained weights, so that nothing
             is downloaded; or ``package.module:name``, where the name is that of a module, or of a class or function
-            that returns one when called without arguments. Packages are also searched in the current folder.
+            that returns one when called without arguments. Packages of the current folder are found after installed ones.
         seed: Random seed of the parameters; the global generator is not changed.
 
     Raises:
@@ -72,14 +70,7 @@ def _torchvision_builder(place: str, name: str) -> Callable[[], Any]:
 
 
 def _attribute(place: str, name: str) -> Any:
-    folder = str(Path.cwd())
-    sys.path.insert(0, folder)
-    try:
-        package = importlib.import_module(place)
-    except Exception as error:
-        raise ArgumentError(f"cannot import {place}: {_said(error)}") from error
-    finally:
-        sys.path.remove(folder)
+    package = import_named(place)
     if not hasattr(package, name):
         close = difflib.get_close_matches(name, dir(package), n=5, cutoff=0.5)
         hint = f"; did you mean {', '.join(close)}?" if close else ""

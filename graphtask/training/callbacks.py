@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, track
 from rich.table import Column
 
+from graphtask.live import LiveBars, live_tracked
 from graphtask.terminal import duration, shown
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ class Callback:
 
 
 class ProgressBar(Callback):
-    """A bar with the time left, then as much else as the terminal is wide; one line per epoch elsewhere.
+    """A bar with the time left, then as much else as the terminal is wide.
+
+    In a notebook it is one display that is updated in place; without a terminal there is one line per epoch.
 
     Args:
         title: Name of the run.
@@ -68,6 +71,8 @@ class ProgressBar(Callback):
         self._console = Console(stderr=True)
         self._edges = ""
         self._penalty = ""
+        self._live = LiveBars() if self._console.is_jupyter else None
+        self._result = self._title
         self._bar = Progress(
             BarColumn(bar_width=_BAR_WIDTH, table_column=Column(no_wrap=True, min_width=_BAR_WIDTH)),
             TextColumn("{task.fields[left]}", markup=False, table_column=Column(no_wrap=True)),
@@ -100,25 +105,35 @@ class ProgressBar(Callback):
             "" if loss is None else f"loss {loss:.3f}",
             self._penalty,
         ]
+        if self._live is not None:
+            self._bar.advance(self._task)
+            self._live.update([(self._share, ", ".join(filter(None, [left, *parts])))])
+            return
         width = self._console.width - _BAR_WIDTH - len(left) - 2
         self._bar.update(self._task, advance=1, left=left, description=fitting(parts, width=width))
 
     def epoch(self, trainer: "Trainer", row: dict[str, Any]) -> None:
         """Show the result of the epoch."""
         self._describe(trainer, row["resource_loss"], row["live_edges"])
-        if not self._console.is_terminal:
-            split = "validation" if "validation_accuracy" in row else "test"
-            self._console.print(
-                f"epoch {row['epoch']}/{trainer.config.optimization.epochs} · {duration(row['seconds'])}: "
-                f"loss {row['train_loss']:.4f}, accuracy {row['train_accuracy']:.1%}, "
-                f"{split} accuracy {row[f'{split}_accuracy']:.1%}, {self._penalty}, {self._edges}",
-                soft_wrap=True,
-                highlight=False,
-            )
+        split = "validation" if "validation_accuracy" in row else "test"
+        self._result = (
+            f"epoch {row['epoch']}/{trainer.config.optimization.epochs} · {duration(row['seconds'])}: "
+            f"loss {row['train_loss']:.4f}, accuracy {row['train_accuracy']:.1%}, "
+            f"{split} accuracy {row[f'{split}_accuracy']:.1%}, {self._penalty}, {self._edges}"
+        )
+        if self._live is None and not self._console.is_terminal:
+            self._console.print(self._result, soft_wrap=True, highlight=False)
 
     def end(self, trainer: "Trainer") -> None:  # noqa: ARG002 - the signature is that of the base class
-        """Remove the bar."""
+        """Remove the bar; in a notebook the result of the last epoch stays."""
         self._bar.stop()
+        if self._live is not None:
+            self._live.update([(self._share, self._result)], is_last=True)
+
+    @property
+    def _share(self) -> float | None:
+        task = self._bar.tasks[0]
+        return task.completed / task.total if task.total else None
 
     def _describe(self, trainer: "Trainer", resource_loss: float, live_edges: int) -> None:
         self._penalty = f"Σ|gate(w)| {resource_loss:.1f}"
@@ -142,8 +157,11 @@ def fitting(parts: Sequence[str], *, width: int) -> str:
 
 
 def tracked(items: Sequence[T], *, title: str, visible: bool = True) -> Iterator[T]:
-    """Yield the items, with a bar on standard error if that is a terminal."""
+    """Yield the items, with a bar on standard error if that is a terminal, or in a notebook."""
     console = Console(stderr=True)
+    if visible and console.is_jupyter:
+        yield from live_tracked(items, title=title)
+        return
     yield from track(
         items,
         description=shown(title),

@@ -15,7 +15,8 @@ from graphtask.data.arrays import as_image_data
 from graphtask.data.dataset import ImageData
 from graphtask.data.transforms import parse_transform
 from graphtask.errors import ArgumentError
-from graphtask.training.named import name_of
+from graphtask.named import name_of
+from graphtask.storage.toml import read_toml
 from graphtask.types import PAPER_THRESHOLD
 from graphtask.validation import choice, integer, invalid, number, suggestion
 
@@ -411,6 +412,21 @@ class TrainConfig:
             sections[name] = dataclasses.replace(sections[name], **value)
         return TrainConfig(**_updated(sections, options))
 
+    @property
+    def code(self) -> dict[str, str]:
+        """Options that name code of the user, as ``package.module:name``; training imports it.
+
+        Example:
+            >>> TrainConfig(optimizer="AdamW", block="torch.nn:Conv2d").code
+            {'block': 'torch.nn:Conv2d'}
+        """
+        named = {
+            "block": self.model.block,
+            "optimizer": self.optimization.optimizer,
+            "schedule": self.optimization.schedule,
+        }
+        return {keyword: text for keyword, text in named.items() if text is not None and ":" in text}
+
     def to_json(self) -> dict[str, Any]:
         """Return the configuration as nested JSON values; data that were passed as arrays become null."""
         values: dict[str, Any] = {name: _values(section) for name, section in self._sections().items()}
@@ -463,17 +479,13 @@ def read_config_file(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises:
         ArgumentError: The file cannot be read, or an option in it is unknown or outside its range.
     """
-    import tomllib
-
     path = Path(path)
     try:
-        if not path.is_file():
-            raise FileNotFoundError(2, "no such file")
-        values = _with_paths(tomllib.loads(path.read_text(encoding="utf-8")), path.absolute().parent)
+        values = _with_paths(read_toml(path), path.absolute().parent)
         TrainConfig(**values)
     except OSError as error:
         raise ArgumentError(f"{path}: the configuration cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, and of the options
+    except ValueError as error:  # of TOML, of UTF-8, and of the options
         kind = "" if isinstance(error, ArgumentError) else "not valid TOML: "
         raise ArgumentError(f"{path}: {kind}{error}") from error
     return values

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from graphtask.compiler.module import GraphModule
 from graphtask.errors import ArgumentError
+from graphtask.named import load_named
 from graphtask.training.config import OptimizationConfig
-from graphtask.training.named import load_named
 
 STEPS = "steps"
 

@@ -17,6 +17,7 @@ from graphtask.compiler.writeback import unwrapped, write_back
 from graphtask.data.dataset import ImageData
 from graphtask.errors import RunError
 from graphtask.graph import RAW_WEIGHT, edge_names, untrained, with_initial_size, with_provenance
+from graphtask.named import name_of
 from graphtask.runs.acquire import acquire_run
 from graphtask.runs.history import EdgeHistory
 from graphtask.runs.layout import HISTORY
@@ -27,7 +28,6 @@ from graphtask.training.batches import split_batches
 from graphtask.training.config import TrainConfig
 from graphtask.training.environment import current_environment
 from graphtask.training.loop import evaluate
-from graphtask.training.named import name_of
 from graphtask.training.run import Run
 from graphtask.training.stored import store_run
 from graphtask.training.train import load_images, run_record

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import igraph
 import torch
 
+from graphtask.columns import with_dtypes
 from graphtask.compiler.budget import count_parameters, fit_channels
 from graphtask.compiler.writeback import extract_subnetwork
 from graphtask.data.dataset import ImageData
@@ -40,8 +41,7 @@ RETRAINED_FIT = "retrained_fit"
 
 _SEED_OFFSET = 1000  # added to the seed of the run: the paper retrains with another initialization
 _GROUP = ["dataset", "prior", "network"]
-_SUMMARIZED = ("accuracy", "seconds_per_epoch", "epoch_time_ratio", "parameters", "channels", "edges")
-_CODE = ("block", "optimizer", "schedule")  # options that may name code
+_SUMMARIZED = ("test_accuracy", "seconds_per_epoch", "epoch_time_ratio", "parameters", "channels", "edges")
 
 
 def retrain(
@@ -168,8 +168,8 @@ class RetrainResult:
 
     Args:
         table: One row per network: ``run`` (name of its folder), ``dataset``, ``prior``, ``seed``, ``threshold``;
-            ``network``; ``channels``, ``parameters``, ``nodes``, ``edges``; ``accuracy`` on the test images, in
-            [0, 1]; ``seconds_per_epoch`` (mean over the epochs, of training without the test) and ``seconds_std``;
+            ``network``; ``channels``, ``parameters``, ``nodes``, ``edges``; ``test_accuracy``, in [0, 1];
+            ``seconds_per_epoch`` (median over the epochs, of training without the test) and ``seconds_std``;
             ``epoch_time_ratio``, relative to the full network; ``epochs`` and ``edge_l1``; ``undefined``, the reason
             for NaN values. The thresholded network is not trained, so it has no seconds; seconds that were measured
             on different hardware or with other threads have no ratio.
@@ -178,7 +178,7 @@ class RetrainResult:
     Example:
         >>> import pandas as pd
         >>> row = {"dataset": "digits", "prior": "full"}
-        >>> rows = [row | {"network": "full", "accuracy": value} for value in (0.5, 0.75)]
+        >>> rows = [row | {"network": "full", "test_accuracy": value} for value in (0.5, 0.75)]
         >>> RetrainResult(pd.DataFrame(rows)).side_by_side().round(3).values.tolist()
         [['digits', 'full', 0.625, 0.177, 2]]
     """
@@ -203,18 +203,19 @@ class RetrainResult:
         rows = []
         for (dataset, prior, network), runs in self.table.groupby(_GROUP, sort=False):
             row: dict[str, Any] = {
-                "dataset": dataset, "prior": prior, "network": network, "runs": int(runs["accuracy"].notna().sum())
+                "dataset": dataset, "prior": prior, "network": network, "runs": int(runs["test_accuracy"].notna().sum())
             }  # fmt: skip
             for name in _SUMMARIZED:
-                row |= {f"{name}_mean": runs[name].mean(), f"{name}_std": runs[name].std()}
+                values = runs[name].astype("float64")
+                row |= {f"{name}_mean": values.mean(), f"{name}_std": values.std()}
             rows.append(row)
-        return pd.DataFrame(rows)
+        return with_dtypes(pd.DataFrame(rows))
 
-    def side_by_side(self, value: str = "accuracy") -> "pd.DataFrame":
+    def side_by_side(self, value: str = "test_accuracy") -> "pd.DataFrame":
         """Return one value of all networks, one row per data set and initial graph: the paper's Tables 3 and 5.
 
         Args:
-            value: A column of the table: ``accuracy`` (Table 5), ``seconds_per_epoch`` (Table 3), ``parameters`` …
+            value: A column of the table: ``test_accuracy`` (Table 5), ``seconds_per_epoch`` (Table 3), ``parameters`` …
 
         Returns:
             ``dataset``, ``prior``, then for each network ``<network>_mean``, ``<network>_std`` (of a sample, n − 1; NaN
@@ -276,7 +277,7 @@ def compare_retrained(
         **provenance_labels(run.graph)._asdict(),
         "threshold": threshold,
     }
-    table = pd.DataFrame([known | row for row in rows])
+    table = with_dtypes(pd.DataFrame([known | row for row in rows]))
     return RetrainResult(
         table[[*(name for name in table.columns if name != "undefined"), "undefined"]], failures or {}
     )
@@ -284,10 +285,8 @@ def compare_retrained(
 
 def _check_code(run: Run, options: Mapping[str, Any]) -> None:
     """Raise if the run names code of other packages that the caller has not named again."""
-    sections = run.config.model, run.config.optimization
-    for keyword in _CODE:
-        named = next((getattr(section, keyword) for section in sections if hasattr(section, keyword)), None)
-        if named is not None and ":" in named and keyword not in options:
+    for keyword, named in run.config.code.items():
+        if keyword not in options:
             raise ArgumentError(
                 f"the run was trained with {keyword} {named!r}, which is not imported by itself; pass {keyword}={named!r}",
                 argument=keyword,
@@ -300,8 +299,8 @@ def _trained_row(name: str, run: Run, full: Run) -> dict[str, Any]:
     return {
         "network": name,
         **_size(run.graph, run),
-        "accuracy": run.test_accuracy,
-        "seconds_per_epoch": float(seconds.mean()),
+        "test_accuracy": run.test_accuracy,
+        "seconds_per_epoch": float(seconds.median()),
         "seconds_std": float(seconds.std()),
         "epoch_time_ratio": ratio,
         "epochs": len(run.metrics),
@@ -323,7 +322,7 @@ def _thresholded_row(run: Run, *, threshold: float, data: ImageData | None, devi
     return {
         "network": THRESHOLDED,
         **_size(pruned, run),
-        "accuracy": outcome.accuracy,
+        "test_accuracy": outcome.accuracy,
         "undefined": "seconds_per_epoch: the thresholded network is not trained",
     }
 
@@ -343,7 +342,7 @@ def _time_ratio(run: Run, full: Run) -> tuple[float, str]:
     here, there = _hardware(run), _hardware(full)
     if here != there:
         return math.nan, f"epoch_time_ratio: trained on {here}, the full network on {there}"
-    return float(run.metrics["seconds"].mean() / full.metrics["seconds"].mean()), ""
+    return float(run.metrics["seconds"].median() / full.metrics["seconds"].median()), ""
 
 
 def _hardware(run: Run) -> str:

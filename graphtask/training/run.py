@@ -17,11 +17,11 @@ from graphtask.data.catalog import load_data
 from graphtask.data.dataset import ImageData
 from graphtask.errors import ArgumentError, RunError
 from graphtask.graph import WEIGHT
+from graphtask.named import load_named
 from graphtask.runs.history import EdgeHistory
 from graphtask.training.config import TrainConfig
 from graphtask.training.device import choose_device
 from graphtask.training.hints import run_hints
-from graphtask.training.named import load_named
 from graphtask.training.stored import read_run
 from graphtask.validation import counted
 
@@ -60,6 +60,11 @@ class Run:
             f"{counted(self.graph.ecount(), 'edge')}, {counted(len(self.metrics), 'epoch')}, test accuracy "
             f"{self.test_accuracy:.1%}, folder {str(self.folder) if self.folder else None!r})"
         )
+
+    def _repr_html_(self) -> str:
+        from graphtask.drawing.cards import run_card
+
+        return run_card(self)
 
     @classmethod
     def open(cls, folder: str | Path) -> "Run":

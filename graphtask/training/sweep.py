@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from graphtask.columns import with_dtypes
 from graphtask.compiler.module import GraphModule
 from graphtask.compiler.writeback import extract_subnetwork
 from graphtask.data.batches import Batches, channel_statistics
@@ -46,7 +47,7 @@ class SweepResult:
     """Result of pruning a run at a range of thresholds.
 
     Args:
-        table: One row per threshold, in ascending order: ``run`` (name of its folder), ``data``, ``prior``, ``seed``;
+        table: One row per threshold, in ascending order: ``run`` (name of its folder), ``dataset``, ``prior``, ``seed``;
             ``threshold``; ``status`` (``connected``, or ``disconnected``: then nothing is left) and ``reason``;
             ``test_accuracy`` (in [0, 1]; exactly the ``accuracy_pruned`` of `parity`) and ``test_loss``, NaN if
             disconnected; ``decision_accuracy``, of the images that decide; ``sparsity``, ``edges``, ``nodes``, the
@@ -68,6 +69,11 @@ class SweepResult:
             f"SweepResult({self.table['run'].iloc[0]!r}, {counted(len(self.table), 'threshold')}, critical "
             f"{self.critical_threshold:.4g}, suggested {self.suggested_threshold:.4g})"
         )
+
+    def _repr_html_(self) -> str:
+        from graphtask.drawing.cards import sweep_card
+
+        return sweep_card(self)
 
     @property
     def critical_threshold(self) -> float:
@@ -160,7 +166,7 @@ def sweep(
         trained_accuracy=before.decision.accuracy,
         n_images=deciding.n_images,
     )
-    return SweepResult(table)
+    return SweepResult(with_dtypes(table))
 
 
 def threshold_grid(graph: igraph.Graph, *, relative: bool = False) -> list[float]:

@@ -119,7 +119,7 @@ def test_a_file_that_is_cut_short_or_missing_is_detected(folder, name):
 
 @pytest.mark.parametrize("name", [HISTORY, METRICS, TRAINED, WEIGHTS])
 @pytest.mark.parametrize(
-    "count", [60, pytest.param(1 << 40, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
+    "count", [24, pytest.param(4096, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
 )
 def test_a_flipped_bit_with_a_manifest_to_match_is_an_error_or_readable(folder, name, count):
     path = folder / name
@@ -134,7 +134,7 @@ def test_a_flipped_bit_with_a_manifest_to_match_is_an_error_or_readable(folder, 
 
 
 @pytest.mark.parametrize("name", [CONFIG, PROVENANCE, OUTCOME, MANIFEST])
-@pytest.mark.parametrize("step", [7, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
+@pytest.mark.parametrize("step", [19, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
 def test_missing_keys_and_wrong_types_are_errors_or_readable(folder, name, step):
     text = (folder / name).read_text()
     changes = [
@@ -189,7 +189,8 @@ def test_a_format_of_a_newer_version_is_one_clear_line(folder):
         Run.open(folder)
 
 
-def test_wrong_values_in_the_metrics_table_are_errors(folder):
+@pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.slow)])
+def test_wrong_values_in_the_metrics_table_are_errors(folder, step):
     text = (folder / METRICS).read_text()
     header, *rows = text.splitlines()
     names = header.split(",")
@@ -203,7 +204,7 @@ def test_wrong_values_in_the_metrics_table_are_errors(folder):
             cells = rows[0].split(",")
             cells[column] = value
             tables.append("\n".join([header, ",".join(cells), *rows[1:]]))
-        for table in tables:
+        for table in tables[::step]:
             (folder / METRICS).write_text(table)
             accept(folder)
             counts["detected" if open_everything(folder) == "detected" else "readable"] += 1
@@ -229,6 +230,17 @@ def test_channels_beyond_the_stored_weights_are_refused_before_a_network_of_that
     (folder / CONFIG).write_text(json.dumps(config))
     accept(folder)
     with pytest.raises(gt.errors.RunError, match="the weights do not match the trained graph and its config"):
+        Run.open(folder)
+
+
+@pytest.mark.parametrize("name", ["weight", "w"])
+def test_a_trained_graph_without_weights_is_refused(folder, name):
+    text = (folder / TRAINED).read_text()
+    changed = text.replace(f'attr.name="{name}"', 'attr.name="other"')
+    assert changed != text
+    (folder / TRAINED).write_text(changed)
+    accept(folder)
+    with pytest.raises(gt.errors.RunError, match="not of one run"):
         Run.open(folder)
 
 
@@ -261,7 +273,7 @@ def test_provenance_that_is_not_that_of_the_run_is_refused(folder):
 
 
 @pytest.mark.parametrize(
-    "count", [60, pytest.param(1 << 40, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
+    "count", [24, pytest.param(1 << 40, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
 )
 def test_every_flipped_bit_in_a_checkpoint_is_detected(folder, count):
     content = (folder / CHECKPOINT).read_bytes()
@@ -278,7 +290,7 @@ def test_every_flipped_bit_in_a_checkpoint_is_detected(folder, count):
 
 
 @pytest.mark.parametrize(
-    "count", [40, pytest.param(4000, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
+    "count", [16, pytest.param(300, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
 )
 def test_a_checkpoint_with_a_sum_to_match_is_an_error_or_resumes(original, tmp_path, count):
     payload = read_payload(original, CHECKPOINT)
@@ -361,7 +373,7 @@ class KilledError(BaseException):
 
 
 @pytest.mark.parametrize(
-    ("first", "step"), [(3, 5), pytest.param(1, 1, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])]
+    ("first", "step"), [(3, 7), pytest.param(1, 1, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])]
 )
 def test_killed_before_any_file_the_run_resumes_to_the_same_bytes_or_is_finished(
     original, tmp_path, monkeypatch, first, step

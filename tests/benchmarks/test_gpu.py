@@ -8,6 +8,7 @@ from benchmarks import gpu
 from benchmarks.floors import floor_bytes
 
 
+@pytest.mark.slow
 def test_the_benchmark_of_the_gpu_runs_from_end_to_end_on_a_cpu(capsys):
     gpu.main(["--device", "cpu", "--quick", "--precision", "bf16"])
     printed = capsys.readouterr().out

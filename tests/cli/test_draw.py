@@ -99,3 +99,26 @@ def test_the_pictures_of_a_run_are_not_written_over_those_of_another_graph(call,
     result = call("draw", "a", "a-history.graphml", "-o", "pictures")
     assert result.exit_code == 0, result.output
     assert len(set(result.stdout.split())) == 4 == len(list((tmp_path / "pictures").iterdir()))
+
+
+@pytest.mark.usefixtures("files")
+def test_a_run_is_animated(call, run_folder, tmp_path):
+    assert drawn(call("draw", run_folder, "--animate", "-o", "run.gif", "--title", "digits")) == ["run.gif"]
+    assert (tmp_path / "run.gif").read_bytes().startswith(b"GIF89a")
+    for options, text in (
+        (("full.graphml", "--animate", "-o", "run.gif"), "needs the folder of one run"),
+        ((run_folder, "--animate"), "needs --out"),
+        ((run_folder, "--animate", "--labels", "name", "-o", "a.gif"), "excludes --labels"),
+    ):
+        result = call("draw", *options)
+        assert result.exit_code == 2
+        assert text in result.stderr
+
+
+def test_weak_edges_are_hidden_and_fonts_chosen(call, trained, tmp_path):
+    options = ("--threshold", "0.3", "--weak", "hidden", "--font", "DejaVu Serif", "--font-size", "11")
+    assert drawn(call("draw", trained, *options, "-o", "graph.svg")) == ["graph.svg"]
+    text = (tmp_path / "graph.svg").read_text()
+    assert "below 0.3, not shown" in text
+    assert "font-family: 'DejaVu Serif'" in text
+    assert "font-size: 11px" in text

@@ -62,6 +62,18 @@ def test_top_k_graphs_are_files_that_can_be_measured(call, two, tmp_path):
     assert gt.provenance(graph)["top_k"]["epoch"] == 1
 
 
+def test_top_k_graphs_of_names_that_differ_by_a_separator_are_different_files(call, run_folder, tmp_path):
+    for name in ("x/b", "y/b", "x-b"):
+        shutil.copytree(run_folder, tmp_path / "runs" / name)
+    result = call("dynamics", "runs", "--top-k", "top")
+    assert result.exit_code == 0, result.output
+    assert sorted(path.name for path in (tmp_path / "top").iterdir()) == [
+        "x-b-2.graphml",
+        "x-b.graphml",
+        "y-b.graphml",
+    ]
+
+
 def test_a_run_that_cannot_be_read_costs_only_itself(call, two):
     (two / "one" / "history.npz").write_bytes(b"PK")
     result = call("dynamics", two, "--format", "json")

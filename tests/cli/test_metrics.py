@@ -201,7 +201,7 @@ def test_a_module_that_cannot_be_imported_is_one_line(call, tmp_path, text, why)
     assert result.exit_code == 1
     assert result.stdout == ""
     (line,) = result.stderr.splitlines()
-    assert line.startswith("graphtask: error: --import own_broken: ")
+    assert line.startswith("graphtask: error: module 'own_broken' cannot be imported (")
     assert why in line
 
 

@@ -38,7 +38,7 @@ def test_a_run_is_compared_with_its_retrained_networks(call, run_folder, tmp_pat
     assert [row["network"] for row in rows] == ["full", "thresholded", "retrained", "retrained_fit"]
     for row in rows[2:]:
         run = gt.Run.open(tmp_path / "new" / "cdigits" / "full" / "seed-0" / row["network"])
-        assert row["accuracy"] == run.metrics["test_accuracy"].iloc[-1]
+        assert row["test_accuracy"] == run.metrics["test_accuracy"].iloc[-1]
         assert row["channels"] == run.config.model.channels
         assert row["edge_l1"] == 0.02
     assert len((tmp_path / "table.csv").read_text().splitlines()) == 5
@@ -94,7 +94,7 @@ def test_a_graph_that_falls_apart_gets_a_row_that_says_so(call, run_folder):
     (line,) = result.stderr.splitlines()
     assert line.startswith(f"graphtask: error: {run_folder}: no path from the input to the output")
     rows = json.loads(result.stdout)
-    assert [row["accuracy"] is None for row in rows] == [False, True, True]
+    assert [row["test_accuracy"] is None for row in rows] == [False, True, True]
 
 
 def test_runs_that_would_share_a_folder_are_told_apart(call, run_folder, tmp_path):
@@ -131,8 +131,8 @@ def test_a_failure_is_listed_and_costs_only_its_network(call, run_folder, tmp_pa
     assert result.exit_code == 1
     assert result.stderr.count("cdigits/full/seed-0/retrained: the run folder cannot be used") == 1
     rows = {row["network"]: row for row in json.loads(result.stdout)}
-    assert rows["retrained"]["accuracy"] is None
-    assert rows["retrained_fit"]["accuracy"] > 0
+    assert rows["retrained"]["test_accuracy"] is None
+    assert rows["retrained_fit"]["test_accuracy"] > 0
 
 
 @pytest.mark.parametrize(

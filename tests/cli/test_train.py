@@ -96,3 +96,12 @@ def test_progress_goes_to_stderr(call, run_folder):
 
 def _graph(run_folder):
     return run_folder / "initial.graphml"
+
+
+def test_the_options_for_reading_graphs_are_not_those_of_training(call, tmp_path):
+    gt.write(gt.full_dag(3), tmp_path / "g.graphml")
+    result = call(
+        "train", "g.graphml", "--reading", "auto", "--drop-isolated", "--data", "no such", "-o", "run"
+    )
+    assert result.exit_code == 1
+    assert result.stderr.startswith("graphtask: error: unknown data set")

@@ -209,4 +209,4 @@ def test_a_pipe_or_a_device_is_refused_and_never_opened(tmp_path):
     os.mkfifo(tmp_path / "a.npz")
     for path in (tmp_path / "a.npz", Path("/dev/zero")):
         for read in (read_npz, npz_size, load_data):
-            assert "must be a regular file" in message_of(lambda path=path, read=read: read(path))
+            assert "a regular file is required" in message_of(lambda path=path, read=read: read(path))

@@ -1,6 +1,8 @@
+import io
 import re
 from xml.etree import ElementTree as ET
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from helpers import weighted_architectures
@@ -8,9 +10,11 @@ from hypothesis import given, settings
 from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from PIL import Image
 
 import graphtask as gt
-from graphtask.drawing.graphs import _sampled
+from graphtask.drawing.artists import sampled
+from graphtask.drawing.picture import new_figure
 from graphtask.drawing.placement import LAYOUTS
 from graphtask.drawing.style import ACROSS, DEAD, WEAK, WITHIN, stage_colors
 from graphtask.pruning import pruned_parts
@@ -131,6 +135,19 @@ def test_the_legend_counts_what_is_drawn():
     assert {"stage 0", "stage 1", "within a stage (4)", "across stages (6)"} < plain
 
 
+@pytest.mark.parametrize("width", [2.5, 4.0, 6.4])
+def test_the_legend_fits_the_width_of_the_figure(width):
+    graph = trained(gt.full_dag(12, stages=3), share=0.4)
+    figure = gt.draw(graph, threshold=0.006, figsize=(width, 4))
+    figure.canvas.draw()
+    axes = figure.axes[0]
+    for box in [axes.get_legend(), *(artist for artist in axes.artists if hasattr(artist, "get_texts"))]:
+        extent = box.get_window_extent()
+        assert extent.x0 >= 0
+        assert extent.x1 <= width * figure.dpi
+        assert extent.y0 >= 0
+
+
 def test_a_graph_that_a_threshold_breaks_has_only_dead_nodes():
     graph = gt.chain_dag(4)
     graph.es["weight"] = [0.9, 0.01, 0.9]
@@ -240,7 +257,7 @@ def test_no_label_lies_on_a_node_or_an_edge(seed):
     ]
     curves = np.concatenate(
         [
-            axes.transData.transform(_sampled(curve.vertices, 50))
+            axes.transData.transform(sampled(curve.vertices, 50))
             for artist in axes.collections
             if "edges" in (artist.get_gid() or "")
             for curve in artist.get_paths()
@@ -285,6 +302,18 @@ def test_names_are_shown_as_text_whatever_they_hold(tmp_path):
     assert all(len(text) <= 34 for text in texts)
     assert not list(root.iter(f"{SVG}script"))
     assert path.stat().st_size > 1000
+
+
+@pytest.mark.skipif(mpl.__version_info__[:2] < (3, 11), reason="older matplotlib draws letters left to right")
+def test_right_to_left_names_are_drawn_from_right_to_left():
+    """Alef is low and lamed is tall: read from the right, the first letter is the low one on the right."""
+    figure = new_figure(figsize=(2, 1))
+    figure.text(0.5, 0.5, "\u05d0\u05dc", fontsize=30, ha="center", va="center")
+    with Image.open(io.BytesIO(figure._repr_png_())) as image:
+        ink = np.asarray(image.convert("L")) < 128
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    top = np.flatnonzero(ink[rows[0] : rows[0] + 3].any(axis=0))
+    assert top.mean() < columns.mean()
 
 
 def test_svg_files_have_real_text_and_tooltips(tmp_path):

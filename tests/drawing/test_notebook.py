@@ -1,5 +1,6 @@
 """The last line of a notebook cell shows a picture; executed in a fresh kernel."""
 
+import re
 import sys
 
 import nbformat
@@ -9,14 +10,37 @@ from nbclient import NotebookClient
 import graphtask as gt
 from graphtask.drawing.picture import new_figure
 
-CELLS = [
-    "import graphtask as gt, numpy as np, pandas as pd",
+pytestmark = pytest.mark.timeout(1200)  # a kernel starts slowly on a loaded machine
+
+FIGURES = [
     "gt.draw(gt.random_dag(12, seed=1))",
-    "gt.draw(gt.full_dag(60))",
     "gt.plot.draw_grid({'a': gt.full_dag(4), 'b': gt.chain_dag(4)})",
     "gt.plot.draw_history(np.array([[0.5, 0.5], [0.2, 0.004]]))",
-    "gt.draw(gt.full_dag(4)).savefig  # a figure of matplotlib",
 ]
+RESULTS = {  # text of the card, and if it has a picture
+    "run": ("test accuracy", True),
+    "run.history": ("EdgeHistory", True),
+    "run.module(device='cpu')": ("parameters", True),
+    "gt.sweep(run, thresholds=[0, 0.01], metrics='edges')": ("suggested threshold", True),
+    "gt.compare(graphs, list('aabb'), features=['edges', 'mean_path'])": ("similarity_within", True),
+    "gt.read_all(['graphs'])": ("no label", True),
+    "gt.diff(graphs[0], graphs[2])": ("only_first", True),
+    "gt.view(graphs[0])": ("<iframe", False),
+    "gt.Study.read({'priors': {'full': {'nodes': 4}}, 'data': {'cdigits': {}}, 'out': 'study'})": (
+        "1 waiting",
+        False,
+    ),
+}
+SETUP = """
+import pathlib, graphtask as gt, numpy as np
+digits = gt.load_data("cdigits").subset(n_train=64, n_test=32, seed=0)
+graphs = [gt.random_dag(6 + k, seed=k) for k in range(4)]
+pathlib.Path("graphs").mkdir()
+for k, graph in enumerate(graphs):
+    gt.write(graph, f"graphs/{k}.graphml")
+"""
+TRAINING = "run = gt.train(gt.full_dag(4), data=digits, channels=2, epochs=3, batch_size=32)"
+CELLS = [SETUP, TRAINING, *FIGURES, *RESULTS]
 
 
 @pytest.fixture(scope="module")
@@ -31,20 +55,50 @@ def outputs(tmp_path_factory):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JUPYTER_PATH", str(folder))
-        client = NotebookClient(notebook, kernel_name="fresh", timeout=300)
+        resources = {"metadata": {"path": str(folder)}}
+        client = NotebookClient(
+            notebook, kernel_name="fresh", timeout=600, startup_timeout=600, resources=resources
+        )
         client.execute()
-    return [cell.outputs for cell in notebook.cells]
+    return {cell.source: cell.outputs for cell in notebook.cells}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("cell", range(1, 5))
-def test_a_figure_is_shown_as_a_picture(outputs, cell):
-    (output,) = outputs[cell]
-    assert output.output_type == "execute_result"
-    picture = output.data.get("image/svg+xml") or output.data.get("image/png")
-    assert picture is not None
-    assert len(picture) > 2_000
-    assert "<Figure" not in output.data["text/plain"]
+def result_of(outputs):
+    return next(output.data for output in outputs if output.output_type == "execute_result")
+
+
+def test_figures_are_shown_as_pictures(outputs):
+    for cell in FIGURES:
+        (output,) = outputs[cell]
+        picture = output.data.get("image/svg+xml") or output.data.get("image/png")
+        assert len(picture) > 2_000
+        assert "<Figure" not in output.data["text/plain"]
+
+
+def test_results_are_shown_with_a_summary_and_a_small_picture(outputs):
+    for cell, (text, has_picture) in RESULTS.items():
+        data = result_of(outputs[cell])
+        assert text in data["text/html"], cell
+        assert ('src="data:image/png;base64,' in data["text/html"]) == has_picture, cell
+        assert len(data["text/html"]) < 700_000, cell
+
+
+@pytest.mark.parametrize("cell", [TRAINING, "gt.sweep(run, thresholds=[0, 0.01], metrics='edges')"])
+def test_progress_is_one_display_that_is_updated_in_place(outputs, cell):
+    (display,) = (output for output in outputs[cell] if output.output_type != "execute_result")
+    assert display.output_type == "display_data"
+    assert re.search(
+        r'<progress max="1" value="1.0000"></progress> (epoch 3/3|sweeping: 2 of 2)',
+        display.data["text/html"],
+    )
+
+
+def test_names_in_cards_are_escaped():
+    hostile = ("<script>\u202e",)
+    graphs = gt.GraphSet(graphs=(gt.chain_dag(3),), labels=hostile, sources=hostile, names=hostile)
+    text = graphs._repr_html_()
+    assert "&lt;script&gt;\\u202e" in text
+    assert "<script>" not in text
 
 
 def test_small_pictures_are_svg_and_large_ones_png():

@@ -7,7 +7,7 @@ import graphtask as gt
 
 
 def table(rows):
-    names = ("run", "dataset", "prior", "network", "accuracy", "epoch_time_ratio")
+    names = ("run", "dataset", "prior", "network", "test_accuracy", "epoch_time_ratio")
     return pd.DataFrame([dict(zip(names, row, strict=True)) for row in rows])
 
 

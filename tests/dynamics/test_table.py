@@ -89,8 +89,9 @@ def test_the_summary_has_means_and_deviations_by_data_set_and_prior(runs):
     ]  # fmt: skip
     first = table[table["dataset"] == "a"]
     for name in ("b_epochs", "edges", "dsc_top_k"):
-        assert summary[f"{name}_mean"][0] == pytest.approx(statistics.mean(first[name]))
-        assert summary[f"{name}_std"][0] == pytest.approx(statistics.stdev(first[name]))
+        values = first[name].tolist()
+        assert summary[f"{name}_mean"][0] == pytest.approx(statistics.mean(values))
+        assert summary[f"{name}_std"][0] == pytest.approx(statistics.stdev(values))
     assert math.isnan(summary["edges_std"][1])
 
 

@@ -1,3 +1,6 @@
+import contextlib
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -63,3 +66,30 @@ def test_write_accepts_a_whole_run_and_not_a_damaged_one(original, tmp_path):
 def test_a_path_without_a_run_is_one_line(tmp_path, name, problem):
     with pytest.raises(gt.errors.RunError, match=problem):
         gt.check_runs(tmp_path / name)
+
+
+@pytest.mark.timeout(60)
+def test_write_never_waits_for_a_pipe(original, tmp_path):
+    folder = copy_run(original, tmp_path / "run")
+    for name in (MANIFEST, WEIGHTS):
+        (folder / name).unlink()
+    os.mkfifo(folder / WEIGHTS)
+    table = gt.check_runs(folder, write=True)
+    assert table["status"].tolist() == ["damaged"]
+    assert "weights.safetensors: cannot be read (it is a named pipe" in table["message"][0]
+
+
+def test_folders_nested_deeper_than_python_calls_are_searched(original, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(1200):  # one by one: the whole path may be too long to be created at once
+        os.mkdir("d")  # noqa: PTH102
+        os.chdir("d")
+    copy_run(original, Path("run"))
+    try:
+        with contextlib.chdir(tmp_path):
+            assert gt.check_runs("d")["status"].tolist() == ["intact"]
+    finally:  # which shutil.rmtree, and so pytest, cannot
+        shutil.rmtree("run")
+        for _ in range(1200):
+            os.chdir("..")
+            os.rmdir("d")  # noqa: PTH106

@@ -438,9 +438,9 @@ def test_every_broken_example_is_refused_in_one_line_that_names_the_file(file):
 def test_places_that_hold_no_file_are_refused(tmp_path):
     (tmp_path / "not\nprintable.graphml").write_text("")
     for place, words in (
-        (tmp_path, "not a regular file"),
+        (tmp_path, "a regular file is required"),
         (tmp_path / "missing", "No such file"),
-        ("/dev/zero", "not a regular file"),
+        ("/dev/zero", "a regular file is required"),
         ("a\0b", "null"),
         (tmp_path / "not\nprintable.graphml", "is not whole"),
     ):

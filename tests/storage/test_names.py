@@ -1,7 +1,7 @@
 import pytest
 
 import graphtask as gt
-from graphtask.storage.names import safe_component, safe_path
+from graphtask.storage.names import distinct_stems, file_stem, safe_component, safe_path
 
 SAFE = [
     "a",
@@ -53,3 +53,25 @@ def test_everything_else_is_refused(text):
 def test_paths_that_leave_their_folder_are_refused(text):
     with pytest.raises(gt.errors.ArgumentError, match="label must be a relative path"):
         safe_path(text, name="label")
+
+
+@pytest.mark.parametrize("text", [*SAFE, *(text for text in UNSAFE if isinstance(text, str))])
+def test_any_text_becomes_a_safe_name(text):
+    stem = file_stem(text)
+    assert safe_component(stem, name="stem") == stem
+    assert text not in SAFE or stem == text
+
+
+def test_different_texts_that_are_not_safe_stay_different():
+    texts = ["..", ".", " ", "x" * 300, "x" * 301, "CON", "con", "a.", ".a"]
+    assert len(set(map(file_stem, texts))) == len(texts)
+
+
+def test_no_two_stems_name_one_file():
+    stems = ["a", "a", "A", "a-2", "b", "b-history", "b"]
+    endings = [("",), ("",), ("",), ("",), ("", "-history"), ("",), ("", "-history")]
+    found = distinct_stems(stems, endings)
+    files = [f"{stem}{end}".casefold() for stem, ends in zip(found, endings, strict=True) for end in ends]
+    assert len(set(files)) == len(files)
+    assert found[0] == "a"
+    assert found[4] == "b"

@@ -234,3 +234,22 @@ def test_what_became_of_the_runs_while_they_were_stopped_is_reported(study):
         driver.drive(study, Leaving(slots=3), retries=2, reporter=reporter)
     assert [reporter.endings[job.name] for job in study.jobs] == ["interrupted", "finished", "failed"]
     assert [state_of(job).word for job in study.jobs] == ["waiting", "waiting", "failed"]
+
+
+def test_a_run_whose_study_has_more_epochs_now_is_waiting_and_is_trained_further(values, inline):
+    first = gt.Study.read(values | {"seeds": 1})
+    assert first.run(engine=inline, progress=False) == (1, {})
+    study = gt.Study.read(values | {"seeds": 1, "optimization": {"epochs": 4, "batch_size": 16}})
+    columns = ["status", "error", "epoch", "epochs"]
+    assert study.status()[columns].values.tolist() == [["waiting", "", 2, 4]]
+    assert study.results()["status"].tolist() == ["waiting"]
+    assert study.run(engine=inline, progress=False) == (1, {})
+    assert study.status()[columns].values.tolist() == [["finished", "", 4, 4]]
+    assert study.results()["epochs"].tolist() == [4]
+    # The study with fewer epochs is another one, for the status as for the training.
+    assert "holds a run with epochs 4, got 2" in first.status()["error"][0]
+    assert (
+        "holds a run with epochs 4, got 2"
+        in first.run(engine=inline, progress=False).failed["scans/full/seed-0"]
+    )
+    assert first.status()["status"].tolist() == ["failed"]

@@ -91,7 +91,7 @@ def test_the_table_has_the_priors_side_by_side_and_finished_runs_are_opened(done
     for _, row in side_by_side.iterrows():
         of_prior = found.table[found.table["prior"] == row["prior"]]
         for network in ("full", "thresholded", "retrained", "retrained_fit"):
-            values = of_prior.loc[of_prior["network"] == network, "accuracy"]
+            values = of_prior.loc[of_prior["network"] == network, "test_accuracy"]
             assert row[f"{network}_n"] == 2
             assert row[f"{network}_mean"] == pytest.approx(sum(values) / 2)
             assert row[f"{network}_std"] == pytest.approx(abs(values.iloc[0] - values.iloc[1]) / math.sqrt(2))
@@ -113,7 +113,7 @@ def test_a_network_that_is_the_same_with_fitted_channels_is_not_trained_twice(do
     assert job.name == "scans/full/seed-0/retrained"
     rows = found.table.set_index("network")
     assert rows.loc["retrained_fit", "channels"] == rows.loc["retrained", "channels"] == 2
-    assert rows.loc["retrained_fit", "accuracy"] == rows.loc["retrained", "accuracy"]
+    assert rows.loc["retrained_fit", "test_accuracy"] == rows.loc["retrained", "test_accuracy"]
 
 
 def test_another_threshold_in_the_same_folder_is_refused_and_leaves_what_is_there(done, tmp_path):
@@ -153,7 +153,7 @@ def test_what_is_damaged_while_others_are_trained_costs_only_itself(done, tmp_pa
     table, failed = result.table, result.failed
     ((name, reason),) = failed.items()
     assert "metrics.csv: damaged" in reason
-    accuracies = table.set_index(["run", "network"])["accuracy"]
+    accuracies = table.set_index(["run", "network"])["test_accuracy"]
     assert accuracies["whole"].notna().all()
     if what == "run":
         assert name == "spoilt"
@@ -189,7 +189,7 @@ def test_a_budget_without_channels_that_are_fitted_to_it_is_refused(done, tmp_pa
 
 
 def test_a_table_of_one_run_has_no_deviation():
-    row = {"dataset": "a", "prior": "full", "network": "full", "accuracy": 0.5}
+    row = {"dataset": "a", "prior": "full", "network": "full", "test_accuracy": 0.5}
     table = gt.RetrainResult(pd.DataFrame([row])).side_by_side()
     assert table["full_n"].tolist() == [1]
     assert table["full_std"].isna().all()

@@ -20,7 +20,7 @@ from graphtask_cli.options import (
 )
 from graphtask_cli.param_types import FOLDER
 from graphtask_cli.render import show, with_spreads
-from graphtask_cli.sources import file_stem, opened, run_folders
+from graphtask_cli.sources import opened, run_folders
 from graphtask_cli.tables import check_table_path, records_of, write_table
 
 if TYPE_CHECKING:
@@ -128,12 +128,14 @@ def _draw(runs: Mapping[str, "Recording"], table: "pd.DataFrame", plot: Path, *,
 def _write_graphs(runs: Mapping[str, "Recording"], folder: Path, *, threshold: float) -> None:
     import graphtask as gt
     from graphtask.dynamics.table import top_k_graphs
+    from graphtask.storage.names import distinct_stems, file_stem
 
-    for label, top in top_k_graphs(runs, threshold=threshold).items():
+    found = top_k_graphs(runs, threshold=threshold)
+    for (label, top), stem in zip(found.items(), distinct_stems(map(file_stem, found)), strict=True):
         if top.live is None:
             warn(f"{label}: no graph written; its {top.k} largest edges do not connect input and output")
             continue
-        path = folder / f"{file_stem(label)}.graphml"
+        path = folder / f"{stem}.graphml"
         path.parent.mkdir(parents=True, exist_ok=True)
         gt.write(top.live, path)
         if top.live.ecount() < top.k:

@@ -1,6 +1,5 @@
 """``graphtask metrics``: one row of numbers for each graph."""
 
-import importlib
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -179,27 +178,13 @@ def _check_paths(paths: Sequence[str]) -> None:
 
 
 def _prepare(modules: Iterable[str]) -> None:
+    from graphtask.named import import_named
     from graphtask.workers import prepare
 
     if "numpy" not in sys.modules:  # else a Python program calls the command, and it is too late
         prepare()
     for module in modules:
-        _import(module)
-
-
-def _import(module: str) -> None:
-    """Import an installed module, or one in the current folder; other processes do the same."""
-    from graphtask.errors import ArgumentError
-
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.append(
-            here
-        )  # at the end: a file such as json.py next to the module must not replace a library
-    try:
-        importlib.import_module(module.removesuffix(".py"))
-    except Exception as error:
-        raise ArgumentError(f"--import {module}: {type(error).__name__}: {error}") from error
+        import_named(module.removesuffix(".py"))
 
 
 def _collect(rows: Iterable[dict[str, Any]], spool: Spool, *, n_rows: int) -> int:

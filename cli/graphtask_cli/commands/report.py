@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     epilog=examples(
         "graphtask report runs -o report.html",
         "graphtask report runs --sweep -o report.html",
+        "graphtask report studies/digits.toml -o report.html",
         "graphtask report graphs/*.graphml -o report.html",
     )
 )
-@click.argument("paths", nargs=-1, required=True, metavar="RUN|GRAPH|FOLDER|ARCHIVE...")
+@click.argument("paths", nargs=-1, required=True, metavar="RUN|STUDY|GRAPH|FOLDER|ARCHIVE...")
 @threshold_option(default=PAPER_THRESHOLD, text="Threshold at which trained graphs are pruned.")
 @option(
     "--sweep",
@@ -31,10 +32,11 @@ if TYPE_CHECKING:
 @option("--title", default="graphtask report", section="Output", help="Heading of the page.")
 @out_option(text="Path of the .html file.", required=True)
 def report(paths: tuple[str, ...], *, threshold: float, with_sweep: bool, title: str, out: Path) -> None:
-    """Write a report of runs or graphs as one HTML file that needs no network.
+    """Write a report of runs, studies or graphs as one HTML file that needs no network.
 
-    Tables of features next to the paper's, similarity, embedding and tests by data set, and an explorer: every graph
-    with a threshold slider, details of nodes and edges, and the difference of two graphs.
+    Progress of a study, features and edge dynamics next to the paper's, distributions and tests by data set, similarity,
+    embedding, and an explorer: every graph with a threshold slider, details of nodes and edges, and the difference of
+    two graphs.
     """
     import graphtask as gt
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _OPTIONS = ("seed", "epochs", "batch_size", "learning_rate", "edge_l1", "threads")  # None: as in the run
 _HIDDEN = ["run", "undefined"]
 _SHOWN = {
-    "accuracy": "test accuracy",
+    "test_accuracy": "test accuracy",
     "seconds_per_epoch": "seconds per epoch",
     "parameters": "parameters",
     "channels": "channels",
@@ -172,7 +172,7 @@ def retrain(
     for line in _remarks(found[~found["undefined"].isin(failed.values())], folders):
         warn(line)
     _print(found, form=form)
-    if failed or found.loc[found["network"].str.startswith("retrained"), "accuracy"].isna().all():
+    if failed or found.loc[found["network"].str.startswith("retrained"), "test_accuracy"].isna().all():
         raise click.exceptions.Exit(1)
 
 
@@ -182,7 +182,7 @@ def _remarks(table: "pd.DataFrame", folders: Mapping[str, Path]) -> list[str]:
     for _, row in table.iterrows():
         reason = row["undefined"]
         if reason and "not trained" not in reason:
-            missing = math.isnan(row["accuracy"])
+            missing = math.isnan(row["test_accuracy"])
             lines.append(f"error: {folders[row['run']]}: {reason}" if missing else reason)
     return list(dict.fromkeys(lines))
 

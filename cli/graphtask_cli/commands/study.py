@@ -55,6 +55,14 @@ place_options = in_turn(
         help="Folder of all runs.",
     ),
     data_root_option,
+    option(
+        "--allow-import",
+        "imports",
+        metavar="MODULE:NAME",
+        multiple=True,
+        section="Model",
+        help="Allow the folder of a study to name this code: a block, an optimizer or a schedule. May be repeated.",
+    ),
 )
 study_options = in_turn(click.argument("source", type=PATH, metavar="FILE|FOLDER"), place_options)
 
@@ -134,6 +142,7 @@ def run(
     *,
     runs: Path | None,
     data_root: Path | None,
+    imports: tuple[str, ...],
     threads: int | None,
     retries: int,
     dry_run: bool,
@@ -147,7 +156,7 @@ def run(
     """
     import graphtask as gt
 
-    plan = gt.Study.read(source, out=runs, data_root=data_root, threads=threads)
+    plan = gt.Study.read(source, out=runs, data_root=data_root, threads=threads, imports=imports)
     engine = _engine(plan, **runtime)
     if dry_run:
         plan.check_out()
@@ -158,7 +167,9 @@ def run(
         problem(f"{name}: {reason}")
     say(f"{plan.out}: {report.n_finished} of {counted(len(plan.jobs), 'run')} finished")
     if report.n_finished:
-        say(f"next: {proposal('study', 'results', plan.out)}")
+        code = dict.fromkeys(name for job in plan.jobs for name in job.config.code.values())
+        repeated = [word for name in code for word in ("--allow-import", name)]
+        say(f"next: {proposal('study', 'results', plan.out, *repeated)}")
     if report.failed:
         raise click.exceptions.Exit(1)
 
@@ -188,7 +199,9 @@ def _engine(plan: "Study", *, engine_name: str, n_jobs: int | None, **options: A
 @study.command(epilog=examples("graphtask study status studies/digits.toml"))
 @study_options
 @format_option
-def status(source: Path, *, runs: Path | None, data_root: Path | None, form: str) -> None:
+def status(
+    source: Path, *, runs: Path | None, data_root: Path | None, imports: tuple[str, ...], form: str
+) -> None:
     """Print the progress of every run; running ones are not disturbed.
 
     An interrupted run is waiting, with the epochs that it finished. The remaining time of a run is estimated from its
@@ -196,7 +209,48 @@ def status(source: Path, *, runs: Path | None, data_root: Path | None, form: str
     """
     import graphtask as gt
 
-    _show_status(gt.Study.read(source, out=runs, data_root=data_root), form=form)
+    _show_status(gt.Study.read(source, out=runs, data_root=data_root, imports=imports), form=form)
+
+
+@study.command(
+    epilog=examples(
+        "graphtask study watch studies/digits.toml",
+        "graphtask study watch runs/digits --html digits.html",
+        "graphtask study watch runs/digits --once",
+    )
+)
+@study_options
+@option("--every", type=Number(0.1), default=2.0, metavar="SECONDS", help="Seconds between two looks.")
+@option("--once", is_flag=True, help="Print the table once, and exit; also without a terminal.")
+@option(
+    "--html",
+    "page",
+    type=PATH,
+    metavar="FILE",
+    section="Output",
+    help="Write a page too, with curves and the newest graphs; it reloads itself.",
+)
+def watch(
+    source: Path,
+    *,
+    runs: Path | None,
+    data_root: Path | None,
+    imports: tuple[str, ...],
+    every: float,
+    once: bool,
+    page: Path | None,
+) -> None:
+    """Show the progress of a running study until its last run has ended; Ctrl-C stops looking, not the study.
+
+    The runs may be trained by other processes and on other machines that share the folder; they are not disturbed.
+    """
+    import graphtask as gt
+    from graphtask_cli.watching import watch_study
+
+    if page is not None and page.suffix.lower() not in {".html", ".htm"}:
+        raise click.BadParameter(f"must end in .html, got {page.name}", param_hint="--html")
+    plan = gt.Study.read(source, out=runs, data_root=data_root, imports=imports)
+    watch_study(plan, every=every, once=once, page=page)
 
 
 @study.command(
@@ -224,6 +278,7 @@ def results(
     runs: Path | None,
     out: Path | None,
     data_root: Path | None,
+    imports: tuple[str, ...],
     threshold: float | None,
     summary: bool,
     form: str,
@@ -245,7 +300,7 @@ def results(
         raise click.UsageError(
             "--runs applies to one study; pass the folders of several studies as arguments"
         )
-    loaded = [gt.Study.read(source, out=runs, data_root=data_root) for source in sources]
+    loaded = [gt.Study.read(source, out=runs, data_root=data_root, imports=imports) for source in sources]
     plans = list({plan.out: plan for plan in loaded}.values())
     tables = [plan.results(threshold=threshold, watch=_watched) for plan in plans]
     if len(plans) > 1:

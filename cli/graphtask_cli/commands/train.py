@@ -1,5 +1,6 @@
 """``graphtask train``: training of the network of a graph."""
 
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,6 +60,13 @@ optimization_options = in_turn(
         help="Factor of the learning rate at each milestone.",
     ),
     _option("--edge-l1", type=Number(0), default=1e-3, help="L1 penalty λ on the edges."),
+    _option(
+        "--edge-penalty",
+        type=Choice(["l1", "relative", "hoyer"]),
+        default="l1",
+        help="Penalty on the edges, with the factor --edge-l1: L1 as in the paper, or one that does not depend on the scale "
+        "of a node's edges.",
+    ),
     _option(
         "--edge-update",
         type=Choice(["gradient", "proximal"]),
@@ -233,10 +241,11 @@ def train(
     torchrun --nproc-per-node 2 -m graphtask train …
     """
     import graphtask as gt
+    from graphtask.reading import ReadOptions
     from graphtask.runs.layout import TRAINED
     from graphtask.training.config import read_config_file
 
-    reading = {name: options.pop(name) for name in ("stages", "join", "merge", "order")}
+    reading = {item.name: options.pop(item.name) for item in fields(ReadOptions)}
     graph = read_graph(graph_path(graph_file), **reading)
     config = gt.TrainConfig() if config_file is None else gt.TrainConfig(**read_config_file(config_file))
     given = [name for name in options if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT]

@@ -23,9 +23,13 @@ def view(source: str, *, threshold: float, opened: bool, out: Path) -> None:
     import graphtask as gt
     from graphtask.runs.history import load_history
     from graphtask.runs.layout import HISTORY, is_run
+    from graphtask.runs.manifest import check_files
 
-    found = gt.read_all([source])
-    history = load_history(Path(source) / HISTORY) if is_run(source) else None
+    found = gt.read_all([source], strict=True)
+    history = None
+    if is_run(source):
+        check_files(Path(source), (HISTORY,))
+        history = load_history(Path(source) / HISTORY)
     gt.view(found.graphs[0], out=out, threshold=threshold, history=history, title=found.names[0])
     note(f"wrote {out}")
     if opened:

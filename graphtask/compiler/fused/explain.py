@@ -1,12 +1,17 @@
 """Summary of the fused execution of a module for one size of batch: work and memory of each stage."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from graphtask.compiler.fused.stages import StagePlan, Strategy
+from torch import Tensor
+
+from graphtask.compiler.fused.staged import step_dtype
+from graphtask.compiler.fused.stages import Strategy
 from graphtask.compiler.fused.workspace import Regions, step_layouts
 from graphtask.validation import counted
+
+if TYPE_CHECKING:
+    from graphtask.compiler.module import GraphModule
 
 
 class StageExplanation(NamedTuple):
@@ -35,7 +40,6 @@ class Explanation:
 
     batch: int
     size: tuple[int, int]
-    execution: str
     why_plain: str | None
     """Reason why the plain execution is taken instead; None if it is not."""
     recompute: tuple[int, ...]
@@ -62,70 +66,40 @@ class Explanation:
 
     def __str__(self) -> str:
         """Return the plan as a table."""
-        taken = (
-            f"plain execution: {self.why_plain}; the fused one would be"
-            if self.why_plain
-            else "fused execution"
-        )
+        plain = f"plain execution: {self.why_plain}; the fused one would be"
+        taken = plain if self.why_plain else "fused execution"
         head = f"{counted(self.batch, 'image')} of {self.size[0]}×{self.size[1]} pixels, {taken}:"
-        columns = "stage  nodes  sources  edges  sums    GFLOP  MB kept"
-        rows = [
+        lines = [head, "stage  nodes  sources  edges  sums    GFLOP  MB kept"]
+        lines += [
             f"{s.stage:5d}  {s.nodes:5d}  {s.sources:7d}  {s.edges:5d}  {s.strategy:6}  {s.flops / 1e9:5.1f}  "
             f"{s.kept_bytes / 1e6:7,.0f}"
             for s in self.stages
         ]
-        memory = (
+        lines.append(
             f"{self.flops / 1e9:,.1f} GFLOP; {self.training_bytes / 1e6:,.0f} MB in training "
             f"({self.least_bytes / 1e6:,.0f} MB with recompute=True), {self.inference_bytes / 1e6:,.0f} MB in inference"
         )
-        return "\n".join([head, columns, *rows, memory])
+        return "\n".join(lines)
 
 
-def explain_stages(
-    stages: Sequence[StagePlan],
-    images: tuple[int, int, int, int],
-    *,
-    channels: int,
-    itemsize: int,
-    execution: str,
-    why_plain: str | None,
-    recompute: tuple[int, ...],
-) -> Explanation:
-    """Return the explanation of a plan for images of shape (batch, in_channels, height, width).
-
-    Args:
-        stages: Stages of the network.
-        images: Shape of the images.
-        channels: Channels of stage 0.
-        itemsize: Bytes of a number.
-        execution: See `Explanation`, as for the other arguments.
-        why_plain: Likewise.
-        recompute: Likewise.
-    """
-    layouts = step_layouts(stages, images, channels=channels, channels_last=True)
-    every = [stage.stage for stage in stages]
+def explain(module: "GraphModule", images: Tensor, why_plain: str | None) -> Explanation:
+    """Return the plan of a module for images (batch, in_channels, height, width), whose values are not read."""
+    stages, recompute, itemsize = module.program.stages, module.recompute, step_dtype(images).itemsize
+    layouts = step_layouts(stages, images.shape, channels=module.channels, channels_last=True)
     found = []
     for stage, layout in zip(stages, layouts[1:], strict=True):
         inputs = layout.channels * stage.n_nodes
-        inputs += sum(channels * len(stage.rows_from(start)) << start.stage for start in stages)
+        inputs += sum(module.channels * len(stage.rows_from(start)) << start.stage for start in stages)
         if stage is stages[0]:
-            inputs += layouts[0].channels - layout.channels
+            inputs += module.in_channels - layout.channels
         kept = 0 if stage.stage in recompute else stage.n_nodes + 2 * stage.n_rows
-        found.append(
-            StageExplanation(
-                stage.stage,
-                stage.n_nodes,
-                stage.n_sources,
-                len(stage.edges),
-                stage.strategy,
-                flops=2 * 10 * inputs * layout.numel,
-                kept_bytes=kept * layout.numel * itemsize,
-            )
-        )
+        flops, kept_bytes = 2 * 10 * inputs * layout.numel, kept * layout.numel * itemsize
+        sizes = stage.n_nodes, stage.n_sources, len(stage.edges)
+        found.append(StageExplanation(stage.stage, *sizes, stage.strategy, flops, kept_bytes))
+    every = [stage.stage for stage in stages]
     return Explanation(
-        batch=images[0],
-        size=images[2:],
-        execution=execution,
+        batch=len(images),
+        size=(images.shape[2], images.shape[3]),
         why_plain=why_plain,
         recompute=recompute,
         stages=tuple(found),

@@ -10,18 +10,25 @@ and the whole network is one node of the autograd graph.
 import threading
 import weakref
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
-from itertools import chain, islice
+from collections.abc import Collection, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from graphtask.compiler.blocks import ConvBlock
-from graphtask.compiler.fused.conv_block import Buffers, ConvStep, Updates
+from graphtask.compiler.fused.conv_block import ConvStep, Updates
 from graphtask.compiler.fused.stages import StagePlan, plan_stages
 from graphtask.compiler.fused.weighted_sum import DenseSum, SparseSum, WeightedSum
-from graphtask.compiler.fused.workspace import AT_ONCE, Activation, Layout, Regions, Workspace, step_layouts
+from graphtask.compiler.fused.workspace import (
+    AT_ONCE,
+    Activation,
+    Regions,
+    StageBuffers,
+    Workspace,
+    step_layouts,
+)
 from graphtask.compiler.plan import Plan
 from graphtask.errors import GraphtaskError
 
@@ -111,29 +118,21 @@ class _Staged(torch.autograd.Function):
         if not keep:
             ctx.step = None  # the memory is free for the next step, also while the loss is referenced
         with step.lock, torch.autocast(gradients[0].device.type, enabled=False):
-            return (None, *step.backward(gradients[0], ctx.needs_input_grad[1:], keep=keep))
+            return (None, *step.backward(gradients[0], keep=keep))
 
 
 class _Stage(NamedTuple):
-    """Views of the buffers of a stage in one step."""
+    """A stage in one step."""
 
     plan: StagePlan
-    layout: Layout
     sum: WeightedSum
     weights: Tensor
-    table: Tensor
-    sums: Tensor
-    pulled: Tensor
-    values: list[Activation]
-    """Rows of the table."""
-    arguments: list[Activation]
-    """Rows of the sums."""
-    kept: list[Activation]
-    """u and v of each row of the table, alternating; empty if they are not kept."""
-    gradients: list[Activation]
-    """Rows of ``pulled``."""
-    scratch: list[Activation]
-    """du, dv and ReLU(a); without gradients, ReLU(a) shares the row of dv."""
+    """As `prepare` of the sum returns them."""
+    buffers: StageBuffers
+
+    def fill(self) -> Iterator[int]:
+        """Compute the weighted sums: yield each node whose sum is complete, and whose value is needed next."""
+        return self.sum.fill(self.weights, self.buffers.table, self.buffers.sums)
 
 
 class _Step:
@@ -147,14 +146,14 @@ class _Step:
     """
 
     def __init__(self, module: "GraphModule", images: Tensor, gates: Tensor, *, training: bool) -> None:
-        program, dtype = module.program, step_dtype(images)
-        self.module, self.dtype, self.updates, self.n_gates = module, dtype, Updates(), len(gates)
+        program, dtype, on_cpu = module.program, step_dtype(images), images.device.type == "cpu"
+        self.module, self.updates, self.gates = module, Updates(), gates
         self.lock = threading.Lock()  # the backwards of one step follow each other
-        channels_last = (
-            images.device.type == "cpu" if program.channels_last is None else program.channels_last
-        )
         layouts = step_layouts(
-            program.stages, images.shape, channels=module.channels, channels_last=channels_last
+            program.stages,
+            images.shape,
+            channels=module.channels,
+            channels_last=on_cpu if program.channels_last is None else program.channels_last,
         )
         regions = (
             Regions.training(program.stages, layouts, program.recompute)
@@ -163,22 +162,16 @@ class _Step:
         )
         memory = program.workspace.take(regions.numel, dtype=dtype, device=images.device)
         weakref.finalize(self, program.workspace.give_back, memory).atexit = False
-        scratch = regions.scratch.of(memory)
-        self.images = layouts[0].view_or_copy(images.detach().to(dtype))
-        first = (layouts[0].activations(matrix)[0] for matrix in (self.images, scratch[-1:]))
-        self.input: tuple[Layout, Activation, Activation] = (layouts[0], next(first), next(first))
-        gates = gates.detach().to(dtype)
-        self.stages: list[_Stage] = []
-        for place, (plan, layout) in enumerate(zip(program.stages, layouts[1:], strict=True)):
-            weighted = program.sums(images.device)[place]
-            table, sums, kept, pulled = (found[place].of(memory) for found in regions[:4])
-            views = map(layout.activations, (table, sums, kept, pulled, scratch))
-            self.stages.append(
-                _Stage(plan, layout, weighted, weighted.prepare(gates), table, sums, pulled, *views)
-            )
+        buffers = regions.buffers(memory, layouts)
+        weighted, factors = program.sums(images.device), gates.detach().to(dtype)
+        weights = [stage.prepare(factors) for stage in weighted]
+        self.stages = list(map(_Stage, program.stages, weighted, weights, buffers))
+        # The images are the argument of the first node, so they take the place of a sum.
+        argument, none = layouts[0].view_or_copy(images.detach().to(dtype)), memory[:0, None]
+        self.d_images = torch.empty_like(argument) if training and images.requires_grad else none
+        self.input = StageBuffers(layouts[0], none, argument, none, self.d_images, regions.scratch.of(memory))
         if training:
             self.images_format = torch.contiguous_format if images.is_contiguous() else torch.channels_last
-            self.d_images = torch.empty_like(self.images) if images.requires_grad else None
             self.nodes = self._training_blocks()
             self.blocks = [block for blocks in self.nodes for block in blocks]
             self.parameters = [parameter for block in self.blocks for parameter in block.parameters]
@@ -186,7 +179,7 @@ class _Step:
     def forward(self) -> Tensor:
         """Return the value of the output node."""
         for stage in self.stages:
-            for node in self._fill(stage):
+            for node in stage.fill():
                 for block in self.nodes[stage.plan.first + node]:
                     block.forward(self.updates)
         return self._output()
@@ -194,114 +187,97 @@ class _Step:
     def infer(self) -> Tensor:
         """Return the value of the output node, keeping nothing for a backward."""
         for stage in self.stages:
-            stage.sum.clear(stage.sums)
-        for place, stage in enumerate(self.stages):
-            for node in stage.sum.fill(stage.weights, None, stage.table, stage.sums):
-                self._node(stage, node, stage.values[node]).infer(self.updates)
+            stage.sum.clear(stage.buffers.sums)
+        for place, (plan, weighted, weights, own) in enumerate(self.stages):
+            for node in weighted.fill(weights, own.table, own.sums, brought=True):
+                self._node(self.stages[place], node, own.values[node]).infer(self.updates)
             for into in self.stages[place + 1 :]:
-                rows = into.plan.rows_from(stage.plan)
+                rows, brought = into.plan.rows_from(plan), into.buffers
                 for low in rows[::AT_ONCE]:
                     part = range(low, min(low + AT_ONCE, rows.stop))
-                    for x, row in zip(into.gradients, part, strict=False):
-                        a = stage.values[into.plan.sources[row].node - stage.plan.first]
-                        self._reduction(into, row, stage, a=a, x=x).infer(self.updates)
-                    into.sum.add_sources(into.weights, low, part.stop, into.pulled[: len(part)], into.sums)
+                    for x, row in zip(brought.gradients, part, strict=False):
+                        a = own.values[into.plan.sources[row].node - plan.first]
+                        self._reduction(into, row, own, a=a, x=x).infer(self.updates)
+                    sources = brought.pulled[: len(part)]
+                    into.sum.add_sources(into.weights, low, part.stop, sources, brought.sums)
         return self._output()
 
-    def backward(self, gradient: Tensor, needs: Sequence[bool], *, keep: bool) -> list[Tensor | None]:
+    def backward(self, gradient: Tensor, *, keep: bool) -> list[Tensor | None]:
         """Return the gradients of the images, the gates, and the parameters of the blocks.
 
         Args:
             gradient: Gradient of the value of the output node.
-            needs: Which of them are needed.
             keep: Whether another backward may follow, for which the buffers are restored.
         """
-        written = [matrix for stage in self.stages for matrix in (stage.table, stage.sums)] if keep else []
+        written = (
+            [m for stage in self.stages for m in (stage.buffers.table, stage.buffers.sums)] if keep else []
+        )
         saved = [matrix.clone() for matrix in written]
-        needed = iter(needs[2:])
-        for block in self.blocks:
-            block.needs = list(islice(needed, len(block.parameters)))
-        d_gates = self.images.new_zeros(self.n_gates)
+        d_gates = torch.zeros_like(self.gates, dtype=gradient.dtype)
         try:
             for stage in reversed(self.stages):
                 self._backward_stage(stage, gradient)
-                if needs[1]:
-                    d_gates[stage.sum.edges] = stage.sum.weight_gradient(stage.table, stage.sums)
-                stage.sum.pull_sources(stage.weights, stage.sums, stage.table[: stage.plan.n_sources])
+                plan, weighted, weights, own = stage
+                if self.gates.requires_grad:
+                    d_gates[weighted.edges] = weighted.weight_gradient(own.table, own.sums)
+                weighted.pull_sources(weights, own.sums, own.table[: plan.n_sources])
         finally:
             for matrix, values in zip(written, saved, strict=True):
                 matrix.copy_(values)
         d_images = None
-        if needs[0] and self.d_images is not None:
-            (found, *_) = self.input[0].activations(self.d_images.clone())[0]
+        if len(self.d_images):
+            (found, *_) = self.input.layout.activations(self.d_images.clone())[0]
             d_images = found.contiguous(memory_format=self.images_format)
         return [d_images, d_gates, *(found for block in self.blocks for found in block.gradients)]
 
     def _backward_stage(self, stage: _Stage, gradient: Tensor) -> None:
         """Turn the sums of a stage into their gradients; later stages are complete."""
-        if not stage.kept:
-            deque(self._fill(stage), maxlen=0)
-        for node in stage.sum.pull(stage.weights, stage.sums, stage.pulled):
-            blocks = self.nodes[stage.plan.first + node]
+        plan, weighted, weights, own = stage
+        if not own.kept:
+            deque(stage.fill(), maxlen=0)
+        for node in weighted.pull(weights, own.sums, own.pulled):
+            blocks = self.nodes[plan.first + node]
             if blocks is self.nodes[-1]:  # the output, which no edge leaves
-                stage.gradients[node % stage.plan.width].image.copy_(gradient)
+                own.gradients[node % plan.width].image.copy_(gradient)
             for block in reversed(blocks):
                 block.backward()
-
-    def _fill(self, stage: _Stage) -> Iterator[int]:
-        n = stage.plan.n_sources
-        return stage.sum.fill(stage.weights, stage.table[:n], stage.table[n:], stage.sums)
 
     def _training_blocks(self) -> list[list[ConvStep]]:
         """Return the block of each node, followed by its reductions."""
         nodes: list[list[ConvStep]] = []
         for stage in self.stages:
-            for node, a in enumerate(stage.arguments):
-                x, dx = stage.values[stage.plan.n_sources + node], stage.gradients[node % stage.plan.width]
-                nodes.append([self._node(stage, node, x, dx=dx, da=a)])
+            plan, own = stage.plan, stage.buffers
+            for node in range(plan.n_nodes):
+                x, dx = own.values[plan.n_sources + node], own.gradients[node % plan.width]
+                nodes.append([self._node(stage, node, x, dx=dx)])
             for start in self.stages:
-                for row in stage.plan.rows_from(start.plan):
-                    blocks, x = nodes[stage.plan.sources[row].node], stage.values[row]
-                    a, da = blocks[0].buffers.x, blocks[0].buffers.dx
-                    blocks.append(self._reduction(stage, row, start, a=a, x=x, dx=x, da=da, add=True))
+                for row in plan.rows_from(start.plan):
+                    blocks, x = nodes[plan.sources[row].node], own.values[row]
+                    a, da = blocks[0].x, blocks[0].dx
+                    blocks.append(self._reduction(stage, row, start.buffers, a=a, x=x, dx=x, da=da, add=True))
         return nodes
 
-    def _node(self, stage: _Stage, node: int, x: Activation, **gradients: Any) -> ConvStep:
+    def _node(self, stage: _Stage, node: int, x: Activation, dx: Activation | None = None) -> ConvStep:
         """Return the step of a node's block; that of the first node reads the images."""
-        block, row = self.module.nodes[stage.plan.keys[node]], stage.plan.n_sources + node
-        source, a, positive = stage.layout, stage.arguments[node], stage.scratch[-1]
-        if stage.plan.first + node == 0:
-            source, a, positive = self.input
-            if gradients:
-                gradients["da"] = None if self.d_images is None else source.activations(self.d_images)[0]
-        return self._block(block, stage, row, source=source, positive=positive, a=a, x=x, **gradients)
+        plan, own = stage.plan, stage.buffers
+        start, a = (own, own.arguments[node]) if plan.first + node else (self.input, self.input.arguments[0])
+        da = a if plan.first + node else next(iter(self.input.gradients), None)
+        block: Any = self.module.nodes[plan.keys[node]]
+        return ConvStep(block, start, own, plan.n_sources + node, a=a, x=x, dx=dx, da=da)
 
-    def _reduction(self, stage: _Stage, row: int, start: _Stage, **activations: Any) -> ConvStep:
+    def _reduction(self, stage: _Stage, row: int, start: StageBuffers, **activations: Any) -> ConvStep:
         """Return the step of the block that brings a value of the stage ``start`` into ``stage``."""
-        block, positive = self.module.reduces[stage.plan.sources[row].key], start.scratch[-1]
-        return self._block(block, stage, row, source=start.layout, positive=positive, **activations)
-
-    def _block(self, block: Any, stage: _Stage, row: int, **activations: Any) -> ConvStep:
-        du, dv = stage.scratch[:2]
-        u, v = stage.kept[2 * row : 2 * row + 2] or (du, dv)
-        own: dict[str, Any] = {
-            "target": stage.layout,
-            "u": u,
-            "v": v,
-            "du": du,
-            "dv": dv,
-            "recompute": not stage.kept,
-        }
-        return ConvStep(block, Buffers(**own, **activations), self.dtype)
+        block: Any = self.module.reduces[stage.plan.sources[row].key]
+        return ConvStep(block, start, stage.buffers, row, **activations)
 
     def _output(self) -> Tensor:
         """Update the running statistics, and return a copy of the output in PyTorch's usual order."""
-        for attribute, values in (
-            ("running_means", [moments.mean for _, moments in self.updates]),
-            ("running_vars", [moments.unbiased() for _, moments in self.updates]),
-        ):
-            running = [getattr(block, attribute) for block, _ in self.updates]
-            cast = [value.to(old.dtype) for value, old in zip(values, running, strict=True)]
-            if running:
+        if self.updates:
+            blocks, moments = zip(*self.updates, strict=True)
+            for running, values in (
+                ([block.running_means for block in blocks], [found.mean for found in moments]),
+                ([block.running_vars for block in blocks], [found.unbiased() for found in moments]),
+            ):
+                cast = [value.to(old.dtype) for value, old in zip(values, running, strict=True)]
                 torch._foreach_lerp_(running, cast, ConvBlock.momentum)
-        return self.stages[-1].values[-1].image.clone(memory_format=torch.contiguous_format)
+        return self.stages[-1].buffers.values[-1].image.clone(memory_format=torch.contiguous_format)

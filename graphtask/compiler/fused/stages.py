@@ -1,7 +1,4 @@
-"""Static plan of the fused execution: the stages of a graph, and the cheaper strategy for the sums of each.
-
-Costs are counted in passes: reading or writing one activation (the value of one node for the whole batch) once.
-"""
+"""Static plan of the fused execution: the stages of a graph, and the cheaper strategy for the sums of each."""
 
 import math
 from bisect import bisect_left
@@ -17,10 +14,9 @@ Strategy: TypeAlias = Literal["dense", "sparse"]
 """How weighted sums are computed: as matrix products over whole tables, or edge by edge."""
 
 _WIDEST_BLOCK = 16  # nodes; beyond it a product is bound by arithmetic, not by memory
-_FREE_TARGETS = 4  # targets of a product for the memory traffic of one
-_EDGE = 1.5  # passes of a sparse edge: one read, and its share of writing the sum
-_GRADIENT_OF_ENTRY = 0.35  # passes for one entry of a matrix of weight gradients (a product over the batch)
-_GRADIENT_OF_EDGE = 1.2  # passes for the gradient of one sparse edge
+# Memory traffic of a dense sum, forward and backward, next to that of one edge of a sparse sum:
+_ENTRY = 0.18  # of an entry of the matrix of weights, be it zero or not
+_NODE = 2.5  # of a node, for writing its sum in blocks
 
 
 class Source(NamedTuple):
@@ -103,10 +99,8 @@ def _plan_stage(plan: Plan, stage: int) -> StagePlan:
         for edge in plan.nodes[position].incoming
     ]
     targets, rows, indices = np.array(edges, dtype=np.int64).reshape(-1, 3).T
-    width = min(_WIDEST_BLOCK, max(1, round(math.sqrt(len(members)))))
-    dense = 2 * _dense_passes(len(sources), len(members), width)
-    dense += _GRADIENT_OF_ENTRY * len(row) * len(members)
-    is_dense = dense < (2 * _EDGE + _GRADIENT_OF_EDGE) * len(edges)
+    n_nodes = len(members)
+    is_dense = len(edges) > n_nodes * (_ENTRY * len(row) + _NODE)
     return StagePlan(
         stage=stage,
         first=members[0],
@@ -116,12 +110,5 @@ def _plan_stage(plan: Plan, stage: int) -> StagePlan:
         rows=rows,
         edges=indices,
         strategy="dense" if is_dense else "sparse",
-        width=width if is_dense else 1,
+        width=min(_WIDEST_BLOCK, round(math.sqrt(n_nodes))) if is_dense else 1,
     )
-
-
-def _dense_passes(n_sources: int, n_nodes: int, width: int) -> float:
-    across = n_sources * max(1.0, n_nodes / _FREE_TARGETS) + n_nodes if n_sources else 0.0
-    starts = np.arange(0, n_nodes, width)
-    shared = float(np.sum(starts * max(1.0, width / _FREE_TARGETS) + 2 * width))
-    return across + shared + n_nodes * ((width - 1) / 2 + 2)

@@ -6,18 +6,17 @@ gradients; w holds the weights as `prepare` returns them.
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from graphtask.compiler.fused.stages import StagePlan
-from graphtask.types import BoolArray, IntArray
+from graphtask.types import IntArray
 
 _PIECE = 4096  # elements: a long sparse sum is computed in pieces that stay in the cache, in parallel
 _FEW = 6  # rows that are added one by one: the sum stays in the cache meanwhile
-_SIZES = 6  # sizes of activations whose indices are kept: full and last batches of training, validation, test
 
 
 class DenseSum:
@@ -46,20 +45,21 @@ class DenseSum:
         """Add the terms of the sources low … high, of which ``sources`` holds the values."""
         sums.addmm_(w[:, low:high], sources)
 
-    def fill(self, w: Tensor, sources: Tensor | None, nodes: Tensor, sums: Tensor) -> Iterator[int]:
+    def fill(self, w: Tensor, table: Tensor, sums: Tensor, *, brought: bool = False) -> Iterator[int]:
         """Compute the sums: yield each node whose sum is complete, and whose value is needed next.
 
-        Without ``sources`` the sums were cleared, and hold their terms.
+        If the sums were cleared and ``brought`` from the sources, the table has the nodes only.
         """
-        across, inside = w[:, : self.n_sources], w[:, self.n_sources :]
-        if self.n_sources and sources is not None:
-            torch.mm(across, sources, out=sums)
-        elif sources is not None:
+        n = self.n_sources
+        across, inside, nodes = w[:, :n], w[:, n:], table if brought else table[n:]
+        if n and not brought:
+            torch.mm(across, table[:n], out=sums)
+        elif not brought:
             self.clear(sums)
         for low, high in self.blocks:
             out = sums[low:high]
             if low:
-                torch.addmm(out, inside[low:high, :low], nodes[:low], beta=bool(self.n_sources), out=out)
+                torch.addmm(out, inside[low:high, :low], nodes[:low], beta=bool(n), out=out)
             for node in range(low, high):
                 if node > low:
                     sums[node : node + 1].addmm_(inside[node : node + 1, low:node], nodes[low:node])
@@ -98,13 +98,11 @@ class SparseSum:
     def __init__(self, stage: StagePlan, device: torch.device) -> None:
         self.n_sources = n = stage.n_sources
         self.edges = torch.from_numpy(stage.edges).to(device)
-        is_across = stage.rows < n
-        every = np.ones(len(is_across), dtype=bool)
-        self.across = _terms(stage.targets, stage.rows, is_across, device)
-        self.inside = _terms(stage.targets, stage.rows - n, ~is_across, device)
-        self.back = _terms(stage.rows, stage.targets, every, device)
-        self.all = _terms(stage.targets, stage.rows, every, device)
-        places = [place for terms in self.all.values() for place in terms.places]
+        self.terms = _terms(stage.targets, stage.rows, device)
+        self.inside = _terms(stage.targets, stage.rows - n, device)
+        self.back = _terms(stage.rows, stage.targets, device)
+        self.cleared = set(stage.targets[stage.rows < n].tolist())
+        places = [place for terms in self.terms.values() for place in terms.places]
         self.places = torch.tensor(places, dtype=torch.int64, device=device)
 
     def prepare(self, gates: Tensor) -> Tensor:
@@ -113,7 +111,7 @@ class SparseSum:
 
     def clear(self, sums: Tensor) -> None:
         """Zero the sums that are added to before they are written."""
-        for node in self.across:
+        for node in self.cleared:
             sums[node].zero_()
 
     def add_sources(self, w: Tensor, low: int, high: int, sources: Tensor, sums: Tensor) -> None:
@@ -122,13 +120,12 @@ class SparseSum:
             for target, place in zip(self.back[row].rows, self.back[row].places, strict=True):
                 sums[target].addcmul_(sources[row - low], w[place])
 
-    def fill(self, w: Tensor, sources: Tensor | None, nodes: Tensor, sums: Tensor) -> Iterator[int]:
+    def fill(self, w: Tensor, table: Tensor, sums: Tensor, *, brought: bool = False) -> Iterator[int]:
         """Compute the sums as `DenseSum.fill`."""
+        terms = self.inside if brought else self.terms
         for node, out in enumerate(sums.unbind()):
-            if sources is not None and node in self.across:
-                self.across[node].gather(w, sources, out, add=False)
-            if node in self.inside:
-                self.inside[node].gather(w, nodes, out, add=node in self.across)
+            if node in terms:
+                terms[node].gather(w, table, out, add=brought and node in self.cleared)
             yield node
 
     def pull(self, w: Tensor, d_sums: Tensor, out: Tensor) -> Iterator[int]:
@@ -148,8 +145,8 @@ class SparseSum:
     def weight_gradient(self, table: Tensor, d_sums: Tensor) -> Tensor:
         """Return the gradient of the weight of each of ``edges``."""
         result = table.new_zeros(len(self.edges))
-        if self.all:
-            dots = [terms.dots(d_sums[target], table) for target, terms in self.all.items()]
+        if self.terms:
+            dots = [terms.dots(d_sums[target], table) for target, terms in self.terms.items()]
             result[self.places] = torch.cat(dots)
         return result
 
@@ -157,32 +154,19 @@ class SparseSum:
 WeightedSum: TypeAlias = DenseSum | SparseSum
 
 
-class _Bag(NamedTuple):
-    """A sparse sum as embedding bags, one for each piece of the sum."""
-
-    rows: Tensor
-    """Pieces to read."""
-    offsets: Tensor
-    """Place where each bag begins among them."""
-    owners: Tensor
-    """Bag of each piece to read."""
-    places: Tensor
-    """Weight of each piece to read."""
-
-
 class _Terms:
     """Terms of one sparse sum: the rows to read, and the places of their weights."""
 
     def __init__(self, rows: list[int], places: list[int], device: torch.device) -> None:
         self.rows, self.places, self._device = rows, places, device
-        self._bags: dict[int, _Bag] = {}
+        self._last: tuple[int, list[Tensor]] | None = None
 
     def gather(self, w: Tensor, table: Tensor, out: Tensor, *, add: bool) -> None:
         """Write, or add, the weighted sum of the rows of ``table``."""
         if len(self.rows) > _FEW and len(out):
-            bag = self._bag(len(out))
-            pieces, weights = table.view(-1, len(out) // len(bag.offsets)), w[bag.places]
-            found = torch.embedding_bag(pieces, bag.rows, bag.offsets, False, 0, False, weights)[0].view(-1)
+            rows, offsets, _, places = self._bags(len(out))
+            pieces = table.view(-1, len(out) // len(offsets))
+            found = torch.embedding_bag(pieces, rows, offsets, False, 0, False, w[places])[0].view(-1)
             if add:
                 out.add_(found)
             else:
@@ -199,24 +183,27 @@ class _Terms:
         """Return the products of the rows with a vector, the gradients of the weights."""
         if len(self.rows) == 1 or not len(vector):
             return torch.stack([torch.dot(vector, table[row]) for row in self.rows])
-        bag = self._bag(len(vector))
-        size = len(vector) // len(bag.offsets)
+        rows, offsets, owners, _ = self._bags(len(vector))
+        size = len(vector) // len(offsets)
         products: Tensor = torch.ops.aten._embedding_bag_per_sample_weights_backward(  # noqa: SLF001  # autograd's own
-            vector.view(-1, size), table.view(-1, size), bag.rows, bag.offsets, bag.owners, 0
+            vector.view(-1, size), table.view(-1, size), rows, offsets, owners, 0
         )
         return products.view(-1, len(self.rows)).sum(dim=0)
 
-    def _bag(self, numel: int) -> _Bag:
-        """Return the bags for rows of ``numel`` elements."""
-        if numel not in self._bags:
-            if len(self._bags) >= _SIZES:
-                self._bags.clear()
+    def _bags(self, numel: int) -> list[Tensor]:
+        """Return the sum of rows of ``numel`` elements as embedding bags, one for each piece of a row.
+
+        These are the pieces to read, the place where each bag begins among them, and for each piece to read its bag and
+        the place of its weight. Those of the last call are kept.
+        """
+        last = self._last
+        if last is None or last[0] != numel:
             n = n_pieces(numel)
             pieces, k = np.arange(n), len(self.rows)
             rows = (np.array(self.rows) * n + pieces[:, None]).reshape(-1)
             indices = (rows, pieces * k, pieces.repeat(k), np.tile(self.places, n))
-            self._bags[numel] = _Bag(*(torch.from_numpy(index).to(self._device) for index in indices))
-        return self._bags[numel]
+            last = self._last = numel, [torch.from_numpy(index).to(self._device) for index in indices]
+        return last[1]
 
 
 def n_pieces(numel: int) -> int:
@@ -227,14 +214,12 @@ def n_pieces(numel: int) -> int:
     return found
 
 
-def _terms(groups: IntArray, rows: IntArray, chosen: BoolArray, device: torch.device) -> dict[int, _Terms]:
-    """Return the terms of each group of the chosen edges."""
+def _terms(groups: IntArray, rows: IntArray, device: torch.device) -> dict[int, _Terms]:
+    """Return the terms of each group, of the edges whose row is not negative."""
     found: dict[int, _Terms] = {}
-    places = chosen.nonzero()[0]
-    for group, row, place in zip(
-        groups[places].tolist(), rows[places].tolist(), places.tolist(), strict=True
-    ):
-        terms = found.setdefault(group, _Terms([], [], device))
-        terms.rows.append(row)
-        terms.places.append(place)
+    for place, (group, row) in enumerate(zip(groups.tolist(), rows.tolist(), strict=True)):
+        if row >= 0:
+            terms = found.setdefault(group, _Terms([], [], device))
+            terms.rows.append(row)
+            terms.places.append(place)
     return found

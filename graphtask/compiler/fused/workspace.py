@@ -1,44 +1,31 @@
-"""Buffers of a fused step: regions of one flat tensor, laid out in advance and used again by the next step.
+"""Buffers of a fused step: matrices in one flat tensor, laid out in advance, which the next step uses again.
 
-Buffers of a step with gradients, and their lifetimes. Every buffer is a matrix with one activation a row. "Dead" means
-that its contents may be overwritten from then on.
+A row of a matrix is one activation. The backward goes through the stages, and the nodes of each, from the last to the
+first; for each node it calls the reduce blocks of its value, then its own block. Contents may be overwritten:
 
-========  ======================  =============================  ===============================================
-buffer    rows of a stage         forward                        backward (stages from the last to the first)
-========  ======================  =============================  ===============================================
-table     sources, then nodes     written by reduce and node     nodes: read by weight gradients and by the blocks
-                                  blocks, read by sums and       that take them as argument; dead after their
-                                  reduce blocks                  stage. sources: dead after the weight gradients,
-                                                                 then overwritten by the gradients of the sources,
-                                                                 which reduce blocks read as their dx
-sums      nodes                   written by weighted sums,      read as argument of the node's block, which
-                                  read by node blocks            overwrites it by the gradient of the sum; that is
-                                                                 read by earlier nodes; dead after the stage.
-                                                                 Recomputed stages share one region, and fill it
-                                                                 again first
-kept      u and v of each row     written by its block; absent   read by the block, then dead
-                                  in recomputed stages
-pulled    one block of nodes      —                              gradients of node values: written by transposed
-                                                                 sums and reduce blocks, read by node blocks as dx;
-                                                                 dead after the block. Stages share one region
-scratch   du, dv, ReLU(a)         ReLU(a); u and v of            written and read by one block; dead after it. In
-                                  recomputed stages; dead        recomputed stages du and dv overwrite u and v
-                                  after the block
-========  ======================  =============================  ===============================================
+- ``table``, the values of sources and nodes: a node after the backward of its stage; a source after the weight
+  gradients of the stage, when its gradient takes its place, until the backward of its reduce block (as dx).
+- ``sums``, the arguments of the nodes: a in the backward of its block, by da, which earlier nodes, sources and weights
+  read; da after the backward of the stage. Stages that are computed again share one matrix, and fill it first.
+- ``kept``, u and v of each row of the table: after the backward of the row's block. Stages that are computed again have
+  none.
+- ``pulled``, dx of a few nodes, which a sum writes and the reduce blocks add to: after the backward of the node's own
+  block. All stages share it.
+- ``scratch``, du, dv and ReLU(a) of one block: after any call of a block. In stages that are computed again, u and v lie
+  in the places of du and dv.
 
-A backward that keeps the graph (``retain_graph=True``) saves tables and sums first and restores them.
-
-Without gradients there is no backward: a node's value overwrites its sum (``table`` and ``sums`` are the same rows, of
-nodes only), and ``pulled`` holds a few sources of a later stage until they are added to its sums.
+A backward that keeps the graph (``retain_graph=True``) saves tables and sums first, and restores them. Without gradients
+nothing is kept: the value of a node overwrites its sum (``table`` and ``sums`` are one matrix, of the nodes), and
+``pulled`` holds a few sources of a later stage until they are added to its sums.
 
 Fresh memory is slow on the CPU: the system returns it page by page, zeroed. So a step returns its memory to the
 workspace, and the next step takes it. Accelerators have an allocator that does this already.
 """
 
 import math
-from collections import deque
 from collections.abc import Collection, Sequence
 from functools import lru_cache, partial
+from itertools import compress
 from typing import NamedTuple, Self
 
 import torch
@@ -96,7 +83,8 @@ class Layout(NamedTuple):
     @property
     def repeats(self) -> int:
         """Pixels that share a row of a matrix: a power of two, so that it divides most numbers of pixels."""
-        return _repeats(self.pixels, self.channels) if self.channels_last else 1
+        most = max(_COLUMNS // self.channels, 1).bit_length() - 1
+        return math.gcd(self.pixels, 1 << most) if self.channels_last else 1
 
     def activations(self, matrix: Tensor) -> list[Activation]:
         """Return the views of the rows of a matrix (rows, numel or more)."""
@@ -145,14 +133,18 @@ class Region(NamedTuple):
 
 
 class Regions(NamedTuple):
-    """Places of the buffers of a step: one region for each stage, empty where a stage has no such buffer."""
+    """Places of the buffers of a step: one region for each stage, or one that all stages share."""
 
-    tables: tuple[Region, ...]
-    sums: tuple[Region, ...]
-    kept: tuple[Region, ...]
-    pulled: tuple[Region, ...]
+    tables: list[Region]
+    sums: list[Region]
+    kept: list[Region]
+    pulled: Region
     scratch: Region
-    numel: int
+
+    @property
+    def numel(self) -> int:
+        """Elements of all."""
+        return self.scratch.end
 
     @classmethod
     def training(
@@ -160,37 +152,60 @@ class Regions(NamedTuple):
     ) -> Self:
         """Return the places in a step with gradients; ``layouts`` are those of `step_layouts`."""
         place = partial(_place, stages, layouts)
-        lost = [stage.stage in recompute for stage in stages]
-        tables, end = place(0, [s.n_rows for s in stages])
-        own, end = place(end, [0 if x else s.n_nodes for s, x in zip(stages, lost, strict=True)])
-        again, end = place(end, [x * s.n_nodes for s, x in zip(stages, lost, strict=True)], shared=True)
-        sums = tuple(two if x else one for one, two, x in zip(own, again, lost, strict=True))
-        n_kept = [0 if x else 2 * s.n_rows for s, x in zip(stages, lost, strict=True)]
-        kept, end = place(end, n_kept, gaps=False)
-        pulled, end = place(end, [min(s.width, s.n_nodes) for s in stages], shared=True)
-        scratch = _scratch(end, 3, layouts)
-        return cls(tables, sums, kept, pulled, scratch, scratch.end)
+        again = [stage.stage in recompute for stage in stages]
+        tables = place(0, [s.n_rows for s in stages])
+        sums = place(_end(tables), [s.n_nodes for s in stages], shared=again)
+        kept = place(_end(sums), [0 if x else 2 * s.n_rows for s, x in zip(stages, again, strict=True)])
+        pulled = _shared(_end(kept), max(min(s.width, s.n_nodes) for s in stages), layouts)
+        return cls(tables, sums, kept, pulled, _shared(pulled.end, 3, layouts))
 
     @classmethod
     def inference(cls, stages: Sequence[StagePlan], layouts: Sequence[Layout]) -> Self:
         """Return the places in a step without gradients; ``layouts`` are those of `step_layouts`."""
-        place = partial(_place, stages, layouts)
-        values, end = place(0, [s.n_nodes for s in stages])
-        kept, _ = place(0, [0] * len(stages))
-        reduced, end = place(end, [min(AT_ONCE, s.n_sources) for s in stages], shared=True)
-        scratch = _scratch(end, 2, layouts)
-        return cls(values, values, kept, reduced, scratch, scratch.end)
+        values = _place(stages, layouts, 0, [s.n_nodes for s in stages])
+        none = _place(stages, layouts, 0, [0] * len(stages))
+        pulled = _shared(_end(values), max(min(AT_ONCE, s.n_sources) for s in stages), layouts)
+        return cls(values, values, none, pulled, _shared(pulled.end, 2, layouts))
+
+    def buffers(self, memory: Tensor, layouts: Sequence[Layout]) -> "list[StageBuffers]":
+        """Return the buffers of each stage in flat memory."""
+        pulled, scratch = self.pulled.of(memory), self.scratch.of(memory)
+        return [
+            StageBuffers(layout, table.of(memory), sums.of(memory), kept.of(memory), pulled, scratch)
+            for layout, table, sums, kept in zip(layouts[1:], self.tables, self.sums, self.kept, strict=True)
+        ]
+
+
+class StageBuffers:
+    """Buffers of one stage in a step, as matrices and as the activations in their rows.
+
+    Args:
+        layout: Layout of the activations.
+        table: Values of sources and nodes.
+        sums: Weighted sums of the nodes.
+        kept: u and v of each row of the table, alternating; no rows if they are not kept.
+        pulled: Gradients of values.
+        scratch: Activations du, dv and ReLU(a); without gradients, ReLU(a) shares the row of dv.
+    """
+
+    def __init__(
+        self, layout: Layout, table: Tensor, sums: Tensor, kept: Tensor, pulled: Tensor, scratch: Tensor
+    ) -> None:
+        self.layout, self.table, self.sums, self.pulled = layout, table, sums, pulled[:, : layout.numel]
+        matrices = map(layout.activations, (table, sums, kept, pulled, scratch))
+        self.values, self.arguments, self.kept, self.gradients, rows = matrices
+        self.du, self.dv, self.positive = rows[0], rows[1], rows[-1]
 
 
 class Workspace:
-    """Memory of the last step, for the next one; threads may share it without a lock, as ``deque`` is atomic."""
+    """Memory of the last step, for the next one; threads may share it without a lock, as ``dict.pop`` is atomic."""
 
     def __init__(self) -> None:
-        self._free: deque[Tensor] = deque(maxlen=1)
+        self._free: dict[str, Tensor] = {}
 
     def take(self, numel: int, *, dtype: torch.dtype, device: torch.device) -> Tensor:
         """Return a flat uninitialized tensor of at least ``numel`` elements."""
-        free = self._pop()
+        free = self._free.pop("memory", None)
         if free is not None and len(free) >= numel and (free.dtype, free.device) == (dtype, device):
             return free
         del free  # before the new one exists, so that the two never take memory together
@@ -204,14 +219,7 @@ class Workspace:
     def give_back(self, memory: Tensor) -> None:
         """Keep the memory of a finished step, or what is kept already if that is larger."""
         if memory.device.type == "cpu":
-            other = self._pop()
-            self._free.append(memory if other is None or len(other) < len(memory) else other)
-
-    def _pop(self) -> Tensor | None:
-        try:
-            return self._free.pop()
-        except IndexError:
-            return None
+            self._free["memory"] = max(memory, self._free.pop("memory", memory), key=len)
 
 
 def step_layouts(
@@ -229,11 +237,6 @@ def step_layouts(
 
 
 @lru_cache(maxsize=64)
-def _repeats(pixels: int, channels: int) -> int:
-    return math.gcd(pixels, 1 << (max(_COLUMNS // channels, 1).bit_length() - 1))
-
-
-@lru_cache(maxsize=64)
 def _tiling(channels: int, repeats: int, device: torch.device) -> Tensor:
     """Return the channel of each column of a matrix; faster than ``repeat`` by a factor of four."""
     return torch.arange(channels, device=device).repeat(repeats)
@@ -241,18 +244,25 @@ def _tiling(channels: int, repeats: int, device: torch.device) -> Tensor:
 
 def _place(
     stages: Sequence[StagePlan], layouts: Sequence[Layout], start: int, rows: Sequence[int],
-    *, shared: bool = False, gaps: bool = True,
-) -> tuple[tuple[Region, ...], int]:  # fmt: skip
-    """Return regions one after another, or all at ``start`` if only one exists at a time, and the end of the last."""
-    regions: list[Region] = []
-    end = start
+    shared: Sequence[bool] = (),
+) -> list[Region]:  # fmt: skip
+    """Return a region for each stage: those that share their memory, then the others one after another."""
+    regions = []
     for stage, layout, n in zip(stages, layouts[1:], rows, strict=True):
-        gap = _GAP if gaps and stage.strategy == "dense" else 0  # sparse sums read rows without gaps
-        regions.append(Region(start if shared else end, n, layout.numel, layout.numel + gap))
-        end = max(end, regions[-1].end)
-    return tuple(regions), end
+        gap = _GAP if stage.strategy == "dense" else 0  # sparse sums read rows without gaps
+        regions.append(Region(start, n, layout.numel, layout.numel + gap))
+    end = max(compress((region.end for region in regions), shared), default=start)
+    for index, region in enumerate(regions):
+        if not (shared and shared[index]):
+            regions[index] = region._replace(start=end)
+            end = regions[index].end
+    return regions
 
 
-def _scratch(start: int, rows: int, layouts: Sequence[Layout]) -> Region:
+def _end(regions: list[Region]) -> int:
+    return max(region.end for region in regions)
+
+
+def _shared(start: int, rows: int, layouts: Sequence[Layout]) -> Region:
     largest = max(layout.numel for layout in layouts)
-    return Region(start, rows, largest, largest)
+    return Region(start, rows, largest, largest + _GAP)

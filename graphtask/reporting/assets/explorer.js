@@ -29,6 +29,25 @@
       data: { id: `e${e}`, place: e, source: `n${s}`, target: `n${graph.target[e]}`,
               width: graph.weight ? 0.6 + 3.4 * Math.sqrt(graph.weight[e]) : 1.4 },
     }));
+    return [...nodes, ...edges, ...(other >= 0 ? missing(graph, GRAPHS[other], width, height) : [])];
+  }
+
+  const key = (graph, e) => JSON.stringify([graph.nodes[graph.source[e]], graph.nodes[graph.target[e]]]);
+
+  /* Nodes and edges that only the second graph has; their place is -1. */
+  function missing(first, second, width, height) {
+    const place = new Map(first.nodes.map((name, v) => [name, `n${v}`]));
+    const known = new Set(first.source.map((_, e) => key(first, e)));
+    const nodes = second.nodes.flatMap((name, v) => {
+      if (place.has(name)) return [];
+      place.set(name, `m${v}`);
+      return [{ data: { id: `m${v}`, place: -1, label: "", name, color: PALETTE[second.stage[v] % PALETTE.length] },
+                position: { x: second.x[v] * width, y: second.y[v] * height }, classes: "extra" }];
+    });
+    const edges = second.source.flatMap((s, e) => known.has(key(second, e)) ? [] : [{
+      data: { id: `f${e}`, place: -1, key: key(second, e), source: place.get(second.nodes[s]),
+              target: place.get(second.nodes[second.target[e]]), width: second.weight ? 0.6 + 3.4 * Math.sqrt(second.weight[e]) : 1.4 },
+      classes: "hidden" }]);
     return [...nodes, ...edges];
   }
 
@@ -40,9 +59,10 @@
         "text-margin-y": -5, "text-outline-color": paper, "text-outline-width": 2 } },
       { selector: "edge", style: { width: "data(width)", "line-color": css("--edge"), "target-arrow-color": css("--edge"),
         "target-arrow-shape": "triangle", "arrow-scale": 0.7, "curve-style": "bezier", opacity: 0.85 } },
-      { selector: "edge.weak", style: { "line-color": faint, "target-arrow-color": faint, width: 0.5, opacity: 0.35 } },
+      { selector: "edge.weak", style: { "line-color": faint, "target-arrow-color": faint, width: 0.5, opacity: 0.35, "target-arrow-shape": "none" } },
       { selector: "edge.dead", style: { "line-color": css("--dead"), "target-arrow-color": css("--dead"), "line-style": "dashed" } },
       { selector: "node.dead", style: { "background-color": paper, "border-color": faint, color: faint } },
+      { selector: "node.extra", style: { shape: "diamond" } },
       { selector: "edge.hidden", style: { display: "none" } },
       { selector: "edge.only-a", style: { "line-color": css("--only-a"), "target-arrow-color": css("--only-a") } },
       { selector: "edge.only-b", style: { "line-color": css("--only-b"), "target-arrow-color": css("--only-b"), "line-style": "dashed" } },
@@ -70,11 +90,13 @@
     cy.batch(() => {
       cy.edges().forEach((edge) => {
         const e = edge.data("place");
+        if (e < 0) return;
+        edge.removeClass("only-a only-b");
         edge.toggleClass("weak", !found.strong[e]);
         edge.toggleClass("hidden", hide && !found.strong[e]);
         edge.toggleClass("dead", Boolean(found.strong[e] && !found.alive[e]));
       });
-      cy.nodes().forEach((node) => node.toggleClass("dead", !found.live[node.data("place")]));
+      cy.nodes().forEach((node) => node.toggleClass("dead", node.data("place") >= 0 && !found.live[node.data("place")]));
     });
     fill(graph);
     if (other >= 0) difference();
@@ -96,7 +118,7 @@
     put("critical", graph.critical === null ? "no weights" : graph.critical.toPrecision(6), graph.critical);
     put("state", found.connected ? "connected" : "input and output are disconnected");
     const tested = accuracy(graph, found);
-    put("accuracy", tested === null ? "no sweep" : tested === undefined ? "between tested thresholds" : `${(100 * tested).toFixed(2)} %`,
+    put("accuracy", !found.connected ? "disconnected" : tested === null ? "no sweep" : tested === undefined ? "between tested thresholds" : `${(100 * tested).toFixed(2)} %`,
         tested === undefined ? "" : tested);
     const rows = byId("stages");
     rows.replaceChildren();
@@ -116,6 +138,7 @@
   function describeNode(node) {
     node.addClass("hover");
     const graph = GRAPHS[current], v = node.data("place");
+    if (v < 0) { say([["node", node.data("name")], ["state", "only in the second graph"]]); return; }
     const alive = (list) => list.filter((e) => found.alive[e]).length;
     const count = through[v].toString();
     say([["node", graph.nodes[v]], ["stage", graph.stage[v]],
@@ -127,6 +150,7 @@
   function describeEdge(edge) {
     edge.addClass("hover");
     const graph = GRAPHS[current], e = edge.data("place");
+    if (e < 0) { say([["edge", JSON.parse(edge.data("key")).join(" → ")], ["state", "only in the second graph"]]); return; }
     const state = found.alive[e] ? "kept" : found.strong[e] ? "on a dead path" : "below the threshold";
     const facts = [["edge", `${graph.nodes[graph.source[e]]} → ${graph.nodes[graph.target[e]]}`], ["state", state]];
     if (graph.weight) facts.push(["weight", graph.weight[e].toPrecision(6)]);
@@ -182,14 +206,13 @@
 
   function difference() {
     const a = GRAPHS[current], b = GRAPHS[other], inB = prune(b, byId("same-tau").checked ? found.threshold : b.threshold);
-    const key = (graph, e) => JSON.stringify([graph.nodes[graph.source[e]], graph.nodes[graph.target[e]]]);
     const ofA = new Map(), ofB = new Set();
     a.source.forEach((_, e) => { if (found.alive[e]) ofA.set(key(a, e), e); });
     b.source.forEach((_, e) => { if (inB.alive[e]) ofB.add(key(b, e)); });
     const both = [...ofA.keys()].filter((edge) => ofB.has(edge)).length;
     const total = ofA.size + ofB.size;
     cy.batch(() => cy.edges().forEach((edge) => {
-      const name = key(a, edge.data("place")), here = ofA.has(name), there = ofB.has(name);
+      const e = edge.data("place"), name = e < 0 ? edge.data("key") : key(a, e), here = ofA.has(name), there = ofB.has(name);
       edge.removeClass("only-a only-b weak dead hidden");
       edge.toggleClass("only-a", here && !there);
       edge.toggleClass("only-b", there && !here);
@@ -206,6 +229,7 @@
   function option(text, value) { const item = document.createElement("option"); item.textContent = text; item.value = String(value); return item; }
   function choose(index) {
     current = index;
+    byId("graph").value = String(index);
     draw(); setGrid(GRAPHS[index]); setThreshold(GRAPHS[index].threshold);
   }
   const title = (graph) => (graph.label ? `${graph.label} · ${graph.name}` : graph.name);
@@ -215,6 +239,7 @@
   second.addEventListener("change", () => {
     other = Number(second.value);
     if (other < 0) byId("difference").closest("table").hidden = true;
+    draw();
     update(GRAPHS[current].threshold);
   });
   byId("same-tau").addEventListener("change", () => update(GRAPHS[current].threshold));
@@ -234,12 +259,7 @@
     if (event.key === "-") byId("zoom-out").click();
     if (event.key === "0") byId("fit").click();
   });
-  const theme = byId("theme");
-  theme.addEventListener("click", () => {
-    const dark = getComputedStyle(document.documentElement).colorScheme.startsWith("dark");
-    document.documentElement.dataset.theme = dark ? "light" : "dark";
-    cy.style(style());
-  });
+  document.addEventListener("theme", () => cy.style(style()));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => cy.style(style()));
 
   choose(0);

@@ -67,8 +67,6 @@ class LocalEngine:
                 at_end="save",
                 keys=Ending._fields,
                 log=job.out / LOG,
-                # Custom blocks may be modules of the current folder.
-                with_current_folder=job.config.model.block is not None,
             )
         if self._is_stopped:
             self._pool.stop()

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
@@ -152,7 +153,8 @@ class RayEngine:
         if not self._ray.is_initialized():
             with _sigterm_kept():
                 self._is_own = True
-                _connect(self._ray, self._address)
+                names_code = any(job.config.code for job in self._study.jobs)
+                _connect(self._ray, self._address, with_current_folder=names_code)
         self._is_connected = True
         if self._gpus is None:
             wanted = any(job.device in {"auto", "cuda"} for job in self._study.jobs)
@@ -278,7 +280,7 @@ def _imported_ray() -> Any:
     return ray
 
 
-def _connect(ray: Any, address: str) -> None:
+def _connect(ray: Any, address: str, *, with_current_folder: bool) -> None:
     try:
         knock(address)
     except OSError as error:
@@ -287,13 +289,21 @@ def _connect(ray: Any, address: str) -> None:
             f"the address of one"
         ) from error
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        with contextlib.nullcontext() if with_current_folder else _empty_folder():
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except Exception as error:
         raise ArgumentError(
             f"the Ray cluster at {address!r} cannot be used ({_summary(error)}); start one with `ray start --head`, or use "
             f"the token and mode of the running one: RAY_AUTH_MODE=token with RAY_AUTH_TOKEN=… or the token in "
             f"~/.ray/auth_token (`ray get-auth-token` prints it), else RAY_AUTH_MODE=disabled"
         ) from error
+
+
+@contextlib.contextmanager
+def _empty_folder() -> Iterator[None]:
+    """Make an empty folder the current one: Ray puts it first in the path of all workers, before every library."""
+    with tempfile.TemporaryDirectory() as empty, contextlib.chdir(empty):
+        yield
 
 
 def _use_token(address: str) -> None:

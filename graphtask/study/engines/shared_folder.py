@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from graphtask.errors import RunError
+from graphtask.storage.regular import read_regular
 
 
 class Mark(NamedTuple):
@@ -42,7 +43,7 @@ class Mark(NamedTuple):
         """Return why this machine cannot use the folder of the mark; empty if it can."""
         out = self.path.parent
         try:
-            if self.path.read_text(encoding="utf-8") != self.text:
+            if read_regular(self.path, limit=len(self.text)) != self.text.encode():
                 return f"{out} is another folder there"
         except OSError as error:
             return f"{out} is not the same folder there, or cannot be read ({error.strerror})"

@@ -124,7 +124,7 @@ def test_stages_may_be_computed_again_one_by_one(graph, stages):
     for module in (net, whole):
         module(images)  # the graph is dropped, and its memory kept
     gc.collect()
-    assert len(net.program.workspace._free[0]) < len(whole.program.workspace._free[0])
+    assert len(net.program.workspace._free["memory"]) < len(whole.program.workspace._free["memory"])
 
 
 # What can be asked of a PyTorch module

@@ -48,8 +48,7 @@ def test_a_step_fetches_next_to_no_memory_from_the_system():
 
 def kept(fused):
     """The memory that the next step would take; None if there is none."""
-    free = fused.program.workspace._free
-    return free[0] if free else None
+    return fused.program.workspace._free.get("memory")
 
 
 def test_the_memory_is_used_again_and_is_free_after_the_backward(graph, module):
@@ -72,8 +71,6 @@ def test_other_shapes_of_images_take_no_more_memory(graph, module):
     for batch in range(20, 0, -1):
         fused(module, images_for(graph, batch=batch)).sum().backward()
     assert len(kept(fused)) == Regions.training(*regions_of(fused, module, graph, batch=20), ()).numel
-    terms = next(iter(fused.program.sums(torch.device("cpu"))[1].all.values()))
-    assert len(terms._bags) <= 6
 
 
 def regions_of(fused, module, graph, *, batch):
@@ -240,7 +237,7 @@ def test_of_two_tensors_the_larger_one_is_kept():
 def test_memory_that_does_not_serve_is_dropped_before_there_is_new(numel, dtype, device):
     workspace = Workspace()
     workspace.give_back(torch.empty(3))
-    kept = weakref.ref(workspace._free[0])
+    kept = weakref.ref(workspace._free["memory"])
 
     class Sees(TorchFunctionMode):
         def __torch_function__(self, function, _types, args=(), kwargs=None):
@@ -260,7 +257,7 @@ def test_rows_of_a_product_lie_apart_in_the_caches():
     layouts = step_layouts(stages, (16, 3, 32, 32), channels=8, channels_last=True)
     regions = Regions.training(stages, layouts, ())
     assert layouts[1].numel == 2**17
-    for region in (*regions.tables, *regions.sums, *regions.pulled):
+    for region in (*regions.tables, *regions.sums, regions.pulled):
         distance = region.stride * 4  # bytes
         assert distance % 64 == 0  # whole cache lines
         assert distance % 4096 not in {0, 64, 4032}  # and not those of the next rows
@@ -274,8 +271,10 @@ def test_regions_overlap_only_where_they_are_shared(graph, recompute):
     )
     again = [region for region, stage in zip(regions.sums, stages, strict=True) if stage.stage in recompute]
     own = [region for region in regions.sums if region not in again]
-    shared = [max(group, key=lambda region: region.end) for group in (again, regions.pulled) if group]
-    apart = [r for r in (*regions.tables, *own, *regions.kept, regions.scratch, *shared) if r.rows]
+    shared = [max(again, key=lambda region: region.end)] if again else []
+    apart = [
+        r for r in (*regions.tables, *own, *regions.kept, regions.pulled, regions.scratch, *shared) if r.rows
+    ]
     apart.sort()
     assert all(one.end <= two.start for one, two in pairwise(apart))
     assert apart[-1].end == regions.numel

@@ -58,6 +58,20 @@ def puppet(monkeypatch):
     return ray
 
 
+@pytest.mark.parametrize(("options", "is_here"), [({}, False), ({"block": "torch.nn:Conv2d"}, True)])
+def test_workers_import_from_the_current_folder_only_if_the_study_names_code(
+    puppet, values, tmp_path, monkeypatch, options, is_here
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(ray_engine, "knock", lambda _: None)
+    found = []
+    puppet.is_initialized = lambda: False
+    puppet.init = lambda **_: found.append(Path.cwd())
+    RayEngine(loaded(values, **options)).slots()
+    assert [folder == tmp_path for folder in found] == [is_here]
+    assert Path.cwd() == tmp_path
+
+
 def loaded(values, **options):
     return gt.Study.read(values | options)
 
@@ -244,7 +258,7 @@ def test_a_cluster_that_is_not_there_is_an_error_in_one_line_and_sigterm_stays_o
         ray_engine._sigterm_kept(),
         pytest.raises(gt.errors.ArgumentError, match="start one with `ray start --head`"),
     ):
-        ray_engine._connect(SimpleNamespace(init=init), "auto")
+        ray_engine._connect(SimpleNamespace(init=init), "auto", with_current_folder=False)
     assert signal.getsignal(signal.SIGTERM) is before
 
 
@@ -254,7 +268,7 @@ def test_an_address_where_nobody_listens_is_told_at_once(address):
         raise AssertionError("Ray would try for minutes")
 
     with pytest.raises(gt.errors.ArgumentError, match="no Ray cluster can be reached"):
-        ray_engine._connect(SimpleNamespace(init=init), address)
+        ray_engine._connect(SimpleNamespace(init=init), address, with_current_folder=False)
 
 
 # --- a real cluster
@@ -409,4 +423,4 @@ def test_a_cluster_that_refuses_the_token_is_one_line_with_the_remedy(monkeypatc
     with pytest.raises(
         gt.errors.ArgumentError, match=r"RAY_AUTH_MODE=token with RAY_AUTH_TOKEN=.*ray get-auth-token"
     ):
-        ray_engine._connect(SimpleNamespace(init=refuse), "10.0.0.1:6379")
+        ray_engine._connect(SimpleNamespace(init=refuse), "10.0.0.1:6379", with_current_folder=False)

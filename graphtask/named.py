@@ -1,7 +1,13 @@
-"""Classes and functions by name: ``AdamW`` of a given module, or ``package.module:name`` of any."""
+"""Code by name: modules that a user names, and classes such as ``AdamW`` or ``package.module:name``.
+
+Importing a module runs its code. This is the only place of the library that imports a module by a variable name; its
+callers pass names that the user has typed, never names that were read from a graph, a run folder or ``study.json``.
+"""
 
 import importlib
 import inspect
+import os
+import sys
 from types import ModuleType
 from typing import Any
 
@@ -9,11 +15,35 @@ from graphtask.errors import ArgumentError
 from graphtask.validation import invalid, suggestion
 
 
+def import_named(module: str) -> ModuleType:
+    """Import an installed module, or one in the current folder.
+
+    The current folder stays at the end of ``sys.path``, so that a file such as ``json.py`` in it replaces no library.
+
+    Args:
+        module: Name of the module, such as ``package.module``.
+
+    Raises:
+        ArgumentError: The module is missing, or raises an error.
+
+    Example:
+        >>> import_named("torch.nn").__name__
+        'torch.nn'
+    """
+    try:
+        here = os.getcwd()  # noqa: PTH109 - a text, as the others in sys.path
+        if here not in sys.path:
+            sys.path.append(here)
+        return importlib.import_module(module)
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise ArgumentError(
+            f"module {module!r} cannot be imported ({type(error).__name__}: {reason})"
+        ) from error
+
+
 def load_named(value: str, *, home: ModuleType | None = None, name: str, base: type | None = None) -> Any:
     """Return the object with this name.
-
-    Importing a module runs its code: pass only names that the user has typed, never names read from a run folder or a
-    graph.
 
     Args:
         value: Name of a class of ``home``, or ``package.module:name``.
@@ -35,10 +65,10 @@ def load_named(value: str, *, home: ModuleType | None = None, name: str, base: t
     if not colon:
         return _of_home(value, home=home, name=name, base=base)
     try:
-        found: Any = importlib.import_module(module)
+        found: Any = import_named(module)
         for part in attribute.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ArgumentError, AttributeError) as error:
         raise ArgumentError(f"{name} {value!r} cannot be imported: {error}", argument=name) from error
     return found
 

@@ -1,0 +1,137 @@
+"""Pages in a browser: no errors, the library's numbers, keyboard, hostile names; `make test-slow` runs them."""
+
+import numpy as np
+import pytest
+from browser import CHROMIUM, Browser
+
+import graphtask as gt
+from graphtask.graph import with_initial_size
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
+]
+HOSTILE = "<img src=x onerror=alert(1)>\"'&\u202e"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    browser = Browser(tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.close()
+
+
+def trained(seed):
+    graph, rng = with_initial_size(gt.random_dag(20, seed=seed, stages=3)), np.random.default_rng(seed)
+    graph.es["weight"] = (rng.random(graph.ecount()) ** 3).tolist()
+    return graph
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("graphs")
+    for seed in range(10):
+        gt.write(trained(seed), folder / f"{seed}.graphml")
+    return gt.report([folder], out=folder / "report.html")
+
+
+def number(browser, name):
+    return browser.evaluate(f"Number(document.getElementById('{name}').dataset.value)")
+
+
+def test_the_slider_has_the_numbers_of_the_library(browser, page):
+    browser.open(page)
+    for seed in range(10):
+        browser.evaluate(f"graphtask.choose({seed})")
+        graph = trained(seed)
+        weights = sorted(set(graph.es["weight"]))
+        assert number(browser, "critical") == gt.critical_threshold(graph)
+        for place in (0, 2, len(weights) // 4, len(weights) // 2):
+            threshold = ([0.0, *weights])[place]
+            browser.evaluate(f"graphtask.setThreshold({threshold!r})")
+            try:
+                pruned = gt.prune(graph, threshold=threshold)
+            except gt.errors.DisconnectedError:
+                assert number(browser, "n-edges") == 0
+                continue
+            assert number(browser, "n-nodes") == pruned.vcount()
+            assert number(browser, "n-edges") == pruned.ecount()
+            assert number(browser, "sparsity") == gt.measure(pruned)["sparsity"]
+    assert browser.problems == []
+
+
+def test_the_keyboard_moves_the_slider_the_picture_and_the_choice(browser, page):
+    browser.open(page)
+    browser.evaluate("document.getElementById('slider').focus()")
+    before = number(browser, "tau")
+    browser.press("ArrowRight", times=3)
+    weights = sorted({0.0, 0.006, *trained(0).es["weight"]})
+    assert number(browser, "tau") == weights[weights.index(before) + 3]
+    browser.evaluate("document.getElementById('canvas').focus()")
+    zoom = "document.getElementById('canvas')._cyreg.cy.zoom()"
+    pan = "document.getElementById('canvas')._cyreg.cy.pan().x"
+    first, start = browser.evaluate(zoom), browser.evaluate(pan)
+    browser.press("ArrowLeft")
+    assert browser.evaluate(pan) == pytest.approx(start + 40)
+    browser.press("+")
+    assert browser.evaluate(zoom) == pytest.approx(1.3 * first)
+    browser.press("0")
+    assert browser.evaluate(zoom) == pytest.approx(first)
+    browser.evaluate("document.getElementById('theme').focus()")
+    for _ in range(3):  # every control can be reached
+        browser.press("Tab")
+    assert browser.evaluate("document.activeElement.id") in {"graph", "second", "same-tau"}
+    assert browser.problems == []
+
+
+def test_two_graphs_are_compared_as_by_the_library(browser, page):
+    browser.open(page)
+    browser.evaluate("graphtask.choose(1); graphtask.setThreshold(0.01)")
+    browser.evaluate(
+        "(() => { const s = document.getElementById('second'); s.value = '4'; s.dispatchEvent(new Event('change')); })()"
+    )
+    found = gt.diff(trained(1), trained(4), threshold=0.01)
+    cells = browser.evaluate(
+        "Array.from(document.querySelectorAll('#difference td:last-child')).map((cell) => cell.textContent)"
+    )
+    assert list(map(int, cells[:3])) == list(found.edges.sizes)
+    shown = browser.evaluate(
+        "['only-a', 'only-b'].map((c) => document.getElementById('canvas')._cyreg.cy.edges('.' + c).length)"
+    )
+    assert shown == list(found.edges.sizes[1:])
+    assert browser.problems == []
+
+
+def test_hostile_names_are_text(browser, tmp_path):
+    graph = gt.full_dag(4, stages=2)
+    graph.vs["name"] = [f"{HOSTILE}{index}" for index in range(4)]
+    gt.view(graph, out=tmp_path / "graph.html", title=HOSTILE)
+    browser.open(tmp_path / "graph.html")
+    browser.evaluate("document.getElementById('canvas')._cyreg.cy.nodes()[1].emit('tap'), 0")
+    assert HOSTILE in browser.evaluate("document.getElementById('details').textContent")
+    assert browser.evaluate("document.querySelectorAll('img').length") == 0
+    assert browser.problems == []
+
+
+@pytest.mark.parametrize(("width", "is_dark"), [(1200, False), (390, True)])
+def test_the_page_fits_its_window_in_light_and_dark(browser, page, tmp_path, width, is_dark):
+    browser.open(page, width=width, height=800, is_dark=is_dark)
+    assert browser.evaluate("document.documentElement.scrollWidth") == width
+    color = browser.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (color == "rgb(255, 255, 255)") != is_dark
+    assert browser.screenshot(tmp_path / "page.png", whole=True).stat().st_size > 50_000
+    assert browser.problems == []
+
+
+def test_an_animation_plays_and_steps(browser, tmp_path):
+    graph = gt.full_dag(4)
+    history = gt.EdgeHistory.record(gt.compile(graph, channels=1))
+    for _ in range(3):
+        history.step()
+    run = gt.dynamics.Recording(gt.write_back(history._net, graph), history.history)
+    browser.open(gt.animate(run, out=tmp_path / "run.html", dpi=40, fps=50))
+    assert browser.evaluate("new Promise((done) => setTimeout(() => done(play.textContent), 1000))") == "play"
+    assert browser.evaluate("document.getElementById('epoch-text').textContent") == "epoch 3"
+    browser.press("ArrowLeft", times=2)
+    assert browser.evaluate("document.getElementById('epoch-text').textContent") == "epoch 1"
+    assert browser.problems == []
