@@ -245,6 +245,7 @@ def test_measuring_imports_nothing_from_the_current_folder(planted):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_training_imports_nothing_from_the_current_folder(planted, tmp_path):
     study = tmp_path / "s.toml"
     study.write_text(

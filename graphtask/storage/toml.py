@@ -1,12 +1,14 @@
 """TOML of files that users write: regular files of bounded size, errors of two kinds."""
 
 import os
+import re
 import tomllib
 from typing import Any
 
 from graphtask.storage.regular import read_regular
 
 _LARGEST = 16 << 20  # bytes
+_LONG_KEY = re.compile(r"(?<![\w-])(?:[\w-]+\s*\.\s*){100}")  # for which tomllib takes quadratic time
 
 
 def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -24,6 +26,10 @@ def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
         {'epochs': 3}
     """
     try:
-        return tomllib.loads(read_regular(path, limit=_LARGEST).decode("utf-8"))
+        text = read_regular(path, limit=_LARGEST).decode("utf-8")
+        values = None if _LONG_KEY.search(text) else tomllib.loads(text)
     except RecursionError:
-        raise ValueError("nested too deeply") from None
+        values = None
+    if values is None:
+        raise ValueError("nested too deeply")
+    return values

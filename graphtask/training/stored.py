@@ -11,7 +11,7 @@ from torch import Tensor
 
 from graphtask.compiler.budget import count_parameters
 from graphtask.errors import ArgumentError, DataError, RunError
-from graphtask.graph import RAW_WEIGHT, edge_names, provenance
+from graphtask.graph import RAW_WEIGHT, WEIGHT, edge_names, provenance
 from graphtask.runs.check import check_consistent, not_one_run
 from graphtask.runs.config import other_version, read_config
 from graphtask.runs.files import damaged, read_file
@@ -97,7 +97,7 @@ def _check(folder: Path, stored: StoredRun) -> None:
     known, edge_weight = provenance(stored.graph), stored.weights.get(_EDGE_WEIGHT)
     belongs = (
         edge_weight is not None
-        and RAW_WEIGHT in stored.graph.es.attributes()
+        and {WEIGHT, RAW_WEIGHT} <= set(stored.graph.es.attributes())
         and edge_weight.tolist() == stored.graph.es[RAW_WEIGHT]
         and len(stored.metrics) == len(stored.history.w) - 1 <= config.optimization.epochs
         and known.get("seed") == config.optimization.seed

@@ -233,6 +233,17 @@ def test_channels_beyond_the_stored_weights_are_refused_before_a_network_of_that
         Run.open(folder)
 
 
+@pytest.mark.parametrize("name", ["weight", "w"])
+def test_a_trained_graph_without_weights_is_refused(folder, name):
+    text = (folder / TRAINED).read_text()
+    changed = text.replace(f'attr.name="{name}"', 'attr.name="other"')
+    assert changed != text
+    (folder / TRAINED).write_text(changed)
+    accept(folder)
+    with pytest.raises(gt.errors.RunError, match="not of one run"):
+        Run.open(folder)
+
+
 @pytest.mark.parametrize("change", ["empty", "without", "another shape", "other values"])
 def test_weights_that_are_not_of_the_run_are_refused(folder, change):
     import safetensors.torch

@@ -29,16 +29,16 @@ READ = {
     ("dynamics", "paths"): ["dynamics", "X"],
     ("check", "paths"): ["check", "X"],
     ("draw", "paths"): ["draw", "X.graphml", "-o", "o.svg"],
+    ("diff", "first"): ["diff", "X.graphml", "g.graphml"],
+    ("diff", "second"): ["diff", "g.graphml", "X.graphml"],
     ("view", "source"): ["view", "X.graphml", "-o", "o.html"],
     ("report", "paths"): ["report", "X.graphml", "-o", "o.html"],
     ("sample", "paths"): ["sample", "X.graphml", "X.zip"],
     ("sample", "model"): ["sample", "--model", "X.json"],
     ("study run", "source"): ["study", "run", "X.toml"],
     ("study status", "source"): ["study", "status", "X.toml"],
-    ("study results", "sources"): ["study", "results", "X.toml"],
     ("study watch", "source"): ["study", "watch", "X.toml", "--once"],
-    ("diff", "first"): ["diff", "X.graphml", "g.graphml"],
-    ("diff", "second"): ["diff", "g.graphml", "X.graphml"],
+    ("study results", "sources"): ["study", "results", "X.toml"],
 }
 """The call that reads a file, for every parameter that names one."""
 

@@ -8,6 +8,7 @@ import pytest
 import graphtask as gt
 from graphtask.storage.bounded_json import parse_json
 from graphtask.storage.regular import open_regular, read_regular
+from graphtask.storage.toml import read_toml
 
 
 def test_a_regular_file_is_read_also_through_a_link(tmp_path):
@@ -47,6 +48,22 @@ def test_json_that_is_no_json_raises_one_kind_of_error(content):
         parse_json(content)
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "text", ["a = " + "[" * 100_000, "a." * 300_000 + "a = 1", "[" + "a . " * 300_000 + "a]"]
+)
+def test_toml_that_is_nested_too_deeply_is_refused_at_once(tmp_path, text):
+    (tmp_path / "deep.toml").write_text(text)
+    with pytest.raises(ValueError, match="nested too deeply"):
+        read_toml(tmp_path / "deep.toml")
+
+
+def test_toml_with_many_numbers_and_dots_is_read(tmp_path):
+    values = ", ".join(f"{number}.5" for number in range(1000))
+    (tmp_path / "many.toml").write_text(f"a = [{values}]\nb.c.d = '{'x.' * 50}'\n")
+    assert len(read_toml(tmp_path / "many.toml")["a"]) == 1000
+
+
 PACKAGES = [Path(gt.__file__).parent, Path(__file__).parents[2] / "cli" / "graphtask_cli"]
 OPENING = {
     "open",
@@ -64,8 +81,8 @@ OPENERS = {
     "storage/atomic.py": "writes",
     "study/engines/shared_folder.py": "writes",
     "workers.py": "writes the log",
-    "reporting/page.py": "reads files of graphtask",
     "reporting/animation.py": "reads what ffmpeg wrote",
+    "reporting/page.py": "reads files of graphtask",
     "corpus/cache.py": "reads the code of graphtask",
     "graphtask_cli/commands/view.py": "opens the browser",
 }
