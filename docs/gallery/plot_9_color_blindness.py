@@ -32,7 +32,7 @@ views = {
 }
 figure = new_figure(figsize=(6.4, 6.8), layout="constrained")
 for axes, (name, matrix) in zip(figure.subplots(2, 2).flat, views.items()):
-    axes.imshow(np.clip(seen**2.2 @ np.transpose(matrix), 0, 1) ** (1 / 2.2), interpolation="antialiased")
+    axes.imshow(np.clip(seen**2.2 @ np.transpose(matrix), 0, 1) ** (1 / 2.2), interpolation="auto")
     axes.set_title(name, fontsize=9)
     axes.set_axis_off()
 figure

@@ -5,10 +5,11 @@ one is a violation. The chains have the stationary distribution
 
     P(G)·λ^(violations of G),
 
-the valid graphs alone for λ = 0 and independent nodes and edges for λ = 1. One step redraws one node with all its
+(times a factor of the sizes, if the model has one), the valid graphs alone for λ = 0 and independent nodes and edges for λ = 1. One step redraws one node with all its
 edges from their exact conditional distribution given the rest (block Gibbs): edges to neighbors that have no other
 successor (or predecessor) have the odds θ/((1 − θ)·λ), the others θ/(1 − θ); the node is present with edges, or present
-and violates, or is absent, in proportion to the sums over its edges. Nothing is rejected.
+and violates, or is absent, in proportion to the sums over its edges. Nothing is rejected, unless there is a factor of
+the sizes (`graphtask.distribution.size_factor`): the step is then a proposal of Metropolis and Hastings.
 
 With λ = 0, and θ above 0 for the edges from the input to every node and from every node to the output, every valid
 graph can be reached from every other one. `mixing_time` measures the convergence from opposite starting points.
@@ -23,6 +24,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from graphtask.distribution.size_factor import NO_FACTOR, SizeFactor
 from graphtask.types import BoolArray, FloatArray, IntArray
 
 
@@ -37,6 +39,8 @@ class Uniforms(NamedTuple):
     """Shape (chains,)."""
     first_out: FloatArray
     """Shape (chains,)."""
+    accept: FloatArray | None = None
+    """Shape (chains,); needed for a factor of the sizes."""
 
 
 @dataclass
@@ -106,6 +110,15 @@ class Chains:
             here = uniforms.presence * (weight + absent) < weight
         new_in &= here[:, None]
         new_out &= here[:, None]
+        if uniforms.accept is not None:
+            change = (new_in.sum(axis=1) + new_out.sum(axis=1)) - (old_in.sum(axis=1) + old_out.sum(axis=1))
+            n, m = self.n_nodes, self.n_successors.sum(axis=1)
+            further = here.astype(np.int64) - self.present[:, node]
+            gain = target.factor.log(n + further, m + change) - target.factor.log(n, m)
+            rejected = np.log(uniforms.accept) >= gain
+            here = np.where(rejected, self.present[:, node], here)
+            new_in = np.where(rejected[:, None], old_in, new_in)
+            new_out = np.where(rejected[:, None], old_out, new_out)
         self.n_successors += new_in
         self.n_successors -= old_in
         self.n_predecessors += new_out
@@ -121,15 +134,15 @@ class Chains:
 
         Args:
             probability: θ, shape (chains or 1, nodes, nodes).
-            uniforms: Shape (chains, nodes, nodes + 3).
-            target: Distribution of nodes, and λ.
+            uniforms: Shape (chains, nodes, nodes + 3), or nodes + 4 for a factor of the sizes.
+            target: Distribution of nodes, λ, and the factor.
         """
         n = len(self._places)
         for node in range(n):
             own = uniforms[:, node]
-            self.redraw(
-                node, probability, Uniforms(own[:, :n], own[:, n], own[:, n + 1], own[:, n + 2]), target
-            )
+            accept = own[:, n + 3] if target.factor.is_active else None
+            drawn = Uniforms(own[:, :n], own[:, n], own[:, n + 1], own[:, n + 2], accept)
+            self.redraw(node, probability, drawn, target)
 
 
 class Target(NamedTuple):
@@ -139,6 +152,7 @@ class Target(NamedTuple):
     """π/(1 − π) of every node, infinite for those that are always present, shape (nodes,); None if all nodes stay."""
     penalty: float = 0.0
     """λ."""
+    factor: SizeFactor = NO_FACTOR
 
 
 class Sampler(Protocol):
@@ -212,6 +226,14 @@ def is_valid(present: BoolArray, edges: BoolArray) -> BoolArray:
     entered = (has_predecessor | ~present)[:, 1:].all(axis=1)
     left = (has_successor | ~present)[:, :-1].all(axis=1)
     return np.asarray(entered & left)
+
+
+def accepted(factor: SizeFactor, present: BoolArray, edges: BoolArray, rng: np.random.Generator) -> BoolArray:
+    """Return True with probability h for each of independent draws; arguments as for `is_valid`."""
+    if not factor.is_active:
+        return np.ones(len(present), dtype=np.bool_)
+    log = factor.log(present.sum(axis=1), edges.sum(axis=(1, 2)))
+    return np.asarray(np.log(rng.random(len(present))) < log)
 
 
 def node_edges(

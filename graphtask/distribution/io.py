@@ -13,6 +13,7 @@ from graphtask.distribution.model import GraphDistribution
 from graphtask.distribution.normalizer import LogNormalizer
 from graphtask.distribution.pair_model import PairCounts, PairModel
 from graphtask.distribution.sampling import Tilt
+from graphtask.distribution.size_factor import SizeFactor
 from graphtask.distribution.sizes import SizeDistribution
 from graphtask.distribution.stage_model import StageModel
 from graphtask.distribution.support import Support
@@ -45,6 +46,7 @@ def write_distribution(distribution: GraphDistribution, path: str | os.PathLike[
         "mean_nodes": distribution.mean_nodes,
         "mean_edges": distribution.mean_edges,
         "tilt": list(distribution.tilt),
+        "size_factor": list(distribution.size_factor),
         "log_normalizer": list(distribution.log_normalizer),
         "facts": dict(distribution.facts),
         "model": _of_pairs(model) if isinstance(model, PairModel) else _of_stages(model),
@@ -97,8 +99,10 @@ def _distribution(document: Document) -> GraphDistribution:
     _require(isinstance(facts, dict) and n_graphs >= 1)
     tilt, (value, error) = Tilt(*_numbers(document["tilt"], 2)), _numbers(document["log_normalizer"], 2)
     _require(max(map(abs, tilt)) <= 100 and value <= 0.5 and error >= 0)
+    factor = SizeFactor(*_numbers(document["size_factor"], 4))
+    _require(min(factor) >= 0)
     mean_nodes, mean_edges = means
-    result = GraphDistribution(model, n_graphs, mean_nodes, mean_edges, facts, tilt)
+    result = GraphDistribution(model, n_graphs, mean_nodes, mean_edges, facts, tilt, factor)
     # Estimated once; the file keeps it, so that it is the same for all who read it.
     result.__dict__["log_normalizer"] = LogNormalizer(value, error)
     return result

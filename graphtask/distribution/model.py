@@ -8,7 +8,7 @@ independent nodes and edges, and are conditioned on valid graphs: P(G | valid) =
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -26,11 +26,12 @@ from graphtask.distribution.sampling import (
     Model,
     SamplingPlan,
     Tilt,
-    calibrated_tilt,
+    calibrated_sizes,
     draw_graphs,
     log_normalizer,
     sampling_plan,
 )
+from graphtask.distribution.size_factor import NO_FACTOR, SizeFactor
 from graphtask.distribution.stage_model import StageModel, fit_stage_model
 from graphtask.distribution.support import Support, common_support, have_one_origin
 from graphtask.errors import ArgumentError, DisconnectedError, GraphError
@@ -65,6 +66,7 @@ class GraphDistribution:
         mean_edges: Their mean number of edges.
         facts: Facts on which the provenance of all of them agrees.
         tilt: Shifts of the log-odds of nodes and edges at which valid graphs have the observed mean sizes.
+        size_factor: Factor that narrows the sizes where the observed ones vary less than independent nodes and edges.
 
     Example:
         >>> import graphtask as gt
@@ -85,6 +87,7 @@ class GraphDistribution:
     mean_edges: float
     facts: Mapping[str, Any] = field(default_factory=dict)
     tilt: Tilt = NO_TILT
+    size_factor: SizeFactor = NO_FACTOR
 
     @classmethod
     def fit(
@@ -98,7 +101,8 @@ class GraphDistribution:
         """Fit the distribution to graphs.
 
         Rates of nodes and edges are shrunk (`graphtask.distribution.shrinkage`); then their log-odds are shifted by one
-        number for all nodes and one for all edges, so that valid graphs have the observed mean sizes.
+        number for all nodes and one for all edges, so that valid graphs have the observed mean sizes, and a factor narrows the sizes
+        where the observed ones vary less (`graphtask.distribution.size_factor`).
 
         Args:
             graphs: Valid graphs (igraph or networkx), at least one. Weights are not read: prune trained graphs first.
@@ -126,8 +130,8 @@ class GraphDistribution:
 
     @cached_property
     def conditioned_model(self) -> Model:
-        """Model with the shifts of `tilt`, whose valid graphs are sampled."""
-        return self.model.shifted(*self.tilt)
+        """Model with the shifts of `tilt` and the size factor, whose valid graphs are sampled."""
+        return replace(self.model.shifted(*self.tilt), factor=self.size_factor)
 
     @cached_property
     def log_normalizer(self) -> LogNormalizer:
@@ -481,13 +485,10 @@ def fitted(
     else:
         counts = count_pairs([support.membership(graph) for graph in graphs], support)
         model = fit_pair_model(support, counts, strength=strength)
-    mean_nodes, mean_edges = (
-        float(np.mean([count(graph) for graph in graphs]))
-        for count in (igraph.Graph.vcount, igraph.Graph.ecount)
-    )
-    target_nodes, target_edges = model.attainable_means
-    tilt = calibrated_tilt(model, nodes=target_nodes, edges=target_edges, start=start)
-    return GraphDistribution(model, len(graphs), mean_nodes, mean_edges, _shared_facts(graphs), tilt)
+    observed = np.array([[graph.vcount(), graph.ecount()] for graph in graphs], dtype=np.float64)
+    tilt, factor = calibrated_sizes(model, observed, start=start)
+    mean_nodes, mean_edges = observed.mean(axis=0).tolist()
+    return GraphDistribution(model, len(graphs), mean_nodes, mean_edges, _shared_facts(graphs), tilt, factor)
 
 
 def checked_graphs(graphs: Iterable[Graph]) -> list[igraph.Graph]:

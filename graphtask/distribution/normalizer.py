@@ -1,7 +1,7 @@
 """Z, the probability that independent nodes and edges make a valid graph: exact for few nodes, estimated for many.
 
 Exact: nodes are added in topological order. The state after each of them says which nodes are absent, present without
-a successor yet, or present with one: 3^n states instead of one for each of 2^(n(n−1)/2) edge sets.
+a successor yet, or present with one, and how many edges there are: 3^n·n²/2 states instead of 2^(n(n−1)/2) edge sets.
 
 Estimated: Z(λ) = E[λ^violations] is 1 for λ = 1 and Z for λ = 0. Parallel chains with the stationary distribution
 P(G)·λ^violations (`graphtask.distribution.conditioned`) pass through a ladder of decreasing λ; each ratio
@@ -19,11 +19,12 @@ import numpy as np
 
 from graphtask.types import FloatArray, IntArray
 
-MOST_EXACT = 12  # nodes of an exact sum: 3^11 states
+MOST_EXACT = 10  # nodes of an exact sum: 3^9 states for each number of edges
 N_CHAINS = 64
 LADDER = (1.0, 0.8, 0.62, 0.47, 0.35, 0.25, 0.17, 0.11, 0.065, 0.03, 0.0)  # λ
 N_WARM = 3  # sweeps after a change of λ that still depend on the one before
 N_SWEEPS = 10  # averaged over at each λ
+N_POWERS = 6  # of a factor of the sizes
 
 
 class LogNormalizer(NamedTuple):
@@ -34,31 +35,33 @@ class LogNormalizer(NamedTuple):
     """Standard error; 0 if exact."""
 
 
-def exact_probability(presence: FloatArray, edge: FloatArray) -> float:
-    """Return the probability of a valid graph.
+def exact_sizes(presence: FloatArray, edge: FloatArray) -> FloatArray:
+    """Return the probabilities of valid graphs with n nodes and m edges, shape (nodes + 1, pairs + 1).
 
     Args:
         presence: π of every node, 1 for the first and the last one, shape (nodes,).
         edge: θ, 0 on and below the diagonal, shape (nodes, nodes).
 
     Example:
-        >>> exact_probability(np.array([1.0, 0.5, 1.0]), np.triu(np.full((3, 3), 0.5), 1))
-        0.375
+        >>> exact_sizes(np.array([1.0, 0.5, 1.0]), np.triu(np.full((3, 3), 0.5), 1))[2:].tolist()
+        [[0.0, 0.25, 0.0, 0.0], [0.0, 0.0, 0.0625, 0.0625]]
     """
     n = len(edge)
-    # States along the axis of each node: absent, without successor, with successor.
-    states = np.zeros(3)
-    states[1] = 1.0
+    # States along the axis of each node: absent, without successor, with successor; numbers of edges on the last axis.
+    states = np.zeros((3, int((edge > 0).sum()) + 1))
+    states[1, 0] = 1.0
     for node in range(1, n):
         lonely, entered = states, np.zeros_like(states)
-        for source in range(node):
+        for source in np.flatnonzero(edge[:node, node]).tolist():
             lonely, entered = _with_source(lonely, entered, source, edge[source, node])
         absent = states * (1 - presence[node])
-        states = np.stack([absent, entered * presence[node], np.zeros_like(states)], axis=-1)
-    done = np.moveaxis(states, -1, 0)[1]
+        states = np.stack([absent, entered * presence[node], np.zeros_like(states)], axis=-2)
+    done = np.moveaxis(states, n - 1, 0)[1][None]  # the first axis counts the present nodes
     for _ in range(n - 1):  # every other node is absent or has a successor
-        done = done[0] + done[2]
-    return float(done)
+        absent, present = done[:, 0], done[:, 2]
+        done = np.concatenate([absent, np.zeros_like(absent[:1])])
+        done[1:] += present
+    return np.concatenate([np.zeros_like(done[:1]), done])
 
 
 def by_ladder(violations: Callable[[float], IntArray]) -> LogNormalizer:
@@ -82,6 +85,23 @@ def by_ladder(violations: Callable[[float], IntArray]) -> LogNormalizer:
     return LogNormalizer(value, float(influence.std(ddof=1) / np.sqrt(len(influence))))
 
 
+def by_powers(measure: Callable[[float], FloatArray]) -> LogNormalizer:
+    """Estimate ln E[h] over valid graphs, along the powers of a factor h from 0 to 1.
+
+    Args:
+        measure: Advances the chains at a power of h by a sweep and returns ln h of every chain, shape (chains,).
+    """
+    value, influence = 0.0, np.zeros(1)
+    for now, following in pairwise(np.linspace(0, 1, N_POWERS + 1).tolist()):
+        for _ in range(N_WARM):
+            measure(now)
+        logs = np.stack([measure(now) for _ in range(N_SWEEPS)])
+        ratios = np.exp((following - now) * logs).mean(axis=0)
+        value += float(np.log(ratios.mean()))
+        influence = influence + ratios / ratios.mean()
+    return LogNormalizer(value, float(influence.std(ddof=1) / np.sqrt(len(influence))))
+
+
 def _with_source(
     lonely: FloatArray, entered: FloatArray, source: int, theta: float
 ) -> tuple[FloatArray, FloatArray]:
@@ -92,5 +112,5 @@ def _with_source(
     keeps = keeps.reshape(3, *[1] * (lonely.ndim - 1))
     new_lonely = lonely * keeps
     new_entered = entered * keeps
-    new_entered[2] += theta * (with_edge[1] + with_edge[2])
+    new_entered[2, ..., 1:] += theta * (with_edge[1] + with_edge[2])[..., :-1]
     return np.moveaxis(new_lonely, 0, source), np.moveaxis(new_entered, 0, source)

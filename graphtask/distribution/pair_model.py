@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import igraph
 import numpy as np
 
-from graphtask.distribution.conditioned import Chains, Target, is_valid
+from graphtask.distribution.conditioned import Chains, Target, accepted, is_valid
 from graphtask.distribution.distances import DistanceRates, distance_class, fit_distance_rates, roles
 from graphtask.distribution.edge_probabilities import EdgeProbabilities, logs, shifted
-from graphtask.distribution.normalizer import MOST_EXACT, LogNormalizer, exact_probability
+from graphtask.distribution.normalizer import MOST_EXACT, LogNormalizer, exact_sizes
 from graphtask.distribution.shrinkage import pooled_rates, shrunk_rates
+from graphtask.distribution.size_factor import NO_FACTOR, SizeFactor
 from graphtask.distribution.support import Membership, OutsideSupportError, Support
 from graphtask.errors import DisconnectedError
 from graphtask.graph import NAME, STAGE, live_nodes
@@ -29,6 +30,8 @@ from graphtask.types import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     import pandas as pd
+
+NOTHING_POSSIBLE = "no valid graph has a positive probability; fit with more shrinkage, or to more graphs"
 
 _CELLS = 2**19  # of the edge matrices of one batch of independent draws
 
@@ -64,6 +67,7 @@ class PairModel:
         edge: θ of every pair, shape (pairs,).
         counts: Observed counts.
         class_rate: Rate that θ was shrunk towards, shape (pairs,).
+        factor: Further factor of the numbers of nodes and edges.
 
     Example:
         >>> import graphtask as gt
@@ -78,6 +82,7 @@ class PairModel:
     edge: FloatArray
     counts: PairCounts
     class_rate: FloatArray
+    factor: SizeFactor = NO_FACTOR
 
     def log_prob(self, graph: igraph.Graph) -> tuple[float, str]:
         """Return ln P of the graph's nodes and edges, and if that is −inf, the reason."""
@@ -95,7 +100,8 @@ class PairModel:
         has[membership.edges] = True
         both = present[self.support.pairs].all(axis=1)
         log_edge = np.where(both, np.where(has, *self._log_edge), 0.0)
-        return float(log_node.sum() + log_edge.sum()), self._obstacle(log_node, log_edge, has)
+        log_sizes = float(self.factor.log(present.sum(), len(membership.edges)))
+        return float(log_node.sum() + log_edge.sum()) + log_sizes, self._obstacle(log_node, log_edge, has)
 
     def _obstacle(self, log_node: FloatArray, log_edge: FloatArray, has: BoolArray) -> str:
         names = self.support.names
@@ -144,8 +150,14 @@ class PairModel:
         """Return the exact ln Z; None for more nodes than can be summed over."""
         if len(self.presence) > MOST_EXACT:
             return None
-        total = exact_probability(self.presence, self.edge_matrix)
+        total = self.exact_sizes().sum()
         return LogNormalizer(float(np.log(total)) if total > 0 else -np.inf, 0.0)
+
+    def exact_sizes(self) -> FloatArray:
+        """Return the probability of a valid graph with n nodes and m edges, times the factor, shape (n, m)."""
+        sizes = exact_sizes(self.presence, self.edge_matrix)
+        n, m = np.indices(sizes.shape)
+        return np.asarray(sizes * np.exp(self.factor.log(n, m)))
 
     def table(self) -> "pd.DataFrame":
         """Return one row for each pair."""
@@ -194,7 +206,7 @@ class PairModel:
         done, size = 0, 8
         while done < most:
             present, edges = self.draw_states(rng, size)
-            valid = np.flatnonzero(is_valid(present, edges))
+            valid = np.flatnonzero(is_valid(present, edges) & accepted(self.factor, present, edges, rng))
             if len(valid):
                 return self.graph(present[valid[0]], edges[valid[0]]), done + int(valid[0]) + 1
             done += size
@@ -204,8 +216,11 @@ class PairModel:
     def share_valid(self, rng: np.random.Generator, *, n: int) -> float:
         """Return the share of valid graphs among independent draws."""
         size = int(np.clip(_CELLS // len(self.presence) ** 2, 1, n))
-        valid = [is_valid(*self.draw_states(rng, size)).mean() for _ in range(-(-n // size))]
-        return float(np.mean(valid))
+        shares = []
+        for _ in range(-(-n // size)):
+            present, edges = self.draw_states(rng, size)
+            shares.append((is_valid(present, edges) & accepted(self.factor, present, edges, rng)).mean())
+        return float(np.mean(shares))
 
     def sampler(self, generators: Sequence[np.random.Generator]) -> "PairSampler":
         """Return chains that start at the largest possible graph.
@@ -219,9 +234,7 @@ class PairModel:
         graph.delete_edges([(s, t) for s, t in graph.get_edgelist() if not self.presence[[s, t]].all()])
         present = live_nodes(graph, [0], [n_nodes - 1])
         if not (present[0] and present[-1] and present[self.presence == 1].all()):
-            raise DisconnectedError(
-                "no valid graph has a positive probability; fit with more shrinkage, or to more graphs"
-            )
+            raise DisconnectedError(NOTHING_POSSIBLE)
         n = len(generators)
         edges = possible & present & present[:, None]
         chains = Chains(
@@ -267,6 +280,12 @@ class PairSampler:
     chains: Chains
     generators: Sequence[np.random.Generator]
 
+    def joined(self, other: "PairSampler") -> "PairSampler":
+        """Return the chains of both, which run faster together."""
+        parts = zip(*((own.present, own.edges, own.last) for own in (self.chains, other.chains)), strict=True)
+        chains = Chains(*(np.concatenate(part) for part in parts))
+        return PairSampler(self.model, chains, [*self.generators, *other.generators])
+
     def retune(self, model: object) -> None:
         """Continue with other probabilities, of a model of the same kind."""
         assert isinstance(model, PairModel)
@@ -274,11 +293,11 @@ class PairSampler:
 
     def sweep(self, penalty: float = 0.0) -> None:
         """Redraw every node of every chain; ``penalty`` is λ of `graphtask.distribution.conditioned`."""
-        n = len(self.model.presence)
+        n, factor = len(self.model.presence), self.model.factor
         with np.errstate(divide="ignore"):
             odds = self.model.presence / (1 - self.model.presence)
-        uniforms = np.stack([rng.random((n, n + 3)) for rng in self.generators])
-        self.chains.sweep(self.model.edge_matrix[None], uniforms, Target(odds, penalty))
+        uniforms = np.stack([rng.random((n, n + 3 + factor.is_active)) for rng in self.generators])
+        self.chains.sweep(self.model.edge_matrix[None], uniforms, Target(odds, penalty, factor))
 
     def violations(self, penalty: float) -> IntArray:
         """Advance the chains by a sweep at λ, and return the violations of every chain."""
@@ -289,6 +308,12 @@ class PairSampler:
     def counts(self) -> IntArray:
         """Nodes and edges of every chain, shape (chains, 2)."""
         return np.stack([self.chains.n_nodes, self.chains.n_edges], axis=1)
+
+    @property
+    def expected_edges(self) -> FloatArray:
+        """Σ θ over the pairs of present nodes of every chain, shape (chains,)."""
+        present = self.chains.present.astype(np.float64)
+        return np.asarray(((present @ self.model.edge_matrix) * present).sum(axis=1))
 
     def graphs(self) -> list[igraph.Graph]:
         """Return the states as graphs."""

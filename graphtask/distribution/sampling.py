@@ -1,4 +1,4 @@
-"""Draws of valid graphs from a model, its normalizing constant, and the shifts that keep the observed mean sizes.
+"""Draws of valid graphs from a model, its normalizing constant, and the calibration of the sizes.
 
 Graphs are drawn by rejection where enough independent draws are valid; each graph is then an exact, independent draw.
 Otherwise every graph is the last state of its own Markov chain (`graphtask.distribution.conditioned`). Its length is
@@ -7,14 +7,16 @@ sizes.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import igraph
 import numpy as np
 
 from graphtask.distribution.conditioned import mixing_time, random_generators
-from graphtask.distribution.normalizer import N_CHAINS, LogNormalizer, by_ladder
-from graphtask.distribution.pair_model import PairModel, PairSampler
+from graphtask.distribution.normalizer import N_CHAINS, LogNormalizer, by_ladder, by_powers
+from graphtask.distribution.pair_model import NOTHING_POSSIBLE, PairModel, PairSampler
+from graphtask.distribution.size_factor import NO_FACTOR, SizeFactor, narrower_variances
 from graphtask.distribution.stage_chains import StageSampler
 from graphtask.distribution.stage_model import StageModel
 from graphtask.errors import DisconnectedError
@@ -29,11 +31,15 @@ _SAFETY = 3  # chains are this much longer than the measured mixing time
 _LEAST_SWEEPS, _MOST_SWEEPS = 24, 384
 _SMALL = -6.0  # shift of the log-odds under which chains become small graphs
 _BATCH = 64  # chains that run in parallel
-_STEPS = 12  # of Newton's method at most
-_AVERAGED = 12  # sweeps that the means of one step are taken over
+_STEPS = 8  # of Newton's method at most
+_AVERAGED = 12  # sweeps that the moments of one step are taken over
+_BURN = 6  # sweeps before them
 _CLOSE = 0.03  # distance from the wanted means, in standard deviations of one graph, that is close enough
 _LARGEST_CHANGE = 0.5  # of a step
 _LARGEST_TILT = 4.0
+_CLOSE_VARIANCE = 0.1  # of the logarithm of a variance
+_MOST_EXACT = 8  # nodes for which the moments are exact
+_DIFFERENCE = 1e-4  # of the shifts, for their derivatives
 _CONSTANT = 1e-3  # variance of a count below which a shift has no effect on it
 
 
@@ -106,68 +112,175 @@ def draw_graphs(model: Model, plan: SamplingPlan, n: int, *, seed: int) -> Itera
             yield from sampler.graphs()
 
 
-def calibrated_tilt(
-    model: Model, *, nodes: float, edges: float, start: Tilt | None = None, n_steps: int = _STEPS
-) -> Tilt:
-    """Return the shifts at which valid graphs have these mean numbers of nodes and edges.
+def calibrated_sizes(
+    model: Model, observed: FloatArray, *, start: Tilt | None = None
+) -> tuple[Tilt, SizeFactor]:
+    """Return the shifts at which valid graphs have the mean sizes of the observed ones, and the factor that narrows them.
 
-    Valid graphs form an exponential family in both shifts, so the solution is unique and has the largest likelihood.
-    It is found by Newton's method on the means and covariances of parallel chains, with a fixed seed.
+    Both are found by Newton's method, with a fixed seed: the shifts on the means of nodes and edges, whose derivatives
+    are covariances with the number of nodes and with the number of edges minus its expectation given the nodes; the
+    factor on the variances, as if they were those of a normal distribution. The moments are exact for few nodes that
+    correspond, else those of parallel chains.
 
     Args:
         model: Model before conditioning.
-        nodes: Mean number of nodes to reach.
-        edges: Mean number of edges to reach.
-        start: First guess.
-        n_steps: Steps at most.
+        observed: Nodes and edges of the observed graphs, shape (graphs, 2).
+        start: First guess of the shifts.
 
     Raises:
         DisconnectedError: No valid graph is possible.
     """
-    samplers = _opposite_samplers(model.shifted(*(start or NO_TILT)), seed=3)
-    mixing_time(*samplers, most=_MOST_SWEEPS // _SAFETY)
-    target = np.array([nodes, edges])
-    highest = np.array([min(model.largest_tilt, _LARGEST_TILT), _LARGEST_TILT])
-    tilt = np.array(start or Tilt(), dtype=np.float64)
-    kept = []
-    for _ in range(n_steps):
-        parts = []
-        for sampler in samplers:
-            sampler.retune(model.shifted(*tilt))
-            parts.append(_advanced(sampler, burn=_AVERAGED))
-        counts = np.concatenate(parts, axis=1)
-        mean = counts.mean(axis=(0, 1))
-        covariance = np.cov(counts.reshape(-1, 2).T)
-        covariance += 1e-3 * np.diag(np.diag(covariance))  # nodes and edges may depend on each other exactly
-        varies = np.diag(covariance) > _CONSTANT
+    exact = model.exact_log_normalizer() if _n_nodes(model) <= _MOST_EXACT else None
+    if exact is not None and np.isneginf(exact.value):
+        raise DisconnectedError(NOTHING_POSSIBLE)
+    search = _Search(model, Tilt() if start is None else start, chains=exact is None)
+    search.match(np.asarray(model.attainable_means))
+    variances = narrower_variances(observed, search.variance)
+    if np.isfinite(variances).any():
+        search.narrow(variances, observed.mean(axis=0))
+        search.match(np.asarray(model.attainable_means), variances)
+    return search.tilt, search.factor
+
+
+class _Moments(NamedTuple):
+    """Moments of the sizes of valid graphs."""
+
+    mean: FloatArray
+    """Of nodes and edges, shape (2,)."""
+    variance: FloatArray
+    """Shape (2,)."""
+    derivative: FloatArray
+    """Of the means (rows) by the shifts (columns), shape (2, 2)."""
+
+
+class _Search:
+    """Search of the shifts and of the factor, from exact moments or from those of chains.
+
+    Args:
+        model: Model before conditioning.
+        tilt: First guess.
+        chains: Whether the moments are those of chains.
+    """
+
+    def __init__(self, model: Model, tilt: Tilt, *, chains: bool) -> None:
+        self._model, self.tilt, self.factor = model, tilt, NO_FACTOR
+        self._highest = np.array([min(model.largest_tilt, _LARGEST_TILT), _LARGEST_TILT])
+        self._sampler: PairSampler | StageSampler | None = None
+        if chains:
+            low, high = _opposite_samplers(self._current, seed=3)
+            mixing_time(low, high, most=_MOST_SWEEPS // _SAFETY)
+            self._sampler = low.joined(high)  # type: ignore[arg-type]  # both are of one kind
+        self._close = _CLOSE if chains else _CLOSE / 1_000
+        self.variance = np.zeros(2)
+
+    @property
+    def _current(self) -> Model:
+        return replace(self._model.shifted(*self.tilt), factor=self.factor)
+
+    def narrow(self, variances: FloatArray, center: FloatArray) -> None:
+        """Start from the factor that would lead a normal distribution from its variances to these."""
+        precision = np.maximum(1 / variances - 1 / np.maximum(self.variance, _CONSTANT), 0.0)
+        self.factor = SizeFactor(*precision.tolist(), *center.tolist())
+
+    def match(self, target: FloatArray, variances: FloatArray | None = None) -> None:
+        """Search until means and variances are close to these, `_STEPS` steps at most."""
+        kept = []
+        for _ in range(_STEPS):
+            moments = self._moments()
+            self.variance = moments.variance
+            change = self._change(moments, target)
+            if change is None and (variances is None or not self._narrowed(moments, variances)):
+                return
+            tilt = np.array(self.tilt) + (np.zeros(2) if change is None else change)
+            tilt = np.clip(tilt, -_LARGEST_TILT, self._highest)
+            self.tilt = Tilt(*tilt.tolist())
+            kept.append([*tilt, self.factor.nodes, self.factor.edges])
+        # The steps scatter around the solution: their mean is nearer.
+        nodes, edges, a, b = np.mean(kept[_STEPS // 2 :], axis=0).tolist()
+        self.tilt, self.factor = Tilt(nodes, edges), self.factor._replace(nodes=a, edges=b)
+
+    def _change(self, moments: _Moments, target: FloatArray) -> FloatArray | None:
+        """Return the next step of the shifts; None if the means are close enough."""
+        tilt, gap = np.array(self.tilt), target - moments.mean
+        varies = moments.variance > _CONSTANT
         # A shift at its bound stays there if the means ask for more of it.
-        varies &= ~((tilt >= highest) & (target > mean)) & ~((tilt <= -_LARGEST_TILT) & (target < mean))
-        gap = np.where(varies, target - mean, 0.0)
-        if np.abs(gap / np.sqrt(np.maximum(np.diag(covariance), _CONSTANT))).max() < _CLOSE:
-            break
+        varies &= ~((tilt >= self._highest) & (gap > 0)) & ~((tilt <= -_LARGEST_TILT) & (gap < 0))
+        spread = np.sqrt(np.maximum(moments.variance, _CONSTANT))
+        gap = np.where(varies, gap, 0.0) / spread
+        if np.abs(gap).max() < self._close:
+            return None
+        # Nodes and edges may depend on each other exactly; a little is added to the diagonal.
+        scaled = moments.derivative / spread / spread[:, None] + 1e-3 * np.eye(2)
         change = np.zeros(2)
-        change[varies] = np.linalg.solve(covariance[np.ix_(varies, varies)], gap[varies])
-        change *= min(1.0, _LARGEST_CHANGE / np.abs(change).max())
-        tilt = np.clip(tilt + change, -_LARGEST_TILT, highest)
-        kept.append(tilt)
-    else:  # the steps scatter around the solution: their mean is nearer
-        tilt = np.mean(kept[n_steps // 2 :], axis=0)
-    return Tilt(float(tilt[0]), float(tilt[1]))
+        change[varies] = np.linalg.lstsq(scaled[np.ix_(varies, varies)], gap[varies], rcond=None)[0]
+        change /= spread
+        return np.asarray(change * min(1.0, _LARGEST_CHANGE / max(np.abs(change).max(), 1e-12)))
+
+    def _narrowed(self, moments: _Moments, variances: FloatArray) -> bool:
+        """Correct the factor; False if the variances are close enough."""
+        variance, is_narrow = np.maximum(moments.variance, _CONSTANT), np.isfinite(variances)
+        precision = 1 / variances - 1 / variance
+        ratio = np.where(is_narrow, variance / variances, 1.0)
+        off = is_narrow & (np.abs(np.log(np.maximum(ratio, _CONSTANT))) > _CLOSE_VARIANCE)
+        own = np.array([self.factor.nodes, self.factor.edges])
+        # At most halved in one step: variances near 0 are hardly normal, and noisy.
+        a, b = (own + np.where(off, np.maximum(precision, -own / 2), 0.0)).tolist()
+        changed = (a, b) != (self.factor.nodes, self.factor.edges)
+        self.factor = self.factor._replace(nodes=a, edges=b)
+        return changed
+
+    def _moments(self) -> _Moments:
+        return self._exact() if self._sampler is None else self._of_chains(self._sampler)
+
+    def _of_chains(self, sampler: PairSampler | StageSampler) -> _Moments:
+        sampler.retune(self._current)
+        values = _advanced(sampler, burn=_BURN).reshape(-1, 3)
+        sizes, scores = values[:, :2], np.stack([values[:, 0], values[:, 1] - values[:, 2]], axis=1)
+        covariance = np.cov(np.concatenate([sizes, scores], axis=1).T)
+        return _Moments(sizes.mean(axis=0), np.diag(covariance)[:2], covariance[:2, 2:])
+
+    def _exact(self) -> _Moments:
+        here, sizes = self.tilt, self._exact_sizes(self.tilt)
+        mean, variance = _mean_and_variance(sizes)
+        moved = [
+            _mean_and_variance(self._exact_sizes(Tilt(here.nodes + nodes, here.edges + edges)))[0]
+            for nodes, edges in ((_DIFFERENCE, 0.0), (0.0, _DIFFERENCE))
+        ]
+        return _Moments(mean, variance, np.stack([(own - mean) / _DIFFERENCE for own in moved], axis=1))
+
+    def _exact_sizes(self, tilt: Tilt) -> FloatArray:
+        model = replace(self._model.shifted(*tilt), factor=self.factor)
+        assert isinstance(model, PairModel)
+        return model.exact_sizes()
+
+
+def _n_nodes(model: Model) -> float:
+    return len(model.presence) if isinstance(model, PairModel) else np.inf
+
+
+def _mean_and_variance(sizes: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return those of nodes and edges, from the shares of all sizes."""
+    shares = sizes / sizes.sum()
+    places = np.moveaxis(np.indices(sizes.shape), 0, -1)
+    mean = np.tensordot(shares, places, axes=2)
+    return np.asarray(mean), np.asarray(np.tensordot(shares, np.square(places - mean), axes=2))
 
 
 def _advanced(sampler: PairSampler | StageSampler, *, burn: int) -> FloatArray:
-    """Advance the chains, and return nodes and edges of the last sweeps, shape (sweeps, chains, 2)."""
+    """Advance the chains, and return nodes, edges and their expectation of the last sweeps, shape (sweeps, chains, 3)."""
     for _ in range(burn):
         sampler.sweep()
     counts = []
     for _ in range(_AVERAGED):
         sampler.sweep()
-        counts.append(sampler.counts)
+        counts.append(np.column_stack([sampler.counts, sampler.expected_edges]))
     return np.stack(counts).astype(np.float64)
 
 
 def log_normalizer(model: Model) -> LogNormalizer:
     """Return ln Z, the logarithm of the probability of a valid graph: exact for few nodes, else estimated.
+
+    A factor of the sizes is part of the probability.
 
     Raises:
         DisconnectedError: No valid graph is possible.
@@ -175,8 +288,19 @@ def log_normalizer(model: Model) -> LogNormalizer:
     exact = model.exact_log_normalizer()
     if exact is not None:
         return exact
-    sampler = model.independent_sampler(random_generators(N_CHAINS, seed=[0, 4]))
-    return by_ladder(sampler.violations)
+    plain = replace(model, factor=NO_FACTOR)
+    sampler = plain.independent_sampler(random_generators(N_CHAINS, seed=[0, 4]))
+    found = by_ladder(sampler.violations)
+    if not model.factor.is_active or not np.isfinite(found.value):
+        return found
+
+    def log_factor(power: float) -> FloatArray:
+        sampler.retune(replace(model, factor=model.factor.power(power)))
+        sampler.sweep()
+        return model.factor.log(*sampler.counts.T)
+
+    further = by_powers(log_factor)
+    return LogNormalizer(found.value + further.value, float(np.hypot(found.error, further.error)))
 
 
 def _rejected(model: Model, plan: SamplingPlan, rng: np.random.Generator) -> igraph.Graph:

@@ -76,6 +76,13 @@ class StageSampler:
     def __post_init__(self) -> None:
         self.retune(self.model)
 
+    def joined(self, other: "StageSampler") -> "StageSampler":
+        """Return the chains of both, which run faster together."""
+        places = max(own.states.stage.shape[1] for own in (self, other))
+        parts = zip(*(_widened(own.states, places) for own in (self, other)), strict=True)
+        states = States(*(np.concatenate(part) for part in parts))
+        return StageSampler(self.model, states, [*self.generators, *other.generators])
+
     def retune(self, model: object) -> None:
         """Continue with other probabilities, of a model of the same kind."""
         from graphtask.distribution.stage_model import StageModel
@@ -132,12 +139,16 @@ class StageSampler:
 
     def _redraw_edges(self, penalty: float) -> None:
         n, most = self.states.stage.shape
-        uniforms = np.zeros((n, most, most + 3))
+        factor = self.model.factor
+        further = 3 + factor.is_active
+        uniforms = np.ones(
+            (n, most, most + further)
+        )  # a node that is absent changes nothing, so it is never accepted
         for chain, (size, rng) in enumerate(zip(self.states.n_nodes.tolist(), self.generators, strict=True)):
-            own = rng.random((size, size + 3))
+            own = rng.random((size, size + further))
             uniforms[chain, :size, :size], uniforms[chain, :size, most:] = own[:, :size], own[:, size:]
         chains = self._as_chains()
-        chains.sweep(self.probabilities(self.states), uniforms, Target(penalty=penalty))
+        chains.sweep(self.probabilities(self.states), uniforms, Target(penalty=penalty, factor=factor))
         self.states = self.states._replace(edges=chains.edges)
 
     def _resize(self, penalty: float) -> None:
@@ -153,12 +164,23 @@ class StageSampler:
         own, least = proposal.stage, np.minimum(proposal.least, self._log_sizes.shape[1] - 2)
         with np.errstate(invalid="ignore"):
             weight = weight + self._log_sizes[own, least + 1] - self._log_sizes[own, least]
+            if self.model.factor.is_active:
+                edges = np.where(proposal.adds[:, None, None], drawn, self.states.edges)
+                weight = weight + self._log_factor(large._replace(edges=edges)) - self._log_factor(small)
             accepted = np.log(numbers[:, 3]) < np.where(proposal.adds, weight, -weight)
         accepted &= proposal.possible
         larger = large._replace(edges=drawn)
         self.states = larger.where(
             accepted & proposal.adds, small.where(accepted & ~proposal.adds, self.states)
         )
+
+    def _log_factor(self, states: States) -> FloatArray:
+        return self.model.factor.log(states.n_nodes, states.edges.sum(axis=(1, 2)))
+
+    @property
+    def expected_edges(self) -> FloatArray:
+        """Σ θ over the pairs of nodes of every chain, shape (chains,)."""
+        return np.asarray(self.probabilities(self.states).sum(axis=(1, 2)))
 
     def _proposal(self, numbers: FloatArray) -> _Proposal:
         stage, present, n = self.states.stage, self.states.present, self.states.n_nodes
@@ -246,7 +268,11 @@ def _log_edges(edges: BoolArray, probability: FloatArray) -> FloatArray:
 
 def _padded(states: States) -> States:
     """Return the states with exactly one place more than the largest graph needs."""
-    places = int(states.n_nodes.max()) + 1
+    return _widened(states, int(states.n_nodes.max()) + 1)
+
+
+def _widened(states: States, places: int) -> States:
+    """Return the states with so many places."""
     n, now = states.stage.shape
     if places <= now:
         return States(states.stage[:, :places], states.edges[:, :places, :places], states.n_nodes)

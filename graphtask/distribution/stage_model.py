@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import igraph
 import numpy as np
 
-from graphtask.distribution.conditioned import is_valid
+from graphtask.distribution.conditioned import accepted, is_valid
 from graphtask.distribution.distances import (
     CLASS_STARTS,
     DistanceRates,
@@ -34,6 +34,7 @@ from graphtask.distribution.distances import (
 from graphtask.distribution.edge_probabilities import EdgeProbabilities, logs, shifted
 from graphtask.distribution.normalizer import LogNormalizer
 from graphtask.distribution.orders import LogSum, Ordered, log_sum_over_orders, sampled_orders
+from graphtask.distribution.size_factor import NO_FACTOR, SizeFactor
 from graphtask.distribution.sizes import SizeDistribution
 from graphtask.distribution.stage_chains import StageSampler, States, as_graph
 from graphtask.errors import DisconnectedError
@@ -83,6 +84,7 @@ class StageModel:
         times: How often each was observed, shape (kinds,).
         sizes: Distribution of the number of other nodes of every stage; each with 0 as its least.
         rates: Probability of an edge by roles and distance.
+        factor: Further factor of the numbers of nodes and edges.
 
     Example:
         >>> import graphtask as gt
@@ -97,6 +99,7 @@ class StageModel:
     times: IntArray
     sizes: tuple[SizeDistribution, ...]
     rates: DistanceRates
+    factor: SizeFactor = NO_FACTOR
 
     def log_prob(self, graph: Ordered) -> tuple[LogSum, str]:
         """Return ln P of the graph summed over its topological orders, and if that is −inf, the reason."""
@@ -111,6 +114,7 @@ class StageModel:
                 nothing,
                 "every order has an edge with probability 0 or lacks one with probability 1, and nothing was shrunk",
             )
+        in_sizes += float(self.factor.log(len(graph.stage), len(graph.edges)))
         return LogSum(in_sizes + found.value, found.error), ""
 
     def log_prob_of_sizes(self, stage: IntArray) -> float:
@@ -232,16 +236,21 @@ class StageModel:
         """Draw independently until a graph is valid; with the number of draws. None after ``most`` draws."""
         for number in range(most):
             stage, edges = self._draw_ordered(rng)
-            if is_valid(np.ones((1, len(stage)), dtype=np.bool_), edges[None])[0]:
+            if self._is_accepted(edges, rng):
                 return as_graph(stage, edges), number + 1
         return None, most
+
+    def _is_accepted(self, edges: BoolArray, rng: np.random.Generator) -> bool:
+        everywhere = np.ones((1, len(edges)), dtype=np.bool_)
+        is_kept = is_valid(everywhere, edges[None]) & accepted(self.factor, everywhere, edges[None], rng)
+        return bool(is_kept[0])
 
     def share_valid(self, rng: np.random.Generator, *, n: int) -> float:
         """Return the share of valid graphs among independent draws."""
         valid = 0
         for _ in range(n):
-            stage, edges = self._draw_ordered(rng)
-            valid += int(is_valid(np.ones((1, len(stage)), dtype=np.bool_), edges[None])[0])
+            _, edges = self._draw_ordered(rng)
+            valid += int(self._is_accepted(edges, rng))
         return valid / n
 
     def _draw_ordered(self, rng: np.random.Generator) -> tuple[IntArray, BoolArray]:

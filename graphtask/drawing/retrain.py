@@ -39,8 +39,8 @@ def draw_retraining(table: "pd.DataFrame") -> "Figure":
         >>> row = dict(run="0", dataset="digits", prior="full")
         >>> table = pd.DataFrame(
         ...     [
-        ...         row | dict(network="full", accuracy=0.9, epoch_time_ratio=1.0),
-        ...         row | dict(network="retrained", accuracy=0.92, epoch_time_ratio=0.4),
+        ...         row | dict(network="full", test_accuracy=0.9, epoch_time_ratio=1.0),
+        ...         row | dict(network="retrained", test_accuracy=0.92, epoch_time_ratio=0.4),
         ...     ]
         ... )
         >>> [axes.get_title(loc="left") for axes in draw_retraining(table).axes]

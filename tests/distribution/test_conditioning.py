@@ -15,13 +15,16 @@ from graphtask.distribution.distances import DistanceRates
 from graphtask.distribution.orders import canonical
 from graphtask.distribution.pair_model import PairCounts, PairModel
 from graphtask.distribution.sampling import SamplingPlan, draw_graphs, log_normalizer
+from graphtask.distribution.size_factor import NO_FACTOR, SizeFactor
 from graphtask.distribution.sizes import SizeDistribution
 from graphtask.distribution.stage_chains import as_graph
 from graphtask.distribution.stage_model import StageModel
 from graphtask.distribution.support import Support
 
+NARROW = SizeFactor(nodes=0.8, edges=0.3, mean_nodes=3.5, mean_edges=4.2)
 
-def random_model(prior, seed, *, low=0.1, high=0.9):
+
+def random_model(prior, seed, *, low=0.1, high=0.9, factor=NO_FACTOR):
     """A model of the edges of a prior with random probabilities."""
     rng = np.random.default_rng(seed)
     support = Support.of(prior)
@@ -29,7 +32,7 @@ def random_model(prior, seed, *, low=0.1, high=0.9):
     presence = np.ones(len(support.names))
     presence[1:-1] = rng.uniform(0.2, 0.9, size=len(presence) - 2)
     nothing = PairCounts(1, np.ones(len(presence), int), np.ones(len(edge), int), np.ones(len(edge), int))
-    return PairModel(support, presence, edge, nothing, edge)
+    return PairModel(support, presence, edge, nothing, edge, factor)
 
 
 def key(graph):
@@ -81,29 +84,55 @@ PRIORS = {
 }
 
 
+def every_support(*, most=5):
+    """All initial graphs of 2 to ``most`` nodes in topological order."""
+    for n in range(2, most + 1):
+        pairs = list(itertools.combinations(range(n), 2))
+        for bits in itertools.product((False, True), repeat=len(pairs)):
+            edges = np.zeros((n, n), dtype=bool)
+            for kept, pair in zip(bits, pairs, strict=True):
+                edges[pair] = kept
+            if is_valid(np.ones((1, n), dtype=bool), edges[None])[0]:
+                yield as_graph(np.zeros(n, dtype=int), edges)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["rejection", "mcmc"])
+def test_in_every_support_of_up_to_5_nodes_graphs_are_sampled_as_often_as_they_are_likely(method):
+    supports = list(every_support())
+    assert len(supports) == 1 + 2 + 10 + 122
+    for seed, prior in enumerate(supports):
+        assert_sampled_from_its_probabilities(random_model(prior, seed), method)
+
+
+@pytest.mark.parametrize("factor", [NO_FACTOR, NARROW])
 @pytest.mark.parametrize("method", ["rejection", "mcmc"])
 @pytest.mark.parametrize("prior", PRIORS)
-def test_graphs_are_sampled_as_often_as_they_are_likely(prior, method):
-    """In every support of up to 5 nodes, and ln P is that of the sampled graphs."""
-    model = random_model(PRIORS[prior], 5)
+def test_graphs_are_sampled_as_often_as_they_are_likely(prior, method, factor):
+    assert_sampled_from_its_probabilities(random_model(PRIORS[prior], 5, factor=factor), method)
+
+
+def assert_sampled_from_its_probabilities(model, method):
+    """The total variation is that of true draws, and ln P is that of the sampled graphs."""
     expected = valid_graphs(model)
     total = sum(expected.values())
-    distribution = gt.GraphDistribution(model, 1, 5, 5)
+    distribution = gt.GraphDistribution(model, 1, 5, 5, size_factor=model.factor)
     assert distribution.log_normalizer.error == 0
     assert distribution.log_normalizer.value == pytest.approx(np.log(total), abs=1e-12)
-    n = 1_000
+    n = 600
     if method == "rejection":
         graphs = distribution.sample(n, seed=1)
         assert distribution.sampling_plan.method == "rejection"
     else:
-        graphs = list(draw_graphs(model, SamplingPlan("mcmc", total, 24), n, seed=1))
+        n_sweeps = 96 if model.factor.is_active else 24  # narrow sizes mix more slowly
+        graphs = list(draw_graphs(model, SamplingPlan("mcmc", total, n_sweeps), n, seed=1))
     assert_sampled_as_often_as_likely(graphs, expected, total)
     values = [distribution.log_prob(graph) for graph in graphs[:5]]
     np.testing.assert_allclose(values, [np.log(expected[key(graph)] / total) for graph in graphs[:5]])
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("correspond", [True, False])
+@pytest.mark.parametrize("correspond", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_fitted_distributions_are_sampled_as_their_probabilities_say(seed, correspond):
     """The mean of ln P over sampled graphs is minus the entropy, which takes all of P to be right."""
     fitted = gt.GraphDistribution.fit(prunings(6, seed=seed, nodes=5, keep=0.7), correspond=correspond)
@@ -126,8 +155,9 @@ def test_fitted_distributions_are_sampled_as_their_probabilities_say(seed, corre
     assert sum(np.exp(value) for value in values.values()) <= 1 + 4 * fitted.log_normalizer.error
 
 
-def test_the_estimated_constant_is_the_exact_one_within_its_error(monkeypatch):
-    model = random_model(gt.full_dag(9, stages=3), 2, low=0.05, high=0.4)
+@pytest.mark.parametrize("factor", [NO_FACTOR, SizeFactor(1.0, 0.2, 6.0, 11.0)])
+def test_the_estimated_constant_is_the_exact_one_within_its_error(monkeypatch, factor):
+    model = random_model(gt.full_dag(8, stages=3), 2, low=0.05, high=0.4, factor=factor)
     exact = log_normalizer(model)
     assert exact.error == 0
     monkeypatch.setattr(pair_model, "MOST_EXACT", 1)
@@ -136,11 +166,71 @@ def test_the_estimated_constant_is_the_exact_one_within_its_error(monkeypatch):
     assert estimate.value == pytest.approx(exact.value, abs=4.5 * estimate.error + 0.02)
 
 
-def stage_model(seed=0):
+@pytest.mark.parametrize("prior", PRIORS)
+def test_the_exact_sizes_are_those_of_all_valid_graphs(prior):
+    model = random_model(PRIORS[prior], 7, factor=NARROW)
+    expected = np.zeros_like(model.exact_sizes())
+    for (nodes, edges), probability in valid_graphs(model).items():
+        expected[len(nodes), len(edges)] += probability
+    np.testing.assert_allclose(model.exact_sizes(), expected, atol=1e-15)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_valid_graphs_have_the_wanted_mean_sizes_and_no_larger_variances(seed):
+    graphs = prunings(6, seed=seed, nodes=5, keep=0.6)
+    fitted = gt.GraphDistribution.fit(graphs)
+    shares = valid_graphs(fitted.conditioned_model)
+    sizes = np.array([[len(nodes), len(edges)] for nodes, edges in shares])
+    probability = np.array(list(shares.values()))
+    mean = probability @ sizes / probability.sum()
+    np.testing.assert_allclose(mean, fitted.model.attainable_means, atol=1e-3)
+
+
+def test_sizes_from_chains_are_calibrated_as_the_exact_ones(monkeypatch):
+    graphs = prunings(8, seed=3, nodes=7, keep=0.45)
+    exact = gt.GraphDistribution.fit(graphs)
+    monkeypatch.setattr(sampling, "_MOST_EXACT", 1)
+    from_chains = gt.GraphDistribution.fit(graphs)
+    assert from_chains.tilt != exact.tilt
+    np.testing.assert_allclose(from_chains.tilt, exact.tilt, atol=0.15)
+
+
+def of_one_size(count, *, seed, nodes=7, edges=9):
+    """Graphs pruned to one number of nodes and nearly one number of edges."""
+    graphs = prunings(60 * count, seed=seed, nodes=nodes, keep=0.5)
+    found = [g for g in graphs if g.vcount() == nodes - 1 and abs(g.ecount() - edges) <= 1]
+    return found[:count]
+
+
+@pytest.mark.parametrize("correspond", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_graphs_of_one_size_are_sampled_with_as_little_spread(correspond):
+    graphs = of_one_size(8, seed=1)
+    fitted = gt.GraphDistribution.fit(graphs, correspond=correspond)
+    plain = replace(fitted, size_factor=NO_FACTOR)
+    spread, before = (
+        np.std([[graph.vcount(), graph.ecount()] for graph in own.sample(200, seed=0)], axis=0)
+        for own in (fitted, plain)
+    )
+    assert fitted.size_factor.edges > 0
+    assert (spread < 0.75 * before).all()
+    mean = np.mean([[graph.vcount(), graph.ecount()] for graph in fitted.sample(200, seed=0)], axis=0)
+    assert mean == pytest.approx([fitted.mean_nodes, fitted.mean_edges], abs=0.4)
+
+
+def test_sizes_that_vary_as_independent_edges_do_are_not_narrowed():
+    active = [
+        gt.GraphDistribution.fit(prunings(8, seed=seed, nodes=7)).size_factor.is_active for seed in range(12)
+    ]
+    assert sum(active) <= 4  # of 24 counts, one in twenty
+
+
+def stage_model(seed=0, factor=NO_FACTOR):
     rates = np.random.default_rng(seed).uniform(0.2, 0.9, size=(3, 3, 3))
     counts = np.ones(rates.shape, dtype=int)
     sizes = SizeDistribution(np.array([1, 2]), np.array([1, 1]), 0, 0.05)
-    return StageModel(np.array([[0, 0]]), np.array([1]), (sizes,), DistanceRates(rates, counts, counts))
+    return StageModel(
+        np.array([[0, 0]]), np.array([1]), (sizes,), DistanceRates(rates, counts, counts), factor
+    )
 
 
 def valid_classes(model, *, most=5):
@@ -155,6 +245,7 @@ def valid_classes(model, *, most=5):
             edges[pairs] = bits
             if is_valid(np.ones((1, n), dtype=bool), edges[None])[0]:
                 share = np.where(edges, probability, 1 - probability)[pairs].prod()
+                share *= np.exp(model.factor.log(n, edges.sum()))
                 form = canonical(as_graph(stage, edges))
                 one = (n, form.edges.tobytes())
                 found.setdefault(one, [form, 0.0])[1] += share * np.exp(model.log_prob_of_sizes(stage))
@@ -169,9 +260,10 @@ def test_graphs_without_identity_have_the_probability_of_all_their_orders():
         assert model.log_prob(form)[0].value == pytest.approx(np.log(probability), abs=1e-12)
 
 
+@pytest.mark.parametrize("factor", [NO_FACTOR, NARROW])
 @pytest.mark.parametrize("method", ["rejection", "mcmc"])
-def test_graphs_without_identity_are_sampled_as_often_as_they_are_likely(method):
-    model = stage_model()
+def test_graphs_without_identity_are_sampled_as_often_as_they_are_likely(method, factor):
+    model = stage_model(factor=factor)
     classes = valid_classes(model)
     total = sum(probability for _, probability in classes.values())
     n = 1_000
@@ -208,8 +300,10 @@ def renumbered(graph, seed):
     return gt.as_architecture(other)
 
 
-@pytest.mark.parametrize("n_nodes", [10, 24])
-def test_the_probability_does_not_depend_on_the_numbering_of_nodes_without_identity(n_nodes):
+@pytest.mark.parametrize("n_nodes", [8, pytest.param(24, marks=pytest.mark.slow)])
+def test_the_probability_does_not_depend_on_the_numbering_of_nodes_without_identity(n_nodes, monkeypatch):
+    monkeypatch.setattr(sampling, "_STEPS", 1)  # the sizes do not matter here
+    monkeypatch.setattr(sampling, "_MOST_SWEEPS", 24)
     graphs = [gt.random_dag(n_nodes, out_degree=2, seed=seed) for seed in range(4)]
     fitted = gt.GraphDistribution.fit(graphs, correspond=False)
     graph = gt.random_dag(n_nodes, out_degree=2, seed=9)

@@ -8,6 +8,8 @@ from scipy.stats import binom, cramervonmises_2samp
 import graphtask as gt
 from graphtask.distribution.goodness import _gaps, goodness_of_fit
 
+pytestmark = pytest.mark.usefixtures("rough_sizes")
+
 METRICS = ["nodes", "edges", "log_paths", "mean_path"]
 
 
@@ -88,7 +90,7 @@ def test_the_same_seed_gives_the_same_table_and_another_one_another():
     assert not first.equals(other)
 
 
-@pytest.mark.parametrize("correspond", [True, False])
+@pytest.mark.parametrize("correspond", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_both_models_are_checked(correspond):
     graphs = prunings(5, seed=3, nodes=6)
     found = check(graphs, correspond=correspond, n_refits=2, n_sampled=10)
@@ -110,6 +112,7 @@ def test_one_graph_and_equal_graphs_have_a_table(graphs):
     assert (found["p_value"].isna() | found["p_value"].between(0.3, 1)).all()
 
 
+@pytest.mark.slow
 def test_a_metric_that_only_one_side_has_is_not_tested():
     graphs = [gt.erdos_renyi_dag(6, p=0.5, seed=seed) for seed in range(4)]  # their initial graphs differ
     found = goodness_of_fit(graphs, metrics=["sparsity", "edges"], n_refits=2, n_sampled=10).set_index(

@@ -8,6 +8,8 @@ from helpers import assert_same_graph
 
 import graphtask as gt
 
+pytestmark = pytest.mark.usefixtures("rough_sizes")
+
 
 @pytest.fixture(scope="module")
 def fitted():

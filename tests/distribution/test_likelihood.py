@@ -5,11 +5,13 @@ from distribution.sets import prunings
 import graphtask as gt
 from graphtask.distribution.model import GraphDistribution, fitted, support_of
 
+pytestmark = pytest.mark.usefixtures("rough_sizes")
+
 SHORT = [gt.random_dag(14, rate=5.0, block=2, seed=seed) for seed in range(4)]
 LONG = [gt.random_dag(14, decay="none", seed=seed) for seed in range(4)]
 
 
-@pytest.mark.parametrize("correspond", [True, False])
+@pytest.mark.parametrize("correspond", [True, pytest.param(False, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("shrinkage", [2.0])
 def test_leaving_one_out_is_fitting_to_the_others(correspond, shrinkage):
     graphs = prunings(3, seed=0, nodes=6, keep=0.6)
@@ -52,6 +54,7 @@ def test_a_graph_that_is_impossible_everywhere_comes_from_nowhere():
         gt.GraphDistribution.most_likely(gt.full_dag(8), {"band": band, "full": full})
 
 
+@pytest.mark.slow
 def test_data_sets_are_told_apart_by_graphs_that_were_left_out():
     rows = gt.GraphDistribution.most_likely([*SHORT, *LONG], ["short"] * 4 + ["long"] * 4, leave_one_out=True)
     assert rows["label"].tolist() == ["short"] * 4 + ["long"] * 4

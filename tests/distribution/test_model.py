@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 
 import graphtask as gt
+from graphtask.distribution.model import support_of
 from graphtask.distribution.pair_model import PairModel
 
 
@@ -16,12 +17,12 @@ def chance(graphs):
 
 
 def test_nodes_correspond_where_provenance_says_so_and_where_the_caller_does():
-    graphs, others = prunings(4, seed=0), [gt.random_dag(9, seed=seed) for seed in range(4)]
+    graphs, others = prunings(4, seed=0), [gt.random_dag(7, seed=seed) for seed in range(4)]
     assert gt.GraphDistribution.fit(graphs).corresponds
-    assert not gt.GraphDistribution.fit(graphs, correspond=False).corresponds
-    assert not gt.GraphDistribution.fit(others).corresponds
+    assert support_of(graphs, correspond=False, initial=None) is None
+    assert support_of(others, correspond="auto", initial=None) is None
     assert gt.GraphDistribution.fit(others, correspond=True).corresponds
-    assert gt.GraphDistribution.fit(others, initial=gt.full_dag(9)).corresponds
+    assert gt.GraphDistribution.fit(others, initial=gt.full_dag(7)).corresponds
 
 
 @settings(max_examples=5)
@@ -39,7 +40,7 @@ def test_any_graphs_have_a_distribution_that_makes_valid_graphs(graphs, shrinkag
     gt.check_graph(fitted.mean_graph())
 
 
-@pytest.mark.parametrize("correspond", [True, False])
+@pytest.mark.parametrize("correspond", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_sampled_graphs_have_as_many_edges_as_observed_ones(correspond):
     graphs = prunings(20, seed=1, nodes=12, stages=3, keep=0.3)
     fitted = gt.GraphDistribution.fit(graphs, correspond=correspond)

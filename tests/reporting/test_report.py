@@ -112,7 +112,7 @@ def test_runs_have_their_features_and_edge_dynamics_next_to_those_of_the_paper(r
         assert f"<td>{cells[0]}</td><td>{paper:g}</td><td>{cells[1]}</td>" in text
     features = gt.measure_all([gt.prune(run.graph) for name, run in runs.items() if int(name) % 2 == 0])
     cell = f"{features['log_paths'].mean():.4g} ± {features['log_paths'].std():.3g}"
-    assert f"<td>log_paths</td><td>{cell}</td><td>4.03</td>" in text
+    assert f">log_paths</td><td>{cell}</td><td>4.03</td>" in text
     assert all(len(graph["history"]["epochs"]) == 6 for graph in graph_data(text))
 
 

@@ -133,12 +133,12 @@ class Region(NamedTuple):
 
 
 class Regions(NamedTuple):
-    """Places of the buffers of a step: one region for each stage, or one that all stages share."""
+    """Places of the buffers of a step: one region for each stage; those of ``pulled`` overlap."""
 
     tables: list[Region]
     sums: list[Region]
     kept: list[Region]
-    pulled: Region
+    pulled: list[Region]
     scratch: Region
 
     @property
@@ -156,23 +156,26 @@ class Regions(NamedTuple):
         tables = place(0, [s.n_rows for s in stages])
         sums = place(_end(tables), [s.n_nodes for s in stages], shared=again)
         kept = place(_end(sums), [0 if x else 2 * s.n_rows for s, x in zip(stages, again, strict=True)])
-        pulled = _shared(_end(kept), max(min(s.width, s.n_nodes) for s in stages), layouts)
-        return cls(tables, sums, kept, pulled, _shared(pulled.end, 3, layouts))
+        pulled = place(_end(kept), [min(s.width, s.n_nodes) for s in stages], shared=[True] * len(stages))
+        return cls(tables, sums, kept, pulled, _scratch(_end(pulled), 3, layouts))
 
     @classmethod
     def inference(cls, stages: Sequence[StagePlan], layouts: Sequence[Layout]) -> Self:
         """Return the places in a step without gradients; ``layouts`` are those of `step_layouts`."""
-        values = _place(stages, layouts, 0, [s.n_nodes for s in stages])
-        none = _place(stages, layouts, 0, [0] * len(stages))
-        pulled = _shared(_end(values), max(min(AT_ONCE, s.n_sources) for s in stages), layouts)
-        return cls(values, values, none, pulled, _shared(pulled.end, 2, layouts))
+        place = partial(_place, stages, layouts)
+        values, none = place(0, [s.n_nodes for s in stages]), place(0, [0] * len(stages))
+        pulled = place(_end(values), [min(AT_ONCE, s.n_sources) for s in stages], shared=[True] * len(stages))
+        return cls(values, values, none, pulled, _scratch(_end(pulled), 2, layouts))
 
     def buffers(self, memory: Tensor, layouts: Sequence[Layout]) -> "list[StageBuffers]":
         """Return the buffers of each stage in flat memory."""
-        pulled, scratch = self.pulled.of(memory), self.scratch.of(memory)
+        scratch = self.scratch.of(memory)
+        places = zip(layouts[1:], self.tables, self.sums, self.kept, self.pulled, strict=True)
         return [
-            StageBuffers(layout, table.of(memory), sums.of(memory), kept.of(memory), pulled, scratch)
-            for layout, table, sums, kept in zip(layouts[1:], self.tables, self.sums, self.kept, strict=True)
+            StageBuffers(
+                layout, table.of(memory), sums.of(memory), kept.of(memory), pulled.of(memory), scratch
+            )
+            for layout, table, sums, kept, pulled in places
         ]
 
 
@@ -191,7 +194,7 @@ class StageBuffers:
     def __init__(
         self, layout: Layout, table: Tensor, sums: Tensor, kept: Tensor, pulled: Tensor, scratch: Tensor
     ) -> None:
-        self.layout, self.table, self.sums, self.pulled = layout, table, sums, pulled[:, : layout.numel]
+        self.layout, self.table, self.sums, self.pulled = layout, table, sums, pulled
         matrices = map(layout.activations, (table, sums, kept, pulled, scratch))
         self.values, self.arguments, self.kept, self.gradients, rows = matrices
         self.du, self.dv, self.positive = rows[0], rows[1], rows[-1]
@@ -263,6 +266,6 @@ def _end(regions: list[Region]) -> int:
     return max(region.end for region in regions)
 
 
-def _shared(start: int, rows: int, layouts: Sequence[Layout]) -> Region:
+def _scratch(start: int, rows: int, layouts: Sequence[Layout]) -> Region:
     largest = max(layout.numel for layout in layouts)
-    return Region(start, rows, largest, largest + _GAP)
+    return Region(start, rows, largest, largest)

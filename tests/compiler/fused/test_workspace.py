@@ -257,7 +257,7 @@ def test_rows_of_a_product_lie_apart_in_the_caches():
     layouts = step_layouts(stages, (16, 3, 32, 32), channels=8, channels_last=True)
     regions = Regions.training(stages, layouts, ())
     assert layouts[1].numel == 2**17
-    for region in (*regions.tables, *regions.sums, regions.pulled):
+    for region in (*regions.tables, *regions.sums, *regions.pulled):
         distance = region.stride * 4  # bytes
         assert distance % 64 == 0  # whole cache lines
         assert distance % 4096 not in {0, 64, 4032}  # and not those of the next rows
@@ -271,10 +271,8 @@ def test_regions_overlap_only_where_they_are_shared(graph, recompute):
     )
     again = [region for region, stage in zip(regions.sums, stages, strict=True) if stage.stage in recompute]
     own = [region for region in regions.sums if region not in again]
-    shared = [max(again, key=lambda region: region.end)] if again else []
-    apart = [
-        r for r in (*regions.tables, *own, *regions.kept, regions.pulled, regions.scratch, *shared) if r.rows
-    ]
+    shared = [max(group, key=lambda region: region.end) for group in (again, regions.pulled) if group]
+    apart = [r for r in (*regions.tables, *own, *regions.kept, regions.scratch, *shared) if r.rows]
     apart.sort()
     assert all(one.end <= two.start for one, two in pairwise(apart))
     assert apart[-1].end == regions.numel
