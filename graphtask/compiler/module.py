@@ -206,7 +206,7 @@ class GraphModule(nn.Module):
                 0     20        0    190  dense     6.1      346
                 1     20       20    590  dense     9.5      288
                 2     20       40    990  dense    11.1      202
-            26.7 GFLOP; 1,194 MB in training (473 MB with recompute=True), 236 MB in inference
+            26.7 GFLOP; 1,194 MB in training (473 MB with recompute=True), 225 MB in inference
         """
         height, width = image_size(size, last_stage=self.plan.output.stage)
         shape = (integer(batch, name="batch"), self.in_channels, height, width)
