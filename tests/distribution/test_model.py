@@ -25,6 +25,7 @@ def test_nodes_correspond_where_provenance_says_so_and_where_the_caller_does():
     assert gt.GraphDistribution.fit(others, initial=gt.full_dag(7)).corresponds
 
 
+@pytest.mark.slow
 @settings(max_examples=5)
 @given(
     st.lists(architectures(max_nodes=7), min_size=1, max_size=4),
@@ -103,6 +104,7 @@ def test_sampled_graphs_compile_and_train():
     assert gt.GraphDistribution.fit([run.graph, *fitted.sample(2, seed=2)]).corresponds
 
 
+@pytest.mark.slow
 @settings(max_examples=4)
 @given(
     st.lists(architectures(max_nodes=7), min_size=1, max_size=3),

@@ -41,7 +41,10 @@ def test_different_sets_of_networkx_graphs_differ():
         lambda graphs: gt.GraphDistribution.compare_metrics(graphs[:3], graphs[3:], metrics=["edges"])[
             "p_value"
         ],
-        lambda graphs: gt.GraphDistribution.fit(graphs[:3], correspond=False).log_prob(graphs[3]),
+        pytest.param(
+            lambda graphs: gt.GraphDistribution.fit(graphs[:3], correspond=False).log_prob(graphs[3]),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_networkx_graphs_give_what_igraph_graphs_give(call):
