@@ -25,7 +25,7 @@ _WIDEST = 0.6  # leaves room for the tilt that conditioning on valid graphs need
 _GRID = 64
 _NEGLIGIBLE = 1e-18
 _STEEPEST = 50.0
-_LARGEST_DECAY = 0.98  # of e^t·q
+_LARGEST_DECAY = 0.8  # of e^t·q
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,13 +1,12 @@
 """Tables of a study file, checked strictly: an unknown key or an invalid value is an error that names its table."""
 
-import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from graphtask.errors import ArgumentError
-from graphtask.validation import abbreviated
+from graphtask.validation import abbreviated, suggestion
 
 
 class Kind(NamedTuple):
@@ -107,15 +106,3 @@ class Table:
         """Return an error that names the file and the table."""
         place = f"[{'.'.join(self.path)}] " if self.path else ""
         return ArgumentError(f"{self.file}: {place}{message}")
-
-
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """Return the most similar known word for a message, or else all of them.
-
-    Example:
-        >>> suggestion("sead", ["seed", "root"])
-        "did you mean 'seed'?"
-    """
-    names = list(known)
-    near = difflib.get_close_matches(word, names, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(names)}"

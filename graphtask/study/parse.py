@@ -24,10 +24,10 @@ from graphtask.study.file_tables import (
     Kind,
     Table,
     choice,
-    suggestion,
 )
 from graphtask.study.job import KINDS, RUN_SEED, Job, Prior
 from graphtask.training.config import OPTIONS, TrainConfig
+from graphtask.validation import suggestion
 
 _ANY = Kind(lambda _: True, "")  # checked by TrainConfig
 _SECTIONS = tuple(name for name in TrainConfig.sections if name != "data")

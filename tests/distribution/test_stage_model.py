@@ -171,3 +171,10 @@ def test_a_graph_whose_stage_decreases_is_refused():
     graph.vs["stage"] = [0, 1, 0, 1]
     with pytest.raises(gt.errors.GraphError, match="stage decreases"):
         canonical(graph)
+
+
+def test_few_small_graphs_do_not_need_a_model_of_many_nodes():
+    """Its chains took seconds a sweep: the tail of the sizes was as long as the tilt allowed."""
+    graphs = [gt.full_dag(3), gt.chain_dag(3), gt.chain_dag(4), gt.full_dag(5, stages=2)]
+    sizes = gt.GraphDistribution.fit(graphs).conditioned_model.sizes
+    assert sum(size.mean for size in sizes) < 12
