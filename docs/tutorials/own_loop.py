@@ -48,5 +48,5 @@ float(loss)
 # Write the weights back into the graph, and use every tool for graphs.
 
 # %%
-trained = gt.write_back(net, graph)
+trained = gt.compiler.write_back(net, graph)
 gt.draw(gt.prune(trained, threshold=0.05))

@@ -29,7 +29,7 @@ def draw_retraining(table: "pd.DataFrame") -> "Figure":
     A dot is a run; a bar is the mean over the runs of a data set and prior, with ± one standard deviation.
 
     Args:
-        table: What `graphtask.compare_retrained` gave; for several runs, those tables in one (`pandas.concat`).
+        table: What `graphtask.training.compare_retrained` gave; for several runs, those tables in one (`pandas.concat`).
 
     Raises:
         ArgumentError: The table has other columns or no rows.
@@ -47,7 +47,7 @@ def draw_retraining(table: "pd.DataFrame") -> "Figure":
         ['test accuracy', 'time of an epoch, full = 1']
     """
     needed = {"run", "dataset", "prior", "network", "test_accuracy", "epoch_time_ratio"}
-    require_columns(table, needed, made_by="graphtask.compare_retrained")
+    require_columns(table, needed, made_by="graphtask.training.compare_retrained")
     figure = new_figure(figsize=(WIDTH, 3.0), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[1.4, 1])
     groups = groups_of(table)

@@ -128,7 +128,7 @@ def hostile(tmp_path_factory):
         archive.addfile(member, io.BytesIO(content))
     (folder / "graphs").mkdir()
     for index, data in enumerate((TITLE, TITLE, NAME, NAME)):
-        dag = gt.erdos_renyi_dag(8, p=0.5, seed=index, stages=2)
+        dag = gt.priors.erdos_renyi_dag(8, p=0.5, seed=index, stages=2)
         gt.write(with_provenance(dag, data=data, seed=index), folder / "graphs" / f"{index}{NAME}.graphml")
     toml = {"name": NAME, "runs": "study-runs", "seeds": [0], "channels": 1, "epochs": 1, "threads": 1}
     lines = [f"{key} = {json.dumps(value)}" for key, value in toml.items()]

@@ -22,9 +22,9 @@ def without_provenance(graphs):
         gt.full_dag(9, stages=[4, 5]),
         gt.banded_dag(9, bandwidth=3),
         gt.chain_dag(5),
-        gt.erdos_renyi_dag(12, p=0.4, seed=3),
-        gt.watts_strogatz_dag(12, neighbors=4, p=0.3, seed=3),
-        gt.barabasi_albert_dag(12, attachments=2, seed=3),
+        gt.priors.erdos_renyi_dag(12, p=0.4, seed=3),
+        gt.priors.watts_strogatz_dag(12, neighbors=4, p=0.3, seed=3),
+        gt.priors.barabasi_albert_dag(12, attachments=2, seed=3),
         gt.random_dag(12, seed=3, decay="power"),
     ],
 )
