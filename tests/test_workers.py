@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from processes import PATIENCE, are_gone, children, wait_until
+from processes import PATIENCE, are_gone, children, plant, wait_until
 
 import graphtask as gt
 from graphtask.workers import Pool, Reply, child_path, encoded, n_cores, reserve_blas
@@ -186,29 +186,14 @@ def test_the_number_of_cores_is_that_of_this_process():
 
 # Code in the current folder
 
-PLANTED = (
-    "json",
-    "torch",
-    "igraph",
-    "numpy",
-    "scipy",
-    "pandas",
-    "sitecustomize",
-    "usercustomize",
-    "graphtask",
-)
-
 
 @pytest.fixture
 def planted(tmp_path, monkeypatch):
     """A current folder full of modules that leave a file when they are imported; returns that file."""
     here = tmp_path / "download"
     here.mkdir()
-    mark = tmp_path / "executed"
-    for name in PLANTED:
-        (here / f"{name}.py").write_text(f"open({str(mark)!r}, 'a').write({name!r} + '\\n')")
     monkeypatch.chdir(here)
-    return mark
+    return plant(here, mark=tmp_path / "executed")
 
 
 def isolated(program):
