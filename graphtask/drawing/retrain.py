@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graphtask.drawing.grouped import Group, groups_of, require_columns, share_legend, tidy
-from graphtask.drawing.picture import new_figure
+from graphtask.drawing.picture import drawable, new_figure
 from graphtask.drawing.style import INK, TEXT, WIDTH
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def draw_retraining(table: "pd.DataFrame") -> "Figure":
     tidy(right, title="time of an epoch, full = 1")
     right.set_ylim(0, None)
     for axes in (left, right):
-        axes.set_xticks(range(len(groups)), [_broken(group.label) for group in groups])
+        axes.set_xticks(range(len(groups)), [_broken(drawable(group.label)) for group in groups])
         longest = max(len(line) for group in groups for line in _broken(group.label).split("\n"))
         if len(groups) > 3 or longest > _LONGEST:
             axes.tick_params(axis="x", rotation=30, labelsize=TEXT - 1.5)

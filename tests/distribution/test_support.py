@@ -98,7 +98,17 @@ def test_graphs_of_one_prior_and_size_have_one_origin():
     assert not have_one_origin(without_provenance(prunings(3, seed=0)))
 
 
-@pytest.mark.parametrize("prior", [{"name": "full", "arguments": {"nodes": -1}}, {"name": []}, "full", 7])
+@pytest.mark.parametrize(
+    "prior",
+    [
+        {"name": "full", "arguments": {"nodes": -1}},
+        {"name": "full", "arguments": {"n_nodes": 2001, "stages": 1}},  # minutes, for larger ones
+        {"name": "full", "arguments": {"n_nodes": 10**400}},
+        {"name": []},
+        "full",
+        7,
+    ],
+)
 def test_a_prior_that_a_file_makes_up_is_not_believed(prior):
     graph = gt.full_dag(5)
     graph["provenance"] = {"prior": prior, "initial": {"edges": 10}}
