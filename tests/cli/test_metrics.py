@@ -464,12 +464,11 @@ def test_null_shows_people_the_tested_metrics_only(call, tmp_path):
     gt.write(gt.random_dag(12, seed=3), tmp_path / "random.graphml")
     arguments = ["random.graphml", "--metrics", "edges,max_path", "--null", 19]
     result = call("metrics", *arguments)
-    assert [line.split()[0] for line in result.stdout.splitlines()] == ["metric", "max_path"] or (
-        "max_path" in result.stdout and "edges" not in result.stdout
-    )
+    assert "max_path" in result.stdout
+    assert "edges" not in result.stdout
     assert "1 metric not tested; see the column excluded of --format csv" in result.stderr
     assert call("metrics", *arguments, "-o", "tests.parquet").exit_code == 0
     assert pd.read_parquet(tmp_path / "tests.parquet")["metric"].tolist() == ["edges", "max_path"]
     failed = call("metrics", "random.graphml", "--null", 1)
     assert failed.exit_code == 2
-    assert failed.stderr.splitlines()[-1].endswith("--null must be an integer >= 2, got 1")
+    assert "--null must be an integer >= 2, got 1" in failed.stderr
