@@ -21,6 +21,7 @@ from graphtask_cli.options import (
     option,
     out_option,
     reading_options,
+    relative_option,
     threshold_option,
 )
 from graphtask_cli.param_types import PATH, Choice, Integer
@@ -77,6 +78,7 @@ _MOST_REASONS = 1_000
     help="Initial node order of the layout: as numbered (published values), or independent of the numbering.",
 )
 @threshold_option(text="Prune the graphs at this threshold first.")
+@relative_option
 @reading_options
 @jobs_option(default="the CPU cores for many graphs, else 1", text="Processes in parallel.")
 @option(
@@ -104,6 +106,7 @@ def metrics(
     layout_starts: int,
     layout_order: Any,
     threshold: float | None,
+    relative: bool,
     n_jobs: int | None,
     cache: Path | None,
     strict: bool,
@@ -143,6 +146,7 @@ def metrics(
         options=Options(channels=channels, layout_starts=layout_starts, layout_order=layout_order),
         reading=ReadOptions(**reading),
         threshold=threshold,
+        relative=relative,
     )
     written = [path for path in (out, cache) if path is not None and not path.is_dir()]
     entries = find(listed(paths), exclude=written)
