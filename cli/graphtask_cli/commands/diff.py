@@ -71,12 +71,12 @@ def diff(
 
     graphs = [_read(path, threshold, relative, **reading) for path in (first, second)]
     found = gt.diff(*graphs)
+    drawn = out and gt.plot.save(found.plot(names=_names(first, second), layout=layout, labels=labels), out)
     table = found.table() if edges else found.summary()
     show(records_of(table if form != "table" else table.rename(columns=_COLUMNS)), form=form)
     note(f"Dice similarity {found.dice_similarity:.4g}")
-    if out is not None:
-        figure = found.plot(names=_names(first, second), layout=layout, labels=labels)
-        say(gt.plot.save(figure, out))
+    if drawn:
+        say(drawn)
 
 
 def _read(path: Path, threshold: float | None, relative: bool, **reading: Any) -> "igraph.Graph":
