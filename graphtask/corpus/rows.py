@@ -52,6 +52,8 @@ class Settings:
     """How to read graphs that lack stages, or have several inputs or outputs."""
     threshold: float | None = None
     """Threshold at which graphs are pruned first; None for no pruning."""
+    relative: bool = False
+    """True if the threshold is relative; see `graphtask.prune`."""
     null_model: "NullModel | None" = None
     """Random graphs to compare each graph with; None for none."""
 
@@ -78,6 +80,7 @@ class Settings:
             options=Options(**values["options"]),
             reading=ReadOptions(**values["reading"]),
             threshold=values["threshold"],
+            relative=values["relative"],
             null_model=values["null_model"] and NullModel(**values["null_model"]),
         )
 
@@ -101,7 +104,7 @@ def row_of(content: bytes, *, name: str, settings: Settings) -> Row:
     graph = from_bytes(content, name=name, options=settings.reading)
     kept = {KEPT_STAGES: True} if kept_its_stages(graph, settings.reading.stages) else {}
     if settings.threshold is not None:
-        graph = prune(graph, threshold=settings.threshold)
+        graph = prune(graph, threshold=settings.threshold, relative=settings.relative)
     known = provenance(graph)
     origins = {
         "dataset": _scalar(known.get("data")),

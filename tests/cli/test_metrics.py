@@ -89,6 +89,11 @@ def test_a_threshold_measures_what_is_left_and_records_what_breaks(call, trained
     broken = call("metrics", trained, "--threshold", 0.6, "--format", "csv")
     assert broken.exit_code == 1
     assert "critical threshold 0.5" in rows(broken)[0]["error"]
+    relative = call("metrics", trained, "--threshold", 0.6, "--relative", "--format", "csv")
+    assert (relative.exit_code, rows(relative)[0]["edges"]) == (0, "2")
+    without = call("metrics", trained, "--relative")
+    assert without.exit_code == 2
+    assert "--relative must be False without a threshold" in without.stderr
 
 
 def test_a_run_is_one_row_with_its_origin(call, run_folder):

@@ -22,6 +22,7 @@ from graphtask_cli.options import (
     option,
     out_option,
     reading_options,
+    relative_option,
     threshold_option,
 )
 from graphtask_cli.param_types import PATH, Choice, Integer
@@ -79,6 +80,7 @@ _MOST_REASONS = 1_000
     help="Initial node order of the layout: as numbered (published values), or independent of the numbering.",
 )
 @threshold_option(text="Prune the graphs at this threshold first.")
+@relative_option
 @option(
     "--null",
     "n_nulls",
@@ -122,6 +124,7 @@ def metrics(
     layout_starts: int,
     layout_order: Any,
     threshold: float | None,
+    relative: bool,
     n_nulls: int | None,
     preserve: Any,
     seed: int,
@@ -164,6 +167,7 @@ def metrics(
         options=Options(channels=channels, layout_starts=layout_starts, layout_order=layout_order),
         reading=ReadOptions(**reading),
         threshold=threshold,
+        relative=relative,
         null_model=None if n_nulls is None else NullModel(n_nulls, preserve, seed),
     )
     written = [path for path in (out, cache) if path is not None and not path.is_dir()]
