@@ -95,7 +95,7 @@ def _save_onnx(program: torch.export.ExportedProgram, file: io.BytesIO) -> None:
         verbose=False,
     )
     assert model is not None
-    model.save(file)
+    file.write(model.model_proto.SerializeToString())
 
 
 _WRITERS: dict[str, Callable[[torch.export.ExportedProgram, io.BytesIO], None]] = {

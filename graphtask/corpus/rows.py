@@ -170,8 +170,8 @@ def _tests(graph: igraph.Graph, settings: Settings, null_model: NullModel) -> li
     table = null_model_tests(
         graph, metrics=settings.metrics, **null_model._asdict(), **asdict(settings.options)
     )
-    rows: list[Row] = table.assign(mixed=table.attrs["mixing"]["is_mixed"]).to_dict("records")
-    return rows
+    records = table.assign(mixed=table.attrs["mixing"]["is_mixed"]).to_dict("records")
+    return [{str(name): value for name, value in record.items()} for record in records]
 
 
 def _scalar(value: Any) -> Any:

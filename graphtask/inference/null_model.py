@@ -77,17 +77,18 @@ def null_model_tests(
     graph = as_igraph(graph)
     nulls = randomize(graph, integer(n_nulls, name="n_nulls", least=2), preserve=preserve, seed=seed)
     table = measure_all([graph, *nulls], metrics=metrics, **options)
-    values = np.column_stack([_numbers(table[column]) for column in table])
-    errors = numerical_errors(list(table))
+    columns = [str(column) for column in table.columns]
+    values = np.column_stack([_numbers(table[column]) for column in columns])
+    errors = numerical_errors(columns)
     reasons = [
         _reason(column) or reason
-        for column, reason in zip(table, exclusions(values, errors=errors), strict=True)
+        for column, reason in zip(columns, exclusions(values, errors=errors), strict=True)
     ]
     p = np.full((2, len(reasons)), np.nan)
     tested = np.flatnonzero([not reason for reason in reasons])
     if len(tested):
         p[:, tested] = _p_values(values[:, tested], errors[tested])
-    result = pd.DataFrame({"metric": list(table), **_described(values, errors)})
+    result = pd.DataFrame({"metric": columns, **_described(values, errors)})
     result["p_value"], result["p_holm"], result["p_westfall_young"] = p[0], holm(p[0]), p[1]
     result["excluded"] = reasons
     facts = provenance(nulls[0])["randomized"]
