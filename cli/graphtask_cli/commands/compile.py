@@ -26,7 +26,7 @@ _SIZE = 32
         "graphtask compile fixtures/graphs/trained_12.graphml --channels 4 -o net.onnx",
     )
 )
-@click.argument("graph_file", type=PATH, metavar="GRAPH|RUN")
+@click.argument("graph_file", type=PATH, metavar="GRAPH|RUN|-")
 @option(
     "--channels",
     type=Integer(1),
