@@ -29,8 +29,9 @@ from graphtask.drawing.picture import new_figure
 from graphtask.drawing.placement import Layout, Placement, joint_placements, place
 from graphtask.drawing.style import ACROSS, DEAD, LEGEND, TEXT, WEAK, WIDTH, WITHIN
 from graphtask.errors import ArgumentError
-from graphtask.graph import check_graph, edge_array, stages
+from graphtask.graph import edge_array, stages
 from graphtask.pruning import PrunedParts, pruned_parts
+from graphtask.storage.objects import GraphLike, valid_graph
 from graphtask.types import BoolArray, FloatArray
 from graphtask.validation import counted, invalid
 
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
 
 
 def draw(
-    graph: igraph.Graph,
-    *others: igraph.Graph,
+    graph: GraphLike,
+    *others: GraphLike,
     threshold: float | None = None,
     layout: Layout = None,
     labels: str | None = None,
@@ -107,7 +108,7 @@ def draw(
             raise ArgumentError("ax must be omitted for several graphs; draw them one by one", argument="ax")
         graphs = dict(zip(_names(names, 1 + len(others)), (graph, *others), strict=True))
         return _grid(graphs, look, layout=layout, same_layout=True, title=title, figsize=figsize)
-    check_graph(graph)
+    graph = valid_graph(graph)
     parts = _parts(graph, threshold)
     drawing = _drawing(graph, look, place(graph, layout, ignored=parts.weak_edges), parts)
     legend = legend_rows(drawing, width=_width(ax, figsize))
@@ -121,7 +122,7 @@ def draw(
 
 
 def draw_grid(
-    graphs: Mapping[str, igraph.Graph],
+    graphs: Mapping[str, GraphLike],
     *,
     threshold: float | None = None,
     layout: Layout = None,
@@ -189,7 +190,7 @@ def _names(names: Sequence[str] | None, n_graphs: int) -> list[str]:
 
 
 def _grid(
-    graphs: Mapping[str, igraph.Graph],
+    graphs: Mapping[str, GraphLike],
     look: Look,
     *,
     layout: Layout,
@@ -199,9 +200,7 @@ def _grid(
 ) -> "Figure":
     if not graphs:
         raise ArgumentError("graphs must have at least one graph to draw", argument="graphs")
-    for graph in graphs.values():
-        check_graph(graph)
-    every = list(graphs.values())
+    every = [valid_graph(graph, name=f"graphs[{name!r}]") for name, graph in graphs.items()]
     placements = joint_placements(every, layout) if same_layout else [place(graph, layout) for graph in every]
     drawn = [
         _drawing(graph, look, placement, _parts(graph, look.threshold))

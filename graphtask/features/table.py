@@ -129,7 +129,7 @@ def features_of(
       undefined for all graphs is left out.
 
     Args:
-        sample: Graphs (igraph or networkx), which are measured; or their features: a table with a row for each graph
+        sample: Graphs, which are measured; or their features: a table with a row for each graph
             (`measure_all`), or an array of shape (graphs, features).
         features: Metrics, or columns of the table; by default those of the paper's Tables 1 and 2 without
             ``parameters`` (with three stages, 15), as far as a table has them. Arrays are taken as they are.

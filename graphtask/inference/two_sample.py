@@ -132,7 +132,7 @@ def two_sample_test(
     otherwise (1 + that many)/(1 + ``n_permutations``) over a random sample.
 
     Args:
-        a: Graphs (igraph or networkx); or, except for ``wl``, a table of their features (`graphtask.measure_all`) or an
+        a: Graphs; or, except for ``wl``, a table of their features (`graphtask.measure_all`) or an
             array (graphs, features).
         b: The other set, of the same kind. At least 2 graphs each; sizes may differ unless paired.
         method: The statistic.

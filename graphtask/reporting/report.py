@@ -19,6 +19,7 @@ from graphtask.reporting.page import page
 from graphtask.reporting.sections import Content, sections_of
 from graphtask.storage.atomic import check_target, write_atomically
 from graphtask.storage.content import about
+from graphtask.storage.objects import GraphLike, valid_graph
 from graphtask.types import PAPER_THRESHOLD
 from graphtask.validation import counted, number
 
@@ -134,7 +135,7 @@ class View:
 
 
 def view(
-    graph: igraph.Graph,
+    graph: GraphLike,
     *,
     out: str | os.PathLike[str] | None = None,
     threshold: float = 0.0,
@@ -163,6 +164,7 @@ def view(
     """
     path = None if out is None else _html_path(out)
     least = number(threshold, name="threshold", least=0)
+    graph = valid_graph(graph)
     data = explorer_data(
         graph, name=title, threshold=least, history=history, positions=layout_positions(graph)
     )

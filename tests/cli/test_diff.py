@@ -50,3 +50,5 @@ def test_runs_are_pruned(call, run_folder):
     assert result.exit_code == 1
     assert "full.graphml: " in result.stderr
     assert call("diff", run_folder, run_folder, "--threshold", "0").exit_code == 0
+    relative = call("diff", run_folder, run_folder, "--threshold", "0.1", "--relative")
+    assert relative.exit_code == 0
