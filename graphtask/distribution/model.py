@@ -89,6 +89,11 @@ class GraphDistribution:
     tilt: Tilt = NO_TILT
     size_factor: SizeFactor = NO_FACTOR
 
+    def _repr_html_(self) -> str:
+        from graphtask.drawing.cards import distribution_card
+
+        return distribution_card(self)
+
     @classmethod
     def fit(
         cls,

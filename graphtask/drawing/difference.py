@@ -14,6 +14,7 @@ from graphtask.drawing.artists import (
     add_legend,
     draw_graph,
     ends_of,
+    fitted,
     legend_rows,
     new_axes,
 )
@@ -82,7 +83,8 @@ def draw_diff(
     draw_graph(axes, drawing)
     add_legend(axes, legend, look)
     if title:
-        axes.set_title(title, loc="left", fontweight="bold", **look.text(font_size + 1.5))
+        line = fitted(title, width=WIDTH if figsize is None else figsize[0], size=font_size + 1.5, font=font)
+        axes.set_title(line, loc="left", fontweight="bold", **look.text(font_size + 1.5))
     return axes.get_figure(root=True)  # type: ignore[return-value]
 
 

@@ -19,6 +19,7 @@ from graphtask.drawing.artists import (
     edge_entries,
     ends_of,
     figure_of,
+    fitted,
     legend_rows,
     limits_of,
     new_axes,
@@ -115,7 +116,8 @@ def draw(
     draw_graph(axes, drawing)
     add_legend(axes, legend, look)
     if title:
-        axes.set_title(title, loc="left", fontweight="bold", **look.text(font_size + 1.5))
+        line = fitted(title, width=_width(axes, figsize), size=font_size + 1.5, font=font)
+        axes.set_title(line, loc="left", fontweight="bold", **look.text(font_size + 1.5))
     return figure_of(axes)
 
 
@@ -222,13 +224,15 @@ def _grid(
         box = (middle - 0.46 / columns, top - 0.5 / height - inside / height, 0.92 / columns, inside / height)
         draw_graph(figure.add_axes(box), one, limits=shared)
         size = f"{counted(one.graph.vcount(), 'node')}, {counted(one.graph.ecount(), 'edge')}"
-        for text, below, more in ((_title(name), 0.2, {"fontweight": "bold"}), (size, 0.34, {"alpha": 0.8})):
+        line = fitted(name, width=0.95 * cell, size=look.font_size, font=look.font)
+        for text, below, more in ((line, 0.2, {"fontweight": "bold"}), (size, 0.34, {"alpha": 0.8})):
             figure.text(
                 middle, top - below / height, text, ha="center", **look.text(look.font_size - 0.5), **more
             )
     if title:
         spot = {"x": 0.1 / width, "y": 1 - 0.12 / height, "ha": "left", "va": "top"}
-        figure.suptitle(title, fontweight="bold", **spot, **look.text(look.font_size + 1.5))
+        line = fitted(title, width=width - 0.2, size=look.font_size + 1.5, font=look.font)
+        figure.suptitle(line, fontweight="bold", **spot, **look.text(look.font_size + 1.5))
     _add_grid_legend(figure, drawn, look)
     return figure
 
@@ -237,11 +241,6 @@ def _cell_height(limits: FloatArray, cell: float) -> float:
     """Return inches for the tallest of the graphs, between a quarter and the whole of the width of a cell."""
     extent = limits[:, 1] - limits[:, 0]
     return 0.92 * cell * float(np.clip((extent[:, 1] / extent[:, 0]).max(), 0.25, 1.0))
-
-
-def _title(name: object) -> str:
-    text = " ".join(str(name).split())
-    return text if len(text) <= 44 else text[:43] + "…"
 
 
 def _add_grid_legend(figure: "Figure", drawn: Sequence[Drawing], look: Look) -> None:

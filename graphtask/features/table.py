@@ -42,6 +42,11 @@ class Features:
         shown = f", {constant} constant" if constant else ""
         return f"Features({counted(len(self.values), 'graph')}, {counted(len(self.names), 'feature')}{shown})"
 
+    def _repr_html_(self) -> str:
+        from graphtask.drawing.cards import features_card
+
+        return features_card(self)
+
     def standardized(self) -> FloatArray:
         """Return the features with mean 0 and (population) standard deviation 1; `features_of` has the exceptions.
 
