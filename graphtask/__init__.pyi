@@ -23,9 +23,6 @@ from .edge_sets import dice_similarity as dice_similarity
 from .errors import GraphtaskError as GraphtaskError
 from .features.table import Features as Features
 from .features.table import features_of as features_of
-from .graph import as_architecture as as_architecture
-from .graph import check_graph as check_graph
-from .graph import provenance as provenance
 from .inference.two_sample import two_sample_test as two_sample_test
 from .metrics.table import measure as measure
 from .metrics.table import measure_all as measure_all
@@ -47,7 +44,10 @@ from .runs.check import check_runs as check_runs
 from .runs.history import EdgeHistory as EdgeHistory
 from .storage.geometric import to_geometric as to_geometric
 from .storage.networkx import to_networkx as to_networkx
+from .storage.objects import as_architecture as as_architecture
 from .storage.objects import as_igraph as as_igraph
+from .storage.objects import check_graph as check_graph
+from .storage.objects import provenance as provenance
 from .storage.writers import write as write
 from .study.study import Study as Study
 from .tracing.trace import trace as trace

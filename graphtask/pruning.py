@@ -28,6 +28,7 @@ from graphtask.graph import (
     with_initial_size,
     with_provenance,
 )
+from graphtask.storage.objects import GraphLike, as_igraph
 from graphtask.types import PAPER_THRESHOLD, BoolArray, EdgeName, FloatArray
 from graphtask.validation import invalid
 
@@ -43,7 +44,7 @@ class PrunedParts(NamedTuple):
     """Nodes that are then on no path from the input to the output."""
 
 
-def prune(graph: igraph.Graph, *, threshold: float = PAPER_THRESHOLD, relative: bool = False) -> igraph.Graph:
+def prune(graph: GraphLike, *, threshold: float = PAPER_THRESHOLD, relative: bool = False) -> igraph.Graph:
     """Remove weak edges from a graph, and then the nodes and edges that are on no path.
 
     First every edge with ``weight`` < ``threshold`` is removed. Then, in linear time, every node that is not
@@ -79,6 +80,7 @@ def prune(graph: igraph.Graph, *, threshold: float = PAPER_THRESHOLD, relative: 
     Source:
         Janik & Nowak, "Connectivity Properties of Neural Networks Under Performance-Resources Trade-off", section 2.
     """
+    graph = as_igraph(graph)
     parts = pruned_parts(graph, threshold=threshold, relative=relative)
     if parts.dead_nodes.all():
         raise DisconnectedError(
@@ -92,6 +94,18 @@ def prune(graph: igraph.Graph, *, threshold: float = PAPER_THRESHOLD, relative: 
     result.delete_edges(np.flatnonzero(parts.weak_edges).tolist())
     result.delete_vertices(np.flatnonzero(parts.dead_nodes).tolist())
     return result
+
+
+def check_relative(relative: bool, *, threshold: float | None) -> None:
+    """Raise an ArgumentError for a relative threshold that is None.
+
+    Example:
+        >>> check_relative(True, threshold=None)
+        Traceback (most recent call last):
+        graphtask.errors.ArgumentError: relative must be False without a threshold, got True; pass a threshold in [0, 1]
+    """
+    if relative and threshold is None:
+        raise invalid("relative", "False without a threshold", relative, remedy="pass a threshold in [0, 1]")
 
 
 def pruned_parts(graph: igraph.Graph, *, threshold: float, relative: bool = False) -> PrunedParts:
@@ -173,7 +187,7 @@ def kept_edges(edges: Sequence[EdgeName], weights: npt.ArrayLike, *, threshold: 
     return ~(parts.weak_edges | parts.dead_edges)
 
 
-def critical_threshold(graph: igraph.Graph, *, relative: bool = False) -> float:
+def critical_threshold(graph: GraphLike, *, relative: bool = False) -> float:
     """Return the largest threshold at which pruning leaves input and output connected.
 
     τ = max over paths of (min over the edges of the path of weight): the weakest edge of the widest path, found in
@@ -194,6 +208,7 @@ def critical_threshold(graph: igraph.Graph, *, relative: bool = False) -> float:
         >>> critical_threshold(graph), critical_threshold(graph, relative=True)
         (0.5, 1.0)
     """
+    graph = as_igraph(graph)
     weights = _compared(graph, relative=relative)
     edges = edge_array(graph)
     by_target = np.argsort(edges[:, 1], kind="stable")

@@ -22,7 +22,8 @@ gt.plot.draw_similarity(found.similarity, labels)
 # %%
 # The first two principal components of the features.
 
-gt.plot.draw_embedding(found.embeddings["pca"].points, labels)
+pca = found.embeddings["pca"]
+gt.plot.draw_embedding(pca.points, labels, axes_labels=pca.axes)
 
 # %%
 # Every feature by group.

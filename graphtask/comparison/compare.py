@@ -89,7 +89,7 @@ def compare(
     """Compare groups of graphs: similarities, positions in the plane, and predictability of the groups.
 
     Args:
-        sample: Graphs (igraph or networkx), a table of their features, or an array (graphs, features); see `features_of`.
+        sample: Graphs, a table of their features, or an array (graphs, features); see `features_of`.
         labels: The group of each graph (its data set); at least two groups.
         graphs: Graphs of the rows, if the sample is their features.
         features: Metrics or columns to compare; by default the 15 features of the paper.

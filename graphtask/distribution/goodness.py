@@ -107,7 +107,7 @@ def goodness_of_fit(
     graphs is weak evidence of a good fit.
 
     Args:
-        graphs: Valid graphs (igraph or networkx), at least one.
+        graphs: Valid graphs, at least one.
         metrics: A set of metrics, or names.
         correspond: As for `GraphDistribution.fit`, like the next two.
         shrinkage: As there.

@@ -50,7 +50,7 @@ def metric_tests(
     in the corrections; ``excluded`` has the reason. It depends on the pooled sample only, so the corrections are valid.
 
     Args:
-        a: Graphs (igraph or networkx), or a table of their features (`graphtask.measure_all`), or an array of shape (graphs, features).
+        a: Graphs, or a table of their features (`graphtask.measure_all`), or an array of shape (graphs, features).
         b: The other set, of the same kind. At least 2 graphs each.
         paired: ``a[i]`` and ``b[i]`` are partners.
         statistic: ``mean`` or ``rank``.

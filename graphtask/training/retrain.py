@@ -191,6 +191,11 @@ class RetrainResult:
         runs = self.table["run"].nunique() if "run" in self.table else 0
         return f"RetrainResult({counted(runs, 'run')}, {counted(len(self.table), 'network')}, {len(self.failed)} failed)"
 
+    def _repr_html_(self) -> str:
+        from graphtask.drawing.cards import retraining_card
+
+        return retraining_card(self)
+
     def summary(self) -> "pd.DataFrame":
         """Return means and standard deviations over the runs of each data set, initial graph and network.
 

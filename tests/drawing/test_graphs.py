@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from helpers import weighted_architectures
 from hypothesis import given, settings
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
 
 import graphtask as gt
-from graphtask.drawing.artists import sampled
+from graphtask.drawing.artists import fitted, sampled
 from graphtask.drawing.picture import new_figure
 from graphtask.drawing.placement import LAYOUTS
 from graphtask.drawing.style import ACROSS, DEAD, WEAK, WITHIN, stage_colors
@@ -401,3 +402,16 @@ def test_drawing_leaves_the_graph_alone():
     before = (graph.get_edgelist(), graph.vs["name"], graph.es["weight"], graph.attributes())
     gt.draw(graph, threshold=0.7)
     assert (graph.get_edgelist(), graph.vs["name"], graph.es["weight"], graph.attributes()) == before
+
+
+def test_long_titles_are_shortened_to_the_width():
+    figure = gt.plot.draw_grid({"x" * 200: gt.full_dag(3), "b": gt.full_dag(3)}, title="y" * 200)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    texts = [figure._suptitle, *(text for text in figure.texts if text.get_text().startswith("x"))]
+    assert len(texts) == 2
+    for text in texts:
+        assert text.get_text().endswith("…")
+        assert len(text.get_text()) > 20
+        box = text.get_window_extent(renderer)
+        assert 0 <= box.x0 < box.x1 <= figure.bbox.width
+    assert fitted("short  title", width=5, size=9) == "short title"

@@ -2,13 +2,17 @@
 
 import re
 import sys
+from importlib.util import find_spec
 
 import nbformat
+import pandas as pd
 import pytest
 from nbclient import NotebookClient
 
 import graphtask as gt
 from graphtask.drawing.picture import new_figure
+from graphtask.features.table import features_of
+from graphtask.inference import two_sample_test
 
 pytestmark = pytest.mark.timeout(1200)  # a kernel starts slowly on a loaded machine
 
@@ -40,7 +44,14 @@ for k, graph in enumerate(graphs):
     gt.write(graph, f"graphs/{k}.graphml")
 """
 TRAINING = "run = gt.train(gt.full_dag(4), data=digits, channels=2, epochs=3, batch_size=32)"
-CELLS = [SETUP, TRAINING, *FIGURES, *RESULTS]
+WIDGET = """
+widget = gt.view(graphs[0], threshold=0.25).widget
+first = getattr(widget, "threshold", None)
+if widget is not None:
+    widget.threshold = 0.5
+first, getattr(widget, "threshold", None), getattr(widget, "graphs", [{"nodes": [None]}])[0]["nodes"][0]
+"""
+CELLS = [SETUP, TRAINING, *FIGURES, *RESULTS, WIDGET]
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +94,13 @@ def test_results_are_shown_with_a_summary_and_a_small_picture(outputs):
         assert len(data["text/html"]) < 700_000, cell
 
 
+@pytest.mark.skipif(find_spec("anywidget") is None, reason="anywidget is not installed")
+def test_a_view_is_a_widget_whose_threshold_is_that_of_its_slider(outputs):
+    assert "application/vnd.jupyter.widget-view+json" in result_of(outputs["gt.view(graphs[0])"])
+    (output,) = outputs[WIDGET]
+    assert output.data["text/plain"] == "(0.25, 0.5, 'v0')"
+
+
 @pytest.mark.parametrize("cell", [TRAINING, "gt.sweep(run, thresholds=[0, 0.01], metrics='edges')"])
 def test_progress_is_one_display_that_is_updated_in_place(outputs, cell):
     (display,) = (output for output in outputs[cell] if output.output_type != "execute_result")
@@ -91,6 +109,25 @@ def test_progress_is_one_display_that_is_updated_in_place(outputs, cell):
         r'<progress max="1" value="1.0000"></progress> (epoch 3/3|sweeping: 2 of 2)',
         display.data["text/html"],
     )
+
+
+def test_analyses_have_cards():
+    graphs = [gt.full_dag(n, stages=2) for n in (4, 5, 6, 7)]
+    points = features_of(graphs, features=["edges", "mean_path"])
+    text = points._repr_html_()
+    assert "<td>edges</td><td>13</td>" in text  # the mean of 6, 10, 15 and 21
+    text = two_sample_test(graphs[:2], graphs[2:])._repr_html_()
+    assert ">0.333 (smallest attainable 0.333)</td>" in text
+    fitted = gt.GraphDistribution.fit(graphs)
+    text = fitted._repr_html_()
+    assert ">5.5</td>" in text
+    assert text.count("data:image/png") == 1
+    row = {"run": "a", "dataset": "<b>", "prior": "full", "test_accuracy": 0.75, "epoch_time_ratio": 1.0}
+    table = pd.DataFrame([row | {"network": name} for name in ("full", "retrained")])
+    text = gt.training.RetrainResult(table)._repr_html_()
+    assert "<td>&lt;b&gt;</td><td>full</td><td>0.75</td>" in text
+    assert text.count("data:image/png") == 1
+    assert "img" not in gt.training.RetrainResult(table[:0])._repr_html_()
 
 
 def test_names_in_cards_are_escaped():

@@ -75,9 +75,9 @@ def test_pairs_stay_in_one_fold():
     [
         (
             {"a": [[1.0], [2.0]]},
-            "a must be a list of graphs .igraph or networkx., got a list of list",
+            "a must be a list of graphs, got a list of list",
         ),
-        ({"b": []}, "b must be a list of graphs .igraph or networkx., got an empty list"),
+        ({"b": []}, "b must be a list of graphs, got an empty list"),
         ({"a": full(5)}, "a and b must have at least 2 graphs each, got 1 and 3"),
         ({"folds": 1}, "folds must be"),
         ({"steps": 0}, "steps must be"),
