@@ -1,3 +1,4 @@
+from . import blocks as blocks
 from . import comparison as comparison
 from . import data as data
 from . import dynamics as dynamics
@@ -5,6 +6,7 @@ from . import errors as errors
 from . import inference as inference
 from . import metrics as metrics
 from . import plot as plot
+from . import tasks as tasks
 from .comparison.compare import Comparison as Comparison
 from .comparison.compare import compare as compare
 from .comparison.difference import GraphDiff as GraphDiff

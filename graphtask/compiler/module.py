@@ -8,10 +8,11 @@ import igraph
 import torch
 from torch import Tensor, nn
 
-from graphtask.compiler.blocks import BlockFactory, ConvBlock, Head
+from graphtask.compiler.blocks import BlockFactory, ConvBlock, HeadFactory
 from graphtask.compiler.execution import EXECUTORS, Execution, Executor, why_plain
 from graphtask.compiler.fused.explain import Explanation, explain
 from graphtask.compiler.fused.staged import Program
+from graphtask.compiler.library import STANDARD, load_block, load_head
 from graphtask.compiler.plan import NodePlan, make_plan, node_key, reduce_key
 from graphtask.compiler.randomness import seeded
 from graphtask.errors import ArgumentError
@@ -38,7 +39,8 @@ def compile(
     initial_weight: float = 0.5,
     execution: Execution = "auto",
     recompute: bool | Collection[int] = False,
-    block: BlockFactory = ConvBlock,
+    block: BlockFactory | str = STANDARD,
+    head: HeadFactory | str = "pooled",
     seed: int = 0,
 ) -> "GraphModule":
     """Make the network of a graph, on the CPU and in torch's default dtype.
@@ -67,8 +69,11 @@ def compile(
             one has no second derivative (docs/performance.md).
         recompute: Activation checkpointing: whether the backward of the fused execution computes sums and convolutions
             again, to keep less; in all stages, or in those listed. `GraphModule.explain` shows what each stage keeps.
-        block: Function that makes a node's block from its input channels, output channels and stride; the block must
-            return ``ceil(size / stride)`` pixels per side.
+        block: Name in `graphtask.blocks.BLOCKS`, ``package.module:name``, or a function that makes a node's block from
+            its input channels, output channels and stride; the block must return ``ceil(size / stride)`` pixels per side.
+        head: Head that reads the value of the output node: "pooled", "dense" (scores of every pixel, of the size of the
+            images if the last stage divides it), ``package.module:name``, or a function that makes one from the channels,
+            the number of outputs and the stride of the output node.
         seed: Seed of the initial parameters, >= 0. They are drawn from a generator of this call: the global generator is
             neither read nor changed, and calls in several threads do not affect each other.
 
@@ -98,7 +103,8 @@ def compile(
             initial_weight=initial_weight,
             execution=execution,
             recompute=recompute,
-            block=block,
+            block=load_block(block),
+            head=load_head(head),
         )
 
 
@@ -122,6 +128,7 @@ class GraphModule(nn.Module):
         execution: Execution,
         recompute: bool | Collection[int],
         block: BlockFactory,
+        head: HeadFactory,
     ) -> None:
         check_graph(graph)
         super().__init__()
@@ -130,6 +137,7 @@ class GraphModule(nn.Module):
         self.n_classes = integer(n_classes, name="n_classes")
         self.gate: Gate = choice(gate, name="gate", choices=tuple(_GATES))  # type: ignore[assignment]
         self.block = block
+        self.make_head = head
         self.plan = make_plan(graph)
         self._graph = graph.copy()
         self._edge_index = {pair: index for index, pair in enumerate(edge_names(graph))}
@@ -145,7 +153,8 @@ class GraphModule(nn.Module):
                 for reduction in node.reduces
             }
         )
-        self.head = Head(self._width(self.plan.output.stage), self.n_classes)
+        stage = self.plan.output.stage
+        self.head = head(self._width(stage), self.n_classes, 1 << stage)
         self.recompute = stage_selection(
             recompute, name="recompute", stages={node.stage for node in self.plan.nodes}
         )

@@ -36,8 +36,8 @@ def test_the_accuracy_is_that_of_the_parity_report(thinned, table):
     for index in {0, len(connected) // 2, len(connected) - 1}:
         row = connected.iloc[index]
         report = gt.parity(thinned, threshold=row["threshold"], device="cpu")
-        assert row["test_accuracy"] == report.accuracy_pruned
-        assert row["trained_accuracy"] == report.accuracy_trained
+        assert row["test_accuracy"] == report.score_pruned
+        assert row["trained_accuracy"] == report.score_trained
         assert (row["edges"], row["nodes"]) == (report.edges_after, report.nodes_after)
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _FILES = {
     "trained.graphml": "trained graph",
-    "metrics.csv": "loss, accuracy and live edges of every epoch",
+    "metrics.csv": "loss, score and live edges of every epoch",
     "history.npz": "every edge weight at every epoch",
     "weights.safetensors": "parameters of the network",
 }
@@ -86,6 +86,19 @@ optimization_options = in_turn(
         help="L2 penalty on the edge weights.",
     ),
     _option(
+        "--loss",
+        metavar="NAME",
+        show_default="that of the task",
+        help="Loss: a function of torch.nn.functional, such as smooth_l1_loss, or package.module:name (imports it).",
+    ),
+    _option(
+        "--score",
+        metavar="NAME",
+        show_default="that of the task",
+        help="Score in all tables: accuracy, r2, mae, rmse, f1, label_accuracy, iou, pixel_accuracy, or package.module:name "
+        "(imports it).",
+    ),
+    _option(
         "--optimizer",
         default="SGD",
         metavar="NAME",
@@ -130,6 +143,9 @@ augmentation_options = in_turn(
     epilog=examples(
         "graphtask new full --nodes 12 --stages 3 -o full.graphml",
         "graphtask train full.graphml --data cdigits --channels 5 --epochs 16 --batch-size 32 --edge-l1 0.02 -o runs/full-0",
+        "graphtask train full.graphml --data cdigits --channels 8 --epochs 16 --batch-size 32 --edge-l1 0.02 --block separable "
+        "-o runs/separable-0",
+        "graphtask train full.graphml --data houses.npz --task regression --block mlp --learning-rate 0.01 -o runs/houses",
     )
 )
 @click.argument("graph_file", type=PATH, metavar="GRAPH")
@@ -166,6 +182,13 @@ augmentation_options = in_turn(
     help="Name of the data set in tables.",
 )
 @option("--download", is_flag=True, section="Data", help="Download a named data set if missing.")
+@option(
+    "--task",
+    default="classification",
+    metavar="NAME",
+    section="Data",
+    help="Task: classification, regression, multilabel, segmentation, or package.module:name (imports it).",
+)
 @augmentation_options
 @channels_option
 @option(
@@ -177,10 +200,18 @@ augmentation_options = in_turn(
 )
 @option(
     "--block",
-    metavar="MODULE:NAME",
+    metavar="NAME",
     section="Model",
-    show_default="the standard block",
-    help="Import a custom block: a class of (in_channels, out_channels, stride).",
+    default="standard",
+    help="Block of the nodes: standard, simple, residual, separable, depthwise, bottleneck, mlp, conv1d, transformer, or "
+    "package.module:name (imports it) of a function of (in_channels, out_channels, stride).",
+)
+@option(
+    "--head",
+    metavar="NAME",
+    section="Model",
+    show_default="that of the task",
+    help="Head: pooled (one prediction for an image), dense (one for every pixel), or package.module:name (imports it).",
 )
 @option(
     "--reset-weights",
@@ -266,11 +297,13 @@ def _stamp(path: Path) -> int | None:
 
 
 def _report(run: "Run", folder: Path, threshold: float) -> list[str]:
+    from graphtask.columns import shown_score, words
+
     last = run.metrics.iloc[-1]
     width = max(map(len, _FILES))
     files = [f"  {name:<{width}}  {text}" for name, text in _FILES.items()]
     outcome = (
-        f"{folder}: test accuracy {last['test_accuracy']:.2%} after {counted(int(last['epoch']), 'epoch')}, "
+        f"{folder}: test {words(run.score)} {shown_score(run.test_score, run.score, digits=2)} after {counted(int(last['epoch']), 'epoch')}, "
         f"{int(last['live_edges']):,} of {counted(run.graph.ecount(), 'edge')} live at {threshold:g}"
     )
     words = ("prune", folder, "--threshold", f"{threshold:g}", "--parity", "-o", "pruned.graphml")
