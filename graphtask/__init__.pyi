@@ -1,4 +1,5 @@
 from . import blocks as blocks
+from . import callbacks as callbacks
 from . import comparison as comparison
 from . import data as data
 from . import dynamics as dynamics
@@ -70,6 +71,7 @@ from .training.callbacks import Callback as Callback
 from .training.config import TrainConfig as TrainConfig
 from .training.parity import Parity as Parity
 from .training.parity import parity as parity
+from .training.path import l1_path as l1_path
 from .training.retrain import RetrainResult as RetrainResult
 from .training.retrain import compare_retrained as compare_retrained
 from .training.retrain import retrain as retrain

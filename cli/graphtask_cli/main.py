@@ -25,6 +25,7 @@ COMMANDS = (
     "trace",
     "compile",
     "train",
+    "path",
     "prune",
     "metrics",
     "sweep",

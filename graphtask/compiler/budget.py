@@ -1,17 +1,17 @@
 """Parameters and multiplications of a compiled graph, and the number of channels for a parameter budget."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import igraph
-import torch
 
-from graphtask.compiler.blocks import BlockFactory, ConvBlock, Head, HeadFactory
-from graphtask.compiler.library import STANDARD, load_block, load_head
-from graphtask.compiler.module import compile
 from graphtask.compiler.plan import make_plan
 from graphtask.graph import check_graph
 from graphtask.parameters import parameter_polynomial
 from graphtask.validation import image_size, integer
+
+if TYPE_CHECKING:
+    from graphtask.compiler.blocks import BlockFactory, HeadFactory
 
 
 def count_parameters(
@@ -20,8 +20,8 @@ def count_parameters(
     channels: int,
     in_channels: int = 3,
     n_classes: int = 10,
-    block: BlockFactory | str = STANDARD,
-    head: HeadFactory | str = "pooled",
+    block: "BlockFactory | str" = "standard",
+    head: "HeadFactory | str" = "pooled",
 ) -> int:
     """Return the number of trainable parameters of the compiled graph.
 
@@ -56,8 +56,8 @@ def fit_channels(
     budget: int,
     in_channels: int = 3,
     n_classes: int = 10,
-    block: BlockFactory | str = STANDARD,
-    head: HeadFactory | str = "pooled",
+    block: "BlockFactory | str" = "standard",
+    head: "HeadFactory | str" = "pooled",
 ) -> int:
     """Return the channels of stage 0 whose parameter count is nearest to a budget; the smaller number at a tie.
 
@@ -143,22 +143,24 @@ def _count(
     *,
     in_channels: int,
     n_classes: int,
-    block: BlockFactory | str,
-    head: HeadFactory | str,
+    block: "BlockFactory | str",
+    head: "HeadFactory | str",
 ) -> Callable[[int], int]:
     """Return the number of parameters as a function of the channels."""
     sizes = {
         "in_channels": integer(in_channels, name="in_channels"),
         "n_classes": integer(n_classes, name="n_classes"),
     }
-    parts = {"block": load_block(block), "head": load_head(head)}
-    if parts["block"] is ConvBlock and parts["head"] is Head:
+    if (block, head) == ("standard", "pooled"):
         polynomial = parameter_polynomial(graph, **sizes)
         return lambda channels: polynomial.at(integer(channels, name="channels"))
+    import torch  # the closed form does without it
+
+    from graphtask.compiler.module import compile
 
     def counted(channels: int) -> int:
         with torch.device("meta"):
-            net = compile(graph, channels=channels, **sizes, **parts)
+            net = compile(graph, channels=channels, block=block, head=head, **sizes)
         return sum(parameter.numel() for parameter in net.parameters())
 
     return counted

@@ -158,7 +158,7 @@ def channels_last(images: AnyArray, *, where: str) -> AnyArray:
     """Return images with their channels as the last axis; gray images without that axis gain it.
 
     The channels are the axis with at most 4 entries where the other candidate has more; else the axis that differs
-    from the other two, if those agree (square images).
+    from the other two, if those agree (square images); else axis 1 of images of one row, (N, channels, 1, length).
 
     Raises:
         DataError: Both axes, or neither, could be the channels.
@@ -179,6 +179,8 @@ def channels_last(images: AnyArray, *, where: str) -> AnyArray:
         at_the_end = few[1]
     elif square[0] != square[1]:
         at_the_end = square[0]
+    elif middle == 1 < last:  # sequences, (N, channels, 1, length)
+        at_the_end = False
     else:
         raise DataError(
             f"{where} have shape {images.shape}, where axis 1 or axis 3 could be the channels; pass (N, H, W, C) with "

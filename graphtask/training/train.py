@@ -13,6 +13,7 @@ import torch
 
 from graphtask.compiler.blocks import share_statistics
 from graphtask.compiler.library import STANDARD
+from graphtask.compiler.module import GraphModule
 from graphtask.compiler.module import compile as compile_graph
 from graphtask.compiler.writeback import write_back
 from graphtask.data.catalog import CATALOG, load_data
@@ -53,6 +54,7 @@ def train(
     config: TrainConfig | None = None,
     *,
     out: str | Path | None = None,
+    start: Run | None = None,
     progress: bool = True,
     callbacks: Iterable[Callback] = (),
     **options: Any,
@@ -73,6 +75,8 @@ def train(
         graph: A valid architecture graph; edges with ``w`` start from it.
         config: Training configuration; None is `TrainConfig`, whose defaults are Appendix A of the paper.
         out: Folder of the run, created if missing; None keeps everything in memory (and cannot resume).
+        start: A run of the same nodes and edges, whose blocks and head the network starts with (the edge weights are
+            those of the graph); None draws them.
         progress: Report progress on standard error.
         callbacks: Called at the start, after every step and epoch, and at the end; see `graphtask.Callback`.
         options: Options of `TrainConfig` by keyword, with priority over ``config``: ``data``, ``epochs`` …
@@ -106,6 +110,8 @@ def train(
     folder = None if out is None else Path(out)
     with limited_threads(config.runtime.threads):
         trainer = _trainer(config, initial, images, processes, target)
+        if start is not None:
+            _start_from(trainer.module, start)
         # Only now, so that a wrong argument does not leave a folder behind that refuses the right one.
         with acquire_run(
             folder if processes.leads else None,
@@ -223,6 +229,17 @@ def _trainer(
         processes=processes,
         recorder=cuda_recorder(module) if captures else None,
     )
+
+
+def _start_from(module: GraphModule, start: Run) -> None:
+    """Copy the parameters of a run into a module, except for the edge weights."""
+    try:
+        module.load_state_dict({**start.weights, "edge_weight": module.edge_weight})
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ArgumentError(
+            f"start must be a run of this network, got {start!r} ({reason})", argument="start"
+        ) from error
 
 
 def _check_pixels(images: ImageData, *, stride: int) -> None:
