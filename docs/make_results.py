@@ -213,7 +213,7 @@ def orderings_part(place: Place, table: pd.DataFrame) -> list[str]:
     tests.to_csv(place.out / "trends.csv", index=False)
     rows = [
         [
-            str(row["feature"]), "falls" if (ORDERINGS | ALSO)[row["feature"]] == "fall" else "rises",
+            str(row["metric"]), "falls" if (ORDERINGS | ALSO)[row["metric"]] == "fall" else "rises",
             f"{row['trend']:.2f}".replace("-", "−"),
             f"{row['p_value']:.3g}", f"{row['p_holm']:.3g}", f"{row['p_holm_either']:.3g}",
         ]
@@ -322,9 +322,10 @@ def distributions_part(place: Place, table: pd.DataFrame) -> list[str]:
                 *("—" if other == name else spread(others[other], 1) for other in groups),
             ]
         )
-        sampled = fitted.sample(20, seed=0)
-        figure = gt.plot.draw_observed_sampled(gt.measure_all(graphs), gt.measure_all(sampled))
-        gt.plot.save(figure, place.out / f"sampled_{name}.png")
+        observed, sampled = gt.measure_all(graphs), gt.measure_all(fitted.sample(20, seed=0))
+        if (observed != observed.iloc[0]).to_numpy().any():
+            figure = gt.plot.draw_observed_sampled(observed, sampled)
+            gt.plot.save(figure, place.out / f"sampled_{name}.png")
     pd.DataFrame(records).to_csv(place.out / "distributions.csv", index=False)
     return [
         "## P(G) of each data set",

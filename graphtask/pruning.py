@@ -94,6 +94,18 @@ def prune(graph: igraph.Graph, *, threshold: float = PAPER_THRESHOLD, relative: 
     return result
 
 
+def check_relative(relative: bool, *, threshold: float | None) -> None:
+    """Raise an ArgumentError for a relative threshold that is None.
+
+    Example:
+        >>> check_relative(True, threshold=None)
+        Traceback (most recent call last):
+        graphtask.errors.ArgumentError: relative must be False without a threshold, got True; pass a threshold in [0, 1]
+    """
+    if relative and threshold is None:
+        raise invalid("relative", "False without a threshold", relative, remedy="pass a threshold in [0, 1]")
+
+
 def pruned_parts(graph: igraph.Graph, *, threshold: float, relative: bool = False) -> PrunedParts:
     """Return the edges and nodes that `prune` removes at ``threshold``, without removing them.
 

@@ -38,8 +38,8 @@ class Browser:
         self.problems: list[str] = []
         """Errors in the console and exceptions of the page."""
 
-    def open(self, path: Path, *, width: int = 1200, height: int = 900, is_dark: bool = False) -> None:
-        """Open a file; the page has loaded when this returns."""
+    def open(self, page: Path | str, *, width: int = 1200, height: int = 900, is_dark: bool = False) -> None:
+        """Open a file or an address; the page has loaded when this returns."""
         if self._session is not None:
             self.send("Page.close")
             self._session = None
@@ -57,7 +57,7 @@ class Browser:
         )
         features = [{"name": "prefers-color-scheme", "value": "dark" if is_dark else "light"}]
         self.send("Emulation.setEmulatedMedia", features=features)
-        self.send("Page.navigate", url=path.absolute().as_uri())
+        self.send("Page.navigate", url=page if isinstance(page, str) else page.absolute().as_uri())
         self._until(lambda message: message.get("method") == "Page.loadEventFired")
 
     def evaluate(self, code: str):

@@ -14,6 +14,7 @@ from graphtask_cli.render import missing_as_none, rounded
 from graphtask_cli.tables import records_of
 
 if TYPE_CHECKING:
+    import igraph
     import pandas as pd
     from rich.console import RenderableType
 
@@ -25,6 +26,9 @@ _ORDER = ("running", "failed", "waiting", "finished")
 _ERRORS = 3  # that are printed
 _MARGIN = 9  # lines of the terminal without runs
 _LEAST_PAGE_SECONDS = 10.0
+_HEIGHT = 15  # lines of a picture, enough for a dot per node of 60 nodes
+_GRAPHS = 4
+_GAP = 3  # columns between pictures
 
 
 def watch_study(study: "Study", *, every: float, once: bool, page: Path | None) -> None:
@@ -49,7 +53,7 @@ def watch_study(study: "Study", *, every: float, once: bool, page: Path | None) 
     with Live(console=Console(highlight=False), auto_refresh=False) as live:
         while True:
             table = study.status()
-            live.update(frame(study, n_rows=max(shutil.get_terminal_size().lines - _MARGIN, 3)), refresh=True)
+            live.update(_fitting_frame(study), refresh=True)
             is_over = bool(table["status"].isin(["finished", "failed"]).all())
             if page is not None and (is_over or time.monotonic() - written > reload):
                 _write_page(study, page, refresh=None if is_over else reload)
@@ -59,8 +63,21 @@ def watch_study(study: "Study", *, every: float, once: bool, page: Path | None) 
             time.sleep(every)
 
 
-def frame(study: "Study", *, n_rows: int) -> "RenderableType":
-    """Return the table of a study: running runs first, at most ``n_rows`` of them."""
+def _fitting_frame(study: "Study") -> "RenderableType":
+    """Return the frame for the height of the terminal: a third of it for pictures, if that is enough for one."""
+    lines = shutil.get_terminal_size().lines - _MARGIN
+    height = min(lines // 3, _HEIGHT)
+    return frame(study, n_rows=max(lines - height - 3, 3), height=height if height > 3 else 0)
+
+
+def frame(study: "Study", *, n_rows: int, height: int = _HEIGHT) -> "RenderableType":
+    """Return the table of a study and its newest graphs.
+
+    Args:
+        study: The study.
+        n_rows: Largest number of runs in the table; running ones come first.
+        height: Lines of the pictures; 0 for none.
+    """
     from rich import box
     from rich.console import Group
     from rich.table import Table
@@ -81,7 +98,49 @@ def frame(study: "Study", *, n_rows: int) -> "RenderableType":
     more = len(table) - n_rows
     rest = [Text(f"… and {more} more")] if more > 0 else []
     problems = [Text(shown(error)) for error in errors[:_ERRORS]]
-    return Group(Text(shown(f"{study.name}: {status_line(table)}")), Text(""), grid, *rest, *problems)
+    pictures = [_pictures(study, height)] if height else []
+    return Group(
+        Text(shown(f"{study.name}: {status_line(table)}")), Text(""), grid, *rest, *problems, *pictures
+    )
+
+
+def _pictures(study: "Study", height: int) -> "RenderableType":
+    """Return the newest graphs side by side, as many as fit the width."""
+    from rich.columns import Columns
+    from rich.console import Group
+    from rich.text import Text
+
+    from graphtask.reporting.study_page import newest_graphs
+    from graphtask_cli.braille import adjacency_picture
+
+    return Columns(
+        [
+            Group(
+                Text(shown(f"{found.run}, epoch {found.epoch}"), no_wrap=True, overflow="ellipsis"),
+                Text(_sizes(found.pruned)),
+                adjacency_picture(found.initial, found.pruned, height=height),
+            )
+            for found in newest_graphs(study, _GRAPHS)
+        ],
+        padding=(0, _GAP),
+    )
+
+
+def _sizes(graph: "igraph.Graph") -> str:
+    """Return the numbers of edges inside each stage, and between stages.
+
+    >>> import graphtask as gt
+    >>> _sizes(gt.full_dag(5, stages=2))
+    'edges 3 + 1, between 6'
+    """
+    from collections import Counter
+
+    from graphtask.graph import edge_array, stages
+
+    stage = stages(graph)
+    pairs = Counter((int(stage[source]), int(stage[target])) for source, target in edge_array(graph).tolist())
+    inside = [pairs.pop((s, s), 0) for s in range(int(stage.max()) + 1)]
+    return f"edges {' + '.join(map(str, inside))}, between {pairs.total()}"
 
 
 def _cells(record: dict[str, Any], curves: tuple[str, str]) -> list[str]:

@@ -9,7 +9,7 @@ import igraph
 
 from graphtask.edge_sets import dice_similarity
 from graphtask.graph import NAME, STAGE, WEIGHT, check_graph, edge_names
-from graphtask.pruning import prune
+from graphtask.pruning import check_relative, prune
 from graphtask.storage.objects import GraphLike, as_igraph
 
 if TYPE_CHECKING:
@@ -125,13 +125,16 @@ class GraphDiff:
         return {name: int(stage) for name, stage in pairs}
 
 
-def diff(first: GraphLike, second: GraphLike, *, threshold: float | None = None) -> GraphDiff:
+def diff(
+    first: GraphLike, second: GraphLike, *, threshold: float | None = None, relative: bool = False
+) -> GraphDiff:
     """Compare two graphs node by node and edge by edge; nodes correspond by name.
 
     Args:
         first: A valid architecture graph (igraph or networkx).
         second: Another one, usually of the same initial graph.
         threshold: Prune both graphs with this threshold first; None compares them as they are.
+        relative: Compare weights relative to the strongest edge into the same node with the threshold; see `prune`.
 
     Raises:
         GraphError: A graph is not valid, or there is a threshold and it has no weights.
@@ -147,13 +150,14 @@ def diff(first: GraphLike, second: GraphLike, *, threshold: float | None = None)
         >>> found.summary().values.tolist()[-1]
         ['edges across stages', 1, 3, 0]
     """
-    return GraphDiff(_checked(first, threshold), _checked(second, threshold))
+    check_relative(relative, threshold=threshold)
+    return GraphDiff(*(_checked(graph, threshold, relative) for graph in (first, second)))
 
 
-def _checked(graph: GraphLike, threshold: float | None) -> igraph.Graph:
+def _checked(graph: GraphLike, threshold: float | None, relative: bool) -> igraph.Graph:
     found = as_igraph(graph)
     check_graph(found)
-    return found if threshold is None else prune(found, threshold=threshold)
+    return found if threshold is None else prune(found, threshold=threshold, relative=relative)
 
 
 def _parts(first: Iterable[Any], second: Iterable[Any]) -> Parts:

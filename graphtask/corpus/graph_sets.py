@@ -13,7 +13,7 @@ from graphtask.corpus.entries import Entry, find
 from graphtask.errors import ArgumentError, FormatError, GraphtaskError
 from graphtask.graph import provenance
 from graphtask.priors.orient import Order
-from graphtask.pruning import prune
+from graphtask.pruning import check_relative, prune
 from graphtask.reading import Reading, ReadOptions, from_bytes
 from graphtask.runs.labels import prior_label
 from graphtask.storage.content import about
@@ -67,6 +67,7 @@ def read_all(
     *,
     by: str = "dataset",
     threshold: float | None = None,
+    relative: bool = False,
     strict: bool = False,
     stages: int | Sequence[int] | None = None,
     join: bool = False,
@@ -87,6 +88,7 @@ def read_all(
             key of the provenance, such as ``"seed"`` or ``"threshold"``, or of the arguments of its prior, such as
             ``"p"``. The label of a graph without that key is empty.
         threshold: Prune the graphs with this threshold first.
+        relative: Compare weights relative to the strongest edge into the same node with the threshold; see `prune`.
         strict: If True, the first graph that cannot be used is an error.
         stages: For graphs without stages; see `read`, also for the next five.
         join: If True, several inputs (outputs) get one new node.
@@ -118,6 +120,7 @@ def read_all(
         [entry for entry, _ in found],
         by=by,
         threshold=threshold,
+        relative=relative,
         strict=strict,
         reading=ReadOptions(
             stages=stages, join=join, merge=merge, order=order, drop_isolated=drop_isolated, reading=reading
@@ -131,6 +134,7 @@ def read_entries(
     *,
     by: str,
     threshold: float | None,
+    relative: bool = False,
     reading: ReadOptions,
     arguments: Sequence[str] | None = None,
     strict: bool = False,
@@ -141,6 +145,7 @@ def read_entries(
         entries: Result of `graphtask.corpus.entries.find`.
         by: Source of the label.
         threshold: Prune the graphs with this threshold first.
+        relative: Compare weights relative to the strongest edge into the same node with the threshold; see `prune`.
         reading: How to read graphs that lack stages, or have several inputs or outputs.
         arguments: Label of each entry if ``by`` is ``"argument"``.
         strict: If True, the first graph that cannot be used is an error.
@@ -151,12 +156,13 @@ def read_entries(
     """
     if not entries:
         raise ArgumentError("paths must name at least one graph file, run or folder")
+    check_relative(relative, threshold=threshold)
     labels = list(arguments) if arguments is not None else [""] * len(entries)
     kept: list[tuple[igraph.Graph, str, Entry]] = []
     failures: list[str] = []
     for content, argument in zip(contents(entries), labels, strict=True):
         try:
-            graph = _graph(content, threshold=threshold, reading=reading)
+            graph = _graph(content, threshold=threshold, relative=relative, reading=reading)
         except GraphtaskError as error:
             line = about(content.entry.file, error)
             if strict:
@@ -199,12 +205,14 @@ def argument_labels(paths: Paths) -> list[str]:
     return ["/".join(_shortest_end(own, others=parts)) for own in parts]
 
 
-def _graph(content: Content, *, threshold: float | None, reading: ReadOptions) -> igraph.Graph:
+def _graph(
+    content: Content, *, threshold: float | None, relative: bool, reading: ReadOptions
+) -> igraph.Graph:
     if content.error is not None:
         raise content.error
     assert content.content is not None
     graph = from_bytes(content.content, name=content.entry.file, options=reading)
-    return graph if threshold is None else prune(graph, threshold=threshold)
+    return graph if threshold is None else prune(graph, threshold=threshold, relative=relative)
 
 
 def _folder(entry: Entry) -> str:

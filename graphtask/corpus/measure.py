@@ -16,6 +16,7 @@ from graphtask.corpus.rows import ERROR, FILE, KEPT_STAGES, SHA256, Row, Setting
 from graphtask.corpus.worker import answer
 from graphtask.metrics.view import LayoutOrder, Options
 from graphtask.priors.orient import Order
+from graphtask.pruning import check_relative
 from graphtask.reading import ReadOptions
 from graphtask.storage.content import about
 from graphtask.validation import integer
@@ -37,6 +38,7 @@ def measure_files(
     layout_seed: int = 0,
     layout_order: LayoutOrder = "topological",
     threshold: float | None = None,
+    relative: bool = False,
     stages: int | Sequence[int] | None = None,
     join: bool = False,
     merge: bool = False,
@@ -62,6 +64,7 @@ def measure_files(
         layout_seed: Random seed of the starts after the first.
         layout_order: ``"topological"`` or ``"canonical"``; see `measure`.
         threshold: Prune the graphs with this threshold first.
+        relative: Compare weights relative to the strongest edge into the same node with the threshold; see `prune`.
         stages: For graphs without stages; others keep theirs, and a warning counts them. See `read`, also for the
             next three.
         join: If True, several inputs (outputs) get one new node.
@@ -97,6 +100,7 @@ def measure_files(
         ),
         reading=ReadOptions(stages=stages, join=join, merge=merge, order=order),
         threshold=threshold,
+        relative=relative,
     )
     return measure_entries(find(paths), settings, n_jobs=n_jobs, cache=cache)
 
@@ -123,6 +127,7 @@ def measure_entries(
     """
     n_processes = _n_processes(n_jobs, len(entries))
     _ = settings.selection
+    check_relative(settings.relative, threshold=settings.threshold)
     return _with_notice(_rows(entries, settings, n_jobs=n_processes, cache=cache, notify=notify), notify)
 
 

@@ -14,7 +14,8 @@ from graphtask.data.npz import npz_size
 from graphtask.data.reading import SourceSize
 from graphtask.data.sources import DIGITS_SIZE, TORCHVISION
 from graphtask.data.targets import CLASSES
-from graphtask.data.transforms import Transform, transform
+from graphtask.data.transforms import SUBSET, Transform, parse_transform, same_share, transform
+from graphtask.errors import DataError
 
 
 class Extent(NamedTuple):
@@ -56,11 +57,21 @@ def extent_of(
     else:
         path = existing(source)
         size = folder_size(path) if path.is_dir() else npz_size(path, targets=targets)
-    images = _transformed(size, steps, name=Path(source).name)
-    return Extent(size.n_train, size.n_test, images.size, images.in_channels, size.n_classes)
+    parsed = [parse_transform(step) for step in steps]
+    name = Path(source).name
+    images = _transformed(size, [step for step in parsed if step.name != SUBSET], name=name)
+    n_train, n_test = size.n_train, size.n_test
+    for number in (step.value for step in parsed if step.name == SUBSET):
+        assert number is not None  # it has a default
+        if number > n_train:
+            raise DataError(
+                f"{name}: {SUBSET}:{number} needs {number:,} training images, but there are {n_train:,}"
+            )
+        n_train, n_test = number, same_share(n_test, number, of=n_train)
+    return Extent(n_train, n_test, images.size, images.in_channels, size.n_classes)
 
 
-def _transformed(size: SourceSize, steps: Sequence[str | Transform], *, name: str) -> ImageData:
+def _transformed(size: SourceSize, steps: Sequence[Transform], *, name: str) -> ImageData:
     """Return two black images of that size after the transforms."""
     blank = np.zeros((2, *size.shape), dtype=np.uint8)
     classes = np.arange(2)

@@ -19,6 +19,8 @@ from graphtask.data.targets import PIXELS
 from graphtask.errors import ArgumentError, DataError
 from graphtask.validation import abbreviated, integer
 
+SUBSET = "subset"  # the only transform that changes the number of images
+
 _COLORS = {"train": Part.TRAIN_COLORS, "test": Part.TEST_COLORS, "val": Part.VAL_COLORS}
 
 
@@ -179,12 +181,20 @@ def subset(data: ImageData, *, number: int = 1000, seed: int) -> ImageData:
         (20, 5)
     """
     _check_number("number", number)
-    share = number / len(data.x_train)
-    n_test, n_val = (
-        None if images is None else max(1, round(share * len(images))) for images in (data.x_test, data.x_val)
-    )
-    assert n_test is not None
+    n_train = len(data.x_train)
+    n_test = same_share(len(data.x_test), number, of=n_train)
+    n_val = None if data.x_val is None else same_share(len(data.x_val), number, of=n_train)
     return data.subset(number, n_test, n_val=n_val, seed=seed)
+
+
+def same_share(n_images: int, number: int, *, of: int) -> int:
+    """Return ``number``/``of`` of the images of another split, at least one.
+
+    Example:
+        >>> same_share(10_000, 9_600, of=60_000), same_share(10, 1, of=60_000)
+        (1600, 1)
+    """
+    return max(1, round(number / of * n_images))
 
 
 TRANSFORMS: Mapping[str, TransformKind] = MappingProxyType(
@@ -202,7 +212,7 @@ TRANSFORMS: Mapping[str, TransformKind] = MappingProxyType(
         ),
         "scale": TransformKind(scale, "every pixel repeated this many times", "factor", 2),
         "resize": TransformKind(resize, "square images of this many pixels, interpolated", "size", 32),
-        "subset": TransformKind(
+        SUBSET: TransformKind(
             subset,
             "this many training images, balanced over the classes, and the same share of the test images",
             "number",

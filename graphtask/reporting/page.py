@@ -19,7 +19,7 @@ _ASSETS = resources.files("graphtask.reporting") / "assets"
 _NUMBER = re.compile(r"[-+\d.,%±() einfna]*|undefined|disconnected")  # cells that are aligned on the right
 _MAX_SVG = 200_000  # bytes; larger figures are PNG images
 
-_EXPLORER = """\
+EXPLORER = """\
 <div class="controls">
 <label>Graph <select id="graph"></select></label>
 <label>Compare with <select id="second"><option value="-1">nothing</option></select></label>
@@ -57,6 +57,10 @@ _EXPLORER = """\
 </div>
 </div>
 """
+"""Controls, canvas and tables of the explorer."""
+
+EXPLORER_SCRIPTS = ("cytoscape.min.js", "rules.js", "explorer.js")
+"""Scripts that define ``graphtaskExplorer``; their order matters."""
 
 
 class Section(NamedTuple):
@@ -83,7 +87,7 @@ def page(
         scripts: Names of further scripts among the assets.
         refresh: Seconds after which a browser reloads the page; None for never.
     """
-    explorer = [Section("Explorer", _EXPLORER)] if graphs else []
+    explorer = [Section("Explorer", EXPLORER)] if graphs else []
     body = "\n".join(
         f"<section>{f'<h2>{escaped(section.title)}</h2>' if section.title else ''}\n{section.body}</section>"
         for section in [*sections, *explorer]
@@ -93,15 +97,15 @@ def page(
         if graphs
         else ""
     )
-    names = [*(("cytoscape.min.js", "rules.js", "explorer.js") if graphs else ()), *scripts, "theme.js"]
-    code = data + "".join(f"<script>{_asset(name)}</script>\n" for name in names)
+    names = [*((*EXPLORER_SCRIPTS, "page.js") if graphs else ()), *scripts, "theme.js"]
+    code = data + "".join(f"<script>{_inline(name)}</script>\n" for name in names)
     reload = "" if refresh is None else f'<meta http-equiv="refresh" content="{refresh}">\n'
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
         "style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n"
-        f"{reload}<title>{escaped(title)}</title>\n<style>{_asset('report.css')}</style>\n</head>\n<body>\n"
+        f"{reload}<title>{escaped(title)}</title>\n<style>{asset('report.css')}</style>\n</head>\n<body>\n"
         f'<header><h1>{escaped(title)}</h1><button type="button" id="theme">light / dark</button></header>\n'
         f"{body}\n{code}</body>\n</html>\n"
     )
@@ -156,8 +160,13 @@ def note(text: str) -> str:
     return f'<p class="note">{escaped(text)}</p>\n'
 
 
-def _asset(name: str) -> str:
-    return (_ASSETS / name).read_text(encoding="utf-8").replace("</script", "<\\/script")
+def asset(name: str) -> str:
+    """Return the text of an asset."""
+    return (_ASSETS / name).read_text(encoding="utf-8")
+
+
+def _inline(name: str) -> str:
+    return asset(name).replace("</script", "<\\/script")
 
 
 def _cell(value: object) -> str:

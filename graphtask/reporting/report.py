@@ -3,7 +3,8 @@
 import html
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,8 +108,23 @@ class View:
     html: str
     """The whole page."""
 
+    data: Mapping[str, Any] = field(repr=False)
+    """Values of the page (`explorer_data`)."""
+
+    @cached_property
+    def widget(self) -> Any | None:
+        """The page as a widget whose ``threshold`` follows the slider; None without the extra ``notebook``."""
+        from graphtask.reporting.widget import explorer_widget
+
+        return explorer_widget([self.data], threshold=self.data["threshold"])
+
     def __repr__(self) -> str:
         return f'View({len(self.html):,} characters; gt.view(..., out="graph.html") writes it to a file)'
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, object]:
+        """Return the widget where anywidget is installed, and the page in a frame for all other places."""
+        shown = {} if self.widget is None else self.widget._repr_mimebundle_()[0]
+        return {**shown, "text/plain": repr(self), "text/html": self._repr_html_()}
 
     def _repr_html_(self) -> str:
         return (
@@ -126,6 +142,8 @@ def view(
     title: str = "graph",
 ) -> View:
     """Return the explorer of one graph as an HTML page, which a notebook shows; see `report`.
+
+    With the extra ``notebook`` (anywidget) a notebook shows a widget: `View.widget` reads and sets its threshold.
 
     Args:
         graph: A valid architecture graph.
@@ -148,7 +166,7 @@ def view(
     data = explorer_data(
         graph, name=title, threshold=least, history=history, positions=layout_positions(graph)
     )
-    found = View(page(title, (), graphs=[data]))
+    found = View(page(title, (), graphs=[data]), data)
     if path is not None:
         _write(path, found.html)
     return found

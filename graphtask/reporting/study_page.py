@@ -1,15 +1,18 @@
 """A study as HTML: progress, curves and the newest graphs; read from the run folders, which are not disturbed."""
 
-from typing import TYPE_CHECKING, Any
+import contextlib
+import operator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphtask.columns import score_of, shown_score, words
 from graphtask.drawing.curves import draw_progress
 from graphtask.drawing.graphs import draw_grid
-from graphtask.errors import GraphtaskError
-from graphtask.graph import WEIGHT
+from graphtask.errors import GraphtaskError, RunError
+from graphtask.graph import WEIGHT, edge_names
 from graphtask.pruning import prune
 from graphtask.reporting.page import Section, figure_html, note, page, table_html
-from graphtask.runs.layout import TRAINED
+from graphtask.runs.history import load_history
+from graphtask.runs.layout import HISTORY, INITIAL
 from graphtask.runs.metrics import read_metrics
 from graphtask.storage.graphml import read
 from graphtask.terminal import duration
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     import igraph
     import pandas as pd
 
+    from graphtask.study.job import Job
     from graphtask.study.study import Study
 
 _GRAPHS = 4
@@ -55,7 +59,11 @@ def study_html(study: "Study", *, graphs: int) -> str:
                 caption=f"Test {words(score_of(curves.columns))} and live edges over epochs",
             )
         )
-    newest = _newest(study, graphs)
+    newest = {
+        f"{found.run}, epoch {found.epoch}": found.pruned
+        for found in newest_graphs(study, graphs)
+        if found.pruned.ecount() <= _MAX_EDGES
+    }
     if newest:
         caption = f"The newest graphs, pruned at τ = {study.threshold:g}"
         parts.append(figure_html(draw_grid(newest), caption=caption))
@@ -111,18 +119,41 @@ def _shown(table: "pd.DataFrame") -> "pd.DataFrame":
     return found if found["error"].any() else found.drop(columns="error")
 
 
-def _newest(study: "Study", most: int) -> "dict[str, igraph.Graph]":
-    files = [(job.folder / TRAINED, job.name) for job in study.jobs]
-    known = sorted(
-        ((path.stat().st_mtime, path, name) for path, name in files if path.exists()), reverse=True
-    )
-    found: dict[str, igraph.Graph] = {}
-    for _, path, name in known[:most]:
-        try:
-            graph = read(path)
-            found[name] = (
-                prune(graph, threshold=study.threshold) if WEIGHT in graph.es.attributes() else graph
-            )
-        except GraphtaskError:
-            continue  # disconnected or damaged
-    return {name: graph for name, graph in found.items() if graph.ecount() <= _MAX_EDGES}
+class NewestGraph(NamedTuple):
+    """The graph of a run after its newest complete epoch."""
+
+    run: str
+    epoch: int
+    initial: "igraph.Graph"
+    pruned: "igraph.Graph"
+
+
+def newest_graphs(study: "Study", most: int) -> list[NewestGraph]:
+    """Return the graphs of the runs, finished or in progress, whose edges were saved last.
+
+    They are pruned at the threshold of the study; graphs that pruning disconnects are left out.
+
+    Args:
+        study: The study.
+        most: Largest number of graphs.
+    """
+    files = [(job.folder / HISTORY, job) for job in study.jobs]
+    known = [(path.stat().st_mtime, job) for path, job in files if path.exists()]
+    found = []
+    for _, job in sorted(known, key=operator.itemgetter(0), reverse=True):
+        with contextlib.suppress(GraphtaskError):  # disconnected or damaged
+            found.append(_newest_graph(job, study.threshold))
+        if len(found) == most:
+            break
+    return found
+
+
+def _newest_graph(job: "Job", threshold: float) -> NewestGraph:
+    initial, history = read(job.folder / INITIAL), load_history(job.folder / HISTORY)
+    weights = dict(zip(history.edges, history.magnitudes[-1].tolist(), strict=True))
+    edges = edge_names(initial)
+    if weights.keys() != set(edges):
+        raise RunError(f"{job.folder}: {HISTORY} has other edges than {INITIAL}")
+    trained = initial.copy()
+    trained.es[WEIGHT] = [weights[edge] for edge in edges]
+    return NewestGraph(job.name, len(history.w) - 1, initial, prune(trained, threshold=threshold))

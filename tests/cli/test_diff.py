@@ -36,8 +36,19 @@ def test_the_picture_has_both_graphs(call, tmp_path):
     assert "only in full (6)" in (tmp_path / "diff.svg").read_text()
 
 
+def test_the_picture_is_written_before_the_table_is_printed(call, tmp_path, monkeypatch):
+    def show(*_, **__):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("graphtask_cli.commands.diff.show", show)
+    call("diff", "full.graphml", "chain.graphml", "-o", "diff.svg")
+    assert (tmp_path / "diff.svg").exists()
+
+
 def test_runs_are_pruned(call, run_folder):
     result = call("diff", run_folder, "full.graphml", "--threshold", "0.1")
     assert result.exit_code == 1
     assert "full.graphml: " in result.stderr
     assert call("diff", run_folder, run_folder, "--threshold", "0").exit_code == 0
+    relative = call("diff", run_folder, run_folder, "--threshold", "0.1", "--relative")
+    assert relative.exit_code == 0

@@ -10,7 +10,17 @@ def test_a_path_of_lambda_and_the_stability_of_its_edges(call, tmp_path):
     np.savez(tmp_path / "table.npz", x=x, y=x[:, 0] - x[:, 1])
     gt.write(gt.full_dag(4, stages=1), tmp_path / "g.graphml")
     words = ("--task", "regression", "--block", "mlp", "--channels", 2, "--epochs", 1, "--threads", 1)
-    words = (*words, "--learning-rate", 0.01, "--edge-l1s", "0.1,0.01", "--metrics", "edges", "--format", "json")
+    words = (
+        *words,
+        "--learning-rate",
+        0.01,
+        "--edge-l1s",
+        "0.1,0.01",
+        "--metrics",
+        "edges",
+        "--format",
+        "json",
+    )
     result = call("path", "g.graphml", "--data", "table.npz", *words, "-o", "runs", "--plot", "path.svg")
     assert result.exit_code == 0, result.output
     rows = json.loads(result.stdout)

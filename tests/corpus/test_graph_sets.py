@@ -98,6 +98,21 @@ def test_pruning_happens_on_the_way_and_what_falls_apart_is_said(tmp_path):
     assert "weak.graphml: no path from the input to the output is left" in found.failures[1]
 
 
+def test_a_relative_threshold_is_free_of_the_scale(tmp_path):
+    graph = gt.full_dag(4)
+    graph.es["weight"] = [0.9e-3, 1e-5, 1e-5, 0.9e-3, 1e-5, 0.9e-3]
+    gt.write(graph, tmp_path / "scaled.graphml")
+    (found,) = gt.read_all([tmp_path], threshold=0.1, relative=True).graphs
+    assert_same_graph(found, gt.prune(graph, threshold=0.1, relative=True))
+    (row,) = gt.measure_files([tmp_path], metrics=["edges"], threshold=0.1, relative=True)
+    assert row["edges"] == gt.diff(graph, graph, threshold=0.1, relative=True).first.ecount() == 3
+    for call in (gt.read_all, gt.measure_files):
+        with pytest.raises(gt.errors.ArgumentError, match="relative must be False without a threshold"):
+            call([tmp_path], relative=True)
+    with pytest.raises(gt.errors.ArgumentError, match="relative must be False without a threshold"):
+        gt.diff(graph, graph, relative=True)
+
+
 def test_strict_makes_the_first_broken_graph_an_error_of_its_own_kind(corpus):
     folder, _ = corpus
     with pytest.raises(gt.errors.GraphError, match=r"a\.graphml: every edge must have a `weight`"):

@@ -430,6 +430,7 @@ def test_settings_come_back_from_their_text():
         options=Options(channels=3, layout_starts=2),
         reading=ReadOptions(stages=[1, 2], join=True, merge=True, order="x"),
         threshold=0.1,
+        relative=True,
     )
     assert Settings.from_json(settings.to_json()) == settings
     assert Settings.from_json(Settings().to_json()) == Settings()

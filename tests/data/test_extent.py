@@ -33,6 +33,17 @@ def test_a_file_tells_it_by_its_headers(tmp_path, shape, transforms):
     assert found == extent_of_images(gt.load_data(tmp_path / "a.npz", transforms=transforms))
 
 
+@pytest.mark.parametrize("transforms", [("subset:20",), ("pad:1", "subset:30", "resize:4", "subset:9")])
+def test_a_subset_has_fewer_images(tmp_path, transforms):
+    labels = np.arange(40) % 3
+    arrays = {"x_train": np.zeros((40, 8, 8), np.uint8), "x_test": np.zeros((12, 8, 8), np.uint8)}
+    np.savez_compressed(tmp_path / "a.npz", **arrays, y_train=labels, y_test=labels[:12])
+    found = extent_of(tmp_path / "a.npz", transforms=transforms)
+    assert found == extent_of_images(gt.load_data(tmp_path / "a.npz", transforms=transforms))
+    with pytest.raises(gt.errors.DataError, match=r"a\.npz: subset:41 needs 41 training images"):
+        extent_of(tmp_path / "a.npz", transforms=["subset:41"])
+
+
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 def test_a_folder_tells_it_by_its_first_image(tmp_path, mode):
     for split, number in (("train", 3), ("test", 1)):

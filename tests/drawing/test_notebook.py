@@ -2,6 +2,7 @@
 
 import re
 import sys
+from importlib.util import find_spec
 
 import nbformat
 import pytest
@@ -40,7 +41,14 @@ for k, graph in enumerate(graphs):
     gt.write(graph, f"graphs/{k}.graphml")
 """
 TRAINING = "run = gt.train(gt.full_dag(4), data=digits, channels=2, epochs=3, batch_size=32)"
-CELLS = [SETUP, TRAINING, *FIGURES, *RESULTS]
+WIDGET = """
+widget = gt.view(graphs[0], threshold=0.25).widget
+first = getattr(widget, "threshold", None)
+if widget is not None:
+    widget.threshold = 0.5
+first, getattr(widget, "threshold", None), getattr(widget, "graphs", [{"nodes": [None]}])[0]["nodes"][0]
+"""
+CELLS = [SETUP, TRAINING, *FIGURES, *RESULTS, WIDGET]
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +89,13 @@ def test_results_are_shown_with_a_summary_and_a_small_picture(outputs):
         assert text in data["text/html"], cell
         assert ('src="data:image/png;base64,' in data["text/html"]) == has_picture, cell
         assert len(data["text/html"]) < 700_000, cell
+
+
+@pytest.mark.skipif(find_spec("anywidget") is None, reason="anywidget is not installed")
+def test_a_view_is_a_widget_whose_threshold_is_that_of_its_slider(outputs):
+    assert "application/vnd.jupyter.widget-view+json" in result_of(outputs["gt.view(graphs[0])"])
+    (output,) = outputs[WIDGET]
+    assert output.data["text/plain"] == "(0.25, 0.5, 'v0')"
 
 
 @pytest.mark.parametrize("cell", [TRAINING, "gt.sweep(run, thresholds=[0, 0.01], metrics='edges')"])

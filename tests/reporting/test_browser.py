@@ -1,16 +1,29 @@
 """Pages in a browser: no errors, the library's numbers, keyboard, hostile names; `make test-slow` runs them."""
 
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
 import numpy as np
 import pytest
 from browser import CHROMIUM, Browser
 
 import graphtask as gt
 from graphtask.graph import with_initial_size
+from graphtask.reporting.page import script_json
+from graphtask.reporting.widget import widget_code
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
 ]
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
 HOSTILE = "<img src=x onerror=alert(1)>\"'&\u202e"
 
 
@@ -27,11 +40,14 @@ def trained(seed):
     return graph
 
 
+N_GRAPHS = 20
+
+
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("graphs")
-    for seed in range(10):
-        gt.write(trained(seed), folder / f"{seed}.graphml")
+    for seed in range(N_GRAPHS):
+        gt.write(trained(seed), folder / f"{seed:02}.graphml")
     return gt.report([folder], out=folder / "report.html")
 
 
@@ -39,25 +55,86 @@ def number(browser, name):
     return browser.evaluate(f"Number(document.getElementById('{name}').dataset.value)")
 
 
+def shown(browser):
+    """Return the state, and the numbers of nodes and edges, that the page shows."""
+    return (
+        browser.evaluate("document.getElementById('state').textContent"),
+        number(browser, "n-nodes"),
+        number(browser, "n-edges"),
+    )
+
+
+def thresholds(graph):
+    """Return 0, weights of the graph, floats next to them, the last value that connects, and one that removes all."""
+    weights, critical = sorted(set(graph.es["weight"])), gt.critical_threshold(graph)
+    some = weights[:: len(weights) // 5]
+    return [0.0, *some, *np.nextafter(some, 1).tolist(), critical, float(np.nextafter(critical, 1)), 1.0]
+
+
 def test_the_slider_has_the_numbers_of_the_library(browser, page):
     browser.open(page)
-    for seed in range(10):
+    removed_nodes = disconnected = 0
+    for seed in range(N_GRAPHS):
         browser.evaluate(f"graphtask.choose({seed})")
         graph = trained(seed)
-        weights = sorted(set(graph.es["weight"]))
         assert number(browser, "critical") == gt.critical_threshold(graph)
-        for place in (0, 2, len(weights) // 4, len(weights) // 2):
-            threshold = ([0.0, *weights])[place]
+        for threshold in thresholds(graph):
             browser.evaluate(f"graphtask.setThreshold({threshold!r})")
             try:
                 pruned = gt.prune(graph, threshold=threshold)
             except gt.errors.DisconnectedError:
-                assert number(browser, "n-edges") == 0
+                assert shown(browser) == ("input and output are disconnected", 0, 0)
+                disconnected += 1
                 continue
-            assert number(browser, "n-nodes") == pruned.vcount()
-            assert number(browser, "n-edges") == pruned.ecount()
+            assert shown(browser) == ("connected", pruned.vcount(), pruned.ecount())
             assert number(browser, "sparsity") == gt.measure(pruned)["sparsity"]
+            removed_nodes += pruned.vcount() < graph.vcount()
+    assert removed_nodes >= N_GRAPHS
+    assert disconnected >= 2 * N_GRAPHS  # just above the critical threshold, and at 1
     assert browser.problems == []
+
+
+NOTEBOOK = """<!DOCTYPE html><meta charset="utf-8"><body><div id="cell"></div>
+<script>window.define = () => { throw Error("the page has its own loader"); }; window.define.amd = true;</script>
+<script type="module">
+import widget from "./widget.js";
+const values = VALUES, followers = {};
+window.model = {
+  get: (name) => values[name], saved: 0,
+  set: (name, value) => { values[name] = value; (followers[`change:${name}`] ?? []).forEach((call) => call()); },
+  save_changes: () => { model.saved++; },
+  on: (event, call) => { (followers[event] ??= []).push(call); }, off: () => {},
+};
+widget.render({ model, el: document.getElementById("cell") });
+</script>"""
+
+
+def test_the_widget_of_notebooks_is_the_same_explorer(browser, tmp_path):
+    graph = trained(3)
+    view = gt.view(graph, threshold=0.01)
+    values = script_json({"graphs": [view.data], "threshold": 0.01})
+    (tmp_path / "widget.js").write_text(widget_code(), encoding="utf-8")
+    (tmp_path / "page.html").write_text(NOTEBOOK.replace("VALUES", values), encoding="utf-8")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=tmp_path))  # modules need one
+    Thread(target=server.serve_forever, daemon=True).start()
+    browser.open(f"http://127.0.0.1:{server.server_port}/page.html")
+    inside = "document.querySelector('#cell > div').shadowRoot.getElementById('{}')"
+    edges = f"Number({inside.format('n-edges')}.dataset.value)"
+    until = f"new Promise((done) => {{ const look = () => {edges} ? done({edges}) : setTimeout(look, 20); look(); }})"
+    assert browser.evaluate(until) == gt.prune(graph, threshold=0.01).ecount()
+    assert browser.evaluate("model.saved") == 0
+
+    browser.evaluate("model.set('threshold', 0.05)")  # from Python
+    assert browser.evaluate(edges) == gt.prune(graph, threshold=0.05).ecount()
+
+    browser.evaluate(f"{inside.format('slider')}.focus()")  # in the browser
+    browser.press("ArrowRight")
+    threshold = browser.evaluate("model.get('threshold')")
+    assert threshold == min(weight for weight in graph.es["weight"] if weight > 0.05)
+    assert browser.evaluate(edges) == gt.prune(graph, threshold=threshold).ecount()
+    assert browser.evaluate("model.saved") == 1
+    assert browser.problems == []
+    server.shutdown()
 
 
 def test_the_keyboard_moves_the_slider_the_picture_and_the_choice(browser, page):

@@ -20,6 +20,7 @@ from graphtask_cli.options import (
     out_option,
     picture_type_option,
     reading_options,
+    relative_option,
     seed_option,
     threshold_option,
 )
@@ -85,6 +86,7 @@ _LEVEL = 0.05
     help="Metrics, or columns of a table, to compare by.",
 )
 @threshold_option(text="Prune the graphs at this threshold first; trained graphs have all their edges.")
+@relative_option
 @option(
     "--embedding",
     "embeddings",
@@ -132,6 +134,7 @@ def compare(
     *,
     table_path: Path | None,
     threshold: float | None,
+    relative: bool,
     by: str,
     groups: list[str] | None,
     features: list[str] | None,
@@ -165,7 +168,7 @@ def compare(
         paths,
         table_path,
         tests=tests,
-        is_read=_is_given("threshold", *reading),
+        is_read=_is_given("threshold", "relative", *reading),
     )
     for method in embeddings:
         check_installed(method)
@@ -178,6 +181,7 @@ def compare(
             pair_by=paired_by,
             metrics=features or PAPER_FEATURES,
             threshold=threshold,
+            relative=relative,
             **reading,
         )
     if groups:
@@ -209,7 +213,9 @@ def _check(paths: Sequence[str], table: Path | None, *, tests: Iterable[str], is
     if table is None:
         return
     if is_read:
-        raise click.UsageError("--from-table excludes --threshold and the options for reading graphs")
+        raise click.UsageError(
+            "--from-table excludes --threshold, --relative and the options for reading graphs"
+        )
     for test in tests:
         if test in _OF_GRAPHS:
             raise click.UsageError(f"--test {test} requires graphs; --from-table has features only")

@@ -13,6 +13,7 @@ from graphtask_cli.options import (
     option,
     out_option,
     reading_options,
+    relative_option,
     threshold_option,
 )
 from graphtask_cli.param_types import PATH, Choice
@@ -36,6 +37,7 @@ _COLUMNS = {"both": "in both", "only_first": "only in the first", "only_second":
 @click.argument("first", type=PATH, metavar="GRAPH|RUN")
 @click.argument("second", type=PATH, metavar="GRAPH|RUN")
 @threshold_option(text="Prune both graphs with this threshold first.", show_default="no pruning")
+@relative_option
 @option("--edges", is_flag=True, section="Output", help="Print one row per edge, with its weights.")
 @out_option(text="Draw both graphs in one picture (.svg, .pdf, .png).")
 @option(
@@ -53,6 +55,7 @@ def diff(
     second: Path,
     *,
     threshold: float | None,
+    relative: bool,
     edges: bool,
     out: Path | None,
     layout: Any,
@@ -66,22 +69,22 @@ def diff(
     """
     import graphtask as gt
 
-    graphs = [_read(path, threshold, **reading) for path in (first, second)]
+    graphs = [_read(path, threshold, relative, **reading) for path in (first, second)]
     found = gt.diff(*graphs)
+    drawn = out and gt.plot.save(found.plot(names=_names(first, second), layout=layout, labels=labels), out)
     table = found.table() if edges else found.summary()
     show(records_of(table if form != "table" else table.rename(columns=_COLUMNS)), form=form)
     note(f"Dice similarity {found.dice_similarity:.4g}")
-    if out is not None:
-        figure = found.plot(names=_names(first, second), layout=layout, labels=labels)
-        say(gt.plot.save(figure, out))
+    if drawn:
+        say(drawn)
 
 
-def _read(path: Path, threshold: float | None, **reading: Any) -> "igraph.Graph":
+def _read(path: Path, threshold: float | None, relative: bool, **reading: Any) -> "igraph.Graph":
     import graphtask as gt
 
     graph = read_graph(graph_path(path), **reading)
     with named(path):
-        return graph if threshold is None else gt.prune(graph, threshold=threshold)
+        return graph if threshold is None else gt.prune(graph, threshold=threshold, relative=relative)
 
 
 def _names(first: Path, second: Path) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from graphtask_cli.options import (
     graphs_argument,
     option,
     out_option,
+    relative_option,
     seed_option,
     stages_option,
     table_option,
@@ -86,6 +87,7 @@ _CORRESPOND: dict[str, Literal["auto"] | bool] = {"auto": "auto", "yes": True, "
     help="Refits to sampled graphs for the p-values of --table, which take most of its time; 0 for no p-values.",
 )
 @threshold_option(text="Prune the graphs at this threshold first; trained graphs have all their edges.")
+@relative_option
 @stages_option(section="Reading graphs")
 @out_option(
     folder=True,
@@ -115,6 +117,7 @@ def sample(
     *,
     model: Path | None,
     threshold: float | None,
+    relative: bool,
     by: str,
     label: str | None,
     number: int,
@@ -151,7 +154,11 @@ def sample(
         raise click.UsageError("--table and --plot require sampled graphs; -n must be >= 1")
     _check_targets(table=table, plot=plot, mean=mean, save=save)
     distribution = None if model is None else gt.GraphDistribution.load(model)
-    observed = _observed(paths, by=by, label=label, threshold=threshold, stages=stages) if paths else []
+    observed = (
+        _observed(paths, by=by, label=label, threshold=threshold, relative=relative, stages=stages)
+        if paths
+        else []
+    )
     options: dict[str, Any] = {"correspond": _CORRESPOND[correspond]}
     options["shrinkage"] = "auto" if shrinkage is None else shrinkage
     if distribution is None:
@@ -205,11 +212,12 @@ def _observed(
     by: str,
     label: str | None,
     threshold: float | None,
+    relative: bool,
     stages: int | Sequence[int] | None,
 ) -> "list[igraph.Graph]":
     import graphtask as gt
 
-    found = gt.read_all(list(listed(paths)), by=by, threshold=threshold, stages=stages)
+    found = gt.read_all(list(listed(paths)), by=by, threshold=threshold, relative=relative, stages=stages)
     warn_of_each(found.failures, prefix="left out: ")
     groups = found.groups()
     known = ", ".join(f"{name or '(none)'} ({len(graphs)})" for name, graphs in groups.items())

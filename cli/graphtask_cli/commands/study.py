@@ -242,7 +242,7 @@ def watch(
 ) -> None:
     """Show the progress of a running study until its last run has ended; Ctrl-C stops looking, not the study.
 
-    The runs may be trained by other processes and on other machines that share the folder; they are not disturbed.
+    Below the table are the adjacency matrices of the newest graphs, in the colors of their stages. The runs may be trained by other processes and on other machines that share the folder; they are not disturbed.
     """
     import graphtask as gt
     from graphtask_cli.watching import watch_study

@@ -1,9 +1,8 @@
-/* Interactive graphs of a graphtask report: threshold, dead paths, hover, difference of two graphs. */
-(() => {
+/* Interactive graphs: threshold, dead paths, hover, difference of two graphs.
+   `root` is the document of a page or the shadow root of a widget; `onThreshold`, if given, receives every new threshold. */
+const graphtaskExplorer = (root, GRAPHS, onThreshold) => {
   "use strict";
-  const GRAPHS = JSON.parse(document.getElementById("graph-data").textContent);
-  const byId = (id) => document.getElementById(id);
-  if (!GRAPHS.length || !byId("explorer")) return;
+  const byId = (id) => root.getElementById(id);
 
   const { prepare, prune, critical, sparsity, pathsThrough, accuracy } = graphtaskRules;
 
@@ -14,7 +13,7 @@
 
   /* ---- the picture ---- */
 
-  const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const css = (name) => getComputedStyle(root.host || document.documentElement).getPropertyValue(name).trim();
   const PALETTE = ["#440154", "#31688e", "#35b779", "#b5a300", "#d95f02", "#7570b3", "#e7298a", "#666666"];
   let current = 0, cy = null, found = null, through = null, other = -1;
 
@@ -200,6 +199,7 @@
     graph.threshold = threshold;
     byId("typed").value = String(threshold);
     update(threshold);
+    if (onThreshold) onThreshold(threshold);
   }
 
   /* ---- difference of two graphs ---- */
@@ -263,5 +263,5 @@
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => cy.style(style()));
 
   choose(0);
-  window.graphtask = { graphs: GRAPHS, prune, critical, sparsity, choose, setThreshold, result: () => found };
-})();
+  return { graphs: GRAPHS, prune, critical, sparsity, choose, setThreshold, result: () => found };
+};

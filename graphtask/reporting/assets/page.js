@@ -1,0 +1,2 @@
+/* The explorer of a page. */
+window.graphtask = graphtaskExplorer(document, JSON.parse(document.getElementById("graph-data").textContent));
