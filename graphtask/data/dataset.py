@@ -18,8 +18,8 @@ from graphtask.validation import counted, integer, number
 MAX_BYTES = 4 * 2**30
 """Largest size of the images of one split; larger ones are refused before they are unpacked or computed."""
 
-Images = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
-"""Images, (images, height, width, channels)."""
+Images = npt.NDArray[Any]
+"""Images, uint8 or float32, (images, height, width, channels)."""
 Labels = npt.NDArray[Any]
 """Targets of the images; see `graphtask.data.targets`."""
 

@@ -70,7 +70,7 @@ def l1_path(
 ) -> PathResult:
     """Train along a path of the L1 penalty, from small to large λ, each run started from the one before.
 
-    The network starts with all its edges and loses them one after the other, so that the path costs less than
+    The network starts with all its edges and loses them gradually, so that the path costs less than
     independent runs, and its graphs are comparable. Killed at any moment, the same call resumes.
 
     Args:
