@@ -386,7 +386,7 @@ def _factor(arrays: Mapping[str, AnyArray], *, where: str) -> float | None:
         return None
     raise DataError(
         f"{where}: images must be whole numbers in [0, 255], floats in [0, 1], or uint16, got values in "
-        f"[{least:g}, {most:g}]; undo a normalization, e.g. (x - x.min()) / (x.max() - x.min())"
+        f"[{least:g}, {most:g}]; floats of another range must be floats in all splits"
     )
 
 

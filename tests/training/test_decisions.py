@@ -85,9 +85,9 @@ class Recorder(gt.Callback):
     def start(self, trainer):
         self.calls.append(("start", trainer.epoch))
 
-    def step(self, trainer, *, loss, accuracy):
+    def step(self, trainer, *, loss, score):
         assert loss > 0
-        assert 0 <= accuracy <= 1
+        assert 0 <= score <= 1
         self.calls.append(("step", trainer.step))
 
     def epoch(self, trainer, row):

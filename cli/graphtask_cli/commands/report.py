@@ -66,7 +66,7 @@ def _sweeps(paths: tuple[str, ...], imports: tuple[str, ...]) -> "dict[str, pd.D
     import graphtask as gt
     from graphtask_cli.sources import run_folders
 
-    folders = run_folders([Path(path) for path in paths])
+    folders = run_folders([Path(path) for path in paths]).values()
     with progress(visible=True) as bar:
         tracked = bar.track(folders, total=len(folders), description="sweeping")
         return {
