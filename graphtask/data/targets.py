@@ -31,7 +31,7 @@ def kind_of(targets: npt.NDArray[Any]) -> str:
         >>> kind_of(np.zeros(3, np.int64)), kind_of(np.zeros((3, 1), np.float32))
         ('classes', 'values')
     """
-    if targets.dtype.kind == "f":
+    if targets.dtype == np.float32 and targets.ndim == 2:
         return VALUES
     return PIXELS if targets.ndim == 3 else CLASSES
 
