@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import igraph
 
 from graphtask.compiler.plan import make_plan
-from graphtask.graph import check_graph
 from graphtask.parameters import parameter_polynomial
+from graphtask.storage.objects import GraphLike, valid_graph
 from graphtask.validation import image_size, integer
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def count_parameters(
-    graph: igraph.Graph,
+    graph: GraphLike,
     *,
     channels: int,
     in_channels: int = 3,
@@ -46,12 +46,12 @@ def count_parameters(
         >>> count_parameters(gt.full_dag(60, stages=3), channels=11, block="separable")
         127148
     """
-    check_graph(graph)
+    graph = valid_graph(graph)
     return _count(graph, in_channels=in_channels, n_classes=n_classes, block=block, head=head)(channels)
 
 
 def fit_channels(
-    graph: igraph.Graph,
+    graph: GraphLike,
     *,
     budget: int,
     in_channels: int = 3,
@@ -78,7 +78,7 @@ def fit_channels(
         >>> fit_channels(gt.full_dag(60, stages=3), budget=853_018)
         11
     """
-    check_graph(graph)
+    graph = valid_graph(graph)
     budget = integer(budget, name="budget")
     count = _count(graph, in_channels=in_channels, n_classes=n_classes, block=block, head=head)
     # The number of parameters increases with the channels: double until it is too large, then halve the interval.
@@ -92,7 +92,7 @@ def fit_channels(
 
 
 def count_macs(
-    graph: igraph.Graph,
+    graph: GraphLike,
     *,
     channels: int,
     in_channels: int = 3,
@@ -121,7 +121,7 @@ def count_macs(
         ... )  # (1·4 + 4·4)·10·8² + 4·10
         12840
     """
-    check_graph(graph)
+    graph = valid_graph(graph)
     plan = make_plan(graph)
     channels = integer(channels, name="channels")
     height, width = image_size(size, last_stage=plan.output.stage)

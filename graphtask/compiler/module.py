@@ -16,7 +16,8 @@ from graphtask.compiler.library import STANDARD, load_block, load_head
 from graphtask.compiler.plan import NodePlan, make_plan, node_key, reduce_key
 from graphtask.compiler.randomness import seeded
 from graphtask.errors import ArgumentError
-from graphtask.graph import RAW_WEIGHT, check_graph, edge_names, provenance
+from graphtask.graph import RAW_WEIGHT, edge_names, provenance
+from graphtask.storage.objects import GraphLike, valid_graph
 from graphtask.validation import abbreviated, choice, counted, image_size, integer, invalid, stage_selection
 
 Gate: TypeAlias = Literal["tanh", "sigmoid", "none"]
@@ -30,7 +31,7 @@ _MOST_CHANNELS = 2**20  # of a stage; beyond it the stages of the graph are a mi
 
 
 def compile(
-    graph: igraph.Graph,
+    graph: GraphLike,
     *,
     channels: int,
     in_channels: int = 3,
@@ -95,7 +96,7 @@ def compile(
     """
     with seeded(integer(seed, name="seed", least=0)):
         return GraphModule(
-            graph,
+            valid_graph(graph),
             channels=channels,
             in_channels=in_channels,
             n_classes=n_classes,
@@ -130,7 +131,6 @@ class GraphModule(nn.Module):
         block: BlockFactory,
         head: HeadFactory,
     ) -> None:
-        check_graph(graph)
         super().__init__()
         self.channels = integer(channels, name="channels")
         self.in_channels = integer(in_channels, name="in_channels")
@@ -182,7 +182,7 @@ class GraphModule(nn.Module):
 
     @property
     def graph(self) -> igraph.Graph:
-        """Copy of the graph that was compiled; for the trained one see `graphtask.write_back`."""
+        """Copy of the graph that was compiled; for the trained one see `graphtask.compiler.write_back`."""
         return self._graph.copy()
 
     def edge_weights(self) -> Tensor:

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import igraph
 import numpy as np
 
+from graphtask.storage.objects import GraphLike
 from graphtask.training.callbacks import Callback
 from graphtask.training.config import TrainConfig
 from graphtask.training.run import Run
@@ -57,7 +57,7 @@ class PathResult:
 
 
 def l1_path(
-    graph: igraph.Graph,
+    graph: GraphLike,
     config: TrainConfig | None = None,
     *,
     edge_l1s: Iterable[float] | None = None,

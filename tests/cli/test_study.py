@@ -136,9 +136,7 @@ def test_on_a_terminal_there_is_a_bar_for_all_and_a_line_for_each_running_run(st
 
     study = gt.Study.read(study_file)
     progress = StudyProgress(study.jobs, InlineEngine())
-    running = State(
-        study.jobs[0], "running", epoch=1, test_score=0.5, live_edges=6, seconds_per_epoch=75.0
-    )
+    running = State(study.jobs[0], "running", epoch=1, test_score=0.5, live_edges=6, seconds_per_epoch=75.0)
     console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
     console.print(progress._bars([running]))
     console.file.close()
@@ -185,7 +183,8 @@ def test_the_studies_that_are_shipped_can_be_read():
     assert len(paper.jobs) == 50
     assert {job.config.replace(seed=0).optimization for job in paper.jobs} == {gt.TrainConfig().optimization}
     assert {
-        gt.count_parameters(job.graph(), channels=job.config.model.channels) for job in paper.jobs[:5]
+        gt.compiler.count_parameters(job.graph(), channels=job.config.model.channels)
+        for job in paper.jobs[:5]
     } == {863_300}
     banded = gt.Study.read(STUDIES / "paper-banded.toml")
     assert {job.config.replace(seed=0).optimization for job in banded.jobs} == {gt.TrainConfig().optimization}

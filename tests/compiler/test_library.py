@@ -43,8 +43,8 @@ def test_the_number_of_parameters_is_that_of_the_network(name):
     graph = gt.full_dag(5, stages=2)
     net = gt.compile(graph, channels=4, block=name)
     n_parameters = sum(parameter.numel() for parameter in net.parameters())
-    assert gt.count_parameters(graph, channels=4, block=name) == n_parameters
-    assert gt.fit_channels(graph, budget=n_parameters, block=name) == 4
+    assert gt.compiler.count_parameters(graph, channels=4, block=name) == n_parameters
+    assert gt.compiler.fit_channels(graph, budget=n_parameters, block=name) == 4
 
 
 def test_a_separable_block_is_the_product_of_its_convolutions():

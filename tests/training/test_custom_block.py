@@ -56,7 +56,7 @@ def test_code_that_a_run_names_is_imported_only_when_it_is_named_again(blocks, d
     assert again.config.model.block == blocks
 
 
-class Stop(gt.Callback):
+class Stop(gt.training.Callback):
     """Ends training in its second epoch."""
 
     def step(self, trainer, **_):
@@ -75,12 +75,12 @@ def test_every_tool_works_on_runs_of_a_built_in_block(block, tmp_path):
     straight = gt.train(gt.full_dag(5), data=digits, **options)
     run = gt.Run.open(tmp_path / "run")
     assert all(torch.equal(value, straight.weights[key]) for key, value in run.weights.items())
-    assert gt.parity(run, threshold=0.1, data=digits).accuracy_trained == run.test_score
+    assert gt.training.parity(run, threshold=0.1, data=digits).accuracy_trained == run.test_score
     swept = gt.sweep(run, thresholds=[0, 0.1], metrics="edges", data=digits, progress=False)
     assert swept.table["test_accuracy"][0] == run.test_score
     again = gt.retrain(run, channels="fit", threshold=0.1, data=digits, epochs=1, progress=False)
     assert again.config.model.block == block
-    table = gt.compare_retrained(run, {"retrained": again}, threshold=0.1, data=digits).table
+    table = gt.training.compare_retrained(run, {"retrained": again}, threshold=0.1, data=digits).table
     n_parameters = sum(parameter.numel() for parameter in run.module().parameters())
     assert table["parameters"].tolist()[0] == n_parameters
 

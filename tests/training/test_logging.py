@@ -31,7 +31,7 @@ def test_tensorboard_gets_the_numbers_of_every_epoch(digits, monkeypatch, tmp_pa
     module = types.SimpleNamespace(SummaryWriter=Writer)
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
     monkeypatch.setattr(Writer, "written", [])
-    run = gt.train(gt.full_dag(3), data=digits, callbacks=[gt.callbacks.TensorBoard(tmp_path)], **OPTIONS)
+    run = gt.train(gt.full_dag(3), data=digits, callbacks=[gt.training.TensorBoard(tmp_path)], **OPTIONS)
     found = Writer.written
     assert (found[0], found[-1]) == (("open", str(tmp_path), 1), ("close",))
     losses = [value for name, value, *_ in found[1:-1] if name == "train_loss"]
@@ -45,14 +45,14 @@ def test_tensorboard_gets_the_numbers_of_every_epoch(digits, monkeypatch, tmp_pa
 def test_wandb_or_any_object_with_a_log_gets_the_rows(digits):
     logged = {}
     logger = types.SimpleNamespace(log=lambda values, step: logged.update({step: values}))
-    run = gt.train(gt.full_dag(3), data=digits, callbacks=[gt.callbacks.WandB(logger)], **OPTIONS)
+    run = gt.train(gt.full_dag(3), data=digits, callbacks=[gt.training.WandB(logger)], **OPTIONS)
     assert sorted(logged) == [1, 2]
     assert logged[2]["validation_accuracy"] == run.metrics["validation_accuracy"].iloc[-1]
     with pytest.raises(gt.errors.ArgumentError, match=r"run must be the result of wandb\.init"):
-        gt.callbacks.WandB(3)
+        gt.training.WandB(3)
 
 
 def test_a_missing_package_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(gt.errors.ArgumentError, match="needs the package tensorboard; pip install"):
-        gt.callbacks.TensorBoard(tmp_path)
+        gt.training.TensorBoard(tmp_path)

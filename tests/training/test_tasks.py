@@ -71,11 +71,11 @@ def test_every_tool_has_the_score_of_the_task_in_the_place_of_the_accuracy(task,
     swept = gt.sweep(run, thresholds=[0, 0.2], metrics="edges", data=data, progress=False)
     assert swept.table[f"test_{score}"][0] == swept.table[f"trained_{score}"][0] == run.test_score
     assert swept.plot().axes[0].get_title(loc="left") == f"test {score}"
-    report = gt.parity(run, threshold=0.2, data=data)
+    report = gt.training.parity(run, threshold=0.2, data=data)
     assert report.score_trained == pytest.approx(run.test_score)
     assert report.score_cut == pytest.approx(report.score_pruned)
     again = gt.retrain(run, threshold=0.2, data=data, epochs=1, channels="fit", progress=False)
-    table = gt.compare_retrained(run, {"retrained": again}, threshold=0.2, data=data)
+    table = gt.training.compare_retrained(run, {"retrained": again}, threshold=0.2, data=data)
     assert table.table[f"test_{score}"].tolist()[::2] == [run.test_score, again.test_score]
     assert "full_mean" in table.side_by_side()
     assert f"test_{score}_mean" in table.summary()
@@ -243,7 +243,7 @@ def test_the_table_of_a_study_has_the_score_of_each_task():
 
 
 def test_a_smaller_score_is_better_where_the_score_says_so():
-    found = gt.suggested_threshold(
+    found = gt.training.suggested_threshold(
         [0.0, 0.1, 0.2],
         [1.0, 1.05, 2.0],
         trained_accuracy=1.0,

@@ -200,7 +200,7 @@ def _print(table: "pd.DataFrame", *, form: str) -> None:
         shown = {score: score.replace("_", " "), **_SHOWN}
         show([row for name, title in shown.items() for row in _rows(table, name, title)], form=form)
     else:
-        show(records_of(gt.RetrainResult(table).summary()), form=form)
+        show(records_of(gt.training.RetrainResult(table).summary()), form=form)
 
 
 def _score(table: "pd.DataFrame") -> str:
@@ -215,7 +215,7 @@ def _rows(table: "pd.DataFrame", name: str, title: str) -> list[dict[str, Any]]:
 
     networks = list(dict.fromkeys(table["network"]))
     rows = []
-    for _, row in gt.RetrainResult(table).side_by_side(name).iterrows():
+    for _, row in gt.training.RetrainResult(table).side_by_side(name).iterrows():
         cells = {
             network: mean_and_spread(row[f"{network}_mean"], row[f"{network}_std"]) for network in networks
         }
