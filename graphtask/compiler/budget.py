@@ -44,7 +44,7 @@ def count_parameters(
         >>> count_parameters(gt.full_dag(60, stages=3), channels=11)
         863300
         >>> count_parameters(gt.full_dag(60, stages=3), channels=11, block="separable")
-        127148
+        116020
     """
     graph = valid_graph(graph)
     return _count(graph, in_channels=in_channels, n_classes=n_classes, block=block, head=head)(channels)
