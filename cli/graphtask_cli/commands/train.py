@@ -180,7 +180,7 @@ training_options = in_turn(
     option("--download", is_flag=True, section="Data", help="Download a named data set if missing."),
     option(
         "--task",
-        default="classification",
+        show_default="classification",
         metavar="NAME",
         section="Data",
         help="Task: classification, regression, multilabel, segmentation, or package.module:name (imports it).",
@@ -198,7 +198,7 @@ training_options = in_turn(
         "--block",
         metavar="NAME",
         section="Model",
-        default="standard",
+        show_default="standard",
         help="Block of the nodes: standard, simple, residual, separable, depthwise, bottleneck, mlp, conv1d, transformer, or "
         "package.module:name (imports it) of a function of (in_channels, out_channels, stride).",
     ),
