@@ -89,6 +89,13 @@ ORACLES = (
         "chain, full DAG",
     ),
     Oracle(
+        " ".join(metric.name for metric in all_metrics() if "motifs" in metric.sets),
+        "all subsets of three and four nodes, up to isomorphism",
+        500,
+        "test_motifs.py::test_counts_equal_those_of_all_subsets",
+        "igraph and products of matrices agree; triads of networkx; chain, full DAG",
+    ),
+    Oracle(
         "reduce_fraction intrastage interstage outer_edges hops_per_node edges_stage_a_b",
         "counts, edge by edge",
         500,
@@ -185,7 +192,7 @@ _HEADER = """\
 # Metrics
 
 What `graphtask metrics` and `graphtask.measure` can compute: n nodes, m edges, input u, output v; logarithms are natural, path lengths count edges.
-`--metrics paper` (the default) and `--metrics extended` are sets; any names of metrics and sets with commas between them do, too.
+`--metrics paper` (the default), `--metrics extended` and `--metrics motifs` are sets; any names of metrics and sets with commas between them do, too.
 A metric that a graph does not have is NaN (or −∞ where that is the logarithm of nothing), and the column `undefined` says why.
 This page is made by `docs/make_metrics.py` from the registry, which `graphtask metrics --list --format json` prints.
 """
@@ -236,6 +243,7 @@ def page() -> str:
     parts = {
         "The set `paper`": [metric for metric in metrics if "paper" in metric.sets],
         "More in the set `extended`": [metric for metric in metrics if metric.sets == ("extended",)],
+        "The set `motifs`": [metric for metric in metrics if metric.sets == ("motifs",)],
         "By name only": [metric for metric in metrics if not metric.sets],
     }
     sections = [f"## {title}\n\n{_table(chosen)}" for title, chosen in parts.items()]

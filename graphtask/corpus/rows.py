@@ -5,14 +5,17 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
+import igraph
 import numpy as np
 
 from graphtask.graph import provenance
+from graphtask.inference.null_model import null_model_tests
 from graphtask.metrics.registry import Selection, select
 from graphtask.metrics.table import UNDEFINED, measure
 from graphtask.metrics.view import Options
+from graphtask.priors.randomize import Preserve
 from graphtask.pruning import prune
 from graphtask.reading import ReadOptions, from_bytes, kept_its_stages
 from graphtask.runs.labels import prior_label
@@ -20,12 +23,21 @@ from graphtask.runs.labels import prior_label
 FILE = "file"
 ERROR = "error"
 SHA256 = "sha256"
+TESTS = "tests"  # rows of a comparison with a null model
 KEPT_STAGES = "kept_stages"  # between processes only: True if the graph has stages other than those requested
 ORIGINS = ("dataset", "prior", "seed", "threshold")  # from the provenance
 
 Row = dict[str, Any]
 
 _STAGES = re.compile(r"_(\d+)(?=_|$)")
+
+
+class NullModel(NamedTuple):
+    """Random graphs to compare a graph with; arguments of `graphtask.inference.null_model_tests`."""
+
+    n_nulls: int
+    preserve: Preserve
+    seed: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +54,8 @@ class Settings:
     """Threshold at which graphs are pruned first; None for no pruning."""
     relative: bool = False
     """True if the threshold is relative; see `graphtask.prune`."""
+    null_model: "NullModel | None" = None
+    """Random graphs to compare each graph with; None for none."""
 
     @property
     def selection(self) -> Selection:
@@ -54,7 +68,8 @@ class Settings:
 
     def to_json(self) -> str:
         """Return the settings as text; equal settings give equal text."""
-        return json.dumps(asdict(self), sort_keys=True)
+        values = asdict(self) | {"null_model": self.null_model and self.null_model._asdict()}
+        return json.dumps(values, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Settings":
@@ -66,6 +81,7 @@ class Settings:
             reading=ReadOptions(**values["reading"]),
             threshold=values["threshold"],
             relative=values["relative"],
+            null_model=values["null_model"] and NullModel(**values["null_model"]),
         )
 
 
@@ -96,6 +112,8 @@ def row_of(content: bytes, *, name: str, settings: Settings) -> Row:
         "seed": _scalar(known.get("seed")),
         "threshold": _scalar(known.get("threshold")),
     }
+    if settings.null_model is not None:
+        return origins | {TESTS: _tests(graph, settings, settings.null_model)} | kept
     values = measure(graph, metrics=settings.metrics, **asdict(settings.options))
     return origins | {column: _scalar(value) for column, value in values.items()} | kept
 
@@ -145,6 +163,15 @@ def completed(row: Mapping[str, Any], columns: Sequence[str]) -> Row:
         return dict(row)
     reasons = [str(row[UNDEFINED]), *(f"{column}: the graph has no such stage" for column in missing)]
     return {**row, **dict.fromkeys(missing, float("nan")), UNDEFINED: "; ".join(filter(None, reasons))}
+
+
+def _tests(graph: igraph.Graph, settings: Settings, null_model: NullModel) -> list[Row]:
+    """Return a row for each metric, tested against random graphs."""
+    table = null_model_tests(
+        graph, metrics=settings.metrics, **null_model._asdict(), **asdict(settings.options)
+    )
+    records = table.assign(mixed=table.attrs["mixing"]["is_mixed"]).to_dict("records")
+    return [{str(name): value for name, value in record.items()} for record in records]
 
 
 def _scalar(value: Any) -> Any:

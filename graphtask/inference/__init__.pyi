@@ -2,6 +2,7 @@ from .classifier import classifier_test as classifier_test
 from .effects import cliffs_delta as cliffs_delta
 from .effects import hedges_g as hedges_g
 from .multiple import holm as holm
+from .null_model import null_model_tests as null_model_tests
 from .pairwise import pairwise_matrix as pairwise_matrix
 from .pairwise import pairwise_tests as pairwise_tests
 from .trend import trend_test as trend_test

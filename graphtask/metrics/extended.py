@@ -1,4 +1,4 @@
-"""The extended set: the 54 features of Nowak & Janik that the paper's tables leave out, and those added here."""
+"""All metrics beyond the paper's: the 54 features of Nowak & Janik that its tables leave out, and those added here."""
 
 from graphtask.metrics import (
     communicability_betweenness,
@@ -9,6 +9,7 @@ from graphtask.metrics import (
     distances,
     invariant,
     local_efficiency,
+    motifs,
     node_connectivity,
     pagerank,
     stages,
@@ -20,6 +21,7 @@ from graphtask.metrics import (
 EXTENDED = (
     *degrees.METRICS,
     *triads.METRICS,
+    *motifs.METRICS,
     *stages.METRICS,
     *cuts.METRICS,
     *distances.METRICS,

@@ -370,7 +370,7 @@ def _hint(name: str, asked: Sequence[str]) -> str:
     close = [plain] if plain in known else difflib.get_close_matches(plain, others, n=3)
     if close:
         return f"did you mean {' or '.join(close)}?"
-    return f"there are {len(_METRICS)}, and the sets {' and '.join(metric_sets())}: graphtask metrics --list shows them"
+    return f"there are {len(_METRICS)}, and the sets {', '.join(metric_sets())}: graphtask metrics --list shows them"
 
 
 def evaluate(metric: Metric, view: GraphView, *stages: int) -> tuple[Value, str]:

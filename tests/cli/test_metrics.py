@@ -432,3 +432,48 @@ def test_measuring_loads_neither_torch_nor_matplotlib_nor_pandas(tmp_path):
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.usefixtures("files")
+def test_null_has_a_row_for_every_metric_of_every_graph(call, tmp_path):
+    gt.write(gt.random_dag(12, seed=3), tmp_path / "random.graphml")
+    arguments = [
+        "random.graphml",
+        "missing.graphml",
+        "--metrics",
+        "edges,max_path",
+        "--null",
+        19,
+        "--seed",
+        5,
+    ]
+    found = rows(call("metrics", *arguments, "--format", "csv", "--cache", "."))
+    expected = gt.inference.null_model_tests(
+        gt.random_dag(12, seed=3), metrics=["edges", "max_path"], n_nulls=19, seed=5
+    )
+    assert [(row["graph"], row["metric"]) for row in found] == [
+        ("random", "edges"),
+        ("random", "max_path"),
+        ("missing", ""),
+    ]
+    assert float(found[1]["z"]) == expected["z"][1]
+    assert found[0]["excluded"] == "the same for all graphs"
+    assert found[2]["error"] != ""
+    assert rows(call("metrics", *arguments, "--format", "csv", "--cache", ".")) == found
+    other = rows(call("metrics", *arguments, "--preserve", "stage", "--format", "csv", "--cache", "."))
+    assert other[1]["null_mean"] != found[1]["null_mean"]
+
+
+@pytest.mark.usefixtures("files")
+def test_null_shows_people_the_tested_metrics_only(call, tmp_path):
+    gt.write(gt.random_dag(12, seed=3), tmp_path / "random.graphml")
+    arguments = ["random.graphml", "--metrics", "edges,max_path", "--null", 19]
+    result = call("metrics", *arguments)
+    assert "max_path" in result.stdout
+    assert "edges" not in result.stdout
+    assert "1 metric not tested; see the column excluded of --format csv" in result.stderr
+    assert call("metrics", *arguments, "-o", "tests.parquet").exit_code == 0
+    assert pd.read_parquet(tmp_path / "tests.parquet")["metric"].tolist() == ["edges", "max_path"]
+    failed = call("metrics", "random.graphml", "--null", 1)
+    assert failed.exit_code == 2
+    assert "--null must be an integer >= 2, got 1" in failed.stderr

@@ -37,6 +37,34 @@ def test_the_program_gives_the_logits_of_evaluation_for_any_batch(net, program, 
     )
 
 
+@pytest.fixture(scope="module")
+def session(net, tmp_path_factory):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    net.train()
+    path = export_program(net, tmp_path_factory.mktemp("onnx") / "net.onnx", size=(9, 13))
+    return onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5])
+def test_onnxruntime_gives_the_logits_of_evaluation_for_any_batch(net, session, batch):
+    images = torch.randn(batch, 3, 9, 13)
+    expected = gt.compile(net.graph, channels=2, n_classes=3, execution="plain")
+    expected.load_state_dict(net.state_dict())
+    (logits,) = session.run(["logits"], {"images": images.numpy()})
+    torch.testing.assert_close(torch.from_numpy(logits), expected.eval()(images), rtol=1e-5, atol=1e-5)
+
+
+def test_the_onnx_model_names_its_tensors_and_not_where_it_was_made(session):
+    assert [(value.name, value.shape) for value in session.get_inputs()] == [("images", ["batch", 3, 9, 13])]
+    assert [(value.name, value.shape) for value in session.get_outputs()] == [("logits", ["batch", 3])]
+
+
+def test_a_model_without_onnxscript_is_one_line(net, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(gt.GraphtaskError, match=r"need onnx and onnxscript .*graphtask-nn\[onnx\]"):
+        export_program(net, tmp_path / "net.onnx", size=8)
+
+
 def test_exporting_leaves_the_module_alone(net, tmp_path):
     net.train()
     before = {key: value.clone() for key, value in net.state_dict().items()}
@@ -89,7 +117,7 @@ def test_a_failing_write_leaves_the_old_file_as_it_was(net, tmp_path, monkeypatc
 @pytest.mark.parametrize(
     ("name", "size", "error", "message"),
     [
-        ("net.onnx", 8, gt.errors.ArgumentError, r"must be \.pt2, got .\.onnx"),
+        ("net.h5", 8, gt.errors.ArgumentError, r"must be \.pt2 \(torch.export\) or \.onnx, got .\.h5"),
         ("net.pt2", 3, gt.errors.ArgumentError, "size must be at least 4×4 pixels for stage 2"),
         ("net.pt2", (8, 0), gt.errors.ArgumentError, r"size \(width\) must be an integer >= 1, got 0"),
         ("missing/net.pt2", 8, gt.GraphtaskError, "there is no folder"),

@@ -157,11 +157,11 @@ def test_a_metric_of_ones_own_is_selected_by_name(density):
 def test_a_metric_of_ones_own_joins_the_sets_that_it_names():
     register_metric(Metric(name="half", compute=lambda _: 0.5, formula="1/2", sets=("mine",)))
     try:
-        assert metric_sets() == ["extended", "mine", "paper"]
+        assert metric_sets() == ["extended", "mine", "motifs", "paper"]
         assert gt.measure(gt.full_dag(4), metrics="mine") == {"half": 0.5, "undefined": ""}
     finally:
         unregister_metric("half")
-    assert metric_sets() == ["extended", "paper"]
+    assert metric_sets() == ["extended", "motifs", "paper"]
 
 
 def test_sets_and_names_may_stand_side_by_side():
@@ -220,7 +220,7 @@ def test_a_name_is_given_once(name):
         ("edges_stage_0_12", "did you mean edges_stage_a_b?"),
         (
             "zzzz",
-            rf"there are {len(all_metrics())}, and the sets extended and paper: graphtask metrics --list",
+            rf"there are {len(all_metrics())}, and the sets extended, motifs, paper: graphtask metrics --list",
         ),
     ],
 )

@@ -23,6 +23,7 @@ _SIZE = 32
         "graphtask new full --nodes 60 --stages 3 -o full.graphml",
         "graphtask compile full.graphml --channels 11",
         "graphtask compile full.graphml --budget 853018 -o net.pt2",
+        "graphtask compile fixtures/graphs/trained_12.graphml --channels 4 -o net.onnx",
     )
 )
 @click.argument("graph_file", type=PATH, metavar="GRAPH|RUN")
@@ -62,7 +63,9 @@ _SIZE = 32
     help="Height and width of the images, in pixels.",
 )
 @reading_options
-@out_option(text="Write the network as a torch.export program (.pt2), which runs without graphtask.")
+@out_option(
+    text="Write the network as a torch.export program (.pt2) or an ONNX model (.onnx); both run without graphtask."
+)
 @format_option
 def compile(  # noqa: A001 - the word the field uses
     graph_file: Path,
@@ -114,10 +117,12 @@ def _export(
     net = gt.Run.open(graph_file).module() if shape is None else gt.compile(graph, **shape)
     export_program(net, out, size=size)
     kind = "network" if shape else "trained network"
-    note(
-        f"wrote the {kind} for images of {size}×{size} pixels to {out}; "
-        f"torch.export.load({str(out)!r}).module()(images) runs it"
+    call = (
+        f"onnxruntime.InferenceSession({str(out)!r}).run(None, {{'images': images}})"
+        if out.suffix == ".onnx"
+        else f"torch.export.load({str(out)!r}).module()(images)"
     )
+    note(f"wrote the {kind} for images of {size}×{size} pixels to {out}; {call} runs it")
 
 
 def _record(graph: "igraph.Graph", *, channels: int, size: int, **shape: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import click
 
 from graphtask.validation import counted
 from graphtask_cli.messages import SHOWN_MESSAGES, note, problem, progress, say, warn
+from graphtask_cli.null_tables import publish_tests
 from graphtask_cli.options import (
     command,
     examples,
@@ -45,6 +46,7 @@ _MOST_REASONS = 1_000
         "graphtask metrics runs --threshold 0.006 -o features.csv",
         "graphtask metrics 'corpus/**/*.gml' more.zip --stages 3 --cache . -o features.parquet",
         "find . -name '*.graphml' | graphtask metrics - --jobs 2 --format csv",
+        "graphtask metrics fixtures/graphs/trained_12.graphml --metrics motifs --null 99 --seed 0",
         "graphtask metrics --list",
     )
 )
@@ -79,6 +81,22 @@ _MOST_REASONS = 1_000
 )
 @threshold_option(text="Prune the graphs at this threshold first.")
 @relative_option
+@option(
+    "--null",
+    "n_nulls",
+    type=Integer(2),
+    section="Null model",
+    metavar="N",
+    help="Compare each metric with its values in N random graphs: z-scores and corrected p-values, a row per metric.",
+)
+@option(
+    "--preserve",
+    type=Choice(["degree", "stage"]),
+    default="degree",
+    section="Null model",
+    help="Random graphs keep degrees and node order; with stage, also the edges of each node to and from each stage.",
+)
+@option("--seed", type=Integer(0), default=0, section="Null model", help="Seed of the random graphs.")
 @reading_options
 @jobs_option(default="the CPU cores for many graphs, else 1", text="Processes in parallel.")
 @option(
@@ -107,6 +125,9 @@ def metrics(
     layout_order: Any,
     threshold: float | None,
     relative: bool,
+    n_nulls: int | None,
+    preserve: Any,
+    seed: int,
     n_jobs: int | None,
     cache: Path | None,
     strict: bool,
@@ -136,7 +157,7 @@ def metrics(
     _check_paths(paths)
     from graphtask.corpus.entries import find
     from graphtask.corpus.measure import measure_entries
-    from graphtask.corpus.rows import Settings
+    from graphtask.corpus.rows import NullModel, Settings
     from graphtask.errors import ArgumentError
     from graphtask.metrics.view import Options
     from graphtask.reading import ReadOptions
@@ -147,6 +168,7 @@ def metrics(
         reading=ReadOptions(**reading),
         threshold=threshold,
         relative=relative,
+        null_model=None if n_nulls is None else NullModel(n_nulls, preserve, seed),
     )
     written = [path for path in (out, cache) if path is not None and not path.is_dir()]
     entries = find(listed(paths), exclude=written)
@@ -159,7 +181,9 @@ def metrics(
         # A table of errors alone must not replace a file with measurements.
         has_reasons = form != "table" if out is None else not all_failed
         is_written = has_reasons or not all_failed
-        if is_written:
+        if is_written and settings.null_model is not None:
+            publish_tests(spool, [entry.run or entry.file for entry in entries], out=out, form=form)
+        elif is_written:
             _publish(spool, entries, settings, out=out, form=form)
         if n_errors > 1:
             _report_errors(n_errors, n_rows=len(entries), has_reasons=has_reasons)
