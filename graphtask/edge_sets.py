@@ -1,21 +1,14 @@
 """Edges as a set of pairs of names, and the overlap of two of them."""
 
 import math
-import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-import igraph
+from typing import TypeAlias
 
 from graphtask.graph import edge_names
+from graphtask.storage.objects import GraphLike, as_igraph, is_graph
 from graphtask.validation import invalid
 
-if TYPE_CHECKING:
-    import networkx as nx
-
-    Edges: TypeAlias = igraph.Graph | nx.Graph[Any] | Iterable[tuple[str, str]]
-else:  # networkx is not loaded for a type
-    Edges = igraph.Graph | Iterable[tuple[str, str]]
+Edges: TypeAlias = GraphLike | Iterable[tuple[str, str]]
 
 EdgeSet = frozenset[tuple[str, str]]
 
@@ -28,13 +21,10 @@ def edge_set(edges: Edges) -> EdgeSet:
         >>> sorted(edge_set(gt.chain_dag(3)))
         [('v0', 'v1'), ('v1', 'v2')]
     """
-    if isinstance(edges, igraph.Graph):
-        return frozenset(edge_names(edges))
-    networkx = sys.modules.get("networkx")  # a networkx graph exists only if networkx is loaded
-    if networkx is not None and isinstance(edges, networkx.Graph):
-        return frozenset((str(source), str(target)) for source, target in edges.edges())
+    if is_graph(edges):
+        return frozenset(edge_names(as_igraph(edges)))
     if isinstance(edges, str) or not isinstance(edges, Iterable):
-        raise invalid("edges", "a graph (igraph or networkx) or pairs of names", edges)
+        raise invalid("edges", "a graph or pairs of names", edges)
     return frozenset((source, target) for source, target in edges)
 
 
@@ -45,7 +35,7 @@ def dice_similarity(edges_a: Edges, edges_b: Edges) -> float:
     the graphs must come from the same initial graph to be comparable.
 
     Args:
-        edges_a: A graph (igraph or networkx) whose vertices have names, or pairs of (source name, target name); pairs that come twice
+        edges_a: A graph whose vertices have names, or pairs of (source name, target name); pairs that come twice
             count once.
         edges_b: The other one.
 

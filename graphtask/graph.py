@@ -46,19 +46,8 @@ _SHOWN = 5  # offenders that an error message names
 def check_graph(graph: igraph.Graph) -> None:
     """Raise unless ``graph`` is a valid architecture graph.
 
-    Args:
-        graph: Any igraph graph.
-
     Raises:
         GraphError: The first broken rule, with the offending vertices or edges and the remedy.
-
-    Example:
-        >>> import graphtask as gt
-        >>> gt.check_graph(gt.full_dag(4))
-        >>> gt.check_graph(igraph.Graph(directed=True, edges=[(0, 1)]))
-        Traceback (most recent call last):
-        ...
-        graphtask.errors.GraphError: no vertex has a `name`; build the graph with graphtask.as_architecture(graph)
     """
     _check_simple(graph)
     _check_names(graph)
@@ -71,26 +60,11 @@ def check_graph(graph: igraph.Graph) -> None:
 def as_architecture(
     graph: igraph.Graph, *, stages: int | Sequence[int] | None = None, join: bool = False
 ) -> igraph.Graph:
-    """Convert any directed acyclic graph to a valid architecture graph, with its vertices in topological order.
-
-    Args:
-        graph: A directed graph. Missing names become ``v0``, ``v1`` … in its vertex order.
-        stages: For a graph without stages: their number (equal, contiguous parts of the topological order) or
-            their sizes. A graph that has stages keeps them.
-        join: Whether several inputs (or outputs) get one new vertex before (after) them; otherwise they are an error.
-
-    Returns:
-        A new graph; the argument is not changed.
+    """Convert any directed acyclic graph to a valid one; see `graphtask.as_architecture`.
 
     Raises:
         GraphError: The graph cannot be made valid; the message names the broken rule.
         ArgumentError: ``stages`` does not fit the number of vertices.
-
-    Example:
-        >>> import graphtask as gt
-        >>> graph = as_architecture(igraph.Graph(directed=True, edges=[(1, 0), (0, 2)]), stages=3)
-        >>> graph.vs["name"], graph.vs["stage"]
-        (['v1', 'v0', 'v2'], [0, 1, 2])
     """
     _check_simple(graph)
     result = graph.copy()
@@ -235,12 +209,7 @@ def size_by_stage(graph: igraph.Graph) -> dict[str, Any]:
 
 
 def provenance(graph: igraph.Graph) -> dict[str, Any]:
-    """Return a copy of the provenance of the graph; empty if it has none.
-
-    Keys in use: ``prior`` (name and arguments), ``initial`` (the sizes that sparsity is relative to, as
-    `size_by_stage` returns them), ``data``, ``seed``, ``threshold``, ``reading`` (changes made while reading a file),
-    and those of a training run.
-    """
+    """Return a copy of the provenance of the graph; empty if it has none. See `graphtask.provenance`."""
     known = graph[PROVENANCE] if PROVENANCE in graph.attributes() else {}
     return copy.deepcopy(dict(known)) if isinstance(known, Mapping) else {}
 
@@ -343,14 +312,9 @@ def _free_name(wish: str, taken: set[str]) -> str:
 
 
 def _check_simple(graph: igraph.Graph) -> None:
-    if not isinstance(graph, igraph.Graph):
-        raise GraphError(
-            f"graph must be an igraph.Graph, got {abbreviated(graph)}",
-            remedy="convert it with graphtask.as_igraph or graphtask.from_networkx, or read a file with graphtask.read",
-        )
     if not graph.is_directed():
         raise GraphError(
-            "the graph is undirected", remedy="direct its edges with graphtask.orient_edges(graph)"
+            "the graph is undirected", remedy="direct its edges with graphtask.priors.orient_edges(graph)"
         )
     if graph.ecount() == 0:
         raise GraphError(

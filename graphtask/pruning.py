@@ -28,6 +28,7 @@ from graphtask.graph import (
     with_initial_size,
     with_provenance,
 )
+from graphtask.storage.objects import GraphLike, as_igraph
 from graphtask.types import PAPER_THRESHOLD, BoolArray, EdgeName, FloatArray
 from graphtask.validation import invalid
 
@@ -43,7 +44,7 @@ class PrunedParts(NamedTuple):
     """Nodes that are then on no path from the input to the output."""
 
 
-def prune(graph: igraph.Graph, *, threshold: float = PAPER_THRESHOLD, relative: bool = False) -> igraph.Graph:
+def prune(graph: GraphLike, *, threshold: float = PAPER_THRESHOLD, relative: bool = False) -> igraph.Graph:
     """Remove weak edges from a graph, and then the nodes and edges that are on no path.
 
     First every edge with ``weight`` < ``threshold`` is removed. Then, in linear time, every node that is not
@@ -79,6 +80,7 @@ def prune(graph: igraph.Graph, *, threshold: float = PAPER_THRESHOLD, relative: 
     Source:
         Janik & Nowak, "Connectivity Properties of Neural Networks Under Performance-Resources Trade-off", section 2.
     """
+    graph = as_igraph(graph)
     parts = pruned_parts(graph, threshold=threshold, relative=relative)
     if parts.dead_nodes.all():
         raise DisconnectedError(
@@ -185,7 +187,7 @@ def kept_edges(edges: Sequence[EdgeName], weights: npt.ArrayLike, *, threshold: 
     return ~(parts.weak_edges | parts.dead_edges)
 
 
-def critical_threshold(graph: igraph.Graph, *, relative: bool = False) -> float:
+def critical_threshold(graph: GraphLike, *, relative: bool = False) -> float:
     """Return the largest threshold at which pruning leaves input and output connected.
 
     τ = max over paths of (min over the edges of the path of weight): the weakest edge of the widest path, found in
@@ -206,6 +208,7 @@ def critical_threshold(graph: igraph.Graph, *, relative: bool = False) -> float:
         >>> critical_threshold(graph), critical_threshold(graph, relative=True)
         (0.5, 1.0)
     """
+    graph = as_igraph(graph)
     weights = _compared(graph, relative=relative)
     edges = edge_array(graph)
     by_target = np.argsort(edges[:, 1], kind="stable")
@@ -243,6 +246,6 @@ def _weights(graph: igraph.Graph) -> FloatArray:
             )
         raise GraphError(
             "every edge must have a `weight`; train the graph (graphtask.train), or write a trained module back "
-            "(graphtask.write_back)"
+            "(graphtask.compiler.write_back)"
         )
     return np.asarray(graph.es[WEIGHT], dtype=np.float64)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import random
 import shutil
 from pathlib import Path
 
@@ -74,6 +75,11 @@ def flipped(content: bytes, place: int, bit: int = 4) -> bytes:
 def sampled(n: int, count: int) -> range:
     """At most about ``count`` places among n, evenly spaced."""
     return range(0, n, max(1, n // count))
+
+
+def drawn(n: int, count: int) -> list[int]:
+    """At most ``count`` random places among n, the same in every test."""
+    return random.Random(12).sample(range(n), min(n, count))
 
 
 def made_up_run(run_folder: Path, target: Path, graph, magnitudes, *, data: str) -> Path:

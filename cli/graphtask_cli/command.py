@@ -24,6 +24,7 @@ SECTIONS = (
     "Model",
     "Optimization",
     "Pruning",
+    "Null model",
     "Reading graphs",
     "Runtime",
     "Output",

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from graphtask_cli.messages import note, problem, warn
+from graphtask_cli.streams import STREAM, is_stream, read_stream
 
 if TYPE_CHECKING:
     import igraph
 
 T = TypeVar("T")
 
-STDIN = "-"  # stands for the paths on standard input
+STDIN = STREAM  # in the commands on many graphs it stands for their paths
 
 
 class Source(NamedTuple):
@@ -93,7 +94,7 @@ def read_graph(path: Path, **reading: Any) -> "igraph.Graph":
     """Return the graph of a file; a message reports that --stages did not apply.
 
     Args:
-        path: The file.
+        path: The file; ``-`` for standard input.
         **reading: Values of `graphtask_cli.options.reading_options`.
 
     Raises:
@@ -102,7 +103,11 @@ def read_graph(path: Path, **reading: Any) -> "igraph.Graph":
     import graphtask as gt
     from graphtask.reading import kept_its_stages
 
-    graph = gt.read(path, **reading)
+    if is_stream(path):
+        with named(path):
+            graph = read_stream(**reading)
+    else:
+        graph = gt.read(path, **reading)
     if kept_its_stages(graph, reading.get("stages")):
         warn(f"{path}: --stages is ignored, because the graph has stages")
     for line in gt.provenance(graph).get("reading", []):
@@ -111,7 +116,9 @@ def read_graph(path: Path, **reading: Any) -> "igraph.Graph":
 
 
 def expand(paths: Iterable[Path]) -> list[Source]:
-    """Return all graphs that the paths name, in the order given; see `graphtask.corpus.entries.find`.
+    """Return all graphs that the paths name, in the order given; ``-`` is the graph on standard input.
+
+    See `graphtask.corpus.entries.find` for all other paths.
 
     Raises:
         FormatError: A folder holds no graph, a pattern matches nothing, or a graph is in an archive.
@@ -119,6 +126,11 @@ def expand(paths: Iterable[Path]) -> list[Source]:
     from graphtask.corpus.entries import find
     from graphtask.errors import FormatError
 
+    paths = list(paths)
+    if any(map(is_stream, paths)):
+        if len(paths) > 1:
+            raise FormatError("- (standard input) must be the only graph")
+        return [Source("graph", Path(STREAM), None)]
     found = find(paths)
     for entry in found:
         if entry.place >= 0:

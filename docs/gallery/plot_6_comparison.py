@@ -10,8 +10,8 @@ import graphtask as gt
 graphs, labels = [], []
 for seed in range(8):
     graphs += [
-        gt.erdos_renyi_dag(24, p=0.15, seed=seed, stages=3),
-        gt.erdos_renyi_dag(24, p=0.35, seed=seed, stages=3),
+        gt.priors.erdos_renyi_dag(24, p=0.15, seed=seed, stages=3),
+        gt.priors.erdos_renyi_dag(24, p=0.35, seed=seed, stages=3),
         gt.random_dag(24, seed=seed, stages=3),
     ]
     labels += ["thin", "thick", "local"]
@@ -22,7 +22,8 @@ gt.plot.draw_similarity(found.similarity, labels)
 # %%
 # The first two principal components of the features.
 
-gt.plot.draw_embedding(found.embeddings["pca"].points, labels)
+pca = found.embeddings["pca"]
+gt.plot.draw_embedding(pca.points, labels, axes_labels=pca.axes)
 
 # %%
 # Every feature by group.

@@ -89,7 +89,7 @@ def compare(
     """Compare groups of graphs: similarities, positions in the plane, and predictability of the groups.
 
     Args:
-        sample: Graphs (igraph or networkx), a table of their features, or an array (graphs, features); see `features_of`.
+        sample: Graphs, a table of their features, or an array (graphs, features); see `features_of`.
         labels: The group of each graph (its data set); at least two groups.
         graphs: Graphs of the rows, if the sample is their features.
         features: Metrics or columns to compare; by default the 15 features of the paper.
@@ -103,7 +103,7 @@ def compare(
 
     Example:
         >>> import graphtask as gt
-        >>> graphs = [gt.erdos_renyi_dag(15, p=p, seed=seed) for p in (0.2, 0.5) for seed in range(5)]
+        >>> graphs = [gt.priors.erdos_renyi_dag(15, p=p, seed=seed) for p in (0.2, 0.5) for seed in range(5)]
         >>> found = gt.compare(graphs, ["thin"] * 5 + ["thick"] * 5)
         >>> found.groups()[["label", "graphs", "recall_centroid", "recall_knn"]].values.tolist()
         [['thin', 5, 1.0, 1.0], ['thick', 5, 1.0, 1.0]]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import igraph
 
 from graphtask.edge_sets import dice_similarity
-from graphtask.graph import NAME, STAGE, WEIGHT, check_graph, edge_names
+from graphtask.graph import NAME, STAGE, WEIGHT, edge_names
 from graphtask.pruning import check_relative, prune
-from graphtask.storage.objects import GraphLike, as_igraph
+from graphtask.storage.objects import GraphLike, valid_graph
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,7 +131,7 @@ def diff(
     """Compare two graphs node by node and edge by edge; nodes correspond by name.
 
     Args:
-        first: A valid architecture graph (igraph or networkx).
+        first: A valid architecture graph.
         second: Another one, usually of the same initial graph.
         threshold: Prune both graphs with this threshold first; None compares them as they are.
         relative: Compare weights relative to the strongest edge into the same node with the threshold; see `prune`.
@@ -151,13 +151,10 @@ def diff(
         ['edges across stages', 1, 3, 0]
     """
     check_relative(relative, threshold=threshold)
-    return GraphDiff(*(_checked(graph, threshold, relative) for graph in (first, second)))
-
-
-def _checked(graph: GraphLike, threshold: float | None, relative: bool) -> igraph.Graph:
-    found = as_igraph(graph)
-    check_graph(found)
-    return found if threshold is None else prune(found, threshold=threshold, relative=relative)
+    found = valid_graph(first, name="first"), valid_graph(second, name="second")
+    if threshold is None:
+        return GraphDiff(*found)
+    return GraphDiff(*(prune(graph, threshold=threshold, relative=relative) for graph in found))
 
 
 def _parts(first: Iterable[Any], second: Iterable[Any]) -> Parts:

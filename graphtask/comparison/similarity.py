@@ -8,8 +8,9 @@ import numpy.typing as npt
 
 from graphtask.comparison.groups import groups_of
 from graphtask.edge_sets import edge_set
-from graphtask.features.samples import Graph, is_graph
+from graphtask.features.samples import Graph
 from graphtask.features.table import AnySample, features_of
+from graphtask.storage.objects import is_graph
 from graphtask.types import FloatArray
 from graphtask.validation import invalid, number
 
@@ -67,7 +68,7 @@ def pairwise_dice_similarity(graphs: Sequence[Graph]) -> FloatArray:
     The matrix of 10,000 graphs takes 0.8 GB.
 
     Args:
-        graphs: Graphs (igraph or networkx), at least one.
+        graphs: Graphs, at least one.
 
     Returns:
         Shape (graphs, graphs), symmetric, in [0, 1], with ones on the diagonal; NaN where both have no edges.

@@ -5,12 +5,12 @@ import math
 import igraph
 
 from graphtask.compiler.plan import make_plan
-from graphtask.graph import check_graph
 from graphtask.parameters import ParameterPolynomial, parameter_polynomial
+from graphtask.storage.objects import GraphLike, valid_graph
 from graphtask.validation import image_size, integer
 
 
-def count_parameters(graph: igraph.Graph, *, channels: int, in_channels: int = 3, n_classes: int = 10) -> int:
+def count_parameters(graph: GraphLike, *, channels: int, in_channels: int = 3, n_classes: int = 10) -> int:
     """Return the number of trainable parameters of the compiled graph, from a closed form.
 
     Args:
@@ -28,12 +28,12 @@ def count_parameters(graph: igraph.Graph, *, channels: int, in_channels: int = 3
         >>> count_parameters(gt.full_dag(60, stages=3), channels=11)
         863300
     """
-    check_graph(graph)
+    graph = valid_graph(graph)
     count = _polynomial(graph, in_channels=in_channels, n_classes=n_classes)
     return count.at(integer(channels, name="channels"))
 
 
-def fit_channels(graph: igraph.Graph, *, budget: int, in_channels: int = 3, n_classes: int = 10) -> int:
+def fit_channels(graph: GraphLike, *, budget: int, in_channels: int = 3, n_classes: int = 10) -> int:
     """Return the channels of stage 0 whose parameter count is nearest to a budget; the smaller number at a tie.
 
     The count is ``a·C² + b·C + c`` with positive a and b, so the result is next to the larger root of
@@ -54,7 +54,7 @@ def fit_channels(graph: igraph.Graph, *, budget: int, in_channels: int = 3, n_cl
         >>> fit_channels(gt.full_dag(60, stages=3), budget=853_018)
         11
     """
-    check_graph(graph)
+    graph = valid_graph(graph)
     count = _polynomial(graph, in_channels=in_channels, n_classes=n_classes)
     budget = integer(budget, name="budget")
     rest = max(budget - count.constant, 0)
@@ -64,7 +64,7 @@ def fit_channels(graph: igraph.Graph, *, budget: int, in_channels: int = 3, n_cl
 
 
 def count_macs(
-    graph: igraph.Graph,
+    graph: GraphLike,
     *,
     channels: int,
     in_channels: int = 3,
@@ -93,7 +93,7 @@ def count_macs(
         ... )  # (1·4 + 4·4)·10·8² + 4·10
         12840
     """
-    check_graph(graph)
+    graph = valid_graph(graph)
     plan = make_plan(graph)
     channels = integer(channels, name="channels")
     height, width = image_size(size, last_stage=plan.output.stage)

@@ -15,7 +15,8 @@ from graphtask.compiler.fused.staged import Program
 from graphtask.compiler.plan import NodePlan, make_plan, node_key, reduce_key
 from graphtask.compiler.randomness import seeded
 from graphtask.errors import ArgumentError
-from graphtask.graph import RAW_WEIGHT, check_graph, edge_names, provenance
+from graphtask.graph import RAW_WEIGHT, edge_names, provenance
+from graphtask.storage.objects import GraphLike, valid_graph
 from graphtask.validation import abbreviated, choice, counted, image_size, integer, invalid, stage_selection
 
 Gate: TypeAlias = Literal["tanh", "sigmoid", "none"]
@@ -29,7 +30,7 @@ _MOST_CHANNELS = 2**20  # of a stage; beyond it the stages of the graph are a mi
 
 
 def compile(
-    graph: igraph.Graph,
+    graph: GraphLike,
     *,
     channels: int,
     in_channels: int = 3,
@@ -90,7 +91,7 @@ def compile(
     """
     with seeded(integer(seed, name="seed", least=0)):
         return GraphModule(
-            graph,
+            valid_graph(graph),
             channels=channels,
             in_channels=in_channels,
             n_classes=n_classes,
@@ -123,7 +124,6 @@ class GraphModule(nn.Module):
         recompute: bool | Collection[int],
         block: BlockFactory,
     ) -> None:
-        check_graph(graph)
         super().__init__()
         self.channels = integer(channels, name="channels")
         self.in_channels = integer(in_channels, name="in_channels")
@@ -173,7 +173,7 @@ class GraphModule(nn.Module):
 
     @property
     def graph(self) -> igraph.Graph:
-        """Copy of the graph that was compiled; for the trained one see `graphtask.write_back`."""
+        """Copy of the graph that was compiled; for the trained one see `graphtask.compiler.write_back`."""
         return self._graph.copy()
 
     def edge_weights(self) -> Tensor:

@@ -23,6 +23,7 @@ from graphtask.graph import (
     with_initial_size,
     with_provenance,
 )
+from graphtask.storage.objects import GraphLike, valid_graph
 from graphtask.validation import invalid
 
 _SHOWN = 5  # how many offenders an error message names
@@ -53,7 +54,7 @@ def unwrapped(module: nn.Module) -> GraphModule:
     return inner
 
 
-def write_back(module: nn.Module, graph: igraph.Graph) -> igraph.Graph:
+def write_back(module: nn.Module, graph: GraphLike) -> igraph.Graph:
     """Return a copy of the graph with the module's edge weights: raw in ``w``, and their magnitude in ``weight``.
 
     ``weight`` is ``|gate(w)|``. The edges are matched by the names of their ends. The provenance of the copy records
@@ -81,7 +82,7 @@ def write_back(module: nn.Module, graph: igraph.Graph) -> igraph.Graph:
         'tanh'
     """
     module = unwrapped(module)
-    check_graph(graph)
+    graph = valid_graph(graph)
     _check_subgraph(module, graph)
     pairs = edge_names(graph)
     lost = set(edge_names(module.graph)) - set(pairs)
@@ -108,7 +109,7 @@ def write_back(module: nn.Module, graph: igraph.Graph) -> igraph.Graph:
 
 
 def extract_subnetwork(
-    module: nn.Module, graph: igraph.Graph, *, fold: bool = False, size: int | tuple[int, int] = 32
+    module: nn.Module, graph: GraphLike, *, fold: bool = False, size: int | tuple[int, int] = 32
 ) -> GraphModule:
     """Return the module of a pruned graph, with copies of the module's parameters and buffers.
 
@@ -137,7 +138,7 @@ def extract_subnetwork(
         True
     """
     module = unwrapped(module)
-    check_graph(graph)
+    graph = valid_graph(graph)
     _check_subgraph(module, graph)
     _check_same_ends(module, graph)
     small = compile(

@@ -37,7 +37,7 @@ from graphtask.distribution.support import Support, common_support, have_one_ori
 from graphtask.errors import ArgumentError, DisconnectedError, GraphError
 from graphtask.features.samples import Graph, as_graphs
 from graphtask.graph import NAME, PROVENANCE, STAGE, WEIGHT, check_graph, live_nodes, provenance
-from graphtask.storage.objects import as_igraph
+from graphtask.storage.objects import GraphLike, as_igraph
 from graphtask.types import FloatArray
 from graphtask.validation import counted, integer, invalid, number
 
@@ -89,6 +89,11 @@ class GraphDistribution:
     tilt: Tilt = NO_TILT
     size_factor: SizeFactor = NO_FACTOR
 
+    def _repr_html_(self) -> str:
+        from graphtask.drawing.cards import distribution_card
+
+        return distribution_card(self)
+
     @classmethod
     def fit(
         cls,
@@ -105,7 +110,7 @@ class GraphDistribution:
         where the observed ones vary less (`graphtask.distribution.size_factor`).
 
         Args:
-            graphs: Valid graphs (igraph or networkx), at least one. Weights are not read: prune trained graphs first.
+            graphs: Valid graphs, at least one. Weights are not read: prune trained graphs first.
             correspond: True if nodes of the same name are the same node in all graphs. ``"auto"``: if ``initial`` is
                 given, or the provenance of all graphs names the same initial graph.
             shrinkage: Weight of the pooled rates, in graphs (or, where nodes do not correspond, pairs of nodes):
@@ -162,7 +167,7 @@ class GraphDistribution:
         of one initial graph do.
 
         Args:
-            graph: Graph (igraph or networkx).
+            graph: Graph.
             per_edge: Divide by the number of edges, to compare graphs of different sizes.
 
         Returns:
@@ -201,8 +206,9 @@ class GraphDistribution:
         # The error of ln Z must not make a probability larger than 1.
         return min(0.0, unconditioned - self.log_normalizer.value), ""
 
-    def log_prob_before_conditioning(self, graph: igraph.Graph) -> tuple[float, str]:
+    def log_prob_before_conditioning(self, graph: GraphLike) -> tuple[float, str]:
         """Return ln P(G), without − ln Z; and if the graph is impossible, the reason."""
+        graph = as_igraph(graph)
         try:
             check_graph(graph)
         except GraphError as error:
@@ -375,8 +381,8 @@ class GraphDistribution:
 
         Example:
             >>> import graphtask as gt
-            >>> thin = [gt.erdos_renyi_dag(8, p=0.2, seed=seed) for seed in range(4)]
-            >>> thick = [gt.erdos_renyi_dag(8, p=0.9, seed=seed) for seed in range(4)]
+            >>> thin = [gt.priors.erdos_renyi_dag(8, p=0.2, seed=seed) for seed in range(4)]
+            >>> thick = [gt.priors.erdos_renyi_dag(8, p=0.9, seed=seed) for seed in range(4)]
             >>> fitted = {
             ...     "thin": gt.GraphDistribution.fit(thin[1:]),
             ...     "thick": gt.GraphDistribution.fit(thick),

@@ -3,6 +3,8 @@
 `Drawing` has every decision about a picture; the functions below turn it into artists of matplotlib.
 """
 
+import bisect
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +32,7 @@ _RASTER_FROM = 10_000  # edges from which vector files carry the edges as an ima
 _MAX_HEADS = 150  # edges up to which arrow heads are drawn
 _MAX_WIDTH = 3.0  # points, of the strongest edge
 
+_BOLD = 1.15  # width of bold letters in those of regular ones
 _DASHES: Any = (0, (2.5, 1.2))
 _DOT: dict[str, Any] = {"linestyle": "none", "markersize": 6.5}
 _AREA = {"o": 1.0, "s": 0.85, "D": 0.6}  # of markers, for equal apparent sizes
@@ -162,7 +165,7 @@ def frame(axes: "Axes", drawing: Drawing, limits: FloatArray) -> Sizes:
     scale = float(np.clip(inches.max() / WIDTH, 0.3, 1.0)) ** 0.5
     n_edges = int(drawing.main.sum())
     line = scale * float(np.clip(2.6 * (120 / max(n_edges, 1)) ** 0.25, 0.7, 2.6))
-    node = drawing.look.node_size or float(np.clip(0.45 * gap, 3.0, 14.0))
+    node = drawing.look.node_size or float(np.clip(0.45 * gap, 2.0, 14.0))
     return Sizes(
         node=node,
         line=min(line, _MAX_WIDTH, 0.6 * node),
@@ -225,7 +228,9 @@ def _draw_edges(axes: "Axes", drawing: Drawing, sizes: Sizes, prefix: str) -> No
         ids = np.flatnonzero(kind.chosen)
         curves = [drawing.placement.curves[index] for index in ids]
         widths = by_weight[ids] if kind.width is None else np.full(len(ids), min(kind.width, sizes.line))
-        crowd = int(main.sum()) if kind.width is None else len(ids)
+        crowd = (
+            int(main.sum()) if kind.width is None else 4 * len(ids)
+        )  # marked edges must not cover the others
         gid = f"{prefix}-edges-{kind.key}"
         add_lines(
             axes,
@@ -352,28 +357,32 @@ def _draw_nodes(axes: "Axes", drawing: Drawing, sizes: Sizes, prefix: str) -> No
     graph, positions = drawing.graph, drawing.placement.positions
     palette = np.array(stage_colors(n_stages_of(graph), cmap=drawing.look.cmap))
     draw_rings(axes, positions[list(drawing.ends)], sizes)
-    for kind in drawing.node_kinds:
-        if not kind.chosen.any():
+    is_end = np.isin(np.arange(graph.vcount()), list(drawing.ends))
+    for kind, (part, chosen, order) in itertools.product(
+        drawing.node_kinds, (("", ~is_end, 5.5), ("-ends", is_end, 7))
+    ):
+        ids = np.flatnonzero(kind.chosen & chosen)
+        if not len(ids):
             continue
-        gid = f"{prefix}-nodes-{kind.key}"
+        gid = f"{prefix}-nodes-{kind.key}{part}"
         faces = palette[stages(graph)] if kind.face is None else np.full(graph.vcount(), kind.face)
         axes.scatter(
-            positions[kind.chosen, 0],
-            positions[kind.chosen, 1],
+            positions[ids, 0],
+            positions[ids, 1],
             s=_AREA[kind.marker] * sizes.node**2,
-            c=faces[kind.chosen],
+            c=faces[ids],
             marker=kind.marker,
             edgecolors=kind.rim,
             linewidths=max(0.8 if kind.label else 0.0, 0.09 * sizes.node),
-            zorder=7,
+            zorder=order,
             clip_on=False,
             gid=gid,
         )
-        _add_tooltips(axes, gid, [_node_text(graph, int(index)) for index in np.flatnonzero(kind.chosen)])
+        _add_tooltips(axes, gid, [_node_text(graph, int(index)) for index in ids])
 
 
 def draw_rings(axes: "Axes", ends: FloatArray, sizes: Sizes) -> None:
-    """Draw the rings around the input and the output."""
+    """Draw the rings around the input and the output, above the other nodes."""
     axes.scatter(
         ends[:, 0],
         ends[:, 1],
@@ -459,6 +468,19 @@ def _text_size(text: str, size: float, font: str | None) -> tuple[float, float]:
             text, FontProperties(family=font, size=size), ismath=False
         )
     return float(width), max(float(height), size)
+
+
+def fitted(text: object, *, width: float, size: float, font: str | None = None) -> str:
+    """Return text as one line of at most ``width`` inches in bold letters of ``size`` points."""
+    line = " ".join(str(text).split())
+    if _BOLD * _text_size(line, size, font)[0] <= 72 * width:
+        return line
+    longest = bisect.bisect(
+        range(len(line)),
+        72 * width,
+        key=lambda n: _BOLD * _text_size(f"{line[:n]}…", size, font)[0],
+    )
+    return f"{line[: max(longest - 1, 1)].rstrip()}…"
 
 
 def legend_rows(drawing: Drawing, *, width: float = WIDTH, counts: bool = True) -> list[list["Line2D"]]:

@@ -163,6 +163,58 @@ def diff_card(difference: Any) -> str:
     return card("GraphDiff", facts, table_html(difference.summary()), *pictures)
 
 
+def retraining_card(result: Any) -> str:
+    """Return the card of a `RetrainResult`."""
+    facts = {"networks": len(result.table), "failed": len(result.failed) or None}
+    if not len(result.table):
+        return card("RetrainResult", facts)
+    return card("RetrainResult", facts, table_html(result.side_by_side()), _image(result.plot()))
+
+
+def features_card(features: Any) -> str:
+    """Return the card of `Features`: range and mean of every feature."""
+    import pandas as pd
+
+    described = pd.DataFrame(features.values, columns=list(features.names)).describe().T
+    undefined = len(features.values) - described["count"].astype(int)
+    table = described[["mean", "std", "min", "max"]].assign(undefined=undefined)
+    facts = {"graphs": len(features.values), "features": len(features.names)}
+    return card(
+        "Features", facts, table_html(table.reset_index(names="feature")), *map(_note, features.notes)
+    )
+
+
+def test_card(result: Any) -> str:
+    """Return the card of a `TwoSampleResult`."""
+    facts = {
+        "graphs": f"{result.n_a} pairs" if result.paired else f"{result.n_a} and {result.n_b}",
+        "p-value": f"{result.p_value:.3g} (smallest attainable {result.least_p:.3g})",
+        "permutations": f"{'all' if result.exact else 'random'}, {result.n_permutations:,}",
+        "statistic": f"{result.statistic:.4g}",
+        result.effect: f"{result.effect_size:.3g}",
+        "power": f"{result.power:.2g} for one standard deviation",
+        "detectable difference": f"{result.detectable:.3g} standard deviations (power 0.8)",
+        "comparison": result.kernel,
+    }
+    return card(f"TwoSampleResult: {result.method}", facts, *map(_note, result.notes))
+
+
+def distribution_card(distribution: Any) -> str:
+    """Return the card of a `GraphDistribution`: edge probabilities and the mean graph."""
+    from graphtask.drawing.distributions import draw_distribution
+
+    facts = {
+        "fitted to": counted(distribution.n_graphs, "graph"),
+        "nodes": "correspond" if distribution.corresponds else "do not correspond",
+        "mean nodes": f"{distribution.mean_nodes:.1f}",
+        "mean edges": f"{distribution.mean_edges:.1f}",
+    }
+    if distribution.mean_edges > _MAX_EDGES:
+        return card("GraphDistribution", facts)
+    picture = draw_distribution(distribution.edge_probabilities(), distribution.mean_graph())
+    return card("GraphDistribution", facts, _image(picture))
+
+
 def table_html(table: "pd.DataFrame") -> str:
     """Return the first rows of a table as HTML, with every cell escaped.
 

@@ -14,13 +14,15 @@ from graphtask.drawing.artists import (
     add_legend,
     draw_graph,
     ends_of,
+    fitted,
     legend_rows,
     new_axes,
 )
 from graphtask.drawing.labels import shortened
 from graphtask.drawing.placement import Layout, Placement, joint_placements
 from graphtask.drawing.style import BOTH, FIRST, SECOND, TEXT, WIDTH
-from graphtask.graph import NAME, STAGE, WEIGHT, check_graph, edge_names
+from graphtask.graph import NAME, STAGE, WEIGHT, edge_names
+from graphtask.storage.objects import GraphLike, valid_graph
 from graphtask.validation import invalid
 
 if TYPE_CHECKING:
@@ -30,8 +32,8 @@ if TYPE_CHECKING:
 
 
 def draw_diff(
-    first: igraph.Graph,
-    second: igraph.Graph,
+    first: GraphLike,
+    second: GraphLike,
     *,
     names: Sequence[str] = ("the first", "the second"),
     layout: Layout = None,
@@ -72,8 +74,7 @@ def draw_diff(
         ['in both (3)', 'only in the first (3)']
     """
     look = Look(labels=labels, node_size=node_size, cmap=cmap, font=font, font_size=font_size)
-    for graph in (first, second):
-        check_graph(graph)
+    first, second = valid_graph(first, name="first"), valid_graph(second, name="second")
     if isinstance(names, str) or len(names) != 2 or names[0] == names[1]:
         raise invalid("names", "2 different names, one for each graph", names)
     drawing = _drawing(first, second, names=names, look=look, layout=layout)
@@ -82,7 +83,8 @@ def draw_diff(
     draw_graph(axes, drawing)
     add_legend(axes, legend, look)
     if title:
-        axes.set_title(title, loc="left", fontweight="bold", **look.text(font_size + 1.5))
+        line = fitted(title, width=WIDTH if figsize is None else figsize[0], size=font_size + 1.5, font=font)
+        axes.set_title(line, loc="left", fontweight="bold", **look.text(font_size + 1.5))
     return axes.get_figure(root=True)  # type: ignore[return-value]
 
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from itertools import cycle
 from typing import TYPE_CHECKING
 
-import igraph
 import numpy as np
 
 from graphtask.drawing.graphs import draw
@@ -13,6 +12,7 @@ from graphtask.drawing.grouped import COLORS
 from graphtask.drawing.picture import new_figure
 from graphtask.drawing.style import INK, LEGEND, REMOVED, TEXT, WIDTH, WITHIN, stage_colors
 from graphtask.errors import ArgumentError
+from graphtask.storage.objects import GraphLike, valid_graph
 from graphtask.types import FloatArray
 from graphtask.validation import counted, invalid
 
@@ -30,7 +30,7 @@ _MOST_DOTS = 200  # for each set of graphs; the rest is in the box
 
 
 def draw_distribution(
-    probabilities: "pd.DataFrame", mean_graph: igraph.Graph, *, title: str | None = None
+    probabilities: "pd.DataFrame", mean_graph: GraphLike, *, title: str | None = None
 ) -> "Figure":
     """Draw the probabilities of the edges, and next to them the mean graph.
 
@@ -66,6 +66,7 @@ def draw_distribution(
             type(probabilities).__name__,
             remedy="pass distribution.edge_probabilities()",
         )
+    mean_graph = valid_graph(mean_graph, name="mean_graph")
     draw(mean_graph, ax=right)
     size = f"{counted(mean_graph.vcount(), 'node')}, {counted(mean_graph.ecount(), 'edge')}"
     for axes, text in ((left, "probability of an edge"), (right, f"mean graph: {size}")):
@@ -143,7 +144,7 @@ def draw_features(
 
     Example:
         >>> import graphtask as gt
-        >>> table = gt.measure_all([gt.erdos_renyi_dag(9, p=p, seed=1) for p in (0.3, 0.4, 0.8)])
+        >>> table = gt.measure_all([gt.priors.erdos_renyi_dag(9, p=p, seed=1) for p in (0.3, 0.4, 0.8)])
         >>> figure = draw_features(table[["edges", "nodes"]], ["a", "a", "b"], notes={"edges": "p = 0.3"})
         >>> [axes.get_title() for axes in figure.axes]
         ['edges\np = 0.3']

@@ -19,6 +19,7 @@ from graphtask.drawing.artists import (
     edge_entries,
     ends_of,
     figure_of,
+    fitted,
     legend_rows,
     limits_of,
     new_axes,
@@ -28,8 +29,9 @@ from graphtask.drawing.picture import new_figure
 from graphtask.drawing.placement import Layout, Placement, joint_placements, place
 from graphtask.drawing.style import ACROSS, DEAD, LEGEND, TEXT, WEAK, WIDTH, WITHIN
 from graphtask.errors import ArgumentError
-from graphtask.graph import check_graph, edge_array, stages
+from graphtask.graph import edge_array, stages
 from graphtask.pruning import PrunedParts, pruned_parts
+from graphtask.storage.objects import GraphLike, valid_graph
 from graphtask.types import BoolArray, FloatArray
 from graphtask.validation import counted, invalid
 
@@ -39,8 +41,8 @@ if TYPE_CHECKING:
 
 
 def draw(
-    graph: igraph.Graph,
-    *others: igraph.Graph,
+    graph: GraphLike,
+    *others: GraphLike,
     threshold: float | None = None,
     layout: Layout = None,
     labels: str | None = None,
@@ -106,7 +108,7 @@ def draw(
             raise ArgumentError("ax must be omitted for several graphs; draw them one by one", argument="ax")
         graphs = dict(zip(_names(names, 1 + len(others)), (graph, *others), strict=True))
         return _grid(graphs, look, layout=layout, same_layout=True, title=title, figsize=figsize)
-    check_graph(graph)
+    graph = valid_graph(graph)
     parts = _parts(graph, threshold)
     drawing = _drawing(graph, look, place(graph, layout, ignored=parts.weak_edges), parts)
     legend = legend_rows(drawing, width=_width(ax, figsize))
@@ -114,12 +116,13 @@ def draw(
     draw_graph(axes, drawing)
     add_legend(axes, legend, look)
     if title:
-        axes.set_title(title, loc="left", fontweight="bold", **look.text(font_size + 1.5))
+        line = fitted(title, width=_width(axes, figsize), size=font_size + 1.5, font=font)
+        axes.set_title(line, loc="left", fontweight="bold", **look.text(font_size + 1.5))
     return figure_of(axes)
 
 
 def draw_grid(
-    graphs: Mapping[str, igraph.Graph],
+    graphs: Mapping[str, GraphLike],
     *,
     threshold: float | None = None,
     layout: Layout = None,
@@ -187,7 +190,7 @@ def _names(names: Sequence[str] | None, n_graphs: int) -> list[str]:
 
 
 def _grid(
-    graphs: Mapping[str, igraph.Graph],
+    graphs: Mapping[str, GraphLike],
     look: Look,
     *,
     layout: Layout,
@@ -197,9 +200,7 @@ def _grid(
 ) -> "Figure":
     if not graphs:
         raise ArgumentError("graphs must have at least one graph to draw", argument="graphs")
-    for graph in graphs.values():
-        check_graph(graph)
-    every = list(graphs.values())
+    every = [valid_graph(graph, name=f"graphs[{name!r}]") for name, graph in graphs.items()]
     placements = joint_placements(every, layout) if same_layout else [place(graph, layout) for graph in every]
     drawn = [
         _drawing(graph, look, placement, _parts(graph, look.threshold))
@@ -223,13 +224,15 @@ def _grid(
         box = (middle - 0.46 / columns, top - 0.5 / height - inside / height, 0.92 / columns, inside / height)
         draw_graph(figure.add_axes(box), one, limits=shared)
         size = f"{counted(one.graph.vcount(), 'node')}, {counted(one.graph.ecount(), 'edge')}"
-        for text, below, more in ((_title(name), 0.2, {"fontweight": "bold"}), (size, 0.34, {"alpha": 0.8})):
+        line = fitted(name, width=0.95 * cell, size=look.font_size, font=look.font)
+        for text, below, more in ((line, 0.2, {"fontweight": "bold"}), (size, 0.34, {"alpha": 0.8})):
             figure.text(
                 middle, top - below / height, text, ha="center", **look.text(look.font_size - 0.5), **more
             )
     if title:
         spot = {"x": 0.1 / width, "y": 1 - 0.12 / height, "ha": "left", "va": "top"}
-        figure.suptitle(title, fontweight="bold", **spot, **look.text(look.font_size + 1.5))
+        line = fitted(title, width=width - 0.2, size=look.font_size + 1.5, font=look.font)
+        figure.suptitle(line, fontweight="bold", **spot, **look.text(look.font_size + 1.5))
     _add_grid_legend(figure, drawn, look)
     return figure
 
@@ -238,11 +241,6 @@ def _cell_height(limits: FloatArray, cell: float) -> float:
     """Return inches for the tallest of the graphs, between a quarter and the whole of the width of a cell."""
     extent = limits[:, 1] - limits[:, 0]
     return 0.92 * cell * float(np.clip((extent[:, 1] / extent[:, 0]).max(), 0.25, 1.0))
-
-
-def _title(name: object) -> str:
-    text = " ".join(str(name).split())
-    return text if len(text) <= 44 else text[:43] + "…"
 
 
 def _add_grid_legend(figure: "Figure", drawn: Sequence[Drawing], look: Look) -> None:

@@ -1,6 +1,5 @@
 """Named layouts of drawings: positions of the nodes, curves of the edges, and bands of the stages."""
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, TypeAlias
@@ -19,6 +18,7 @@ from graphtask.validation import abbreviated, invalid
 LayoutName: TypeAlias = Literal["layered", "stages", "kamada-kawai", "circle", "file"]
 Layout: TypeAlias = "LayoutName | npt.ArrayLike | None"
 
+_FARTHEST = 1e100  # of a coordinate, whose square must be finite
 _BEND = 0.10  # height of an edge's control point, as a share of the edge's length
 _MAX_DUMMIES = 6_000  # of a layered layout; more take seconds and are not readable
 _SPARSE = 3.0  # edges per node up to which layers are the default
@@ -58,7 +58,7 @@ def place(graph: igraph.Graph, layout: Layout = None, *, ignored: BoolArray | No
     if layout is None:
         layout = "layered" if _is_sparse(rest) else "kamada-kawai"
     if isinstance(layout, str) and layout == "layered" and ignored is not None and rest is not graph:
-        found = _layered(rest)
+        found = _layered(rest, last=node_order(graph)[-1])
         curves = _bent(graph, found.positions).curves
         routed = iter(found.curves)
         return found._replace(
@@ -153,9 +153,11 @@ def _is_sparse(graph: igraph.Graph) -> bool:
     )
 
 
-def _layered(graph: igraph.Graph) -> Placement:
-    edges, stage = edge_array(graph), stages(graph)
-    layer = layers_of(graph.vcount(), edges, node_order(graph), stage)
+def _layered(graph: igraph.Graph, *, last: int | None = None) -> Placement:
+    """Return layers from left to right; ``last`` is the output, by default the last node of the topological order."""
+    edges, stage, order = edge_array(graph), stages(graph), node_order(graph)
+    layer = layers_of(graph.vcount(), edges, order, stage)
+    layer[order[-1] if last is None else last] = layer.max()  # right of all dead ends
     if n_dummies(edges, layer) > 20 * _MAX_DUMMIES:
         raise invalid(
             "layout", "another layout for so many long edges", "layered", remedy='use layout="kamada-kawai"'
@@ -175,12 +177,26 @@ def _layered(graph: igraph.Graph) -> Placement:
 
 
 def _flow(route: FloatArray) -> FloatArray:
-    """Return cubic curves through the points that are horizontal at every point."""
-    pieces = [route[:1]]
-    for start, end in itertools.pairwise(route):
-        half = np.array([(end[0] - start[0]) / 2, 0.0])
-        pieces.append(np.stack([start + half, end - half, end]))
-    return np.concatenate(pieces)
+    """Return cubic curves through the points, horizontal at both ends, without a turn between the points.
+
+    Source:
+        Slopes of F. N. Fritsch and J. Butland, SIAM J. Sci. Stat. Comput. 5 (1984), 300-304.
+    """
+    step = np.diff(route, axis=0)
+    rise = step[:, 1] / step[:, 0]
+    before, after = rise[:-1], rise[1:]
+    is_monotone = before * after > 0
+    inside = np.zeros(len(before))
+    inside[is_monotone] = (2 * before * after)[is_monotone] / (before + after)[is_monotone]
+    slope = np.concatenate([[0.0], inside, [0.0]])
+    share = np.full(len(step) + 1, 1 / 3)
+    share[[0, -1]] = 1 / 2  # the ends stay horizontal for longer
+    ahead = route[:-1] + (share[:-1] * step[:, 0])[:, None] * np.stack(
+        [np.ones(len(step)), slope[:-1]], axis=1
+    )
+    back = route[1:] - (share[1:] * step[:, 0])[:, None] * np.stack([np.ones(len(step)), slope[1:]], axis=1)
+    pieces = np.stack([ahead, back, route[1:]], axis=1).reshape(-1, 2)
+    return np.concatenate([route[:1], pieces])
 
 
 def _stages(graph: igraph.Graph) -> Placement:
@@ -213,7 +229,10 @@ def _circle(graph: igraph.Graph) -> Placement:
     angle = math.pi - 2 * math.pi * np.arange(n) / n
     positions = np.empty((n, 2))
     positions[order] = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    return _bent(graph, positions)
+    start, end = (positions[edge_array(graph)[:, side]] for side in (0, 1))
+    length = np.linalg.norm(end - start, axis=1, keepdims=True)
+    middle = (start + end) / 2 * (1 - np.minimum(0.6 * length, 0.5))  # inward, away from the nodes in between
+    return _curved(positions, start, middle, end)
 
 
 def _file(graph: igraph.Graph) -> Placement:
@@ -223,15 +242,15 @@ def _file(graph: igraph.Graph) -> Placement:
             f'layout="file" needs the vertex attributes x and y; the graph has no {missing[0]}',
             argument="layout",
         )
-    return _bent(graph, _given(graph, np.stack([graph.vs["x"], graph.vs["y"]], axis=1)))
+    return _bent(graph, _given(graph, list(zip(graph.vs["x"], graph.vs["y"], strict=True))))
 
 
 def _given(graph: igraph.Graph, layout: npt.ArrayLike) -> FloatArray:
     try:
         positions = np.asarray(layout, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise invalid("layout", "a name or an array of positions", abbreviated(layout)) from None
-    if positions.shape != (graph.vcount(), 2) or not np.isfinite(positions).all():
+    if positions.shape != (graph.vcount(), 2) or not (np.abs(positions) <= _FARTHEST).all():
         raise invalid("layout", f"one finite (x, y) for each of the {graph.vcount()} vertices", positions)
     return positions
 
@@ -242,6 +261,11 @@ def _bent(graph: igraph.Graph, positions: FloatArray) -> Placement:
     start, end = positions[edges[:, 0]], positions[edges[:, 1]]
     along = end - start
     control = (start + end) / 2 + _BEND * np.stack([-along[:, 1], along[:, 0]], axis=1)
+    return _curved(positions, start, control, end)
+
+
+def _curved(positions: FloatArray, start: FloatArray, control: FloatArray, end: FloatArray) -> Placement:
+    """Return edges as quadratic curves with one control point each."""
     curves = np.stack([start, start + 2 / 3 * (control - start), end + 2 / 3 * (control - end), end], axis=1)
     return Placement(positions, list(curves), [])
 

@@ -21,6 +21,7 @@ from graphtask.graph import (
     with_provenance,
 )
 from graphtask.runs.history import EdgeHistory
+from graphtask.storage.objects import GraphLike, valid_graph
 from graphtask.types import PAPER_THRESHOLD, IntArray
 from graphtask.validation import integer, invalid
 
@@ -128,7 +129,7 @@ def edge_overlap(
     return with_dtypes(table)
 
 
-def top_k_graph(graph: igraph.Graph, history: EdgeHistory, *, at_least: int = 1, epoch: int = 1) -> TopK:
+def top_k_graph(graph: GraphLike, history: EdgeHistory, *, at_least: int = 1, epoch: int = 1) -> TopK:
     """Return the graph of the k edges that are largest after ``epoch``.
 
     k is the smallest number >= ``at_least`` for which these edges are weakly connected and reach input and output.
@@ -161,6 +162,7 @@ def top_k_graph(graph: igraph.Graph, history: EdgeHistory, *, at_least: int = 1,
         Fig. 7. The treatment of dead paths is not specified there.
     """
     integer(at_least, name="at_least", most=len(history.edges))
+    graph = valid_graph(graph)
     column = {pair: index for index, pair in enumerate(history.edges)}
     if column.keys() != set(edge_names(graph)):
         raise ArgumentError(

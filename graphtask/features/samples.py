@@ -4,7 +4,6 @@ Everything here depends on the pooled sample only, never on the set that a graph
 tests valid.
 """
 
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -17,15 +16,15 @@ import numpy.typing as npt
 from graphtask.errors import ArgumentError
 from graphtask.features.precision import numerical_errors
 from graphtask.metrics.table import measure_all
+from graphtask.storage.objects import GraphLike, as_igraph, is_graph
 from graphtask.types import FloatArray
 from graphtask.validation import abbreviated, invalid
 
 if TYPE_CHECKING:
-    import networkx as nx
     import pandas as pd
 
-Graph: TypeAlias = "igraph.Graph | nx.Graph[Any]"
-Sample: TypeAlias = "Sequence[Graph] | pd.DataFrame | npt.ArrayLike"
+Graph: TypeAlias = GraphLike
+Sample: TypeAlias = "Sequence[GraphLike] | pd.DataFrame | npt.ArrayLike"
 
 PAPER_FEATURES = (
     "sparsity",
@@ -41,7 +40,7 @@ PAPER_FEATURES = (
     "pca_elongation",
 )
 
-_KINDS = "graphs (igraph or networkx), a table of features, or an array of shape (graphs, features)"
+_KINDS = "graphs, a table of features, or an array of shape (graphs, features)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,21 +96,13 @@ def is_frame(sample: object) -> "TypeGuard[pd.DataFrame]":
     return isinstance(sample, pd.DataFrame)
 
 
-def is_graph(item: object) -> "TypeGuard[Graph]":
-    """Return True for a graph of igraph or networkx."""
-    if isinstance(item, igraph.Graph):
-        return True
-    networkx = sys.modules.get("networkx")  # a networkx graph exists only if networkx is loaded
-    return networkx is not None and isinstance(item, networkx.Graph)
-
-
 def are_graphs(sample: object) -> "TypeGuard[Sequence[Graph]]":
     """Return True for a non-empty sequence of graphs."""
     return isinstance(sample, Sequence) and len(sample) > 0 and all(is_graph(item) for item in sample)
 
 
 def as_graphs(graphs: Iterable[Graph], *, name: str) -> list[igraph.Graph]:
-    """Return graphs of igraph or networkx as a list of igraph graphs.
+    """Return graph objects of any supported library as a list of igraph graphs.
 
     Args:
         graphs: Any iterable.
@@ -120,8 +111,6 @@ def as_graphs(graphs: Iterable[Graph], *, name: str) -> list[igraph.Graph]:
     Raises:
         ArgumentError: It is one graph, or not an iterable, or something in it is not a graph.
     """
-    from graphtask.storage.objects import as_igraph
-
     if is_graph(graphs) or isinstance(graphs, str) or not isinstance(graphs, Iterable):
         raise invalid(name, "a list of graphs", graphs)
     return [as_igraph(graph, name=f"{name}[{position}]") for position, graph in enumerate(graphs)]

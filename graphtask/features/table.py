@@ -42,6 +42,11 @@ class Features:
         shown = f", {constant} constant" if constant else ""
         return f"Features({counted(len(self.values), 'graph')}, {counted(len(self.names), 'feature')}{shown})"
 
+    def _repr_html_(self) -> str:
+        from graphtask.drawing.cards import features_card
+
+        return features_card(self)
+
     def standardized(self) -> FloatArray:
         """Return the features with mean 0 and (population) standard deviation 1; `features_of` has the exceptions.
 
@@ -124,7 +129,7 @@ def features_of(
       undefined for all graphs is left out.
 
     Args:
-        sample: Graphs (igraph or networkx), which are measured; or their features: a table with a row for each graph
+        sample: Graphs, which are measured; or their features: a table with a row for each graph
             (`measure_all`), or an array of shape (graphs, features).
         features: Metrics, or columns of the table; by default those of the paper's Tables 1 and 2 without
             ``parameters`` (with three stages, 15), as far as a table has them. Arrays are taken as they are.

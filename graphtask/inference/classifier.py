@@ -40,7 +40,7 @@ def classifier_test(
     trained on almost the same graphs are not independent.
 
     Args:
-        a: Valid graphs (igraph or networkx), at least 2.
+        a: Valid graphs, at least 2.
         b: Valid graphs, at least 2.
         paired: ``a[i]`` and ``b[i]`` are partners; pairs stay in one fold, labels are exchanged within pairs.
         folds: Parts of the cross-validation, at least 2; no more are used than the smaller set has graphs.
@@ -75,9 +75,7 @@ def classifier_test(
     """
     for name, sample in (("a", a), ("b", b)):
         if not are_graphs(sample):
-            raise ArgumentError(
-                f"{name} must be a list of graphs (igraph or networkx), got {kind(sample)}", argument=name
-            )
+            raise ArgumentError(f"{name} must be a list of graphs, got {kind(sample)}", argument=name)
     graphs = [*as_graphs(a, name="a"), *as_graphs(b, name="b")]
     permutations = permutations_of(len(a), len(b), paired=paired, n_permutations=n_permutations, seed=seed)
     n_folds = min(integer(folds, name="folds", least=2), len(a), len(b))

@@ -31,7 +31,7 @@ def wl_kernel(graphs: Sequence[Graph], *, iterations: int = DEFAULT_ITERATIONS) 
     Weights are not read.
 
     Args:
-        graphs: Directed graphs (igraph or networkx) whose vertices have a ``stage``.
+        graphs: Directed graphs whose vertices have a ``stage``.
         iterations: h, the depth of the neighborhoods in edges, at least 0. Deeper labels are more often unique, so
             different graphs become less similar.
 

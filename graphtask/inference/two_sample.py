@@ -84,6 +84,11 @@ class TwoSampleResult:
             f"{self.effect}={self.effect_size:.3g}, power {self.power:.2g} for 1 sd)"
         )
 
+    def _repr_html_(self) -> str:
+        from graphtask.drawing.cards import test_card
+
+        return test_card(self)
+
     def row(self) -> dict[str, Any]:
         """Return all fields as one row of a table: quantiles as ``null_q95`` …, notes as one text."""
         row: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -127,7 +132,7 @@ def two_sample_test(
     otherwise (1 + that many)/(1 + ``n_permutations``) over a random sample.
 
     Args:
-        a: Graphs (igraph or networkx); or, except for ``wl``, a table of their features (`graphtask.measure_all`) or an
+        a: Graphs; or, except for ``wl``, a table of their features (`graphtask.measure_all`) or an
             array (graphs, features).
         b: The other set, of the same kind. At least 2 graphs each; sizes may differ unless paired.
         method: The statistic.
@@ -149,8 +154,8 @@ def two_sample_test(
 
     Example:
         >>> import graphtask as gt
-        >>> sparse = [gt.erdos_renyi_dag(20, p=0.2, seed=seed) for seed in range(6)]
-        >>> dense = [gt.erdos_renyi_dag(20, p=0.4, seed=seed) for seed in range(6, 12)]
+        >>> sparse = [gt.priors.erdos_renyi_dag(20, p=0.2, seed=seed) for seed in range(6)]
+        >>> dense = [gt.priors.erdos_renyi_dag(20, p=0.4, seed=seed) for seed in range(6, 12)]
         >>> result = gt.two_sample_test(sparse, dense)
         >>> result.exact, result.n_permutations, round(result.p_value, 4)
         (True, 924, 0.0022)

@@ -4,12 +4,10 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import igraph
-
 from graphtask.metrics.metric import Metric, Value
 from graphtask.metrics.registry import Selection, evaluate, select
 from graphtask.metrics.view import SMALL, GraphView, LayoutOrder, Options
-from graphtask.storage.objects import GraphLike, as_igraph
+from graphtask.storage.objects import GraphLike, as_igraph, is_graph
 from graphtask.validation import invalid
 
 if TYPE_CHECKING:
@@ -36,7 +34,7 @@ def measure(
     """Measure one graph: a value for every column, and in ``undefined`` the reasons why some are NaN or −inf.
 
     Args:
-        graph: Any graph of igraph or networkx. A metric that is undefined for it is NaN, or −inf for the logarithm
+        graph: Any graph. A metric that is undefined for it is NaN, or −inf for the logarithm
             of 0; ``undefined`` then reads ``"metric: reason; metric: reason"``.
         metrics: A set of metrics (``"paper"``), or names of metrics; see `graphtask.metrics.registry`.
         channels: Channels of stage 0, for ``parameters``; by default those of the provenance.
@@ -92,7 +90,7 @@ def measure_all(
     is numeric, so that it can be passed to scikit-learn.
 
     Args:
-        graphs: Graphs of igraph or networkx; of a mapping, the keys become the index of the table.
+        graphs: Graphs; of a mapping, the keys become the index of the table.
         metrics: As in `measure`; so are all other arguments.
         channels: Channels of stage 0.
         in_channels: Channels of the images.
@@ -125,7 +123,7 @@ def measure_all(
         layout_order=layout_order,
     )
     selection = select(metrics, options=options)
-    if isinstance(graphs, igraph.Graph) or not isinstance(graphs, Iterable):
+    if is_graph(graphs) or not isinstance(graphs, Iterable):
         raise invalid("graphs", "several graphs", graphs, remedy="for one graph, use measure")
     names = list(graphs) if isinstance(graphs, Mapping) else None
     rows: list[Row] = []

@@ -59,7 +59,7 @@ def randomize(
     Args:
         graph: A valid architecture graph.
         n: Number of random graphs.
-        seed: Random seed, at least 0; the same seed gives the same graphs.
+        seed: Random seed, at least 0; the same seed gives the same graphs, in whatever order the edges are.
         preserve: ``"degree"`` keeps the in- and out-degree of every vertex; ``"stage"`` keeps, for every vertex, the
             number of edges to and from each stage as well, and so the number of edges between any two stages.
 
@@ -74,7 +74,7 @@ def randomize(
     Example:
         >>> import graphtask as gt
         >>> graph = gt.random_dag(20, seed=1)
-        >>> null = gt.randomize(graph, 3, seed=0)
+        >>> null = gt.priors.randomize(graph, 3, seed=0)
         >>> [one.indegree() == graph.indegree() for one in null]
         [True, True, True]
         >>> gt.provenance(null[0])["randomized"]["is_mixed"]
@@ -107,6 +107,7 @@ class _Chain:
         position = np.empty(len(order), dtype=np.int64)
         position[order] = np.arange(len(order))
         edges = position[edge_array(graph)]
+        edges = edges[np.lexsort(edges.T[::-1])]  # the same graphs whatever the order of the edges
         self._order = order
         self._words = words
         self._n_nodes = graph.vcount()

@@ -19,6 +19,8 @@ from graphtask.reporting.page import page
 from graphtask.reporting.sections import Content, sections_of
 from graphtask.storage.atomic import check_target, write_atomically
 from graphtask.storage.content import about
+from graphtask.storage.objects import GraphLike, valid_graph
+from graphtask.terminal import valid_text
 from graphtask.types import PAPER_THRESHOLD
 from graphtask.validation import counted, number
 
@@ -134,7 +136,7 @@ class View:
 
 
 def view(
-    graph: igraph.Graph,
+    graph: GraphLike,
     *,
     out: str | os.PathLike[str] | None = None,
     threshold: float = 0.0,
@@ -163,6 +165,7 @@ def view(
     """
     path = None if out is None else _html_path(out)
     least = number(threshold, name="threshold", least=0)
+    graph = valid_graph(graph)
     data = explorer_data(
         graph, name=title, threshold=least, history=history, positions=layout_positions(graph)
     )
@@ -207,7 +210,7 @@ def _short_names(names: Sequence[str]) -> list[str]:
     """Return the names without the folders that all of them share."""
     parents = [os.path.dirname(os.path.abspath(name)) for name in names]  # noqa: PTH100, PTH120 - texts, not files
     shared = os.path.commonpath(parents)
-    return [os.path.relpath(os.path.abspath(name), shared) for name in names]  # noqa: PTH100
+    return [valid_text(os.path.relpath(os.path.abspath(name), shared)) for name in names]  # noqa: PTH100
 
 
 def _pruned(graph: igraph.Graph, threshold: float) -> igraph.Graph | None:

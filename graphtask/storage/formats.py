@@ -19,6 +19,7 @@ from graphtask.storage import (
     onnx_model,
     pajek,
     torch_file,
+    torch_program,
 )
 from graphtask.storage.assembly import Parts
 from graphtask.storage.limits import MAX_BYTES
@@ -47,6 +48,7 @@ PARSERS: Mapping[str, Callable[[bytes], Parts]] = MappingProxyType(
         ".d6": graph6.parse,
         ".s6": graph6.parse,
         ".pt": torch_file.parse,
+        ".pt2": torch_program.parse,
         ".onnx": onnx_model.parse,
     }
 )

@@ -29,7 +29,7 @@ import igraph
 import numpy as np
 
 from graphtask.errors import ArgumentError, GraphtaskError
-from graphtask.graph import NAME, PROVENANCE, RAW_WEIGHT, STAGE, WEIGHT, check_graph, edge_array, stages
+from graphtask.graph import NAME, PROVENANCE, RAW_WEIGHT, STAGE, WEIGHT, edge_array, stages
 from graphtask.storage.geometric_parts import (
     EDGE_FEATURES,
     EDGE_PREFIX,
@@ -37,6 +37,7 @@ from graphtask.storage.geometric_parts import (
     NODE_FEATURES,
     NODE_PREFIX,
 )
+from graphtask.storage.objects import GraphLike, valid_graph
 from graphtask.storage.values import plain, provenance_text
 from graphtask.types import FloatArray
 from graphtask.validation import install_hint
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 _INT64 = range(-(2**63), 2**63)
 
 
-def to_geometric(graph: igraph.Graph, *, features: Sequence[str] = ()) -> "Data":
+def to_geometric(graph: GraphLike, *, features: Sequence[str] = ()) -> "Data":
     """Convert a graph to ``torch_geometric.data.Data`` with all its attributes (fields: see the module).
 
     `graphtask.from_geometric` gives back the same graph; only ``weight`` and ``w`` that were ints come back as floats.
@@ -74,7 +75,7 @@ def to_geometric(graph: igraph.Graph, *, features: Sequence[str] = ()) -> "Data"
         >>> data.x.tolist()
         [[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]]
     """
-    check_graph(graph)
+    graph = valid_graph(graph)
     data = data_class()(
         edge_index=_edge_index(graph),
         num_nodes=graph.vcount(),

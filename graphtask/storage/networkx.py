@@ -3,18 +3,18 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import igraph
 import networkx as nx
 
-from graphtask.graph import NAME, PROVENANCE, check_graph
+from graphtask.graph import NAME, PROVENANCE
 from graphtask.storage.assembly import Parts, with_names
 from graphtask.storage.foreign import MARKER, MARKER_VALUE
+from graphtask.storage.objects import GraphLike, valid_graph
 from graphtask.storage.values import provenance_text
 
 _READER_KEYS = frozenset({"node_default", "edge_default"})  # left in .graph by networkx.read_graphml
 
 
-def to_networkx(graph: igraph.Graph) -> "nx.DiGraph[str]":
+def to_networkx(graph: GraphLike) -> "nx.DiGraph[str]":
     """Convert a graph to a ``networkx.DiGraph`` whose nodes are the vertex names.
 
     Every attribute keeps its name; a vertex or an edge without a value (None) has no such key. The attributes of the
@@ -33,7 +33,7 @@ def to_networkx(graph: igraph.Graph) -> "nx.DiGraph[str]":
         >>> list(result.edges), list(result.nodes(data="stage"))
         ([('v0', 'v1'), ('v0', 'v2'), ('v1', 'v2')], [('v0', 0), ('v1', 1), ('v2', 2)])
     """
-    check_graph(graph)
+    graph = valid_graph(graph)
     result: nx.DiGraph[str] = nx.DiGraph()
     values = {name: graph[name] for name in graph.attributes()}
     if PROVENANCE in values:

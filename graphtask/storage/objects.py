@@ -1,11 +1,13 @@
 """Graph objects of other libraries as igraph graphs, so that every function that takes a graph takes them."""
 
 import sys
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import igraph
 import numpy as np
 
+from graphtask import graph as architecture
 from graphtask.errors import GraphError
 from graphtask.storage.assembly import Parts, igraph_of, with_names
 from graphtask.storage.foreign import usable
@@ -40,6 +42,93 @@ def as_igraph(graph: GraphLike, *, name: str = "graph") -> igraph.Graph:
         [(0, 1)]
     """
     return graph if isinstance(graph, igraph.Graph) else igraph_of(usable(object_parts(graph, name=name)))
+
+
+def is_graph(item: object) -> bool:
+    """Return True for a graph object of any supported library; for a matrix, whatever its values are.
+
+    Example:
+        >>> is_graph(igraph.Graph()), is_graph(np.eye(3)), is_graph([(0, 1)])
+        (True, True, False)
+    """
+    known = (igraph.Graph, _class("networkx", "Graph"))
+    return isinstance(item, known) or is_data(item) or is_matrix(item)
+
+
+def check_graph(graph: GraphLike) -> None:
+    """Raise unless ``graph`` is a valid architecture graph.
+
+    Args:
+        graph: A graph object of any supported library; see `as_igraph`.
+
+    Raises:
+        GraphError: The first broken rule, with the offending vertices or edges and the remedy.
+
+    Example:
+        >>> import graphtask as gt
+        >>> gt.check_graph(gt.full_dag(4))
+        >>> gt.check_graph(igraph.Graph(directed=True, edges=[(0, 1)]))
+        Traceback (most recent call last):
+        ...
+        graphtask.errors.GraphError: no vertex has a `name`; build the graph with graphtask.as_architecture(graph)
+    """
+    architecture.check_graph(as_igraph(graph))
+
+
+def valid_graph(graph: GraphLike, *, name: str = "graph") -> igraph.Graph:
+    """Return a graph object of any supported library as an igraph graph that obeys the rules of `check_graph`.
+
+    Raises:
+        GraphError: The object is not a graph, or breaks a rule.
+    """
+    found = as_igraph(graph, name=name)
+    architecture.check_graph(found)
+    return found
+
+
+def as_architecture(
+    graph: GraphLike, *, stages: int | Sequence[int] | None = None, join: bool = False
+) -> igraph.Graph:
+    """Convert any directed acyclic graph to a valid architecture graph, with its vertices in topological order.
+
+    Args:
+        graph: A directed graph of any supported library; see `as_igraph`. Missing names become ``v0``, ``v1`` … in its
+            vertex order.
+        stages: For a graph without stages: their number (equal, contiguous parts of the topological order) or
+            their sizes. A graph that has stages keeps them.
+        join: Whether several inputs (or outputs) get one new vertex before (after) them; otherwise they are an error.
+
+    Returns:
+        A new graph; the argument is not changed.
+
+    Raises:
+        GraphError: The graph cannot be made valid; the message names the broken rule.
+        ArgumentError: ``stages`` does not fit the number of vertices.
+
+    Example:
+        >>> import graphtask as gt
+        >>> graph = as_architecture(igraph.Graph(directed=True, edges=[(1, 0), (0, 2)]), stages=3)
+        >>> graph.vs["name"], graph.vs["stage"]
+        (['v1', 'v0', 'v2'], [0, 1, 2])
+    """
+    return architecture.as_architecture(as_igraph(graph), stages=stages, join=join)
+
+
+def provenance(graph: GraphLike) -> dict[str, Any]:
+    """Return a copy of the provenance of the graph; empty if it has none.
+
+    Keys in use: ``prior`` (name and arguments), ``initial`` (the sizes that sparsity is relative to), ``data``,
+    ``seed``, ``threshold``, ``reading`` (changes made while reading a file), and those of a training run.
+
+    Args:
+        graph: A graph object of any supported library; see `as_igraph`.
+
+    Example:
+        >>> import graphtask as gt
+        >>> gt.provenance(gt.full_dag(4))["prior"]["name"]
+        'full'
+    """
+    return architecture.provenance(as_igraph(graph))
 
 
 def object_parts(graph: GraphLike, *, name: str = "graph") -> Parts:

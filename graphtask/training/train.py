@@ -17,11 +17,12 @@ from graphtask.compiler.writeback import write_back
 from graphtask.data.catalog import CATALOG, load_data
 from graphtask.data.dataset import ImageData
 from graphtask.errors import ArgumentError, DivergedError
-from graphtask.graph import check_graph, untrained, with_initial_size, with_provenance
+from graphtask.graph import untrained, with_initial_size, with_provenance
 from graphtask.runs.acquire import acquire_run
 from graphtask.runs.config import VERSION
 from graphtask.runs.status import is_finished, record_divergence
 from graphtask.storage.graphml import dumps
+from graphtask.storage.objects import GraphLike, valid_graph
 from graphtask.training.batches import split_batches, with_splits
 from graphtask.training.callbacks import Callback, ProgressBar
 from graphtask.training.checkpointing import (
@@ -46,7 +47,7 @@ _TOO_LARGE_STEP = 0.5  # the initial weight of an edge: a step of this size jump
 
 
 def train(
-    graph: igraph.Graph,
+    graph: GraphLike,
     config: TrainConfig | None = None,
     *,
     out: str | Path | None = None,
@@ -69,7 +70,7 @@ def train(
         config: Training configuration; None is `TrainConfig`, whose defaults are Appendix A of the paper.
         out: Folder of the run, created if missing; None keeps everything in memory (and cannot resume).
         progress: Report progress on standard error.
-        callbacks: Called at the start, after every step and epoch, and at the end; see `graphtask.Callback`.
+        callbacks: Called at the start, after every step and epoch, and at the end; see `graphtask.training.Callback`.
         options: Options of `TrainConfig` by keyword, with priority over ``config``: ``data``, ``epochs`` …
 
     Raises:
@@ -90,7 +91,7 @@ def train(
         >>> gt.train(gt.full_dag(4), config, seed=1, progress=False).config.optimization.seed
         1
     """
-    check_graph(graph)
+    graph = valid_graph(graph)
     config = (config or TrainConfig()).replace(**options)
     processes, target = join(config.runtime.device)
     check_batch_size(config.optimization.batch_size, processes)

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from helpers import weighted_architectures
 from hypothesis import given, settings
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
 
 import graphtask as gt
-from graphtask.drawing.artists import sampled
+from graphtask.drawing.artists import fitted, sampled
 from graphtask.drawing.picture import new_figure
 from graphtask.drawing.placement import LAYOUTS
 from graphtask.drawing.style import ACROSS, DEAD, WEAK, WITHIN, stage_colors
@@ -355,6 +356,11 @@ def test_sizes_and_fonts_are_adjustable():
             "^layout must be one finite",
         ),
         (
+            {"layout": [(0, 0), (1e308, 1), (-1e308, 0)]},
+            gt.errors.ArgumentError,
+            "^layout must be one finite",
+        ),
+        (
             {"layout": "spring"},
             gt.errors.ArgumentError,
             "^layout must be one of layered, stages, .*got 'spring'",
@@ -369,6 +375,14 @@ def test_sizes_and_fonts_are_adjustable():
 def test_what_does_not_fit_the_graph_is_refused(options, error, words):
     with pytest.raises(error, match=words):
         gt.draw(gt.full_dag(3), **options)
+
+
+@pytest.mark.parametrize("value", [10**400, [1, 2], "a", None, 1e308, float("inf")])
+def test_positions_of_a_file_that_are_no_coordinates_are_refused(value):
+    graph = gt.full_dag(3)
+    graph.vs["x"], graph.vs["y"] = [0.0, value, -1e308], [0.0, 1.0, 2.0]
+    with pytest.raises(gt.errors.ArgumentError, match=r"^layout must be"):
+        gt.draw(graph, layout="file")
 
 
 def test_a_graph_that_is_not_valid_is_not_drawn():
@@ -388,3 +402,16 @@ def test_drawing_leaves_the_graph_alone():
     before = (graph.get_edgelist(), graph.vs["name"], graph.es["weight"], graph.attributes())
     gt.draw(graph, threshold=0.7)
     assert (graph.get_edgelist(), graph.vs["name"], graph.es["weight"], graph.attributes()) == before
+
+
+def test_long_titles_are_shortened_to_the_width():
+    figure = gt.plot.draw_grid({"x" * 200: gt.full_dag(3), "b": gt.full_dag(3)}, title="y" * 200)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    texts = [figure._suptitle, *(text for text in figure.texts if text.get_text().startswith("x"))]
+    assert len(texts) == 2
+    for text in texts:
+        assert text.get_text().endswith("…")
+        assert len(text.get_text()) > 20
+        box = text.get_window_extent(renderer)
+        assert 0 <= box.x0 < box.x1 <= figure.bbox.width
+    assert fitted("short  title", width=5, size=9) == "short title"

@@ -5,11 +5,14 @@ import sys
 from importlib.util import find_spec
 
 import nbformat
+import pandas as pd
 import pytest
 from nbclient import NotebookClient
 
 import graphtask as gt
 from graphtask.drawing.picture import new_figure
+from graphtask.features.table import features_of
+from graphtask.inference import two_sample_test
 
 pytestmark = pytest.mark.timeout(1200)  # a kernel starts slowly on a loaded machine
 
@@ -106,6 +109,25 @@ def test_progress_is_one_display_that_is_updated_in_place(outputs, cell):
         r'<progress max="1" value="1.0000"></progress> (epoch 3/3|sweeping: 2 of 2)',
         display.data["text/html"],
     )
+
+
+def test_analyses_have_cards():
+    graphs = [gt.full_dag(n, stages=2) for n in (4, 5, 6, 7)]
+    points = features_of(graphs, features=["edges", "mean_path"])
+    text = points._repr_html_()
+    assert "<td>edges</td><td>13</td>" in text  # the mean of 6, 10, 15 and 21
+    text = two_sample_test(graphs[:2], graphs[2:])._repr_html_()
+    assert ">0.333 (smallest attainable 0.333)</td>" in text
+    fitted = gt.GraphDistribution.fit(graphs)
+    text = fitted._repr_html_()
+    assert ">5.5</td>" in text
+    assert text.count("data:image/png") == 1
+    row = {"run": "a", "dataset": "<b>", "prior": "full", "test_accuracy": 0.75, "epoch_time_ratio": 1.0}
+    table = pd.DataFrame([row | {"network": name} for name in ("full", "retrained")])
+    text = gt.training.RetrainResult(table)._repr_html_()
+    assert "<td>&lt;b&gt;</td><td>full</td><td>0.75</td>" in text
+    assert text.count("data:image/png") == 1
+    assert "img" not in gt.training.RetrainResult(table[:0])._repr_html_()
 
 
 def test_names_in_cards_are_escaped():

@@ -1,8 +1,11 @@
+import itertools
+
 import numpy as np
 import pytest
 
 import graphtask as gt
-from graphtask.drawing.placement import LAYOUTS, place
+from graphtask.drawing.artists import sampled
+from graphtask.drawing.placement import LAYOUTS, _flow, place
 from graphtask.graph import edge_array
 
 GRAPHS = {
@@ -10,7 +13,7 @@ GRAPHS = {
     "chain": gt.chain_dag(60),
     "random": gt.random_dag(60, seed=1),
     "full": gt.full_dag(12, stages=3),
-    "attached": gt.barabasi_albert_dag(40, attachments=2, seed=1),
+    "attached": gt.priors.barabasi_albert_dag(40, attachments=2, seed=1),
 }
 
 
@@ -66,3 +69,30 @@ def test_ignored_edges_do_not_move_the_nodes():
     found = place(graph, "layered", ignored=chain)
     assert found.positions.tolist() == [[node, 0.0] for node in range(30)]
     assert len(found.curves) == graph.ecount()
+
+
+def test_an_edge_passes_through_its_points_without_a_turn_between_them():
+    for seed in range(20):
+        route = np.stack([np.arange(6), np.random.default_rng(seed).normal(size=6)], axis=1)
+        curve = _flow(route)
+        assert np.array_equal(curve[::3], route)
+        for k, (start, end) in enumerate(itertools.pairwise(route)):
+            steps = np.diff(sampled(curve[3 * k : 3 * k + 4], 50), axis=0)
+            assert (steps[:, 0] > 0).all()
+            assert (steps[:, 1] * np.sign(end[1] - start[1]) >= -1e-12).all()
+        assert curve[1, 1] == route[0, 1]  # horizontal at both ends
+        assert curve[-2, 1] == route[-1, 1]
+
+
+def test_the_output_is_right_of_dead_ends():
+    graph = gt.dag_from_predicate(6, lambda i, j: j == i + 1 or (i, j) == (1, 5), stages=1)
+    weak = np.array([pair == (4, 5) for pair in graph.get_edgelist()])  # v2, v3 and v4 are a dead end
+    x = place(graph, "layered", ignored=weak).positions[:, 0]
+    assert x[5] == x.max() == x[4]
+
+
+def test_edges_of_a_circle_bend_inward():
+    found = place(gt.chain_dag(30), "circle")
+    for curve in found.curves:
+        middle = sampled(curve, 3)[1]
+        assert np.linalg.norm(middle) < 0.97 * np.linalg.norm(curve[[0, -1]].mean(axis=0))

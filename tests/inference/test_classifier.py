@@ -28,7 +28,7 @@ def test_sets_that_differ_are_told_apart_and_the_result_repeats():
 
 def test_sets_of_one_kind_are_not_told_apart():
     rng = np.random.default_rng(0)
-    graphs = [gt.erdos_renyi_dag(10, p=0.4, seed=int(seed)) for seed in rng.integers(1000, size=10)]
+    graphs = [gt.priors.erdos_renyi_dag(10, p=0.4, seed=int(seed)) for seed in rng.integers(1000, size=10)]
     found = [
         gt.inference.classifier_test(
             [graphs[i] for i in order[:5]], [graphs[i] for i in order[5:]], seed=seed, **QUICK
@@ -75,9 +75,9 @@ def test_pairs_stay_in_one_fold():
     [
         (
             {"a": [[1.0], [2.0]]},
-            "a must be a list of graphs .igraph or networkx., got a list of list",
+            "a must be a list of graphs, got a list of list",
         ),
-        ({"b": []}, "b must be a list of graphs .igraph or networkx., got an empty list"),
+        ({"b": []}, "b must be a list of graphs, got an empty list"),
         ({"a": full(5)}, "a and b must have at least 2 graphs each, got 1 and 3"),
         ({"folds": 1}, "folds must be"),
         ({"steps": 0}, "steps must be"),

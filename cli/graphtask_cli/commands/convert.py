@@ -1,6 +1,5 @@
 """``graphtask convert``: a graph from one file format to another."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +7,7 @@ import click
 
 from graphtask_cli.messages import note
 from graphtask_cli.options import command, examples, option, reading_options
-
-_STREAM = "-"
+from graphtask_cli.streams import is_stream, stream_content, write_stream
 
 
 @command(
@@ -54,9 +52,8 @@ def convert(
         raise type(error)(message if str(source) in message else about(source, error)) from None
     for line in provenance(graph).get("reading", []):
         note(f"{source}: {line}")
-    if str(target) == _STREAM:
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
+    if is_stream(target):
+        write_stream(content)
     else:
         write_bytes(content, target)
 
@@ -68,13 +65,11 @@ def _dotted(form: str | None) -> str:
 def _graph(source: Path, form: str, reading: dict[str, Any]) -> Any:
     from graphtask.reading import ReadOptions, from_bytes
     from graphtask.storage.content import load
-    from graphtask.storage.limits import MAX_BYTES, check_bytes
 
-    if str(source) == _STREAM:
+    if is_stream(source):
         if not form:
             raise click.UsageError("--from must name the format of standard input, such as --from json")
-        content = sys.stdin.buffer.read(MAX_BYTES + 1)
-        check_bytes(len(content))
+        content = stream_content()
     else:
         content = load(source)
     return from_bytes(content, name=f"graph{form}" if form else source.name, options=ReadOptions(**reading))

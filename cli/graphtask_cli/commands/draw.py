@@ -34,7 +34,7 @@ _OF_RUNS = ("history", "curves")  # further pictures of a run
         "graphtask draw runs/full-0 --animate -o run.gif",
     )
 )
-@click.argument("paths", type=PATH, metavar="GRAPH|RUN|FOLDER...", nargs=-1, required=True)
+@click.argument("paths", type=PATH, metavar="GRAPH|RUN|FOLDER|-...", nargs=-1, required=True)
 @out_option(
     text="Write one picture of all graphs to a file (.svg, .pdf, .png), or one picture of each to a folder.",
     show_default="next to each graph",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from graphtask.validation import counted
-from graphtask_cli.messages import say
+from graphtask_cli.messages import note, say
 from graphtask_cli.options import (
     Decorator,
     examples,
@@ -22,6 +22,7 @@ from graphtask_cli.options import (
 )
 from graphtask_cli.param_types import PATH, Choice, Integer, Number
 from graphtask_cli.sources import read_graph
+from graphtask_cli.streams import is_stream, write_graph
 
 if TYPE_CHECKING:
     import igraph
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 nodes_option = option("--nodes", "n_nodes", type=Integer(2), required=True, help="Number of nodes.")
 file_options = in_turn(
     stages_option(default="3"),
-    out_option(text="GraphML file to write; an existing file is replaced.", required=True),
+    out_option(text="GraphML file to write; - for standard output.", required=True),
 )
 random_options = in_turn(seed_option, order_option(default="ids", section="Options"), file_options)
 
@@ -39,7 +40,12 @@ def probability_option(text: str) -> Decorator:
     return option("--p", type=Number(0, 1), required=True, help=text)
 
 
-@group(epilog=examples("graphtask new full --nodes 60 --stages 3 -o full.graphml"))
+@group(
+    epilog=examples(
+        "graphtask new full --nodes 60 --stages 3 -o full.graphml",
+        "graphtask new full --nodes 12 -o - | graphtask compile - --channels 4",
+    )
+)
 def new() -> None:
     """Make a graph: dense, banded, random, or from a file.
 
@@ -88,7 +94,7 @@ def erdos_renyi(out: Path, **arguments: Any) -> None:
     """Draw each possible edge with the same probability."""
     import graphtask as gt
 
-    _write(gt.erdos_renyi_dag(arguments.pop("n_nodes"), **arguments), out)
+    _write(gt.priors.erdos_renyi_dag(arguments.pop("n_nodes"), **arguments), out)
 
 
 @new.command(
@@ -105,7 +111,7 @@ def watts_strogatz(out: Path, **arguments: Any) -> None:
     """Rewire some edges of a ring of neighbors."""
     import graphtask as gt
 
-    _write(gt.watts_strogatz_dag(arguments.pop("n_nodes"), **arguments), out)
+    _write(gt.priors.watts_strogatz_dag(arguments.pop("n_nodes"), **arguments), out)
 
 
 @new.command(
@@ -119,7 +125,7 @@ def barabasi_albert(out: Path, **arguments: Any) -> None:
     """Attach node after node, preferably to hubs."""
     import graphtask as gt
 
-    _write(gt.barabasi_albert_dag(arguments.pop("n_nodes"), **arguments), out)
+    _write(gt.priors.barabasi_albert_dag(arguments.pop("n_nodes"), **arguments), out)
 
 
 @new.command(
@@ -167,7 +173,7 @@ def random_dag(out: Path, **arguments: Any) -> None:
 )
 @click.argument("source", type=PATH, metavar="FILE")
 @reading_options
-@out_option(text="GraphML file to write; an existing file is replaced.", required=True)
+@out_option(text="GraphML file to write; - for standard output.", required=True)
 def from_file(source: Path, *, out: Path, **options: Any) -> None:
     """Read a graph file of another program.
 
@@ -181,6 +187,10 @@ def from_file(source: Path, *, out: Path, **options: Any) -> None:
 def _write(graph: "igraph.Graph", out: Path) -> None:
     import graphtask as gt
 
+    if is_stream(out):
+        write_graph(graph, out)
+        note(_summary(graph))
+        return
     gt.write(graph, out)
     say(f"{out}: {_summary(graph)}")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from graphtask_cli.messages import note, warn
+from graphtask_cli.messages import warn
 from graphtask_cli.options import (
     command,
     data_root_option,
@@ -23,6 +23,7 @@ from graphtask_cli.options import (
 from graphtask_cli.param_types import PATH
 from graphtask_cli.render import rounded, show
 from graphtask_cli.sources import graph_path, is_run, named, read_graph
+from graphtask_cli.streams import is_stream, write_graph
 
 if TYPE_CHECKING:
     import igraph
@@ -33,9 +34,10 @@ if TYPE_CHECKING:
         "graphtask prune runs/full-0 --threshold 0.006 -o pruned.graphml",
         "graphtask prune runs/full-0 --threshold 0.1 --relative -o pruned.graphml",
         "graphtask prune runs/full-0 --parity",
+        "graphtask prune runs/full-0 -o - | graphtask draw - -o pruned.svg",
     )
 )
-@click.argument("source", type=PATH, metavar="RUN|GRAPH")
+@click.argument("source", type=PATH, metavar="RUN|GRAPH|-")
 @paper_threshold_option
 @relative_option
 @option(
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
 @device_option
 @threads_option()
 @reading_options
-@out_option(text="GraphML file for the pruned graph; an existing file is replaced.")
+@out_option(text="GraphML file for the pruned graph; - for standard output, in the place of the sizes.")
 @format_option
 def prune(
     source: Path,
@@ -87,19 +89,19 @@ def prune(
         for hint in _hints(source, graph, threshold=threshold):
             warn(hint)
     if out is not None:
-        gt.write(pruned, out)
-        note(f"wrote {out}")
+        write_graph(pruned, out)
     if parity:
         from graphtask.training.device import limited_threads
 
         with limited_threads(threads), named(source):
             run = gt.Run.open(source)
-            found = gt.parity(
+            found = gt.training.parity(
                 run, threshold=threshold, relative=relative, data=run.data(root=data_root), device=device
             )
             report = asdict(found)
         record |= {name: value for name, value in report.items() if name not in record}
-    show([record], form=form)
+    if not is_stream(out):
+        show([record], form=form)
 
 
 def _hints(source: Path, graph: "igraph.Graph", *, threshold: float) -> list[str]:

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from graphtask_cli.messages import note, progress
+from graphtask_cli.messages import progress
 from graphtask_cli.options import command, examples, format_option, option, out_option
 from graphtask_cli.param_types import SHAPE, Choice
 from graphtask_cli.render import show
+from graphtask_cli.streams import is_stream, write_graph
 
 if TYPE_CHECKING:
     import igraph
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     show_default="composite classes that occur repeatedly",
     help="Class of modules that are blocks; may be repeated.",
 )
-@out_option(text="GraphML file to write; an existing file is replaced.", required=True)
+@out_option(text="GraphML file to write; - for standard output, in the place of the sizes.", required=True)
 @format_option
 def trace(
     source: str,
@@ -67,11 +68,11 @@ def trace(
     with progress() as bar:
         bar.add_task("loading and tracing", total=None)
         graph = _traced(source, inputs, granularity=granularity, blocks=blocks)
-    import graphtask as gt
     from graphtask.graph import size_by_stage
 
-    gt.write(graph, out)
-    note(f"wrote {out}")
+    write_graph(graph, out)
+    if is_stream(out):
+        return
     show([{"source": source, "granularity": granularity, **size_by_stage(graph)}], form=form)
 
 
