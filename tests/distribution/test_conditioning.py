@@ -112,6 +112,7 @@ def every_support(*, most=5):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_800)
 @pytest.mark.parametrize("method", ["rejection", "mcmc"])
 def test_in_every_support_of_up_to_5_nodes_graphs_are_sampled_as_often_as_they_are_likely(method):
     supports = list(every_support())
