@@ -314,7 +314,7 @@ def _free_name(wish: str, taken: set[str]) -> str:
 def _check_simple(graph: igraph.Graph) -> None:
     if not graph.is_directed():
         raise GraphError(
-            "the graph is undirected", remedy="direct its edges with graphtask.orient_edges(graph)"
+            "the graph is undirected", remedy="direct its edges with graphtask.priors.orient_edges(graph)"
         )
     if graph.ecount() == 0:
         raise GraphError(

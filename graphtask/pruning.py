@@ -246,6 +246,6 @@ def _weights(graph: igraph.Graph) -> FloatArray:
             )
         raise GraphError(
             "every edge must have a `weight`; train the graph (graphtask.train), or write a trained module back "
-            "(graphtask.write_back)"
+            "(graphtask.compiler.write_back)"
         )
     return np.asarray(graph.es[WEIGHT], dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Text for terminals: escaped names, and durations in human units.
+"""Text for terminals and tables: escaped names, and durations in human units.
 
 File names, archive members and provenance come from strangers. Every text that is printed passes through `shown`, so
 that no escape sequence, bidirectional mark or line break of theirs reaches the terminal.
@@ -38,6 +38,16 @@ def shown_lines(text: str) -> str:
         second\x07
     """
     return "\n".join(map(shown, text.split("\n")))
+
+
+def valid_text(text: str) -> str:
+    r"""Return the text with lone surrogates escaped, which no table or file can hold; file names may have them.
+
+    Example:
+        >>> valid_text("a\ud800") == "a\\ud800"
+        True
+    """
+    return text.encode("utf-8", errors="backslashreplace").decode()
 
 
 def duration(seconds: float) -> str:

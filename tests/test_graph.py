@@ -39,7 +39,7 @@ BROKEN = {
         [(0, 1)],
         "graph must be a graph .igraph, networkx, torch-geometric, or a square adjacency matrix., got ",
     ),
-    "undirected": (igraph.Graph([(0, 1)]), "undirected; direct its edges with graphtask.orient_edges"),
+    "undirected": (igraph.Graph([(0, 1)]), "undirected; direct its edges with graphtask.priors.orient_edges"),
     "empty": (igraph.Graph(directed=True), "no edges; an architecture needs a path"),
     "no edges": (igraph.Graph(n=3, directed=True), "no edges"),
     "self-loop": (directed([(0, 1), (1, 1), (1, 2)]), r"self-loops at 'v1'; remove them with graph.simplify"),

@@ -22,7 +22,7 @@ TRAINED.es["weight"] = [0.9 - 0.05 * index for index in range(FULL.ecount())]
 TRAINED.es["w"] = TRAINED.es["weight"]
 NET = gt.compile(FULL, channels=2)
 HISTORY = gt.EdgeHistory(edges=tuple(edge_names(FULL)), w=np.linspace(0.1, 0.9, 30).reshape(2, 15))
-GRAPHS = [gt.erdos_renyi_dag(8, p=p, seed=seed) for p in (0.3, 0.8) for seed in range(3)]
+GRAPHS = [gt.priors.erdos_renyi_dag(8, p=p, seed=seed) for p in (0.3, 0.8) for seed in range(3)]
 DIGITS = {"channels": 1, "epochs": 1, "batch_size": 32, "progress": False}
 FITTED = gt.GraphDistribution.fit([FULL, CHAIN, FULL], correspond=True)
 
@@ -38,32 +38,32 @@ CALLS = {
     "gt.check_graph": lambda of: gt.check_graph(of(FULL)),
     "gt.compare": lambda of: gt.compare(many(of), ["a"] * 3 + ["b"] * 3).dsc,
     "gt.compile": lambda of: gt.compile(of(TRAINED), channels=2),
-    "gt.count_macs": lambda of: gt.count_macs(of(FULL), channels=2, size=8),
-    "gt.count_parameters": lambda of: gt.count_parameters(of(FULL), channels=2),
+    "gt.compiler.count_macs": lambda of: gt.compiler.count_macs(of(FULL), channels=2, size=8),
+    "gt.compiler.count_parameters": lambda of: gt.compiler.count_parameters(of(FULL), channels=2),
     "gt.critical_threshold": lambda of: gt.critical_threshold(of(TRAINED)),
     "gt.dice_similarity": lambda of: gt.dice_similarity(of(FULL), of(CHAIN)),
     "gt.diff": lambda of: gt.diff(of(FULL), of(CHAIN)).summary(),
     "gt.draw": lambda of: gt.draw(of(FULL), of(CHAIN)),
-    "gt.extract_subnetwork": lambda of: gt.extract_subnetwork(NET, of(FULL)),
+    "gt.compiler.extract_subnetwork": lambda of: gt.compiler.extract_subnetwork(NET, of(FULL)),
     "gt.features_of": lambda of: gt.features_of(many(of)).values,  # noqa: PD011
-    "gt.fit_channels": lambda of: gt.fit_channels(of(FULL), budget=5_000),
+    "gt.compiler.fit_channels": lambda of: gt.compiler.fit_channels(of(FULL), budget=5_000),
     "gt.measure": lambda of: gt.measure(of(FULL), metrics="extended", channels=2),
     "gt.measure_all": lambda of: gt.measure_all([of(FULL), of(CHAIN)], channels=2),
-    "gt.orient_edges": lambda of: gt.orient_edges(
+    "gt.priors.orient_edges": lambda of: gt.priors.orient_edges(
         of(FULL).to_undirected() if isinstance(of(FULL), nx.Graph) else FULL.as_undirected(),
         order="ids",
         stages=2,
     ).get_edgelist(),
     "gt.provenance": lambda of: gt.provenance(of(FULL)),
     "gt.prune": lambda of: gt.prune(of(TRAINED), threshold=0.5),
-    "gt.randomize": lambda of: gt.randomize(of(GRAPHS[0]), 2, seed=0)[1],
+    "gt.priors.randomize": lambda of: gt.priors.randomize(of(GRAPHS[0]), 2, seed=0)[1],
     "gt.to_geometric": lambda of: gt.as_igraph(gt.to_geometric(of(FULL))),
     "gt.to_networkx": lambda of: gt.as_igraph(gt.to_networkx(of(FULL))),
     "gt.train": lambda of: gt.train(of(CHAIN), data=images(), **DIGITS).graph,
     "gt.two_sample_test": lambda of: gt.two_sample_test(many(of)[:3], many(of)[3:]).p_value,
     "gt.view": lambda of: gt.view(of(FULL)).html,
     "gt.write": None,  # has a path; tests/storage/test_objects.py
-    "gt.write_back": lambda of: gt.write_back(NET, of(FULL)),
+    "gt.compiler.write_back": lambda of: gt.compiler.write_back(NET, of(FULL)),
     "gt.comparison.classify_leave_one_out": lambda of: (
         gt.comparison.classify_leave_one_out(many(of), ["a"] * 3 + ["b"] * 3, n_permutations=9).accuracy
     ),
@@ -189,8 +189,8 @@ def test_matrices_are_graphs_without_stages(of):
     assert gt.measure(of(FULL), metrics="max_path")["max_path"] == 5
     assert gt.dice_similarity(of(FULL), of(CHAIN)) == gt.dice_similarity(FULL, CHAIN)
     assert gt.comparison.rbf_similarity([of(FULL), of(CHAIN)]).shape == (2, 2)
-    for call in (gt.prune, gt.draw, gt.view, gt.to_networkx, gt.critical_threshold, gt.randomize):
-        options = {"seed": 0} if call is gt.randomize else {}
+    for call in (gt.prune, gt.draw, gt.view, gt.to_networkx, gt.critical_threshold, gt.priors.randomize):
+        options = {"seed": 0} if call is gt.priors.randomize else {}
         with pytest.raises(gt.errors.GraphError, match="no vertex has a `stage`"):
             call(of(FULL), **options)
 

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import sysconfig
+import types
 import venv
 import zipfile
 from pathlib import Path
@@ -96,7 +97,25 @@ def imported_packages(source):
 
 def test_every_public_name_can_be_loaded_and_has_a_docstring():
     for name in graphtask.__all__:
-        assert getattr(graphtask, name).__doc__, name
+        found = getattr(graphtask, name)
+        assert found.__doc__, name
+        if isinstance(found, types.ModuleType):
+            for inner in getattr(found, "__all__", ()):
+                assert getattr(found, inner).__doc__, f"{name}.{inner}"
+
+
+def test_the_root_has_few_names():
+    assert len(graphtask.__all__) <= 65, "move names that belong together to a namespace, such as gt.priors"
+
+
+def test_a_name_of_a_namespace_is_not_hidden_by_its_module():
+    """Both `graphtask.priors.randomize` and a module of it have this name."""
+    code = (
+        "import graphtask.priors.randomize, graphtask.training.parity, graphtask.comparison.compare;"
+        "import graphtask as gt;"
+        "assert all(map(callable, (gt.priors.randomize, gt.training.parity, gt.comparison.compare)))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_the_version_is_the_one_of_the_distribution():

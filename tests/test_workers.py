@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,10 +10,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from processes import PATIENCE, are_gone, children, wait_until
+from processes import PATIENCE, are_gone, children, plant, wait_until
 
 import graphtask as gt
 from graphtask.workers import Pool, Reply, child_path, encoded, n_cores, reserve_blas
+
+ROOT = Path(__file__).parent.parent
 
 SERVE = """
 import os, sys, time
@@ -183,42 +186,50 @@ def test_the_number_of_cores_is_that_of_this_process():
 
 # Code in the current folder
 
-PLANTED = (
-    "json",
-    "torch",
-    "igraph",
-    "numpy",
-    "scipy",
-    "pandas",
-    "sitecustomize",
-    "usercustomize",
-    "graphtask",
-)
-
 
 @pytest.fixture
 def planted(tmp_path, monkeypatch):
     """A current folder full of modules that leave a file when they are imported; returns that file."""
     here = tmp_path / "download"
     here.mkdir()
-    mark = tmp_path / "executed"
-    for name in PLANTED:
-        (here / f"{name}.py").write_text(f"open({str(mark)!r}, 'a').write({name!r} + '\\n')")
     monkeypatch.chdir(here)
-    return mark
+    return plant(here, mark=tmp_path / "executed")
 
 
-def command(*words, path=(), patience=PATIENCE):
-    """Run the command as its installed script does: without the current folder in the path."""
-    safe = [entry for entry in child_path() if entry]
-    program = f"import sys; sys.path[:0] = {[*path, *safe]!r}; from graphtask_cli.main import cli; cli()"
+def isolated(program):
+    """Run a program as the installed script runs the command: without the current folder in the path."""
     return subprocess.run(
-        [sys.executable, "-P", "-c", program, *map(str, words)],
+        [sys.executable, "-P", "-c", f"import sys; sys.path[:0] = {child_path()!r}\n{program}"],
         capture_output=True,
         text=True,
-        timeout=patience,
+        timeout=PATIENCE,
         check=False,
     )
+
+
+def command(*words):
+    return isolated(f"from graphtask_cli.main import cli; cli({[*map(str, words)]!r})")
+
+
+def test_a_child_imports_nothing_from_the_current_folder(planted, pool):
+    child = Path("..", "echo_for_test.py")
+    child.write_text(f"import json, igraph, numpy\n{child.read_text()}")
+    with pool(keys=["pid"]) as echo:
+        assert (asked(echo).kind, planted.exists()) == ("replied", False)
+
+
+@pytest.mark.parametrize("folder", ["graphtask", "cli/graphtask_cli"])
+def test_only_workers_start_python(folder):
+    """Every other module starts none of its own; `reporting.animation` starts ffmpeg, Ray starts its cluster."""
+    starts = re.compile(
+        r"\b(subprocess|multiprocessing|ProcessPoolExecutor|os\.(spawn|exec|system|popen|fork))\b"
+    )
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / folder).rglob("*.py")
+        if starts.search(path.read_text(encoding="utf-8"))
+    }
+    assert found <= {"graphtask/workers.py", "graphtask/reporting/animation.py"}
 
 
 def test_measuring_imports_nothing_from_the_current_folder(planted):
@@ -244,23 +255,36 @@ def test_measuring_imports_nothing_from_the_current_folder(planted):
         assert (done.returncode, planted.exists()) == (0, False), done.stderr
 
 
+COMMANDS = """
+from graphtask_cli.commands import demo
+from graphtask_cli.main import cli
+demo.DATA, demo.SEEDS, demo.NODES, demo.CHANNELS, demo.PAPER_THRESHOLD = ("cdigits",), (0,), 4, 1, 0.0
+demo.OPTIONS.update(epochs=1, batch_size=512)
+demo._draw_initial = demo._print_results = demo._draw_all = demo._write_report = lambda *_: None
+for words in {commands!r}:
+    cli(words, standalone_mode=False)
+    print(words[0], words[1], flush=True)
+"""
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(3000)
 def test_training_imports_nothing_from_the_current_folder(planted, tmp_path):
-    study = tmp_path / "s.toml"
+    study, runs = tmp_path / "s.toml", tmp_path / "runs"
     study.write_text(
         "seeds = 1\nchannels = 1\ndevice = 'cpu'\nepochs = 1\nbatch_size = 64\n"
         "priors.full = {nodes = 4, stages = 2}\ndata.cdigits = {transforms = ['subset:100']}\n"
     )
-    runs = tmp_path / "runs"
-    for words in (
+    run = runs / "s" / "cdigits" / "full" / "seed-0"
+    commands = (
         ["study", "run", study, "--jobs", "1"],
         ["study", "run", runs / "s", "--jobs", "1"],
         ["retrain", runs / "s", "--out", tmp_path / "new", "--jobs", "1", "--threshold", "0"],
+        ["sweep", run, "--thresholds", "0"],
         ["demo", "--out", tmp_path / "demo", "--jobs", "2"],
-    ):
-        done = command(*words, patience=1500)  # the demo takes minutes
-        assert (done.returncode, planted.exists()) == (0, False), done.stderr
+    )
+    done = isolated(COMMANDS.format(commands=[[*map(str, words)] for words in commands]))
+    assert (done.returncode, planted.exists()) == (0, False), done.stderr
+    assert len(done.stdout.splitlines()) >= len(commands)
 
 
 def test_the_installed_command_imports_nothing_from_the_current_folder(planted):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from graphtask.terminal import valid_text
 from graphtask.validation import counted
 from graphtask_cli.messages import progress, warn, warn_of_each
 from graphtask_cli.sources import labels as short_names
@@ -116,7 +117,7 @@ def from_files(
     with progress(visible=len(found) > 1) as bar:
         table = gt.measure_all(bar.track(found.graphs, description="measuring"), metrics=metrics)
     return Collection(
-        names=short_names(found.names),
+        names=list(map(valid_text, short_names(found.names))),
         labels=list(found.labels),
         keys=list(found.known(pair_by)) if pair_by else [""] * len(found),
         features=table,

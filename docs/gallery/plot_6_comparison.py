@@ -10,8 +10,8 @@ import graphtask as gt
 graphs, labels = [], []
 for seed in range(8):
     graphs += [
-        gt.erdos_renyi_dag(24, p=0.15, seed=seed, stages=3),
-        gt.erdos_renyi_dag(24, p=0.35, seed=seed, stages=3),
+        gt.priors.erdos_renyi_dag(24, p=0.15, seed=seed, stages=3),
+        gt.priors.erdos_renyi_dag(24, p=0.35, seed=seed, stages=3),
         gt.random_dag(24, seed=seed, stages=3),
     ]
     labels += ["thin", "thick", "local"]

@@ -86,7 +86,7 @@ f"accuracy on {len(y)} test images: {(net(x).argmax(dim=1) == y).float().mean():
 # Write the weights back into the graph, and use every tool for graphs.
 
 # %%
-trained = gt.write_back(net, graph)
+trained = gt.compiler.write_back(net, graph)
 gt.draw(gt.prune(trained, threshold=0.05))
 
 # %% [markdown]

@@ -2,6 +2,7 @@ from .classification import Classification as Classification
 from .classification import classify_leave_one_out as classify_leave_one_out
 from .compare import Comparison as Comparison
 from .compare import compare as compare
+from .difference import GraphDiff as GraphDiff
 from .embedding import Embedding as Embedding
 from .embedding import embed as embed
 from .similarity import group_similarity as group_similarity

@@ -103,7 +103,7 @@ def compare(
 
     Example:
         >>> import graphtask as gt
-        >>> graphs = [gt.erdos_renyi_dag(15, p=p, seed=seed) for p in (0.2, 0.5) for seed in range(5)]
+        >>> graphs = [gt.priors.erdos_renyi_dag(15, p=p, seed=seed) for p in (0.2, 0.5) for seed in range(5)]
         >>> found = gt.compare(graphs, ["thin"] * 5 + ["thick"] * 5)
         >>> found.groups()[["label", "graphs", "recall_centroid", "recall_knn"]].values.tolist()
         [['thin', 5, 1.0, 1.0], ['thick', 5, 1.0, 1.0]]

@@ -173,7 +173,7 @@ class GraphModule(nn.Module):
 
     @property
     def graph(self) -> igraph.Graph:
-        """Copy of the graph that was compiled; for the trained one see `graphtask.write_back`."""
+        """Copy of the graph that was compiled; for the trained one see `graphtask.compiler.write_back`."""
         return self._graph.copy()
 
     def edge_weights(self) -> Tensor:

@@ -17,6 +17,7 @@ from graphtask.pruning import check_relative, prune
 from graphtask.reading import Reading, ReadOptions, from_bytes
 from graphtask.runs.labels import prior_label
 from graphtask.storage.content import about
+from graphtask.terminal import valid_text
 from graphtask.validation import invalid
 
 ARGUMENT = "argument"
@@ -59,7 +60,7 @@ class GraphSet:
 
     def known(self, key: str) -> tuple[str, ...]:
         """Return the text for ``key`` in the provenance of each graph; empty where it is missing."""
-        return tuple(_known(graph, key) for graph in self.graphs)
+        return tuple(valid_text(_known(graph, key)) for graph in self.graphs)
 
 
 def read_all(
@@ -176,7 +177,7 @@ def read_entries(
         raise FormatError(f"no graph can be used; the first of {len(entries)}: {failures[0]}")
     return GraphSet(
         graphs=tuple(graph for graph, _, _ in kept),
-        labels=tuple(label for _, label, _ in kept),
+        labels=tuple(valid_text(label) for _, label, _ in kept),
         sources=tuple(entry.file for _, _, entry in kept),
         names=tuple(entry.run or entry.file for _, _, entry in kept),
         failures=tuple(failures),

@@ -19,6 +19,7 @@ from graphtask.priors.randomize import Preserve
 from graphtask.pruning import prune
 from graphtask.reading import ReadOptions, from_bytes, kept_its_stages
 from graphtask.runs.labels import prior_label
+from graphtask.terminal import valid_text
 
 FILE = "file"
 ERROR = "error"
@@ -121,16 +122,6 @@ def row_of(content: bytes, *, name: str, settings: Settings) -> Row:
 def sha256(content: bytes) -> str:
     """Return the SHA-256 of the bytes, in hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()
-
-
-def valid_text(text: str) -> str:
-    r"""Return the text with lone surrogates escaped, which no file can hold.
-
-    Example:
-        >>> valid_text("a\ud800") == "a\\ud800"
-        True
-    """
-    return text.encode("utf-8", errors="backslashreplace").decode()
 
 
 def ordered_columns(seen: Iterable[str], settings: Settings) -> list[str]:

@@ -381,8 +381,8 @@ class GraphDistribution:
 
         Example:
             >>> import graphtask as gt
-            >>> thin = [gt.erdos_renyi_dag(8, p=0.2, seed=seed) for seed in range(4)]
-            >>> thick = [gt.erdos_renyi_dag(8, p=0.9, seed=seed) for seed in range(4)]
+            >>> thin = [gt.priors.erdos_renyi_dag(8, p=0.2, seed=seed) for seed in range(4)]
+            >>> thick = [gt.priors.erdos_renyi_dag(8, p=0.9, seed=seed) for seed in range(4)]
             >>> fitted = {
             ...     "thin": gt.GraphDistribution.fit(thin[1:]),
             ...     "thick": gt.GraphDistribution.fit(thick),

@@ -14,6 +14,8 @@ from graphtask.graph import NAME, STAGE, check_graph, edge_array, node_order, pr
 from graphtask.priors.registry import PRIORS, make_prior
 from graphtask.types import BoolArray, IntArray
 
+_MAX_REBUILT = 2_000  # nodes of an initial graph that is rebuilt because a file says so
+
 
 class Membership(NamedTuple):
     """Nodes and edges of a graph among those of a support."""
@@ -185,6 +187,9 @@ def _rebuilt(graphs: Sequence[igraph.Graph]) -> igraph.Graph | None:
         return None
     name, arguments = str(prior.get("name")), prior.get("arguments")
     if name not in PRIORS or not isinstance(arguments, dict):
+        return None
+    n_nodes = arguments.get("n_nodes")
+    if not isinstance(n_nodes, int) or n_nodes > _MAX_REBUILT:
         return None
     try:
         made = make_prior(name, arguments)

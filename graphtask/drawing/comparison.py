@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphtask.drawing.grouped import COLORS
-from graphtask.drawing.picture import new_figure
+from graphtask.drawing.picture import drawable, new_figure
 from graphtask.drawing.style import INK, LEGEND, TEXT, WIDTH
 from graphtask.validation import invalid
 
@@ -176,8 +176,8 @@ def _bracket(axes: "Axes", sizes: dict[str, int]) -> None:
     room = WIDTH * 0.55 / ends[-1]  # inches for one graph
     wide = any(len(name) * _CHARACTER > size * room for name, size in sizes.items())
     tilt: dict[str, Any] = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if wide else {}
-    axes.set_xticks(middles, list(sizes), fontsize=TEXT, **tilt)
-    axes.set_yticks(middles, list(sizes), fontsize=TEXT)
+    axes.set_xticks(middles, list(map(drawable, sizes)), fontsize=TEXT, **tilt)
+    axes.set_yticks(middles, list(map(drawable, sizes)), fontsize=TEXT)
     axes.tick_params(length=0, pad=7)
     axes.spines[:].set_visible(False)
     gap = 0.12 * ends[-1] / max(len(sizes), 6)

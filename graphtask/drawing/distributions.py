@@ -144,7 +144,7 @@ def draw_features(
 
     Example:
         >>> import graphtask as gt
-        >>> table = gt.measure_all([gt.erdos_renyi_dag(9, p=p, seed=1) for p in (0.3, 0.4, 0.8)])
+        >>> table = gt.measure_all([gt.priors.erdos_renyi_dag(9, p=p, seed=1) for p in (0.3, 0.4, 0.8)])
         >>> figure = draw_features(table[["edges", "nodes"]], ["a", "a", "b"], notes={"edges": "p = 0.3"})
         >>> [axes.get_title() for axes in figure.axes]
         ['edges\np = 0.3']

@@ -21,6 +21,7 @@ from graphtask.drawing.artists import (
     limits_of,
     new_axes,
 )
+from graphtask.drawing.curves import HasMagnitudes
 from graphtask.drawing.picture import rendered
 from graphtask.drawing.placement import Layout, place
 from graphtask.drawing.style import ACROSS, DEAD, WEAK, WITHIN, stage_colors
@@ -32,7 +33,13 @@ from graphtask.validation import counted, invalid
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from graphtask.runs.history import EdgeHistory
+
+class HasEdgeMagnitudes(HasMagnitudes, Protocol):
+    """Members of an edge history (`graphtask.EdgeHistory`) that an animation reads."""
+
+    @property
+    def edges(self) -> tuple[tuple[str, str], ...]:
+        """Edges, in the order of the columns."""
 
 
 class Recorded(Protocol):
@@ -43,7 +50,7 @@ class Recorded(Protocol):
         """Trained graph."""
 
     @property
-    def history(self) -> "EdgeHistory":
+    def history(self) -> HasEdgeMagnitudes:
         """Edge weights of every epoch."""
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphtask.drawing.tooltips import with_tooltips
 from graphtask.storage.atomic import write_atomically
+from graphtask.terminal import shown
 from graphtask.validation import invalid
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ SUFFIXES = (".svg", ".pdf", ".png")
 
 _POWER = r"(?:[-+−.\d]|\\times)+(?:\^\{[-+−.\d]+\})?"
 _POWER_OF_TEN = re.compile(rf"\$(?:{_POWER}|\\mathdefault\{{{_POWER}\}})\$")  # on logarithmic axes
+# Control characters and lone surrogates, which fonts and XML lack, and marks that reverse the text behind them.
+_UNDRAWABLE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 _MAX_SVG = 400_000  # bytes of a picture inside a notebook; larger ones are shown as PNG
 
@@ -66,6 +69,16 @@ def save_figure(figure: "Figure", path: str | Path) -> Path:
     return target
 
 
+def drawable(text: str) -> str:
+    r"""Return a text with characters that no font or file has escaped; figures do it for all but labels of ticks.
+
+    Example:
+        >>> drawable("a\udcff")
+        'a\\udcff'
+    """
+    return _UNDRAWABLE.sub(lambda found: shown(found[0]), text)
+
+
 def rendered(figure: "Figure", form: str, *, dpi: float = 200) -> bytes:
     """Return the bytes of a figure as ``"svg"``, ``"pdf"`` or ``"png"``."""
     from matplotlib import rc_context
@@ -80,14 +93,16 @@ def rendered(figure: "Figure", form: str, *, dpi: float = 200) -> bytes:
     return with_tooltips(content, getattr(figure, "tooltips", {})) if form == "svg" else content
 
 
-def _without_formulas(figure: "Figure") -> None:
-    """Let names with dollar signs be drawn as they are: they come from files, and may not be formulas of TeX."""
+def _with_plain_texts(figure: "Figure") -> None:
+    """Let names be drawn as they are: they come from files, and may not be formulas of TeX or valid Unicode."""
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):
         assert isinstance(text, Text)
         if "$" in text.get_text() and not _POWER_OF_TEN.fullmatch(text.get_text()):
             text.set_parse_math(False)
+        if _UNDRAWABLE.search(text.get_text()):
+            text.set_text(drawable(text.get_text()))
 
 
 def _class() -> "type[Figure]":
@@ -105,7 +120,7 @@ def _class() -> "type[Figure]":
                 self.tooltips: dict[str, list[str]] = {}
 
             def draw(self, renderer: Any) -> None:
-                _without_formulas(self)
+                _with_plain_texts(self)
                 super().draw(renderer)
 
             def _repr_png_(self) -> bytes:

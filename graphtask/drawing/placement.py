@@ -18,6 +18,7 @@ from graphtask.validation import abbreviated, invalid
 LayoutName: TypeAlias = Literal["layered", "stages", "kamada-kawai", "circle", "file"]
 Layout: TypeAlias = "LayoutName | npt.ArrayLike | None"
 
+_FARTHEST = 1e100  # of a coordinate, whose square must be finite
 _BEND = 0.10  # height of an edge's control point, as a share of the edge's length
 _MAX_DUMMIES = 6_000  # of a layered layout; more take seconds and are not readable
 _SPARSE = 3.0  # edges per node up to which layers are the default
@@ -241,15 +242,15 @@ def _file(graph: igraph.Graph) -> Placement:
             f'layout="file" needs the vertex attributes x and y; the graph has no {missing[0]}',
             argument="layout",
         )
-    return _bent(graph, _given(graph, np.stack([graph.vs["x"], graph.vs["y"]], axis=1)))
+    return _bent(graph, _given(graph, list(zip(graph.vs["x"], graph.vs["y"], strict=True))))
 
 
 def _given(graph: igraph.Graph, layout: npt.ArrayLike) -> FloatArray:
     try:
         positions = np.asarray(layout, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise invalid("layout", "a name or an array of positions", abbreviated(layout)) from None
-    if positions.shape != (graph.vcount(), 2) or not np.isfinite(positions).all():
+    if positions.shape != (graph.vcount(), 2) or not (np.abs(positions) <= _FARTHEST).all():
         raise invalid("layout", f"one finite (x, y) for each of the {graph.vcount()} vertices", positions)
     return positions
 

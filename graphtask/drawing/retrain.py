@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graphtask.drawing.grouped import Group, groups_of, require_columns, share_legend, tidy
-from graphtask.drawing.picture import new_figure
+from graphtask.drawing.picture import drawable, new_figure
 from graphtask.drawing.style import INK, TEXT, WIDTH
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def draw_retraining(table: "pd.DataFrame") -> "Figure":
     A dot is a run; a bar is the mean over the runs of a data set and prior, with ± one standard deviation.
 
     Args:
-        table: What `graphtask.compare_retrained` gave; for several runs, those tables in one (`pandas.concat`).
+        table: What `graphtask.training.compare_retrained` gave; for several runs, those tables in one (`pandas.concat`).
 
     Raises:
         ArgumentError: The table has other columns or no rows.
@@ -47,7 +47,7 @@ def draw_retraining(table: "pd.DataFrame") -> "Figure":
         ['test accuracy', 'time of an epoch, full = 1']
     """
     needed = {"run", "dataset", "prior", "network", "test_accuracy", "epoch_time_ratio"}
-    require_columns(table, needed, made_by="graphtask.compare_retrained")
+    require_columns(table, needed, made_by="graphtask.training.compare_retrained")
     figure = new_figure(figsize=(WIDTH, 3.0), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[1.4, 1])
     groups = groups_of(table)
@@ -61,7 +61,7 @@ def draw_retraining(table: "pd.DataFrame") -> "Figure":
     tidy(right, title="time of an epoch, full = 1")
     right.set_ylim(0, None)
     for axes in (left, right):
-        axes.set_xticks(range(len(groups)), [_broken(group.label) for group in groups])
+        axes.set_xticks(range(len(groups)), [_broken(drawable(group.label)) for group in groups])
         longest = max(len(line) for group in groups for line in _broken(group.label).split("\n"))
         if len(groups) > 3 or longest > _LONGEST:
             axes.tick_params(axis="x", rotation=30, labelsize=TEXT - 1.5)

@@ -24,6 +24,7 @@ from graphtask.runs.layout import CONFIG, HISTORY, TRAINED
 from graphtask.runs.manifest import check_files
 from graphtask.runs.status import explain_status, is_finished
 from graphtask.storage.graphml import read
+from graphtask.terminal import valid_text
 from graphtask.types import PAPER_THRESHOLD
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def dynamics_table(runs: Mapping[str, Any], *, threshold: float = PAPER_THRESHOL
     thresholded = {name: _thresholded(run, threshold) for name, run in runs.items()}
     least = _least_sizes(thresholded.values())
     rows = [
-        {"run": name, **_row(run, threshold=threshold, share=least[_group(run.graph)])}
+        {"run": valid_text(name), **_row(run, threshold=threshold, share=least[_group(run.graph)])}
         for name, run in thresholded.items()
     ]
     return with_dtypes(pd.DataFrame(rows))
@@ -152,7 +153,7 @@ def overlap_table(runs: Mapping[str, Any], *, threshold: float = PAPER_THRESHOLD
         found = _thresholded(run, threshold)
         overlap = edge_overlap(run.history, retained=found.pruned or ())
         for place, (column, value) in enumerate(
-            {"run": name, **provenance_labels(run.graph)._asdict()}.items()
+            {"run": valid_text(name), **provenance_labels(run.graph)._asdict()}.items()
         ):
             overlap.insert(place, column, value)
         tables.append(overlap)

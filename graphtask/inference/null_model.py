@@ -30,7 +30,7 @@ def null_model_tests(
     seed: int = 0,
     **options: Any,
 ) -> "pd.DataFrame":
-    """Compare every metric of a graph with its values in random graphs of the same degrees (`graphtask.randomize`).
+    """Compare every metric of a graph with its values in random graphs of the same degrees (`graphtask.priors.randomize`).
 
     The p-value is two-sided: (1 + r)/(1 + n), with r the number of the n random graphs whose value is at least as far
     from the mean over all n + 1 graphs as the observed one. It is the probability of a value this extreme if the graph

@@ -38,7 +38,7 @@ def pairwise_tests(
     Example:
         >>> import graphtask as gt
         >>> groups = {
-        ...     name: [gt.erdos_renyi_dag(20, p=p, seed=seed) for seed in range(first, first + 5)]
+        ...     name: [gt.priors.erdos_renyi_dag(20, p=p, seed=seed) for seed in range(first, first + 5)]
         ...     for name, p, first in (("thin", 0.2, 0), ("thick", 0.4, 5), ("thick too", 0.4, 10))
         ... }
         >>> rows = gt.inference.pairwise_tests(groups)

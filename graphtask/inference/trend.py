@@ -66,7 +66,9 @@ def trend_test(
 
     Example:
         >>> import graphtask as gt
-        >>> graphs = [gt.erdos_renyi_dag(20, p=p, seed=seed) for p in (0.2, 0.3, 0.4) for seed in range(3)]
+        >>> graphs = [
+        ...     gt.priors.erdos_renyi_dag(20, p=p, seed=seed) for p in (0.2, 0.3, 0.4) for seed in range(3)
+        ... ]
         >>> table = gt.measure_all(graphs, metrics=["mean_degree"])
         >>> table["p"] = ["low"] * 3 + ["middle"] * 3 + ["high"] * 3
         >>> found = gt.inference.trend_test(

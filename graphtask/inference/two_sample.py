@@ -154,8 +154,8 @@ def two_sample_test(
 
     Example:
         >>> import graphtask as gt
-        >>> sparse = [gt.erdos_renyi_dag(20, p=0.2, seed=seed) for seed in range(6)]
-        >>> dense = [gt.erdos_renyi_dag(20, p=0.4, seed=seed) for seed in range(6, 12)]
+        >>> sparse = [gt.priors.erdos_renyi_dag(20, p=0.2, seed=seed) for seed in range(6)]
+        >>> dense = [gt.priors.erdos_renyi_dag(20, p=0.4, seed=seed) for seed in range(6, 12)]
         >>> result = gt.two_sample_test(sparse, dense)
         >>> result.exact, result.n_permutations, round(result.p_value, 4)
         (True, 924, 0.0022)

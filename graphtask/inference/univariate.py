@@ -72,8 +72,8 @@ def metric_tests(
 
     Example:
         >>> import graphtask as gt
-        >>> sparse = [gt.erdos_renyi_dag(20, p=0.2, seed=seed) for seed in range(6)]
-        >>> dense = [gt.erdos_renyi_dag(20, p=0.4, seed=seed) for seed in range(6, 12)]
+        >>> sparse = [gt.priors.erdos_renyi_dag(20, p=0.2, seed=seed) for seed in range(6)]
+        >>> dense = [gt.priors.erdos_renyi_dag(20, p=0.4, seed=seed) for seed in range(6, 12)]
         >>> table = gt.inference.metric_tests(sparse, dense, features=["nodes", "mean_degree"])
         >>> table[["metric", "cliffs_delta", "p_value", "excluded"]].round(4).values.tolist()
         [['nodes', 0.0, nan, 'the same for all graphs'], ['mean_degree', -1.0, 0.0022, '']]

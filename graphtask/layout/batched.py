@@ -11,7 +11,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from graphtask.layout.kamada_kawai import PULL, KamadaKawaiStress, aligned, small_batch_for
+from graphtask.layout.kamada_kawai import (
+    PULL,
+    KamadaKawaiStress,
+    aligned,
+    energies,
+    pair_terms,
+    small_batch_for,
+)
 from graphtask.layout.pairwise_sum import Order, adder, numpy_order, order_of, row_adder
 from graphtask.types import FloatArray, IntArray
 
@@ -134,9 +141,9 @@ def _kernel(stress: BatchedStress) -> Callable[[], list[float]]:
     batch, n = len(stress.positions), stress.positions.shape[1] // 2
     n_pairs, pairs = n // 2 * n, _pairs(n)
     difference, length = aligned(2, n // 2, n, batch), aligned(n // 2, n, batch)
-    dx, dy = difference
     values = aligned(n_pairs + sum(len(order.starts) - 1 for order in pairs.costs), batch)
-    offset, totals, costs = values[:n_pairs].reshape(length.shape), values[n_pairs:], values[-1]
+    squares, totals, costs = values[:n_pairs].reshape(length.shape), values[n_pairs:], values[-1]
+    to_terms = pair_terms(difference, stress.inverse, length, squares)
     add_squares, row = [], n_pairs
     for order in pairs.costs:
         add_squares.append(adder(order, values, values[row : row + len(order.starts) - 1]))
@@ -155,10 +162,8 @@ def _kernel(stress: BatchedStress) -> Callable[[], list[float]]:
     )
     centers, pulls = np.empty((2, 1, batch)), np.empty((2, 1, batch))
     x, y = centers[:, 0]
-    inverse, one, pull, minus_two = stress.inverse, np.array(1.0), np.array(PULL), np.array(-2.0)
-    add, subtract, multiply, divide, square, sqrt = (
-        np.add, np.subtract, np.multiply, np.divide, np.square, np.sqrt,
-    )  # fmt: skip
+    pull, minus_two = np.array(PULL), np.array(-2.0)
+    add, subtract, multiply = np.add, np.subtract, np.multiply
     total, set_buffer = np.add.reduce, np.setbufsize
 
     def evaluate() -> list[float]:
@@ -169,19 +174,7 @@ def _kernel(stress: BatchedStress) -> Callable[[], list[float]]:
             subtract(here, further, difference)
         finally:
             set_buffer(usual)
-        square(dx, length)
-        square(dy, offset)
-        add(length, offset, length)
-        sqrt(length, length)
-        multiply(length, inverse, offset)
-        subtract(offset, one, offset)
-        divide(one, length, length)
-        multiply(dx, length, dx)
-        multiply(dy, length, dy)
-        multiply(offset, inverse, length)
-        multiply(dx, length, dx)
-        multiply(dy, length, dy)
-        square(offset, offset)
+        to_terms()
         totals.fill(0)
         for add_level in add_squares:
             add_level()
@@ -192,9 +185,6 @@ def _kernel(stress: BatchedStress) -> Callable[[], list[float]]:
         total(nodes, 1, out=centers, keepdims=True)
         multiply(centers, pull, pulls)
         add(forces, pulls, gradients)
-        return [
-            0.5 * cost + 0.5 * PULL * (at_x * at_x + at_y * at_y)
-            for cost, at_x, at_y in zip(costs.tolist(), x.tolist(), y.tolist(), strict=True)
-        ]
+        return energies(costs, x, y)
 
     return evaluate

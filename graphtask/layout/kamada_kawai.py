@@ -50,7 +50,7 @@ class KamadaKawaiStress:
         """x and y of the nodes in turn, for each graph."""
         self.gradients = np.zeros((batch, 2 * n))
         """Gradients after `evaluate`, in the same order."""
-        scratch = aligned(5 * batch * n * n)
+        scratch = aligned(4 * batch * n * n)
         self._kernels = [_kernel(self, k + 1, scratch) for k in range(batch)]
 
     def load(self, slot: int, distances: FloatArray) -> None:
@@ -87,13 +87,11 @@ def _kernel(stress: "KamadaKawaiStress", k: int, scratch: FloatArray) -> Callabl
     of two sums that are each other's negative, which is −2 times one of them, exactly.
     """
     n = stress.positions.shape[1] // 2
-    parts = scratch[: 5 * k * n * n].reshape(5, k, n, n)
-    difference, (dx, dy, length, offset, squares) = parts[:2], parts
-    inverse, diagonal, flat = (
-        stress.inverse[:k],
-        length.reshape(k, n * n)[:, :: n + 1],
-        squares.reshape(k, n * n),
-    )
+    parts = scratch[: 4 * k * n * n].reshape(4, k, n, n)
+    difference, length, squares = parts[:2], parts[2], parts[3]
+    diagonal, flat = (array.reshape(k, n * n) for array in (difference[0], squares))
+    diagonal = diagonal[:, :: n + 1]
+    to_terms = pair_terms(difference, stress.inverse[:k], length, squares)
     # Differences of all pairs as a product with ones, which rounds nothing: [x 1]·[1 −x]ᵀ; faster than broadcasting.
     left, right = np.ones((2, k, n, 2)), np.ones((2, k, 2, n))
     plus, minus = left[..., 0], right[:, :, 1]
@@ -101,42 +99,70 @@ def _kernel(stress: "KamadaKawaiStress", k: int, scratch: FloatArray) -> Callabl
         array[:k].reshape(k, n, 2).transpose(2, 0, 1) for array in (stress.positions, stress.gradients)
     )
     running, forces, pulls, costs = np.empty((2, k, n)), np.empty((2, k, n)), np.empty((2, k, 1)), np.empty(k)
-    centers, one, pull, minus_two = running[:, :, -1:], np.array(1.0), np.array(-PULL), np.array(-2.0)
-    # Local names and positional results: the calls below cost as much as their arithmetic on small graphs.
-    add, subtract, multiply, divide, negative = np.add, np.subtract, np.multiply, np.divide, np.negative
-    square, sqrt, matmul, einsum = np.square, np.sqrt, np.matmul, np.einsum
+    centers, pull, minus_two = running[:, :, -1:], np.array(-PULL), np.array(-2.0)
+    x, y = centers[:, :, 0]
+    add, multiply, negative, matmul, einsum = np.add, np.multiply, np.negative, np.matmul, np.einsum
     total, accumulate = np.add.reduce, np.add.accumulate
 
     def evaluate() -> list[float]:
         plus[...] = by_axis
         negative(by_axis, minus)
         matmul(left, right, difference)
-        square(dx, length)
-        square(dy, offset)
-        add(length, offset, length)
-        sqrt(length, length)
         diagonal[...] = 1e-3  # times 1/1e-3 is exactly 1: no distance between a node and itself
-        multiply(length, inverse, offset)
-        subtract(offset, one, offset)
-        square(offset, squares)
+        to_terms()
         total(flat, 1, out=costs)
-        divide(one, length, length)
-        multiply(offset, inverse, offset)
-        multiply(dx, length, dx)
-        multiply(dx, offset, dx)
-        multiply(dy, length, dy)
-        multiply(dy, offset, dy)
         einsum("cbij->cbj", difference, out=forces)
         multiply(forces, minus_two, forces)
         accumulate(minus, 2, None, running)
         multiply(centers, pull, pulls)
         add(forces, pulls, gradients)
-        return [
-            0.5 * cost + 0.5 * PULL * (x * x + y * y)
-            for cost, (x,), (y,) in zip(costs.tolist(), *centers.tolist(), strict=True)
-        ]
+        return energies(costs, x, y)
 
     return evaluate
+
+
+def pair_terms(
+    difference: FloatArray, inverse: FloatArray, length: FloatArray, squares: FloatArray
+) -> Callable[[], None]:
+    """Return a function that turns the differences of pairs into their forces, and fills ``squares``.
+
+    Args:
+        difference: x_i − x_j and y_i − y_j; then −½ of the force of each pair on i.
+        inverse: 1/d_ij.
+        length: Scratch of the same shape.
+        squares: (|x_i − x_j|/d_ij − 1)².
+    """
+    dx, dy = difference
+    # Local names and positional results: the calls below cost as much as their arithmetic on small graphs.
+    add, subtract, multiply, divide, square, sqrt = (
+        np.add, np.subtract, np.multiply, np.divide, np.square, np.sqrt,
+    )  # fmt: skip
+    offset, one = squares, np.array(1.0)
+
+    def to_terms() -> None:
+        square(dx, length)
+        square(dy, offset)
+        add(length, offset, length)
+        sqrt(length, length)
+        multiply(length, inverse, offset)
+        subtract(offset, one, offset)
+        divide(one, length, length)
+        multiply(dx, length, dx)
+        multiply(dy, length, dy)
+        multiply(offset, inverse, length)
+        multiply(dx, length, dx)
+        multiply(dy, length, dy)
+        square(offset, squares)
+
+    return to_terms
+
+
+def energies(costs: FloatArray, x: FloatArray, y: FloatArray) -> list[float]:
+    """Return the stress of each graph, given its sum over ordered pairs and the sums of its x and y."""
+    return [
+        0.5 * cost + 0.5 * PULL * (at_x * at_x + at_y * at_y)
+        for cost, at_x, at_y in zip(costs.tolist(), x.tolist(), y.tolist(), strict=True)
+    ]
 
 
 def aligned(*shape: int) -> FloatArray:

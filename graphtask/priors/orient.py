@@ -66,7 +66,7 @@ def orient_edges(
     Example:
         >>> import graphtask as gt
         >>> star = igraph.Graph.Star(4, center=3)
-        >>> dag = gt.orient_edges(star, order="radius")
+        >>> dag = gt.priors.orient_edges(star, order="radius")
         >>> dag.vs["name"], dag.get_edgelist()
         (['v3', 'v0', 'v1', 'v2'], [(0, 1), (0, 2), (0, 3), (1, 2), (2, 3)])
 

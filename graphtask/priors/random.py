@@ -38,7 +38,7 @@ def erdos_renyi_dag(
         p: Probability of an edge, in [0, 1].
         seed: Random seed, at least 0; the same seed gives the same graph.
         stages: Number of stages (equal contiguous parts), or their sizes; by default 3, or as many as there are nodes.
-        order: Order of the nodes in which edges lead forward, see `graphtask.orient_edges`.
+        order: Order of the nodes in which edges lead forward, see `graphtask.priors.orient_edges`.
 
     Returns:
         A valid graph; ``provenance(graph)["prior"]["repaired_edges"]`` counts the edges that repaired orphans.
@@ -48,7 +48,7 @@ def erdos_renyi_dag(
 
     Example:
         >>> import graphtask as gt
-        >>> graph = gt.erdos_renyi_dag(60, p=0.1, seed=0)
+        >>> graph = gt.priors.erdos_renyi_dag(60, p=0.1, seed=0)
         >>> graph.ecount(), gt.provenance(graph)["prior"]["repaired_edges"]
         (194, 18)
 
@@ -87,7 +87,7 @@ def watts_strogatz_dag(
         p: Probability that an edge is rewired, in [0, 1].
         seed: Random seed, at least 0; the same seed gives the same graph.
         stages: Number of stages (equal contiguous parts), or their sizes; by default 3, or as many as there are nodes.
-        order: Order of the nodes in which edges lead forward, see `graphtask.orient_edges`.
+        order: Order of the nodes in which edges lead forward, see `graphtask.priors.orient_edges`.
 
     Returns:
         A valid graph; ``provenance(graph)["prior"]["repaired_edges"]`` counts the edges that repaired orphans.
@@ -97,7 +97,7 @@ def watts_strogatz_dag(
 
     Example:
         >>> import graphtask as gt
-        >>> graph = gt.watts_strogatz_dag(60, neighbors=4, p=0.25, seed=0)
+        >>> graph = gt.priors.watts_strogatz_dag(60, neighbors=4, p=0.25, seed=0)
         >>> graph.ecount() - gt.provenance(graph)["prior"]["repaired_edges"]
         120
 
@@ -134,7 +134,7 @@ def barabasi_albert_dag(
         attachments: Edges that each new node brings, at least 1.
         seed: Random seed, at least 0; the same seed gives the same graph.
         stages: Number of stages (equal contiguous parts), or their sizes; by default 3, or as many as there are nodes.
-        order: Order of the nodes in which edges lead forward, see `graphtask.orient_edges`.
+        order: Order of the nodes in which edges lead forward, see `graphtask.priors.orient_edges`.
 
     Returns:
         A valid graph; ``provenance(graph)["prior"]["repaired_edges"]`` counts the edges that repaired orphans.
@@ -144,7 +144,7 @@ def barabasi_albert_dag(
 
     Example:
         >>> import graphtask as gt
-        >>> graph = gt.barabasi_albert_dag(60, attachments=3, seed=0)
+        >>> graph = gt.priors.barabasi_albert_dag(60, attachments=3, seed=0)
         >>> graph.ecount() - gt.provenance(graph)["prior"]["repaired_edges"]
         171
 

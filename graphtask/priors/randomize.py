@@ -74,7 +74,7 @@ def randomize(
     Example:
         >>> import graphtask as gt
         >>> graph = gt.random_dag(20, seed=1)
-        >>> null = gt.randomize(graph, 3, seed=0)
+        >>> null = gt.priors.randomize(graph, 3, seed=0)
         >>> [one.indegree() == graph.indegree() for one in null]
         [True, True, True]
         >>> gt.provenance(null[0])["randomized"]["is_mixed"]

@@ -66,7 +66,7 @@ def animate(
         >>> import pathlib, tempfile, graphtask as gt
         >>> net = gt.compile(gt.full_dag(4), channels=2)
         >>> history = gt.EdgeHistory.record(net).history
-        >>> run = gt.dynamics.Recording(gt.write_back(net, net.graph), history)
+        >>> run = gt.dynamics.Recording(gt.compiler.write_back(net, net.graph), history)
         >>> gt.animate(run, out=pathlib.Path(tempfile.mkdtemp()) / "run.gif").name
         'run.gif'
     """

@@ -20,6 +20,7 @@ from graphtask.reporting.sections import Content, sections_of
 from graphtask.storage.atomic import check_target, write_atomically
 from graphtask.storage.content import about
 from graphtask.storage.objects import GraphLike, valid_graph
+from graphtask.terminal import valid_text
 from graphtask.types import PAPER_THRESHOLD
 from graphtask.validation import counted, number
 
@@ -209,7 +210,7 @@ def _short_names(names: Sequence[str]) -> list[str]:
     """Return the names without the folders that all of them share."""
     parents = [os.path.dirname(os.path.abspath(name)) for name in names]  # noqa: PTH100, PTH120 - texts, not files
     shared = os.path.commonpath(parents)
-    return [os.path.relpath(os.path.abspath(name), shared) for name in names]  # noqa: PTH100
+    return [valid_text(os.path.relpath(os.path.abspath(name), shared)) for name in names]  # noqa: PTH100
 
 
 def _pruned(graph: igraph.Graph, threshold: float) -> igraph.Graph | None:

@@ -1,6 +1,6 @@
 """Attributes of other programs that share a name with ours, parallel edges, and isolated nodes."""
 
-import math
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -168,9 +168,14 @@ def _is_count_or_none(value: Any) -> bool:
 
 
 def _is_finite_or_none(value: Any) -> bool:
-    return value is None or (
-        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    )
+    if value is None:
+        return True
+    # Compared, because an integer of a file may be too large for a float.
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
 
 
 _MAX_COUNT = 1 << 62
@@ -181,8 +186,10 @@ _FACTS: Mapping[str, Callable[[Any], bool]] = {
     "in_channels": _is_count_or_none,
     "n_classes": _is_count_or_none,
     "threshold": _is_finite_or_none,
+    "relative_threshold": _is_finite_or_none,
+    "reading": _are_texts,
 }
-"""Entries of the provenance that the library computes with, and the check of each."""
+"""Entries of the provenance that the library uses, and the check of each."""
 
 
 def _parsed(text: str) -> Any:

@@ -71,7 +71,7 @@ def _outcome(run: "Run", job: Job, *, images: "ImageData | None") -> Row:
 
 
 def _accuracy(run: "Run", pruned: "igraph.Graph", images: "ImageData", job: Job) -> float:
-    """Return the accuracy of the pruned network on the test images, as `graphtask.parity` does."""
+    """Return the accuracy of the pruned network on the test images, as `graphtask.training.parity` does."""
     from graphtask.compiler.writeback import extract_subnetwork
     from graphtask.training.batches import split_batches
     from graphtask.training.device import choose_device, limited_threads

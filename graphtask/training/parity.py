@@ -78,7 +78,7 @@ def parity(
         >>> import graphtask as gt
         >>> digits = gt.load_data("cdigits").subset(n_train=100, n_test=50, seed=0)
         >>> run = gt.train(gt.full_dag(4), data=digits, channels=2, epochs=1, batch_size=64, progress=False)
-        >>> report = gt.parity(run, threshold=0.006)
+        >>> report = gt.training.parity(run, threshold=0.006)
         >>> report.accuracy_cut == report.accuracy_pruned
         True
     """

@@ -18,6 +18,7 @@ from graphtask.graph import with_provenance
 from graphtask.pruning import prune
 from graphtask.runs.labels import provenance_labels
 from graphtask.runs.provenance import read_environments
+from graphtask.terminal import valid_text
 from graphtask.training.batches import split_batches
 from graphtask.training.config import TrainConfig
 from graphtask.training.loop import evaluate
@@ -278,7 +279,7 @@ def compare_retrained(
     rows += [_trained_row(name, again, run) for name, again in retrained.items()]
     rows += [{"network": name, "undefined": reason} for name, reason in (failures or {}).items()]
     known = {
-        "run": run.folder.name if run.folder else "",
+        "run": valid_text(run.folder.name) if run.folder else "",
         **provenance_labels(run.graph)._asdict(),
         "threshold": threshold,
     }

@@ -101,7 +101,7 @@ class Run:
         Every tool for runs works on it: `graphtask.sweep`, `retrain`, `parity`, the edge dynamics, the commands.
 
         Args:
-            module: A trained `GraphModule`, or a wrapper of one as in `graphtask.write_back`.
+            module: A trained `GraphModule`, or a wrapper of one as in `graphtask.compiler.write_back`.
             data: The data, as in `TrainConfig`: the network is tested on it once.
             history: Edge weights over training, from `EdgeHistory.record`; None has the final ones only.
             metrics: Metrics table of the loop, one row per epoch; columns that are missing are NaN, and those of the

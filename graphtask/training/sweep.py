@@ -22,6 +22,7 @@ from graphtask.metrics.table import measure_all, with_reasons
 from graphtask.metrics.view import Options
 from graphtask.pruning import PrunedParts, critical_threshold, prune, pruned_parts
 from graphtask.runs.labels import provenance_labels
+from graphtask.terminal import valid_text
 from graphtask.training.batches import evaluation_batches, split_batches, with_splits
 from graphtask.training.callbacks import tracked
 from graphtask.training.config import TrainConfig
@@ -325,4 +326,4 @@ def _checked(thresholds: Iterable[object]) -> list[float]:
 
 
 def _name(run: Run) -> str:
-    return run.folder.name if run.folder is not None else ""
+    return valid_text(run.folder.name) if run.folder is not None else ""

@@ -70,7 +70,7 @@ def train(
         config: Training configuration; None is `TrainConfig`, whose defaults are Appendix A of the paper.
         out: Folder of the run, created if missing; None keeps everything in memory (and cannot resume).
         progress: Report progress on standard error.
-        callbacks: Called at the start, after every step and epoch, and at the end; see `graphtask.Callback`.
+        callbacks: Called at the start, after every step and epoch, and at the end; see `graphtask.training.Callback`.
         options: Options of `TrainConfig` by keyword, with priority over ``config``: ``data``, ``epochs`` …
 
     Raises:

@@ -131,7 +131,9 @@ def print_pruned(options: argparse.Namespace) -> None:
 def counts(workload: Workload) -> tuple[int, int]:
     """Multiply-accumulates of an image, and parameters."""
     graph, channels = workload.graph, workload.channels
-    return gt.count_macs(graph, channels=channels), gt.count_parameters(graph, channels=channels)
+    return gt.compiler.count_macs(graph, channels=channels), gt.compiler.count_parameters(
+        graph, channels=channels
+    )
 
 
 def make(workload: Workload, execution: str, options: argparse.Namespace) -> Callable[[], None]:

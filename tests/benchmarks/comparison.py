@@ -55,7 +55,7 @@ def null_graphs(n: int = POOL, *, n_nodes: int = 16) -> Graphs:
     """Graphs of very different densities; graph i and graph i + n/2 are alike, as the two of a pair are."""
     rng = np.random.default_rng(0)
     densities = np.tile(rng.uniform(0.1, 0.5, size=n // 2), 2)
-    return measured([gt.erdos_renyi_dag(n_nodes, p=p, seed=seed) for seed, p in enumerate(densities)])
+    return measured([gt.priors.erdos_renyi_dag(n_nodes, p=p, seed=seed) for seed, p in enumerate(densities)])
 
 
 def draws(seed: int) -> np.random.Generator:
@@ -167,20 +167,20 @@ def banded_like(n_nodes: int, *, p: float, bandwidth: int, seed: int) -> igraph.
 def scenarios() -> dict[str, tuple[Callable[[int], igraph.Graph], Callable[[int], igraph.Graph]]]:
     """Differences that are there: what makes a graph of either set from a seed."""
     return {
-        "none (density 0.2)": (lambda seed: gt.erdos_renyi_dag(40, p=0.2, seed=seed),) * 2,
+        "none (density 0.2)": (lambda seed: gt.priors.erdos_renyi_dag(40, p=0.2, seed=seed),) * 2,
         "density 0.2, 0.22": tuple(
-            lambda seed, p=p: gt.erdos_renyi_dag(40, p=p, seed=seed) for p in (0.2, 0.22)
+            lambda seed, p=p: gt.priors.erdos_renyi_dag(40, p=p, seed=seed) for p in (0.2, 0.22)
         ),
         "density 0.2, 0.25": tuple(
-            lambda seed, p=p: gt.erdos_renyi_dag(40, p=p, seed=seed) for p in (0.2, 0.25)
+            lambda seed, p=p: gt.priors.erdos_renyi_dag(40, p=p, seed=seed) for p in (0.2, 0.25)
         ),
         "density 0.2, banded (25) or not": (
-            lambda seed: gt.erdos_renyi_dag(40, p=0.2, seed=seed),
+            lambda seed: gt.priors.erdos_renyi_dag(40, p=0.2, seed=seed),
             lambda seed: banded_like(40, p=0.2, bandwidth=25, seed=seed),
         ),
         "80 edges, random or small world": (
-            lambda seed: gt.watts_strogatz_dag(40, neighbors=4, p=1.0, seed=seed),
-            lambda seed: gt.watts_strogatz_dag(40, neighbors=4, p=0.5, seed=seed),
+            lambda seed: gt.priors.watts_strogatz_dag(40, neighbors=4, p=1.0, seed=seed),
+            lambda seed: gt.priors.watts_strogatz_dag(40, neighbors=4, p=0.5, seed=seed),
         ),
         "out-degree 3, constant or Poisson": tuple(
             lambda seed, law=law: gt.random_dag(40, out_degree=3, law=law, seed=seed)

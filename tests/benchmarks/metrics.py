@@ -276,11 +276,11 @@ def feature_graphs() -> Iterable[igraph.Graph]:
         n = (30, 60)[seed % 2]
         kind = seed // 2 % 4
         if kind == 0:
-            yield gt.erdos_renyi_dag(n, p=(0.1, 0.2, 0.4)[seed // 8 % 3], seed=seed)
+            yield gt.priors.erdos_renyi_dag(n, p=(0.1, 0.2, 0.4)[seed // 8 % 3], seed=seed)
         elif kind == 1:
-            yield gt.barabasi_albert_dag(n, attachments=(2, 4, 8)[seed // 8 % 3], seed=seed)
+            yield gt.priors.barabasi_albert_dag(n, attachments=(2, 4, 8)[seed // 8 % 3], seed=seed)
         elif kind == 2:
-            yield gt.watts_strogatz_dag(n, neighbors=(4, 6, 10)[seed // 8 % 3], p=0.5, seed=seed)
+            yield gt.priors.watts_strogatz_dag(n, neighbors=(4, 6, 10)[seed // 8 % 3], p=0.5, seed=seed)
         else:
             yield gt.random_dag(n, out_degree=(2, 4, 8)[seed // 8 % 3], seed=seed)
 

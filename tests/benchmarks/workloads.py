@@ -37,8 +37,12 @@ def workloads() -> dict[str, Workload]:
         Workload("full DAG, 60 nodes, batch 32", full, 32, 11),
         Workload("pruned to 17 % (CIFAR10-like)", cifar10, 128, 11),
         Workload("pruned to 25 edges (CMNIST-like)", cmnist, 128, 11),
-        Workload("random DAG, 200 nodes", random_200, 32, gt.fit_channels(random_200, budget=BUDGET)),
-        Workload("random DAG, 500 nodes", random_500, 32, gt.fit_channels(random_500, budget=BUDGET)),
+        Workload(
+            "random DAG, 200 nodes", random_200, 32, gt.compiler.fit_channels(random_200, budget=BUDGET)
+        ),
+        Workload(
+            "random DAG, 500 nodes", random_500, 32, gt.compiler.fit_channels(random_500, budget=BUDGET)
+        ),
         Workload("inference, full DAG, batch 128", full, 128, 11, training=False),
     ]
     return {workload.name: workload for workload in found}
@@ -78,7 +82,7 @@ def like_the_paper(name: str, *, seed: int = 0) -> igraph.Graph:
     for share in np.linspace(0.05, 1, 20):
         with suppress(ValueError):  # so few nodes that they have not so many edges
             graphs.append(pruned_like(sizes=sizes, inside=inside, edges=edges, share=share, seed=seed))
-    return min(graphs, key=lambda graph: abs(gt.count_parameters(graph, channels=11) - parameters))
+    return min(graphs, key=lambda graph: abs(gt.compiler.count_parameters(graph, channels=11) - parameters))
 
 
 def pruned_like(

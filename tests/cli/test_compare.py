@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("corpus")
 
 def graph(p, chance, **facts):
     """A random graph that knows these facts about itself."""
-    return with_provenance(gt.erdos_renyi_dag(14, p=p, seed=chance), **facts)
+    return with_provenance(gt.priors.erdos_renyi_dag(14, p=p, seed=chance), **facts)
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def test_the_full_dag_of_the_paper_has_863300_parameters(call, full):
     assert (record["nodes"], record["edges"], record["stages"]) == (60, 1770, 3)
     assert record["nodes_per_stage"] == [20, 20, 20]
     assert record["channels_per_stage"] == [11, 22, 44]
-    assert record["macs_32x32"] == gt.count_macs(gt.read(full), channels=11, size=32)
+    assert record["macs_32x32"] == gt.compiler.count_macs(gt.read(full), channels=11, size=32)
     assert "863,300" in call("compile", full).stdout
 
 
@@ -40,8 +40,8 @@ def test_images_and_classes_count(call, full):
         call("compile", full, "--in-channels", 1, "--classes", 100, "--size", 8, "--format", "json")
     )
     shape = {"channels": 11, "in_channels": 1, "n_classes": 100}
-    assert record["parameters"] == gt.count_parameters(gt.read(full), **shape)
-    assert record["macs_8x8"] == gt.count_macs(gt.read(full), size=8, **shape)
+    assert record["parameters"] == gt.compiler.count_parameters(gt.read(full), **shape)
+    assert record["macs_8x8"] == gt.compiler.count_macs(gt.read(full), size=8, **shape)
 
 
 def test_the_program_gives_what_the_network_of_the_run_gives(call, run_folder, tmp_path):

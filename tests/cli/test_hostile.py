@@ -21,6 +21,7 @@ from graphtask_cli import tables
 
 TITLE = "\x1b]0;WINDOW TITLE\x1b\\"
 CLEAR, MIRROR, BELL, C1 = "\x1b[2J", "\u202e", "\x07", "\x9b31m"
+UNDECODABLE = "name\udcff\nx.graphml"
 NAME = f"a{CLEAR}b{MIRROR}c{BELL}d{C1}[red]e"
 RAW = (TITLE, CLEAR, MIRROR, BELL, C1, "\udcff", "\ud800")
 
@@ -81,19 +82,27 @@ def commands():
         ["dynamics", run, "--each"],
         ["draw", graph, "-o", f"{NAME}.svg"],
         ["draw", "graphs", "-o", f"drawn{NAME}", "--stages", NAME],
+        ["draw", graph, UNDECODABLE, "-o", "grid.svg"],
+        ["draw", run, "--animate", "-o", f"film{NAME}.gif"],
+        ["diff", graph, UNDECODABLE, "-o", f"diff{NAME}.svg"],
+        ["diff", graph, graph, "--edges"],
+        ["diff", other, graph],
         ["convert", graph, f"{NAME}.gexf"],
+        ["convert", other, "-", "--to", "dot"],
         ["convert", other, "x.gexf"],
         ["convert", graph, f"x.{NAME}"],
         ["check", "."],
         ["check", other],
         ["view", graph, "-o", f"view{NAME}.html"],
         ["view", other, "-o", "view.html"],
+        ["report", UNDECODABLE, "-o", "report.html"],
         ["report", run, graph, f"broken{NAME}.graphml", "-o", f"report{NAME}.html"],
         ["sample", graph, graph, "-n", "1", "-o", f"samples{NAME}"],
         ["sample", graph, "--label", f"no such{NAME}"],
         ["study", "run", f"{NAME}.toml", "--jobs", "1"],
         ["study", "status", f"{NAME}.toml"],
         ["study", "results", f"{NAME}.toml"],
+        ["study", "watch", f"{NAME}.toml", "--once", "--html", f"watch{NAME}.html"],
         ["study", "status", other],
         ["demo", "-o", graph],
         [NAME],
@@ -112,7 +121,7 @@ def hostile(tmp_path_factory):
     gt.write(
         with_provenance(graph, data=TITLE, prior={"name": NAME, "kind": NAME}), folder / f"{NAME}.graphml"
     )
-    gt.write(graph, folder / "name\udcff\nx.graphml")
+    gt.write(graph, folder / UNDECODABLE)
     (folder / "bad.json").write_text(
         '{"graph": {"provenance": {"data": "\\ud800"}}, "nodes": [{"id": "a"}, {"id": "b"}],'
         ' "links": [{"source": "a", "target": "b"}]}'
@@ -128,7 +137,7 @@ def hostile(tmp_path_factory):
         archive.addfile(member, io.BytesIO(content))
     (folder / "graphs").mkdir()
     for index, data in enumerate((TITLE, TITLE, NAME, NAME)):
-        dag = gt.erdos_renyi_dag(8, p=0.5, seed=index, stages=2)
+        dag = gt.priors.erdos_renyi_dag(8, p=0.5, seed=index, stages=2)
         gt.write(with_provenance(dag, data=data, seed=index), folder / "graphs" / f"{index}{NAME}.graphml")
     toml = {"name": NAME, "runs": "study-runs", "seeds": [0], "channels": 1, "epochs": 1, "threads": 1}
     lines = [f"{key} = {json.dumps(value)}" for key, value in toml.items()]

@@ -100,7 +100,7 @@ def test_a_run_is_one_row_with_its_origin(call, run_folder):
     for path in (run_folder, run_folder.parent):
         (row,) = json.loads(call("metrics", path, "--format", "json").stdout)
         assert (row["graph"], row["dataset"], row["seed"]) == ("digits-0", "cdigits", 0)
-        assert row["parameters"] == gt.count_parameters(gt.Run.open(run_folder).graph, channels=2)
+        assert row["parameters"] == gt.compiler.count_parameters(gt.Run.open(run_folder).graph, channels=2)
 
 
 @pytest.mark.usefixtures("files")

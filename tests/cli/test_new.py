@@ -13,15 +13,15 @@ import graphtask as gt
         ("chain --nodes 9 --stages 1", gt.chain_dag(9, stages=1)),
         (
             "erdos-renyi --nodes 30 --p 0.1 --seed 4 --order x",
-            gt.erdos_renyi_dag(30, p=0.1, seed=4, order="x"),
+            gt.priors.erdos_renyi_dag(30, p=0.1, seed=4, order="x"),
         ),
         (
             "watts-strogatz --nodes 30 --neighbors 4 --p 0.3 --seed 2 --order radius",
-            gt.watts_strogatz_dag(30, neighbors=4, p=0.3, seed=2, order="radius"),
+            gt.priors.watts_strogatz_dag(30, neighbors=4, p=0.3, seed=2, order="radius"),
         ),
         (
             "barabasi-albert --nodes 30 --attachments 3 --order bifocal",
-            gt.barabasi_albert_dag(30, attachments=3, seed=0, order="bifocal"),
+            gt.priors.barabasi_albert_dag(30, attachments=3, seed=0, order="bifocal"),
         ),
         (
             "random-dag --nodes 30 --out-degree 4 --law poisson --decay power --rate 1 --block-length 2 --attraction 0 --seed 7",
@@ -46,7 +46,7 @@ def test_the_summary_has_stages_and_repairs(call):
     assert call("new", "full", "--nodes", "60", "-o", "a.graphml").stdout == (
         "a.graphml: 60 nodes, 1,770 edges, 3 stages (20/20/20)\n"
     )
-    repaired = gt.provenance(gt.erdos_renyi_dag(60, p=0.02, seed=0))["prior"]["repaired_edges"]
+    repaired = gt.provenance(gt.priors.erdos_renyi_dag(60, p=0.02, seed=0))["prior"]["repaired_edges"]
     assert repaired > 0
     assert call("new", "erdos-renyi", "--nodes", "60", "--p", "0.02", "-o", "b.graphml").stdout == (
         f"b.graphml: 60 nodes, 93 edges ({repaired} added by repair), 3 stages (20/20/20)\n"

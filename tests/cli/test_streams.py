@@ -24,7 +24,7 @@ def test_a_new_graph_goes_to_standard_output(full, tmp_path):
 
 def test_commands_on_one_graph_read_standard_input(call, full, trained, tmp_path):
     sizes = json.loads(call("compile", "-", "--channels", 2, "--format", "json", input=full).stdout)
-    assert sizes[0]["parameters"] == gt.count_parameters(gt.full_dag(6, stages=2), channels=2)
+    assert sizes[0]["parameters"] == gt.compiler.count_parameters(gt.full_dag(6, stages=2), channels=2)
 
     pruned = graphml(call, "prune", "-", "--threshold", 0.3, input=trained.read_bytes())
     (tmp_path / "pruned.graphml").write_bytes(pruned)

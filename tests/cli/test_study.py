@@ -185,7 +185,8 @@ def test_the_studies_that_are_shipped_can_be_read():
     assert len(paper.jobs) == 50
     assert {job.config.replace(seed=0).optimization for job in paper.jobs} == {gt.TrainConfig().optimization}
     assert {
-        gt.count_parameters(job.graph(), channels=job.config.model.channels) for job in paper.jobs[:5]
+        gt.compiler.count_parameters(job.graph(), channels=job.config.model.channels)
+        for job in paper.jobs[:5]
     } == {863_300}
     banded = gt.Study.read(STUDIES / "paper-banded.toml")
     assert {job.config.replace(seed=0).optimization for job in banded.jobs} == {gt.TrainConfig().optimization}

@@ -8,7 +8,7 @@ import graphtask as gt
 
 @pytest.fixture(scope="module")
 def graphs():
-    return [gt.erdos_renyi_dag(12, p=p, seed=seed) for p in (0.2, 0.5, 0.5) for seed in range(4)]
+    return [gt.priors.erdos_renyi_dag(12, p=p, seed=seed) for p in (0.2, 0.5, 0.5) for seed in range(4)]
 
 
 LABELS = ["thin"] * 4 + ["thick"] * 4 + ["thick too"] * 4

@@ -6,7 +6,7 @@ import graphtask as gt
 @pytest.fixture(scope="module")
 def groups():
     return {
-        name: [gt.erdos_renyi_dag(12, p=p, seed=seed, stages=2) for seed in range(4)]
+        name: [gt.priors.erdos_renyi_dag(12, p=p, seed=seed, stages=2) for seed in range(4)]
         for name, p in (("thin", 0.3), ("thick", 0.6))
     }
 

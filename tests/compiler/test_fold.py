@@ -26,7 +26,7 @@ def trained(graph, seed, share):
     with torch.no_grad():
         weak = torch.from_numpy(rng.random(graph.ecount()) < share)
         module.edge_weight[weak] *= 1e-3
-    return module, gt.write_back(module, graph)
+    return module, gt.compiler.write_back(module, graph)
 
 
 def images_of(size, seed=0):
@@ -41,8 +41,8 @@ def compared(graph, seed, *, share, size, relative, choose):
     threshold = choose * critical
     pruned = gt.prune(weighted, threshold=threshold, relative=relative)
     images = images_of(size)
-    folded = gt.extract_subnetwork(module, pruned, fold=True, size=size)
-    dropped = gt.extract_subnetwork(module, pruned)
+    folded = gt.compiler.extract_subnetwork(module, pruned, fold=True, size=size)
+    dropped = gt.compiler.extract_subnetwork(module, pruned)
     weights = np.asarray(weighted.es["weight"])
     if relative:
         target = np.array([edge.target for edge in graph.es])
@@ -86,7 +86,7 @@ def test_receiving_nodes_have_offsets_and_the_others_keep_their_blocks():
     weighted.es["weight"] = [0.001 if pair == (0, 1) else 0.5 for pair in graph.get_edgelist()]
     with torch.no_grad():
         module.edge_weight[:] = torch.tensor(weighted.es["weight"], dtype=torch.float64).atanh()
-    small = gt.extract_subnetwork(module, gt.prune(weighted), fold=True, size=8)
+    small = gt.compiler.extract_subnetwork(module, gt.prune(weighted), fold=True, size=8)
     assert [type(block) is OffsetBlock for block in small.nodes.values()] == [False, True, False]
     assert small.node("v2").offset.shape == (1, 2, 8, 8)
     with pytest.raises(
@@ -99,7 +99,7 @@ def test_a_graph_that_was_not_pruned_cannot_be_folded():
     graph = gt.full_dag(4, stages=1)
     module = gt.compile(graph, channels=1)
     with pytest.raises(gt.errors.ArgumentError, match=r"^graph must be pruned with a recorded threshold"):
-        gt.extract_subnetwork(module, graph, fold=True)
+        gt.compiler.extract_subnetwork(module, graph, fold=True)
 
 
 def test_folding_leaves_the_trained_network_alone():
@@ -107,6 +107,6 @@ def test_folding_leaves_the_trained_network_alone():
     module.train()
     before = {name: value.clone() for name, value in module.state_dict().items()}
     pruned = gt.prune(weighted, threshold=gt.critical_threshold(weighted))
-    gt.extract_subnetwork(module, pruned, fold=True, size=8)
+    gt.compiler.extract_subnetwork(module, pruned, fold=True, size=8)
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
     assert module.training

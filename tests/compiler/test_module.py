@@ -392,7 +392,7 @@ def test_raw_weights_on_some_edges_only_are_refused(diamond):
 
 
 def test_raw_weights_of_another_gate_are_refused(diamond):
-    graph = gt.write_back(gt.compile(diamond, channels=2, gate="sigmoid"), diamond)
+    graph = gt.compiler.write_back(gt.compile(diamond, channels=2, gate="sigmoid"), diamond)
     with pytest.raises(
         gt.errors.ArgumentError,
         match="gate must be 'sigmoid', with which `w` of the edges was trained, got 'tanh'",

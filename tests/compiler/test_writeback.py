@@ -42,7 +42,7 @@ def without(graph, dropped):
 @given(staged_dags(), st.sampled_from(sorted(OFF)), st.integers(0, 2**31))
 def test_a_graph_compiled_again_gives_the_same_logits_bit_for_bit(graph, gate, seed):
     module = randomized(gt.compile(graph, channels=2, gate=gate), seed).float().eval()
-    trained = gt.write_back(module, graph)
+    trained = gt.compiler.write_back(module, graph)
     again = gt.compile(trained, channels=2, gate=gate, seed=seed + 1)
     assert torch.equal(again.edge_weight, module.edge_weight)
     again.load_state_dict(module.state_dict())
@@ -54,7 +54,7 @@ def test_a_graph_compiled_again_gives_the_same_logits_bit_for_bit(graph, gate, s
 def test_every_edge_carries_its_raw_value_and_its_magnitude(dtype):
     graph = gt.full_dag(4, stages=2)
     module = randomized(gt.compile(graph, channels=1), 2).to(dtype)
-    trained = gt.write_back(module, graph)
+    trained = gt.compiler.write_back(module, graph)
     assert trained.es["w"] == module.edge_weight.double().tolist()
     assert trained.es["weight"] == module.edge_weights().abs().double().tolist()
     assert min(trained.es["w"]) < 0 < min(trained.es["weight"])
@@ -69,7 +69,7 @@ def test_edges_are_matched_by_the_names_of_their_ends(graph, random):
     edges = graph.get_edgelist()
     random.shuffle(edges)
     turned = staged(edges, graph.vs["stage"], graph.vs["name"])
-    trained = gt.write_back(module, turned)
+    trained = gt.compiler.write_back(module, turned)
     for edge in trained.es:
         source, target = trained.vs[edge.source]["name"], trained.vs[edge.target]["name"]
         assert edge["weight"] == module.edge(source, target).abs().item()
@@ -79,7 +79,9 @@ def test_edges_are_matched_by_the_names_of_their_ends(graph, random):
 def test_the_graph_is_copied_and_learns_what_it_came_from():
     graph = gt.full_dag(5, stages=2)
     facts = gt.provenance(graph)
-    trained = gt.write_back(gt.compile(graph, channels=3, in_channels=1, n_classes=7, gate="sigmoid"), graph)
+    trained = gt.compiler.write_back(
+        gt.compile(graph, channels=3, in_channels=1, n_classes=7, gate="sigmoid"), graph
+    )
     assert graph.es.attributes() == []
     assert gt.provenance(graph) == facts
     known = gt.provenance(trained)
@@ -95,17 +97,17 @@ def test_the_graph_is_copied_and_learns_what_it_came_from():
 
 def test_the_initial_size_survives_pruning_and_training_again():
     graph = gt.full_dag(5, stages=2)
-    trained = gt.write_back(randomized(gt.compile(graph, channels=1), 3), graph)
+    trained = gt.compiler.write_back(randomized(gt.compile(graph, channels=1), 3), graph)
     pruned = gt.prune(trained, threshold=sorted(trained.es["weight"])[4])
     assert pruned.ecount() < 10
-    again = gt.write_back(gt.compile(pruned, channels=1), pruned)
+    again = gt.compiler.write_back(gt.compile(pruned, channels=1), pruned)
     assert gt.provenance(again)["initial"]["edges"] == 10
 
 
 def test_a_magnitude_above_one_is_written_as_one_and_kept_raw():
     graph = gt.chain_dag(3, stages=1)
     graph.es["w"] = [-2.5, 0.5]
-    trained = gt.write_back(gt.compile(graph, channels=1, gate="none"), graph)
+    trained = gt.compiler.write_back(gt.compile(graph, channels=1, gate="none"), graph)
     assert trained.es["weight"] == [1.0, 0.5]
     assert trained.es["w"] == [-2.5, 0.5]
 
@@ -115,7 +117,7 @@ def test_weights_that_are_no_numbers_are_refused():
     module = gt.compile(graph, channels=1)
     nn.init.constant_(module.edge_weight, math.nan)
     with pytest.raises(gt.errors.GraphError, match=r"edge 'v0' → 'v1' must be a float in .*, got nan"):
-        gt.write_back(module, graph)
+        gt.compiler.write_back(module, graph)
 
 
 def test_a_graph_with_other_edges_is_refused():
@@ -125,17 +127,17 @@ def test_a_graph_with_other_edges_is_refused():
     with pytest.raises(
         gt.errors.GraphError, match="lacks edges 'v0' → 'v2', 'v0' → 'v3', 'v1' → 'v3'; write back"
     ):
-        gt.write_back(module, chain)
+        gt.compiler.write_back(module, chain)
     with pytest.raises(
         gt.errors.GraphError, match="the module has no edges 'v0' → 'v2', 'v0' → 'v3', 'v1' → 'v3'"
     ):
-        gt.write_back(gt.compile(chain, channels=1), graph)
+        gt.compiler.write_back(gt.compile(chain, channels=1), graph)
 
 
 def test_many_missing_edges_are_counted():
     graph = gt.full_dag(20, stages=1)
     with pytest.raises(gt.errors.GraphError, match=r"lacks edges .*, … \(171 in all\)"):
-        gt.write_back(gt.compile(graph, channels=1), gt.chain_dag(20, stages=1))
+        gt.compiler.write_back(gt.compile(graph, channels=1), gt.chain_dag(20, stages=1))
 
 
 # transfer
@@ -149,7 +151,7 @@ def test_the_small_module_is_the_large_one_with_its_other_edges_at_zero(graph, g
         graph, data.draw(st.sets(st.integers(0, graph.ecount() - 1), max_size=graph.ecount() - 1))
     )
     assume(pruned is not None)
-    small = gt.extract_subnetwork(module, pruned)
+    small = gt.compiler.extract_subnetwork(module, pruned)
     kept = {(pruned.vs[e.source]["name"], pruned.vs[e.target]["name"]) for e in pruned.es}
     weights = [[net.edge(*pair).item() for pair in kept] for net in (small, module)]
     assert weights[0] == pytest.approx(
@@ -176,7 +178,7 @@ def test_transfer_keeps_dtype_mode_and_frozen_parameters_and_shares_nothing():
     )
     module = module.to(torch.bfloat16).eval()
     module.nodes["[v1]"].weight.requires_grad_(False)
-    small = gt.extract_subnetwork(module, without(graph, {1, 2}))
+    small = gt.compiler.extract_subnetwork(module, without(graph, {1, 2}))
     assert {parameter.dtype for parameter in small.parameters()} == {torch.bfloat16}
     assert not any(part.training for part in small.modules())
     assert [name for name, p in small.named_parameters() if not p.requires_grad] == ["nodes.[v1].weight"]
@@ -193,7 +195,7 @@ def test_transfer_leaves_the_global_generator_alone():
     graph = gt.full_dag(4, stages=2)
     module = gt.compile(graph, channels=1)
     state = torch.get_rng_state()
-    gt.extract_subnetwork(module, graph)
+    gt.compiler.extract_subnetwork(module, graph)
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -201,7 +203,7 @@ def test_surviving_parameters_load_by_name_too():
     graph = gt.full_dag(5, stages=2)
     module = gt.compile(graph, channels=2, seed=1)
     pruned = without(graph, {0, 5})
-    small, loaded = gt.extract_subnetwork(module, pruned), gt.compile(pruned, channels=2, seed=2)
+    small, loaded = gt.compiler.extract_subnetwork(module, pruned), gt.compile(pruned, channels=2, seed=2)
     state = module.state_dict()
     index = [module.edge_index(pruned.vs[e.source]["name"], pruned.vs[e.target]["name"]) for e in pruned.es]
     survivors = {key: state[key] for key in loaded.state_dict()} | {
@@ -237,10 +239,10 @@ def test_surviving_parameters_load_by_name_too():
 def test_what_does_not_fit_is_named(edges, stage, names, message):
     module = gt.compile(staged([(0, 1), (0, 2), (1, 2), (1, 3), (2, 3)], [0, 0, 1, 1]), channels=1)
     with pytest.raises(gt.errors.GraphError, match=message):
-        gt.extract_subnetwork(module, staged(edges, stage, names))
+        gt.compiler.extract_subnetwork(module, staged(edges, stage, names))
 
 
-@pytest.mark.parametrize("function", [gt.write_back, gt.extract_subnetwork])
+@pytest.mark.parametrize("function", [gt.compiler.write_back, gt.compiler.extract_subnetwork])
 def test_an_invalid_graph_is_refused(function):
     graph = gt.full_dag(4, stages=2)
     module = gt.compile(graph, channels=1)
@@ -251,8 +253,8 @@ def test_an_invalid_graph_is_refused(function):
 
 def test_weights_that_were_written_anew_are_not_pruned_at_an_earlier_threshold():
     graph = gt.full_dag(4)
-    pruned = gt.prune(gt.write_back(gt.compile(graph, channels=2), graph), threshold=0.3)
-    retrained = gt.write_back(gt.compile(pruned, channels=2), pruned)
+    pruned = gt.prune(gt.compiler.write_back(gt.compile(graph, channels=2), graph), threshold=0.3)
+    retrained = gt.compiler.write_back(gt.compile(pruned, channels=2), pruned)
     assert gt.provenance(retrained)["threshold"] is None
     assert gt.provenance(gt.prune(retrained, threshold=0.1))["threshold"] == 0.1
 
@@ -268,11 +270,11 @@ def test_weights_are_written_back_from_a_wrapper(wrap):
     with torch.no_grad():
         net.edge_weight.copy_(torch.linspace(-1, 1, 6))
     wrapped = wrap(net)
-    assert gt.write_back(wrapped, graph).es["w"] == gt.write_back(net, graph).es["w"]
-    assert torch.equal(gt.extract_subnetwork(wrapped, graph).edge_weight, net.edge_weight)
+    assert gt.compiler.write_back(wrapped, graph).es["w"] == gt.compiler.write_back(net, graph).es["w"]
+    assert torch.equal(gt.compiler.extract_subnetwork(wrapped, graph).edge_weight, net.edge_weight)
 
 
 @pytest.mark.parametrize("module", [nn.Linear(2, 2), nn.DataParallel(nn.Linear(2, 2)), None])
 def test_a_module_that_holds_no_graph_module_is_refused_by_its_type(module):
     with pytest.raises(gt.errors.ArgumentError, match="module must be a GraphModule, or a wrapper"):
-        gt.write_back(module, gt.full_dag(4))
+        gt.compiler.write_back(module, gt.full_dag(4))

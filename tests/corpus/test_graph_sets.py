@@ -159,3 +159,12 @@ def test_the_folder_of_a_run_is_the_one_around_it():
 def test_numbers_are_written_as_people_write_them():
     graph = known(gt.chain_dag(3), threshold=0.006, seed=3)
     assert [label_of(graph, Entry("a"), by=key) for key in ("threshold", "seed")] == ["0.006", "3"]
+
+
+def test_labels_from_names_that_are_not_valid_unicode_fit_into_tables(tmp_path):
+    path = tmp_path / "a\udcff" / "g.graphml"
+    path.parent.mkdir()
+    gt.write(gt.chain_dag(3), path)
+    found = gt.read_all([path], by="folder")
+    assert (found.labels, found.names) == (("a\\udcff",), (str(path),))
+    assert gt.read_all([path], by="argument").labels[0].isprintable()

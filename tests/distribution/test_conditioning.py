@@ -80,7 +80,7 @@ PRIORS = {
     "4 nodes": gt.full_dag(4, stages=2),
     "5 nodes": gt.full_dag(5, stages=3),
     "5 nodes, banded": gt.banded_dag(5, bandwidth=2, stages=2),
-    "5 nodes, random": gt.erdos_renyi_dag(5, p=0.6, seed=1),
+    "5 nodes, random": gt.priors.erdos_renyi_dag(5, p=0.6, seed=1),
 }
 
 
@@ -343,7 +343,7 @@ def test_equal_wirings_are_one_origin_and_unrelated_ones_of_equal_size_are_not()
 
     same = [trained(gt.full_dag(8), seed) for seed in range(3)]
     assert gt.GraphDistribution.fit(same).corresponds
-    others = [trained(gt.erdos_renyi_dag(8, p=0.5, seed=seed), seed) for seed in (1, 2)]
+    others = [trained(gt.priors.erdos_renyi_dag(8, p=0.5, seed=seed), seed) for seed in (1, 2)]
     sizes = {len(gt.provenance(graph)["initial"]["hash"]) for graph in others}
     assert sizes == {16}
     assert not gt.GraphDistribution.fit(others).corresponds

@@ -114,7 +114,9 @@ def test_one_graph_and_equal_graphs_have_a_table(graphs):
 
 @pytest.mark.slow
 def test_a_metric_that_only_one_side_has_is_not_tested():
-    graphs = [gt.erdos_renyi_dag(6, p=0.5, seed=seed) for seed in range(4)]  # their initial graphs differ
+    graphs = [
+        gt.priors.erdos_renyi_dag(6, p=0.5, seed=seed) for seed in range(4)
+    ]  # their initial graphs differ
     found = goodness_of_fit(graphs, metrics=["sparsity", "edges"], n_refits=2, n_sampled=10).set_index(
         "metric"
     )

@@ -22,9 +22,9 @@ def without_provenance(graphs):
         gt.full_dag(9, stages=[4, 5]),
         gt.banded_dag(9, bandwidth=3),
         gt.chain_dag(5),
-        gt.erdos_renyi_dag(12, p=0.4, seed=3),
-        gt.watts_strogatz_dag(12, neighbors=4, p=0.3, seed=3),
-        gt.barabasi_albert_dag(12, attachments=2, seed=3),
+        gt.priors.erdos_renyi_dag(12, p=0.4, seed=3),
+        gt.priors.watts_strogatz_dag(12, neighbors=4, p=0.3, seed=3),
+        gt.priors.barabasi_albert_dag(12, attachments=2, seed=3),
         gt.random_dag(12, seed=3, decay="power"),
     ],
 )
@@ -98,7 +98,17 @@ def test_graphs_of_one_prior_and_size_have_one_origin():
     assert not have_one_origin(without_provenance(prunings(3, seed=0)))
 
 
-@pytest.mark.parametrize("prior", [{"name": "full", "arguments": {"nodes": -1}}, {"name": []}, "full", 7])
+@pytest.mark.parametrize(
+    "prior",
+    [
+        {"name": "full", "arguments": {"nodes": -1}},
+        {"name": "full", "arguments": {"n_nodes": 2001, "stages": 1}},  # minutes, for larger ones
+        {"name": "full", "arguments": {"n_nodes": 10**400}},
+        {"name": []},
+        "full",
+        7,
+    ],
+)
 def test_a_prior_that_a_file_makes_up_is_not_believed(prior):
     graph = gt.full_dag(5)
     graph["provenance"] = {"prior": prior, "initial": {"edges": 10}}

@@ -356,6 +356,11 @@ def test_sizes_and_fonts_are_adjustable():
             "^layout must be one finite",
         ),
         (
+            {"layout": [(0, 0), (1e308, 1), (-1e308, 0)]},
+            gt.errors.ArgumentError,
+            "^layout must be one finite",
+        ),
+        (
             {"layout": "spring"},
             gt.errors.ArgumentError,
             "^layout must be one of layered, stages, .*got 'spring'",
@@ -370,6 +375,14 @@ def test_sizes_and_fonts_are_adjustable():
 def test_what_does_not_fit_the_graph_is_refused(options, error, words):
     with pytest.raises(error, match=words):
         gt.draw(gt.full_dag(3), **options)
+
+
+@pytest.mark.parametrize("value", [10**400, [1, 2], "a", None, 1e308, float("inf")])
+def test_positions_of_a_file_that_are_no_coordinates_are_refused(value):
+    graph = gt.full_dag(3)
+    graph.vs["x"], graph.vs["y"] = [0.0, value, -1e308], [0.0, 1.0, 2.0]
+    with pytest.raises(gt.errors.ArgumentError, match=r"^layout must be"):
+        gt.draw(graph, layout="file")
 
 
 def test_a_graph_that_is_not_valid_is_not_drawn():

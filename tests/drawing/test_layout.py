@@ -13,8 +13,8 @@ GRAPHS = {
     "banded": gt.banded_dag(40, bandwidth=4),
     "chain": gt.chain_dag(40),
     "random": gt.random_dag(50, seed=3),
-    "erdos-renyi": gt.erdos_renyi_dag(40, p=0.1, seed=1),
-    "watts-strogatz": gt.watts_strogatz_dag(40, neighbors=4, p=0.3, seed=1, order="x"),
+    "erdos-renyi": gt.priors.erdos_renyi_dag(40, p=0.1, seed=1),
+    "watts-strogatz": gt.priors.watts_strogatz_dag(40, neighbors=4, p=0.3, seed=1, order="x"),
 }
 
 

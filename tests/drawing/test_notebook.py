@@ -124,10 +124,10 @@ def test_analyses_have_cards():
     assert text.count("data:image/png") == 1
     row = {"run": "a", "dataset": "<b>", "prior": "full", "test_accuracy": 0.75, "epoch_time_ratio": 1.0}
     table = pd.DataFrame([row | {"network": name} for name in ("full", "retrained")])
-    text = gt.RetrainResult(table)._repr_html_()
+    text = gt.training.RetrainResult(table)._repr_html_()
     assert "<td>&lt;b&gt;</td><td>full</td><td>0.75</td>" in text
     assert text.count("data:image/png") == 1
-    assert "img" not in gt.RetrainResult(table[:0])._repr_html_()
+    assert "img" not in gt.training.RetrainResult(table[:0])._repr_html_()
 
 
 def test_names_in_cards_are_escaped():

@@ -13,7 +13,7 @@ GRAPHS = {
     "chain": gt.chain_dag(60),
     "random": gt.random_dag(60, seed=1),
     "full": gt.full_dag(12, stages=3),
-    "attached": gt.barabasi_albert_dag(40, attachments=2, seed=1),
+    "attached": gt.priors.barabasi_albert_dag(40, attachments=2, seed=1),
 }
 
 

@@ -45,6 +45,12 @@ def test_there_is_one_row_for_each_run(runs):
         assert row["a_percent"] == fates.a_percent
 
 
+def test_the_name_of_a_run_that_is_not_valid_unicode_is_escaped(runs):
+    named = {"a\udcff": runs["a0"]}
+    for table in (gt.dynamics.dynamics_table(named), overlap_table(named)):
+        assert set(table["run"]) == {"a\\udcff"}
+
+
 def test_the_size_of_top_k_graphs_comes_from_the_mean_sparsity_of_their_group(runs):
     table = gt.dynamics.dynamics_table(runs).set_index("run")
     assert table.loc["a0", "top_k"] == 4  # (3 + 5) / 2

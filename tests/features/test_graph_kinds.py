@@ -7,7 +7,7 @@ import pytest
 import graphtask as gt
 from graphtask.inference.kernels import wl_kernel
 
-GRAPHS = [gt.erdos_renyi_dag(8, p=p, seed=seed) for p in (0.3, 0.8) for seed in range(3)]
+GRAPHS = [gt.priors.erdos_renyi_dag(8, p=p, seed=seed) for p in (0.3, 0.8) for seed in range(3)]
 OTHERS = [gt.to_networkx(graph) for graph in GRAPHS]
 LABELS = ["a"] * 3 + ["b"] * 3
 

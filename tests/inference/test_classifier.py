@@ -28,7 +28,7 @@ def test_sets_that_differ_are_told_apart_and_the_result_repeats():
 
 def test_sets_of_one_kind_are_not_told_apart():
     rng = np.random.default_rng(0)
-    graphs = [gt.erdos_renyi_dag(10, p=0.4, seed=int(seed)) for seed in rng.integers(1000, size=10)]
+    graphs = [gt.priors.erdos_renyi_dag(10, p=0.4, seed=int(seed)) for seed in rng.integers(1000, size=10)]
     found = [
         gt.inference.classifier_test(
             [graphs[i] for i in order[:5]], [graphs[i] for i in order[5:]], seed=seed, **QUICK

@@ -23,7 +23,7 @@ def table(graph):
 
 
 def test_every_column_is_computed_from_the_graphs_of_randomize(graph, table):
-    nulls = gt.randomize(graph, 39, seed=7)
+    nulls = gt.priors.randomize(graph, 39, seed=7)
     for metric in METRICS[1:]:
         observed = float(gt.measure(graph, metrics=metric)[metric])
         null = [float(gt.measure(one, metrics=metric)[metric]) for one in nulls]
@@ -41,7 +41,7 @@ def test_every_column_is_computed_from_the_graphs_of_randomize(graph, table):
 
 
 def test_adjusted_p_values_are_those_of_the_largest_deviation(graph, table):
-    nulls = gt.randomize(graph, 39, seed=7)
+    nulls = gt.priors.randomize(graph, 39, seed=7)
     values = gt.measure_all([graph, *nulls], metrics=METRICS[1:]).to_numpy(dtype=float)
     expected = westfall_young(np.abs(values - values.mean(axis=0)))
     assert table["p_westfall_young"][1:].tolist() == pytest.approx(expected.tolist())
@@ -51,7 +51,7 @@ def test_adjusted_p_values_are_those_of_the_largest_deviation(graph, table):
 def test_the_p_value_is_that_of_all_graphs_with_these_degrees():
     """Every set of forward edges with these degrees has the same probability."""
     graph = staged([(0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 5), (1, 4)], [0, 0, 0, 1, 1, 1])
-    known = {tuple(sorted(one.get_edgelist())): one for one in gt.randomize(graph, 400, seed=1)}
+    known = {tuple(sorted(one.get_edgelist())): one for one in gt.priors.randomize(graph, 400, seed=1)}
     values = np.array([float(gt.measure(one, metrics="max_path")["max_path"]) for one in known.values()])
     observed = float(gt.measure(graph, metrics="max_path")["max_path"])
     exact = (np.abs(values - values.mean()) >= abs(observed - values.mean()) - 1e-9).mean()
@@ -63,7 +63,7 @@ def test_the_p_value_is_that_of_all_graphs_with_these_degrees():
 @pytest.mark.parametrize("preserve", ["degree", "stage"])
 def test_a_graph_of_the_null_model_is_rejected_as_often_as_the_level_says(preserve):
     start = gt.random_dag(16, out_degree=3, seed=1)
-    observed = gt.randomize(start, 30, seed=5, preserve=preserve)
+    observed = gt.priors.randomize(start, 30, seed=5, preserve=preserve)
     p = [
         gt.inference.null_model_tests(
             one, metrics="motif_01_02_12", n_nulls=19, preserve=preserve, seed=seed
@@ -105,7 +105,7 @@ def test_metrics_that_cannot_be_tested_are_listed_with_the_reason(graph):
 
 def test_without_spread_z_is_undefined_and_the_p_value_is_the_smallest(graph, monkeypatch):
     monkeypatch.setattr(null_model, "randomize", lambda *_args, **_kwargs: nulls)
-    nulls = gt.randomize(gt.random_dag(20, out_degree=3, seed=8), 1, seed=0) * 9
+    nulls = gt.priors.randomize(gt.random_dag(20, out_degree=3, seed=8), 1, seed=0) * 9
     row = gt.inference.null_model_tests(graph, metrics="motif_01_02_12", n_nulls=9).iloc[0]
     assert row["null_sd"] == 0
     assert np.isnan(row["z"])

@@ -8,7 +8,7 @@ from graphtask.inference.multiple import holm
 
 def sets():
     return {
-        name: [gt.erdos_renyi_dag(12, p=p, seed=seed) for seed in range(first, first + 4)]
+        name: [gt.priors.erdos_renyi_dag(12, p=p, seed=seed) for seed in range(first, first + 4)]
         for name, p, first in (("thin", 0.2, 0), ("thick", 0.6, 10), ("thick too", 0.6, 20))
     }
 

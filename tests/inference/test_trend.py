@@ -148,7 +148,8 @@ def test_blocks_that_lack_a_label_are_left_out_and_counted():
 
 def test_graphs_of_the_paper_are_tested_by_its_features():
     graphs = [
-        gt.erdos_renyi_dag(12, p=p, seed=seed) for seed, p in enumerate([0.2] * 3 + [0.4] * 3 + [0.7] * 3)
+        gt.priors.erdos_renyi_dag(12, p=p, seed=seed)
+        for seed, p in enumerate([0.2] * 3 + [0.4] * 3 + [0.7] * 3)
     ]
     rows = gt.measure_all(graphs).assign(data=np.repeat(ORDER, 3))
     found = gt.inference.trend_test(rows, by="data", order=ORDER).set_index("metric")

@@ -83,7 +83,7 @@ def test_the_kernel_test_of_graphs_is_the_discrepancy_of_the_kernel():
 @pytest.mark.parametrize("method", ["mmd", "energy", "wl"])
 @pytest.mark.parametrize("paired", [False, True])
 def test_the_order_within_the_sets_does_not_matter(method, paired):
-    graphs = [gt.erdos_renyi_dag(12, p=0.2 + 0.02 * seed, seed=seed) for seed in range(12)]
+    graphs = [gt.priors.erdos_renyi_dag(12, p=0.2 + 0.02 * seed, seed=seed) for seed in range(12)]
     a, b = graphs[:6], graphs[6:]
     order = [3, 1, 5, 0, 4, 2]
     shuffled_b = [b[index] for index in (order if paired else [5, 0, 1, 4, 2, 3])]
@@ -154,7 +154,10 @@ def test_sets_of_equal_graphs_have_a_p_value_of_one(method, paired):
 
 
 def test_graphs_and_their_table_give_the_same_result():
-    a, b = ([gt.erdos_renyi_dag(9, p=0.4, seed=seed) for seed in seeds] for seeds in (range(5), range(5, 11)))
+    a, b = (
+        [gt.priors.erdos_renyi_dag(9, p=0.4, seed=seed) for seed in seeds]
+        for seeds in (range(5), range(5, 11))
+    )
 
     assert gt.two_sample_test(a, b) == gt.two_sample_test(gt.measure_all(a), gt.measure_all(b))
 

@@ -113,8 +113,8 @@ def test_few_graphs_leave_room_for_the_joint_correction_only():
 
 
 def test_graphs_are_measured():
-    sparse = [gt.erdos_renyi_dag(12, p=0.2, seed=seed) for seed in range(4)]
-    dense = [gt.erdos_renyi_dag(12, p=0.7, seed=seed) for seed in range(4, 8)]
+    sparse = [gt.priors.erdos_renyi_dag(12, p=0.2, seed=seed) for seed in range(4)]
+    dense = [gt.priors.erdos_renyi_dag(12, p=0.7, seed=seed) for seed in range(4, 8)]
     found = gt.inference.metric_tests(sparse, dense)
 
     assert len(found) == 15

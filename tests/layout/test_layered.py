@@ -8,7 +8,7 @@ from graphtask.graph import edge_array, node_order, stages
 from graphtask.layout.layered import _increasing, layered, layers_of, n_dummies
 
 GRAPHS = [gt.random_dag(40, seed=seed) for seed in range(3)] + [
-    gt.erdos_renyi_dag(30, p=0.12, seed=1),
+    gt.priors.erdos_renyi_dag(30, p=0.12, seed=1),
     gt.chain_dag(20),
     gt.full_dag(9),
 ]

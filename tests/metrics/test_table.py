@@ -155,7 +155,7 @@ def test_every_table_has_the_same_dtypes():
 
 
 def test_a_table_goes_into_scikit_learn():
-    graphs = [gt.erdos_renyi_dag(12, p=0.3, seed=seed) for seed in range(6)]
+    graphs = [gt.priors.erdos_renyi_dag(12, p=0.3, seed=seed) for seed in range(6)]
     graphs += [gt.banded_dag(12, bandwidth=3)] * 6
     table = gt.measure_all(graphs, channels=4)
     labels = [0] * 6 + [1] * 6

@@ -21,9 +21,9 @@ ORDERS = st.sampled_from(["ids", "ids", "ids", "x", "radius", "bifocal"])
 SEEDS = st.integers(0, 2**64)
 
 PRIORS = {
-    "erdos-renyi": lambda seed: gt.erdos_renyi_dag(60, p=0.1, seed=seed),
-    "watts-strogatz": lambda seed: gt.watts_strogatz_dag(60, neighbors=4, p=0.3, seed=seed),
-    "barabasi-albert": lambda seed: gt.barabasi_albert_dag(60, attachments=3, seed=seed),
+    "erdos-renyi": lambda seed: gt.priors.erdos_renyi_dag(60, p=0.1, seed=seed),
+    "watts-strogatz": lambda seed: gt.priors.watts_strogatz_dag(60, neighbors=4, p=0.3, seed=seed),
+    "barabasi-albert": lambda seed: gt.priors.barabasi_albert_dag(60, attachments=3, seed=seed),
     "constant": lambda seed: gt.random_dag(60, seed=seed),
     "uniform": lambda seed: gt.random_dag(60, law="uniform", decay="none", seed=seed),
     "poisson": lambda seed: gt.random_dag(
@@ -66,13 +66,13 @@ def test_the_graphs_of_a_seed_are_pinned(name):
 
 
 def test_small_graphs_of_seed_0_are_pinned_edge_by_edge():
-    assert gt.erdos_renyi_dag(6, p=0.5, seed=0).get_edgelist() == [
+    assert gt.priors.erdos_renyi_dag(6, p=0.5, seed=0).get_edgelist() == [
         (0, 2), (0, 3), (0, 4), (2, 5), (3, 5), (0, 1), (1, 2), (4, 5),
     ]  # fmt: skip
-    assert gt.watts_strogatz_dag(6, neighbors=2, p=0.5, seed=0).get_edgelist() == [
+    assert gt.priors.watts_strogatz_dag(6, neighbors=2, p=0.5, seed=0).get_edgelist() == [
         (0, 1), (0, 3), (0, 5), (1, 2), (1, 3), (4, 5), (3, 4), (2, 3),
     ]  # fmt: skip
-    assert gt.barabasi_albert_dag(6, attachments=2, seed=0).get_edgelist() == [
+    assert gt.priors.barabasi_albert_dag(6, attachments=2, seed=0).get_edgelist() == [
         (0, 1), (0, 2), (0, 3), (1, 3), (1, 4), (2, 4), (2, 5), (3, 5), (4, 5),
     ]  # fmt: skip
     assert gt.random_dag(6, out_degree=2, seed=0).get_edgelist() == [
@@ -97,13 +97,13 @@ def test_seeds_give_different_graphs(name):
 
 @given(st.integers(2, 25), st.floats(0, 1), SEEDS, ORDERS)
 def test_every_erdos_renyi_graph_is_valid(n_nodes, p, seed, order):
-    assert_is_a_prior(gt.erdos_renyi_dag(n_nodes, p=p, seed=seed, order=order), n_nodes)
+    assert_is_a_prior(gt.priors.erdos_renyi_dag(n_nodes, p=p, seed=seed, order=order), n_nodes)
 
 
 @given(st.integers(3, 25), st.floats(0, 1), SEEDS, ORDERS, st.data())
 def test_every_watts_strogatz_graph_is_valid_and_keeps_its_number_of_edges(n_nodes, p, seed, order, data):
     neighbors = 2 * data.draw(st.integers(1, (n_nodes - 1) // 2))
-    graph = gt.watts_strogatz_dag(n_nodes, neighbors=neighbors, p=p, seed=seed, order=order)
+    graph = gt.priors.watts_strogatz_dag(n_nodes, neighbors=neighbors, p=p, seed=seed, order=order)
     assert_is_a_prior(graph, n_nodes)
     assert n_drawn(graph) == n_nodes * neighbors // 2
 
@@ -111,7 +111,7 @@ def test_every_watts_strogatz_graph_is_valid_and_keeps_its_number_of_edges(n_nod
 @given(st.integers(2, 25), SEEDS, ORDERS, st.data())
 def test_every_barabasi_albert_graph_is_valid_and_has_its_number_of_edges(n_nodes, seed, order, data):
     attachments = data.draw(st.integers(1, n_nodes - 1))
-    graph = gt.barabasi_albert_dag(n_nodes, attachments=attachments, seed=seed, order=order)
+    graph = gt.priors.barabasi_albert_dag(n_nodes, attachments=attachments, seed=seed, order=order)
     assert_is_a_prior(graph, n_nodes)
     assert n_drawn(graph) == (n_nodes - attachments) * attachments
     assert n_drawn(graph) == nx.barabasi_albert_graph(n_nodes, attachments, seed=0).number_of_edges()
@@ -146,10 +146,10 @@ def test_every_random_dag_is_valid_without_repair(n_nodes, law, mean, decay, rat
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: gt.erdos_renyi_dag(2000, p=0.0, seed=0),
-        lambda: gt.erdos_renyi_dag(2000, p=0.01, seed=0),
-        lambda: gt.watts_strogatz_dag(2000, neighbors=10, p=1.0, seed=0),
-        lambda: gt.barabasi_albert_dag(2000, attachments=1, seed=0),
+        lambda: gt.priors.erdos_renyi_dag(2000, p=0.0, seed=0),
+        lambda: gt.priors.erdos_renyi_dag(2000, p=0.01, seed=0),
+        lambda: gt.priors.watts_strogatz_dag(2000, neighbors=10, p=1.0, seed=0),
+        lambda: gt.priors.barabasi_albert_dag(2000, attachments=1, seed=0),
         lambda: gt.random_dag(2000, seed=0),
         lambda: gt.random_dag(2000, law="geometric", decay="power", seed=0),
     ],
@@ -159,8 +159,8 @@ def test_two_thousand_nodes_are_no_trouble(make):
 
 
 def test_erdos_renyi_at_0_is_the_repaired_chain_and_at_1_the_full_dag():
-    assert gt.erdos_renyi_dag(9, p=0, seed=3).get_edgelist() == gt.chain_dag(9).get_edgelist()
-    assert gt.erdos_renyi_dag(9, p=1, seed=3).get_edgelist() == gt.full_dag(9).get_edgelist()
+    assert gt.priors.erdos_renyi_dag(9, p=0, seed=3).get_edgelist() == gt.chain_dag(9).get_edgelist()
+    assert gt.priors.erdos_renyi_dag(9, p=1, seed=3).get_edgelist() == gt.full_dag(9).get_edgelist()
 
 
 def test_the_edges_of_erdos_renyi_graphs_are_binomial_and_equally_likely():
@@ -168,7 +168,7 @@ def test_the_edges_of_erdos_renyi_graphs_are_binomial_and_equally_likely():
     pairs = n_nodes * (n_nodes - 1) // 2
     counts, hits = [], np.zeros((n_nodes, n_nodes))
     for seed in range(n_graphs):
-        graph = gt.erdos_renyi_dag(n_nodes, p=p, seed=seed)
+        graph = gt.priors.erdos_renyi_dag(n_nodes, p=p, seed=seed)
         counts.append(n_drawn(graph))
         for edge in graph.get_edgelist()[: counts[-1]]:
             hits[edge] += 1
@@ -182,7 +182,7 @@ def test_the_edges_of_erdos_renyi_graphs_are_binomial_and_equally_likely():
 
 @pytest.mark.parametrize(("n_nodes", "neighbors"), [(3, 2), (10, 2), (10, 4), (11, 10)])
 def test_watts_strogatz_without_rewiring_is_the_ring(n_nodes, neighbors):
-    graph = gt.watts_strogatz_dag(n_nodes, neighbors=neighbors, p=0, seed=1)
+    graph = gt.priors.watts_strogatz_dag(n_nodes, neighbors=neighbors, p=0, seed=1)
     ring = nx.watts_strogatz_graph(n_nodes, neighbors, 0)
     edges = {tuple(sorted(edge)) for edge in ring.edges}
     assert set(graph.get_edgelist()[: n_drawn(graph)]) == edges
@@ -347,16 +347,16 @@ def test_short_range_edges_are_shorter():
 
 
 def test_the_order_changes_directions_but_not_the_undirected_graph():
-    by_ids = gt.watts_strogatz_dag(30, neighbors=4, p=0.2, seed=1)
+    by_ids = gt.priors.watts_strogatz_dag(30, neighbors=4, p=0.2, seed=1)
     plain = nx.Graph(by_ids.get_edgelist()[: n_drawn(by_ids)])
     for order in ("x", "radius", "bifocal"):
-        graph = gt.watts_strogatz_dag(30, neighbors=4, p=0.2, seed=1, order=order)
+        graph = gt.priors.watts_strogatz_dag(30, neighbors=4, p=0.2, seed=1, order=order)
         assert nx.is_isomorphic(plain, nx.Graph(graph.get_edgelist()[: n_drawn(graph)]))
         assert gt.provenance(graph)["prior"]["arguments"]["order"] == order
 
 
 def test_provenance_says_how_to_draw_the_graph_again():
-    graph = gt.barabasi_albert_dag(12, attachments=2, seed=np.int64(7), stages=[5, 7])
+    graph = gt.priors.barabasi_albert_dag(12, attachments=2, seed=np.int64(7), stages=[5, 7])
     prior = gt.provenance(graph)["prior"]
     assert prior["name"] == "barabasi-albert"
     assert prior["arguments"] == {
@@ -366,7 +366,7 @@ def test_provenance_says_how_to_draw_the_graph_again():
         "order": "ids",
         "stages": [5, 7],
     }
-    again = gt.barabasi_albert_dag(**prior["arguments"])
+    again = gt.priors.barabasi_albert_dag(**prior["arguments"])
     assert again.get_edgelist() == graph.get_edgelist()
     assert gt.provenance(again) == gt.provenance(graph)
 
@@ -374,27 +374,30 @@ def test_provenance_says_how_to_draw_the_graph_again():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: gt.erdos_renyi_dag(1, p=0.5, seed=0), "n_nodes must be an integer >= 2, got 1"),
-        (lambda: gt.erdos_renyi_dag(5, p=1.5, seed=0), r"p must be a number in \[0, 1\], got 1.5"),
-        (lambda: gt.erdos_renyi_dag(5, p=float("nan"), seed=0), "p must be .*got nan"),
-        (lambda: gt.erdos_renyi_dag(5, p="0.5", seed=0), "p must be .*got '0.5'"),
-        (lambda: gt.erdos_renyi_dag(5, p=0.5, seed=-1), "seed must be .*got -1"),
-        (lambda: gt.erdos_renyi_dag(5, p=0.5, seed=0, order="z"), "order must be one of .*got 'z'"),
-        (lambda: gt.erdos_renyi_dag(5, p=0.5, seed=0, stages=9), r"stages must be .*\[1, 5\], got 9"),
+        (lambda: gt.priors.erdos_renyi_dag(1, p=0.5, seed=0), "n_nodes must be an integer >= 2, got 1"),
+        (lambda: gt.priors.erdos_renyi_dag(5, p=1.5, seed=0), r"p must be a number in \[0, 1\], got 1.5"),
+        (lambda: gt.priors.erdos_renyi_dag(5, p=float("nan"), seed=0), "p must be .*got nan"),
+        (lambda: gt.priors.erdos_renyi_dag(5, p="0.5", seed=0), "p must be .*got '0.5'"),
+        (lambda: gt.priors.erdos_renyi_dag(5, p=0.5, seed=-1), "seed must be .*got -1"),
+        (lambda: gt.priors.erdos_renyi_dag(5, p=0.5, seed=0, order="z"), "order must be one of .*got 'z'"),
+        (lambda: gt.priors.erdos_renyi_dag(5, p=0.5, seed=0, stages=9), r"stages must be .*\[1, 5\], got 9"),
         (
-            lambda: gt.watts_strogatz_dag(5, neighbors=3, p=0.5, seed=0),
+            lambda: gt.priors.watts_strogatz_dag(5, neighbors=3, p=0.5, seed=0),
             "neighbors must be an even integer .*got 3",
         ),
         (
-            lambda: gt.watts_strogatz_dag(4, neighbors=4, p=0.5, seed=0),
+            lambda: gt.priors.watts_strogatz_dag(4, neighbors=4, p=0.5, seed=0),
             "neighbors must be an even integer .*got 4",
         ),
         (
-            lambda: gt.watts_strogatz_dag(5, neighbors=0, p=0.5, seed=0),
+            lambda: gt.priors.watts_strogatz_dag(5, neighbors=0, p=0.5, seed=0),
             "neighbors must be an integer >= 2, got 0",
         ),
-        (lambda: gt.barabasi_albert_dag(5, attachments=5, seed=0), "attachments must be an integer .*got 5"),
-        (lambda: gt.barabasi_albert_dag(5, attachments=0, seed=0), "attachments must be .*got 0"),
+        (
+            lambda: gt.priors.barabasi_albert_dag(5, attachments=5, seed=0),
+            "attachments must be an integer .*got 5",
+        ),
+        (lambda: gt.priors.barabasi_albert_dag(5, attachments=0, seed=0), "attachments must be .*got 0"),
         (
             lambda: gt.random_dag(5, seed=0, law="normal"),
             "law must be one of constant, uniform.*got 'normal'",

@@ -54,7 +54,7 @@ SMALL = [
 @settings(max_examples=30, deadline=None)
 @given(architectures(), st.sampled_from(["degree", "stage"]), st.integers(0, 99))
 def test_degrees_order_and_stages_stay(graph, preserve, seed):
-    for null in gt.randomize(graph, 2, seed=seed, preserve=preserve):
+    for null in gt.priors.randomize(graph, 2, seed=seed, preserve=preserve):
         gt.check_graph(null)
         assert degrees(null) == degrees(graph)
         assert null.vs["stage"] == graph.vs["stage"]
@@ -68,7 +68,7 @@ def test_degrees_order_and_stages_stay(graph, preserve, seed):
 def test_every_graph_is_reached_and_all_are_equally_likely(graph, preserve):
     possible = every_graph(graph, with_stages=preserve == "stage")
     n = 60 * len(possible)
-    counts = Counter(chosen(null) for null in gt.randomize(graph, n, seed=1, preserve=preserve))
+    counts = Counter(chosen(null) for null in gt.priors.randomize(graph, n, seed=1, preserve=preserve))
 
     assert set(counts) == possible
     if len(possible) > 1:
@@ -77,7 +77,7 @@ def test_every_graph_is_reached_and_all_are_equally_likely(graph, preserve):
 
 def test_the_same_seed_gives_the_same_graphs_and_another_gives_others():
     graph = gt.random_dag(30, seed=0)
-    first, again, other = (gt.randomize(graph, 2, seed=seed) for seed in (5, 5, 6))
+    first, again, other = (gt.priors.randomize(graph, 2, seed=seed) for seed in (5, 5, 6))
 
     assert [one.get_edgelist() for one in first] == [one.get_edgelist() for one in again]
     assert first[0].get_edgelist() != other[0].get_edgelist()
@@ -87,7 +87,7 @@ def test_the_same_seed_gives_the_same_graphs_and_another_gives_others():
 def test_the_chain_mixes_and_says_how():
     graph = gt.random_dag(60, out_degree=4, seed=2)
     graph.es["weight"] = [0.5] * graph.ecount()
-    null = gt.randomize(graph, 1, seed=0)[0]
+    null = gt.priors.randomize(graph, 1, seed=0)[0]
     mixing = gt.provenance(null)["randomized"]
 
     assert mixing["is_mixed"]
@@ -102,14 +102,14 @@ def test_a_complete_band_is_the_only_graph_with_its_degrees():
     graph = gt.banded_dag(40, bandwidth=3, stages=1)
     edges = sorted(map(tuple, edge_array(graph).tolist()))
 
-    for null in gt.randomize(graph, 5, seed=3):
+    for null in gt.priors.randomize(graph, 5, seed=3):
         assert sorted(map(tuple, edge_array(null).tolist())) == edges
         assert gt.provenance(null)["randomized"]["acceptance"] == 0
 
 
 def test_a_full_dag_has_no_other_graph_of_its_degrees():
     graph = gt.full_dag(6)
-    null = gt.randomize(graph, 1, seed=0)[0]
+    null = gt.priors.randomize(graph, 1, seed=0)[0]
 
     assert sorted(null.get_edgelist()) == sorted(graph.get_edgelist())
     assert gt.provenance(null)["randomized"]["acceptance"] == 0
@@ -125,4 +125,4 @@ def test_a_full_dag_has_no_other_graph_of_its_degrees():
 )
 def test_bad_arguments_are_refused(arguments, words):
     with pytest.raises(gt.errors.ArgumentError, match=words):
-        gt.randomize(gt.chain_dag(3), **arguments)
+        gt.priors.randomize(gt.chain_dag(3), **arguments)

@@ -58,9 +58,9 @@ def test_values_outside_of_the_declared_range_are_refused(prior):
     [
         lambda: gt.full_dag(200_000),
         lambda: gt.banded_dag(1_000_000, bandwidth=100),
-        lambda: gt.erdos_renyi_dag(200_000, p=0.5, seed=0),
-        lambda: gt.watts_strogatz_dag(1_000_000, neighbors=2, p=0.1, seed=0),
-        lambda: gt.barabasi_albert_dag(200_000, attachments=100_000, seed=0),
+        lambda: gt.priors.erdos_renyi_dag(200_000, p=0.5, seed=0),
+        lambda: gt.priors.watts_strogatz_dag(1_000_000, neighbors=2, p=0.1, seed=0),
+        lambda: gt.priors.barabasi_albert_dag(200_000, attachments=100_000, seed=0),
         lambda: gt.random_dag(10_000_000, out_degree=3, seed=0),
     ],
 )

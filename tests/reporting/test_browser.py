@@ -216,7 +216,7 @@ def test_an_animation_plays_and_steps(browser, tmp_path):
     history = gt.EdgeHistory.record(gt.compile(graph, channels=1))
     for _ in range(3):
         history.step()
-    run = gt.dynamics.Recording(gt.write_back(history._net, graph), history.history)
+    run = gt.dynamics.Recording(gt.compiler.write_back(history._net, graph), history.history)
     browser.open(gt.animate(run, out=tmp_path / "run.html", dpi=40, fps=50))
     assert browser.evaluate("new Promise((done) => setTimeout(() => done(play.textContent), 1000))") == "play"
     assert browser.evaluate("document.getElementById('epoch-text').textContent") == "epoch 3"

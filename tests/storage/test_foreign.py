@@ -59,6 +59,11 @@ def test_w_of_ours_survives_another_program(tmp_path):
         {"n_classes": [10]},
         {"threshold": float("nan")},
         {"threshold": "0.1"},
+        {"threshold": 10**400},
+        {"relative_threshold": "0.1"},
+        {"reading": None},
+        {"reading": "text"},
+        {"reading": [["a"]]},
     ],
     ids=str,
 )

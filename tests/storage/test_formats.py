@@ -345,7 +345,7 @@ def test_the_initial_size_of_a_graph_that_somebody_else_wrote_is_unknown_however
         graph = gt.read(path, stages=1, **options)
         assert "initial" not in gt.provenance(graph)
         assert np.isnan(gt.measure(graph, metrics="sparsity")["sparsity"])
-    assert gt.provenance(gt.orient_edges(graph.as_undirected()))["initial"]["edges"] == 3
+    assert gt.provenance(gt.priors.orient_edges(graph.as_undirected()))["initial"]["edges"] == 3
 
 
 def test_an_initial_size_that_a_file_tells_is_kept_when_it_is_oriented(tmp_path):

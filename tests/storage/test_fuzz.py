@@ -22,13 +22,33 @@ import graphtask as gt
 from graphtask.storage.formats import PARSERS
 from graphtask.storage.writers import to_bytes
 
-FORMATS = [".gexf", ".dot", ".gv", ".net", ".cyjs", ".npy", ".mtx", ".g6", ".d6", ".s6", ".pt"]
+FORMATS = [
+    ".gexf",
+    ".dot",
+    ".gv",
+    ".net",
+    ".cyjs",
+    ".npy",
+    ".mtx",
+    ".g6",
+    ".d6",
+    ".s6",
+    ".pt",
+    ".metis",
+    ".graph",
+]
 UNPAIRED = [
     "written.dot",
     "written.gv",
     "written.d6",
     "written.pt",
+    "written.metis",
+    "written.graph",
+    "graph.yaml",
+    "graph.yml",
+    "nni.json",
     "model.onnx",
+    "program.pt2",
     "cell.json",
     "cell.txt",
     "packed.gml.gz",
@@ -120,6 +140,15 @@ def files(folder):
         (folder / f"written{suffix}").write_bytes(to_bytes(graph, suffix=suffix))
     (folder / "packed.gml.gz").write_bytes(to_bytes(graph, suffix=".gml.gz"))
     (folder / "model.onnx").write_bytes(onnx_model())
+    with zipfile.ZipFile(folder / "program.pt2", "w") as archive:
+        archive.writestr("models/model.json", json.dumps(torch_program()))
+    rows = [f"  {i}:" + "".join(f"\n    {j}: &id{i}{j} {{}}" for j in range(i + 1, 9)) for i in range(9)]
+    for name in ("graph.yaml", "graph.yml"):
+        lines = ["!!python/object:networkx.classes.digraph.DiGraph", "_adj:", *rows, "graph: {}", ""]
+        (folder / name).write_text("\n".join(lines))
+    nni = {f"normal/op_{step}_{place}": "conv" for step in range(2, 8) for place in (0, 1)}
+    nni |= {f"normal/input_{step}_{place}": place for step in range(2, 8) for place in (0, 1)}
+    (folder / "nni.json").write_text(json.dumps(nni))
     cell = {"module_adjacency": (matrix > 0).astype(int).tolist(), "module_operations": ["conv"] * 9}
     (folder / "cell.json").write_text(json.dumps(cell))
     groups = ["|".join(f"conv~{source}" for source in range(target)) for target in range(1, 9)]
@@ -140,6 +169,27 @@ def onnx_model():
     return helper.make_model(helper.make_graph(nodes, "nine", [image], [result])).SerializeToString()
 
 
+def torch_program():
+    """The same as a program of torch.export."""
+    tensors = [{"as_tensor": {"name": f"x{index}"}} for index in range(9)]
+    nodes = [
+        {
+            "target": "torch.ops.aten.cat.default",
+            "inputs": [
+                {"name": "tensors", "arg": {"as_tensors": [{"name": f"x{k}"} for k in range(target)]}}
+            ],
+            "outputs": [tensors[target]],
+        }
+        for target in range(1, 9)
+    ]
+    sizes = {f"x{index}": {"sizes": [{"as_int": 1}, {"as_int": 3}]} for index in range(9)}
+    signature = {
+        "input_specs": [{"user_input": {"arg": tensors[0]}}],
+        "output_specs": [{"user_output": {"arg": tensors[8]}}],
+    }
+    return {"graph_module": {"graph": {"nodes": nodes, "tensor_values": sizes}, "signature": signature}}
+
+
 def inside_of_zip(data, rng):
     """Damage one member of an archive, and make the archive whole again, so that the damage is seen."""
     import io
@@ -155,7 +205,7 @@ def inside_of_zip(data, rng):
 
 
 def mutated(data, suffix, rng):
-    if suffix in {".npz", ".pt"}:
+    if suffix in {".npz", ".pt", ".pt2"}:
         return rng.choice([inside_of_zip, inside_of_zip, *BINARY])(data, rng)
     if suffix == ".gz" and rng.random() < 0.7:
         return gzip.compress(mutated(gzip.decompress(data), ".gml", rng))
@@ -198,7 +248,12 @@ def run(tmp_path, n_mutants):
     read = dict.fromkeys((seed.name for seed in seeds), 0)
     slowest = 0.0
     for seed in seeds:
-        assert gt.read(seed, reading="auto").ecount() == {"model.onnx": 37, "cell.txt": 72}.get(seed.name, 36)
+        assert gt.read(seed, reading="auto").ecount() == {
+            "model.onnx": 37,
+            "program.pt2": 37,
+            "nni.json": 32,
+            "cell.txt": 72,
+        }.get(seed.name, 36)
     for seed in itertools.islice(itertools.cycle(seeds), n_mutants):
         path = tmp_path / f"mutant{''.join(seed.suffixes)}"
         path.write_bytes(mutated(seed.read_bytes(), seed.suffix, rng))

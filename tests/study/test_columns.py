@@ -28,7 +28,7 @@ def tables(values):
         "status": study.status(),
         "cost": study.cost(),
         "sweep": gt.sweep(run, thresholds=[0.0, 1.0], progress=False).table,
-        "retrained": gt.compare_retrained(run, {}, threshold=1.0, device="cpu").table,
+        "retrained": gt.training.compare_retrained(run, {}, threshold=1.0, device="cpu").table,
         "dynamics": gt.dynamics.dynamics_table({"first": run}),
         "overlaps": overlap_table({"first": run}),
         "checks": gt.check_runs(study.out),

@@ -81,8 +81,8 @@ def test_a_random_prior_is_one_graph_or_one_for_every_run(load):
     study = load("seeds = 2", priors=text.format("one", 7) + text.format("many", '"run"'))
     edges = {job.name: job.graph().get_edgelist() for job in study.jobs}
     assert edges["cdigits/one/seed-0"] == edges["cdigits/one/seed-1"]
-    assert edges["cdigits/one/seed-0"] == gt.erdos_renyi_dag(12, p=0.4, seed=7).get_edgelist()
-    assert edges["cdigits/many/seed-1"] == gt.erdos_renyi_dag(12, p=0.4, seed=1).get_edgelist()
+    assert edges["cdigits/one/seed-0"] == gt.priors.erdos_renyi_dag(12, p=0.4, seed=7).get_edgelist()
+    assert edges["cdigits/many/seed-1"] == gt.priors.erdos_renyi_dag(12, p=0.4, seed=1).get_edgelist()
     assert edges["cdigits/many/seed-0"] != edges["cdigits/many/seed-1"]
 
 

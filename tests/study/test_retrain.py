@@ -105,7 +105,7 @@ def test_a_network_that_is_the_same_with_fitted_channels_is_not_trained_twice(do
     assert len(engines) == 8
     engines.clear()
     pruned = gt.prune(gt.Run.open(done.jobs[0].folder).graph, threshold=TAU)
-    budget = gt.count_parameters(pruned, channels=2, in_channels=3, n_classes=2)
+    budget = gt.compiler.count_parameters(pruned, channels=2, in_channels=3, n_classes=2)
     found = retrain_runs(
         [done.jobs[0].folder], out=tmp_path / "other", threshold=TAU, budget=budget, progress=False
     )
@@ -190,6 +190,6 @@ def test_a_budget_without_channels_that_are_fitted_to_it_is_refused(done, tmp_pa
 
 def test_a_table_of_one_run_has_no_deviation():
     row = {"dataset": "a", "prior": "full", "network": "full", "test_accuracy": 0.5}
-    table = gt.RetrainResult(pd.DataFrame([row])).side_by_side()
+    table = gt.training.RetrainResult(pd.DataFrame([row])).side_by_side()
     assert table["full_n"].tolist() == [1]
     assert table["full_std"].isna().all()

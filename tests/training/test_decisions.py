@@ -76,7 +76,7 @@ def test_the_change_of_the_edges_per_epoch_is_recorded(digits):
     assert run.metrics["edge_change"].tolist() == pytest.approx(expected, rel=1e-6)
 
 
-class Recorder(gt.Callback):
+class Recorder(gt.training.Callback):
     """Notes every call."""
 
     def __init__(self):

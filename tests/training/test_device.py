@@ -72,6 +72,6 @@ def test_a_default_device_of_pytorch_is_ignored(digits):
     with torch.device("meta"):
         run = gt.train(gt.full_dag(4), data=digits, device="cpu", validation=0.2, **OPTIONS)
         swept = gt.sweep(run, thresholds=[0.0], metrics="edges", device="cpu", progress=False)
-        report = gt.parity(run, device="cpu")
+        report = gt.training.parity(run, device="cpu")
     assert run.graph.es["w"] == expected.graph.es["w"]
     assert swept.table["test_accuracy"][0] == expected.test_accuracy == report.accuracy_trained

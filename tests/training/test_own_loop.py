@@ -42,13 +42,16 @@ def test_every_tool_for_runs_works_on_it(trained, digits, tmp_path):
     assert np.array_equal(run.initial_graph.es["w"], history.w[0].astype(float))
     assert run.metrics["epoch"].tolist() == [1, 2]
     opened = gt.Run.open(tmp_path / "run")
-    report = gt.parity(opened, threshold=0.1, data=digits, device="cpu")
+    report = gt.training.parity(opened, threshold=0.1, data=digits, device="cpu")
     assert report.accuracy_trained == run.test_accuracy
     swept = gt.sweep(opened, thresholds=[0, 0.1], metrics="edges", data=digits, device="cpu", progress=False)
     assert swept.table["test_accuracy"][0] == run.test_accuracy
     again = gt.retrain(opened, threshold=0.1, data=digits, epochs=1, batch_size=60, progress=False)
     assert (
-        gt.compare_retrained(opened, {"retrained": again}, threshold=0.1, data=digits).table["edges"][0] == 15
+        gt.training.compare_retrained(opened, {"retrained": again}, threshold=0.1, data=digits).table[
+            "edges"
+        ][0]
+        == 15
     )
     gt.dynamics.edge_dynamics(opened.history, retained=gt.prune(opened.graph, threshold=0.1))
 

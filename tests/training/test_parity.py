@@ -21,14 +21,14 @@ def thresholds(run):
 
 def test_the_pruned_network_is_the_trained_one_without_the_cut_edges(thinned):
     for threshold in thresholds(thinned):
-        report = gt.parity(thinned, threshold=threshold)
+        report = gt.training.parity(thinned, threshold=threshold)
         assert report.accuracy_cut == report.accuracy_pruned
         assert report.difference_cut_pruned <= 1e-5 * report.largest_logit
         assert report.difference_thresholded_folded <= 1e-5 * report.largest_logit
 
 
 def test_a_relative_threshold_compares_the_networks_of_relative_pruning(thinned):
-    report = gt.parity(thinned, threshold=0.3, relative=True)
+    report = gt.training.parity(thinned, threshold=0.3, relative=True)
     pruned = gt.prune(thinned.graph, threshold=0.3, relative=True)
     assert (report.edges_after, report.relative) == (pruned.ecount(), True)
     assert report.edges_after != gt.prune(thinned.graph, threshold=0.3).ecount()
@@ -37,7 +37,7 @@ def test_a_relative_threshold_compares_the_networks_of_relative_pruning(thinned)
 
 
 def test_nothing_changes_when_nothing_is_cut(thinned):
-    report = gt.parity(thinned, threshold=0.0)
+    report = gt.training.parity(thinned, threshold=0.0)
     assert report.edges_after == report.edges_before == 36
     assert report.accuracy_trained == report.accuracy_pruned
     assert report.difference_thresholded_cut == 0.0
@@ -45,9 +45,9 @@ def test_nothing_changes_when_nothing_is_cut(thinned):
 
 def test_the_accuracies_are_those_of_an_evaluation(thinned, digits):
     threshold = thresholds(thinned)[-1]
-    report = gt.parity(thinned, threshold=threshold)
+    report = gt.training.parity(thinned, threshold=threshold)
     test = split_batches(digits, gt.TrainConfig(), device=torch.device("cpu")).test
-    pruned = gt.extract_subnetwork(thinned.module(), gt.prune(thinned.graph, threshold=threshold))
+    pruned = gt.compiler.extract_subnetwork(thinned.module(), gt.prune(thinned.graph, threshold=threshold))
     assert report.accuracy_trained == evaluate(thinned.module(), test).accuracy
     assert report.accuracy_pruned == evaluate(pruned, test).accuracy
     assert report.edges_after < report.edges_before
@@ -64,7 +64,7 @@ def test_dropped_constants_are_what_separates_thresholded_from_cut(digits):
     weights = [0.0, 0.9, 0.9, 0.9, 0.9, 0.9]  # v0 → v1 falls: v1 sends a constant to v2 and v3
     run.graph.es["weight"] = weights
     run.weights["edge_weight"].copy_(torch.tensor(weights).atanh())
-    report = gt.parity(run, threshold=0.5)
+    report = gt.training.parity(run, threshold=0.5)
     assert (report.edges_after, report.nodes_after) == (3, 3)
     assert report.difference_thresholded_cut > 1e-3 * report.largest_logit
     assert report.difference_thresholded_folded <= 1e-5 * report.largest_logit
@@ -73,4 +73,4 @@ def test_dropped_constants_are_what_separates_thresholded_from_cut(digits):
 
 def test_a_threshold_that_disconnects_is_its_own_error(thinned):
     with pytest.raises(gt.errors.DisconnectedError):
-        gt.parity(thinned, threshold=1.0)
+        gt.training.parity(thinned, threshold=1.0)

@@ -50,12 +50,12 @@ def test_the_new_graph_knows_what_it_came_from(same):
 
 def test_fitted_channels_come_nearest_to_the_full_network(thinned):
     pruned = gt.prune(thinned.graph, threshold=TAU)
-    full = gt.count_parameters(thinned.graph, channels=3)
+    full = gt.compiler.count_parameters(thinned.graph, channels=3)
     assert unpruned_parameters(thinned) == full
     quick = {"epochs": 1, "batch_size": 60}
     fitted = gt.retrain(thinned, channels="fit", threshold=TAU, **quick, progress=False)
     found = fitted.config.model.channels
-    distances = {c: abs(gt.count_parameters(pruned, channels=c) - full) for c in range(1, 20)}
+    distances = {c: abs(gt.compiler.count_parameters(pruned, channels=c) - full) for c in range(1, 20)}
     assert found == min(distances, key=distances.get) > 3
     small = gt.retrain(thinned, channels="fit", budget=1, threshold=TAU, **quick, progress=False)
     assert small.config.model.channels == 1

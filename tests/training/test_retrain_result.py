@@ -20,9 +20,9 @@ def again(run, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def table(run, again):
-    return gt.compare_retrained(run, {"retrained": again}, threshold=TAU, device="cpu").table.set_index(
-        "network"
-    )
+    return gt.training.compare_retrained(
+        run, {"retrained": again}, threshold=TAU, device="cpu"
+    ).table.set_index("network")
 
 
 def test_each_network_has_its_row(run, table):
@@ -33,7 +33,7 @@ def test_each_network_has_its_row(run, table):
 
 
 def test_the_accuracy_of_the_thresholded_network_is_that_of_the_parity_report(run, table):
-    report = gt.parity(run, threshold=TAU, device="cpu")
+    report = gt.training.parity(run, threshold=TAU, device="cpu")
     assert table.loc["full", "test_accuracy"] == report.accuracy_trained
     assert table.loc["thresholded", "test_accuracy"] == report.accuracy_pruned
 
@@ -64,17 +64,23 @@ def test_times_of_different_hardware_have_no_ratio(run, again, tmp_path):
     )
     path.write_text(json.dumps(stored))
     accept(path.parent)
-    table = gt.compare_retrained(run, {"there": gt.Run.open(tmp_path / "elsewhere")}, threshold=TAU).table
+    table = gt.training.compare_retrained(
+        run, {"there": gt.Run.open(tmp_path / "elsewhere")}, threshold=TAU
+    ).table
     assert math.isnan(table["epoch_time_ratio"].iloc[-1])
     assert "H100 with 2 threads in 4 processes" in table["undefined"].iloc[-1]
     path.write_text("{}")
     accept(path.parent)
-    table = gt.compare_retrained(run, {"there": gt.Run.open(tmp_path / "elsewhere")}, threshold=TAU).table
+    table = gt.training.compare_retrained(
+        run, {"there": gt.Run.open(tmp_path / "elsewhere")}, threshold=TAU
+    ).table
     assert "unknown hardware" in table["undefined"].iloc[-1]
 
 
 def test_what_could_not_be_done_has_a_row_with_the_reason(run):
-    result = gt.compare_retrained(run, {}, threshold=0.999, failures={"retrained": "the loss is not finite"})
+    result = gt.training.compare_retrained(
+        run, {}, threshold=0.999, failures={"retrained": "the loss is not finite"}
+    )
     table = result.table
     assert table["test_accuracy"].isna().tolist() == [False, True, True]
     assert "no path" in table["undefined"][1]
@@ -83,7 +89,7 @@ def test_what_could_not_be_done_has_a_row_with_the_reason(run):
 
 def test_the_data_may_be_others(run, digits):
     fewer = dataclasses.replace(digits, x_test=digits.x_test[:7], y_test=digits.y_test[:7])
-    accuracy = gt.compare_retrained(run, {}, threshold=TAU, data=fewer).table["test_accuracy"][1]
+    accuracy = gt.training.compare_retrained(run, {}, threshold=TAU, data=fewer).table["test_accuracy"][1]
     assert accuracy * 7 == pytest.approx(round(accuracy * 7))
 
 
@@ -95,7 +101,7 @@ def test_the_summary_has_each_prior_and_network_side_by_side():
             ("full", "full", 0.8), ("full", "retrained", 0.9), ("full", "full", 0.6), ("banded-2", "full", math.nan)
         ]
     ]  # fmt: skip
-    summary = gt.RetrainResult(pd.DataFrame(rows)).summary()
+    summary = gt.training.RetrainResult(pd.DataFrame(rows)).summary()
     assert summary[["prior", "network", "runs"]].to_numpy().tolist() == [
         ["full", "full", 2], ["full", "retrained", 1], ["banded-2", "full", 0],
     ]  # fmt: skip

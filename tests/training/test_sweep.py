@@ -35,7 +35,7 @@ def test_the_accuracy_is_that_of_the_parity_report(thinned, table):
     connected = table[table["status"] == "connected"]
     for index in {0, len(connected) // 2, len(connected) - 1}:
         row = connected.iloc[index]
-        report = gt.parity(thinned, threshold=row["threshold"], device="cpu")
+        report = gt.training.parity(thinned, threshold=row["threshold"], device="cpu")
         assert row["test_accuracy"] == report.accuracy_pruned
         assert row["trained_accuracy"] == report.accuracy_trained
         assert (row["edges"], row["nodes"]) == (report.edges_after, report.nodes_after)
@@ -151,12 +151,14 @@ def test_an_unknown_metric_is_refused_before_the_work(thinned):
     ],
 )
 def test_the_suggested_threshold_is_the_last_before_the_first_noticeable_drop(accuracies, suggested):
-    found = gt.suggested_threshold([0.0, 0.1, 0.2, 0.3], accuracies, trained_accuracy=0.9, n_images=100)
+    found = gt.training.suggested_threshold(
+        [0.0, 0.1, 0.2, 0.3], accuracies, trained_accuracy=0.9, n_images=100
+    )
     assert found == pytest.approx(suggested, nan_ok=True)
 
 
 def test_a_network_without_errors_may_make_one():
-    found = gt.suggested_threshold([0, 1, 2], [1.0, 0.99, 0.97], trained_accuracy=1.0, n_images=100)
+    found = gt.training.suggested_threshold([0, 1, 2], [1.0, 0.99, 0.97], trained_accuracy=1.0, n_images=100)
     assert found == 1
 
 
@@ -169,5 +171,7 @@ def test_the_suggestion_is_that_of_walking_along_the_sweep(hits, trained):
             break
         last = threshold
     accuracies = [right / 50 for right in hits]
-    found = gt.suggested_threshold(range(len(hits)), accuracies, trained_accuracy=trained / 50, n_images=50)
+    found = gt.training.suggested_threshold(
+        range(len(hits)), accuracies, trained_accuracy=trained / 50, n_images=50
+    )
     assert found == pytest.approx(last, nan_ok=True)

@@ -94,7 +94,7 @@ def compile(  # noqa: A001 - the word the field uses
     n_in = known.get("in_channels", 3) if in_channels is None else in_channels
     n_out = known.get("n_classes", 10) if n_classes is None else n_classes
     if budget is not None:
-        channels = gt.fit_channels(graph, budget=budget, in_channels=n_in, n_classes=n_out)
+        channels = gt.compiler.fit_channels(graph, budget=budget, in_channels=n_in, n_classes=n_out)
     elif channels is None:
         channels = known.get("channels", _CHANNELS)
     if size is None:
@@ -137,6 +137,6 @@ def _record(graph: "igraph.Graph", *, channels: int, size: int, **shape: Any) ->
         "stages": len(per_stage),
         "nodes_per_stage": per_stage,
         "channels_per_stage": [channels * 2**stage for stage in range(len(per_stage))],
-        "parameters": gt.count_parameters(graph, channels=channels, **shape),
-        f"macs_{size}x{size}": gt.count_macs(graph, channels=channels, size=size, **shape),
+        "parameters": gt.compiler.count_parameters(graph, channels=channels, **shape),
+        f"macs_{size}x{size}": gt.compiler.count_macs(graph, channels=channels, size=size, **shape),
     }

@@ -123,7 +123,7 @@ def _outcome(job: "Job", out: Path) -> Outcome:
     pruned = gt.prune(run.graph, threshold=PAPER_THRESHOLD)
     gt.write(pruned, out / "pruned" / f"{job.name}.graphml")
     with limited_threads(1):
-        report = gt.parity(run, threshold=PAPER_THRESHOLD, device="cpu")
+        report = gt.training.parity(run, threshold=PAPER_THRESHOLD, device="cpu")
     return Outcome(job.name, job.data_name, job.seed, pruned, report.accuracy_trained, report.accuracy_pruned)
 
 

@@ -94,7 +94,7 @@ def erdos_renyi(out: Path, **arguments: Any) -> None:
     """Draw each possible edge with the same probability."""
     import graphtask as gt
 
-    _write(gt.erdos_renyi_dag(arguments.pop("n_nodes"), **arguments), out)
+    _write(gt.priors.erdos_renyi_dag(arguments.pop("n_nodes"), **arguments), out)
 
 
 @new.command(
@@ -111,7 +111,7 @@ def watts_strogatz(out: Path, **arguments: Any) -> None:
     """Rewire some edges of a ring of neighbors."""
     import graphtask as gt
 
-    _write(gt.watts_strogatz_dag(arguments.pop("n_nodes"), **arguments), out)
+    _write(gt.priors.watts_strogatz_dag(arguments.pop("n_nodes"), **arguments), out)
 
 
 @new.command(
@@ -125,7 +125,7 @@ def barabasi_albert(out: Path, **arguments: Any) -> None:
     """Attach node after node, preferably to hubs."""
     import graphtask as gt
 
-    _write(gt.barabasi_albert_dag(arguments.pop("n_nodes"), **arguments), out)
+    _write(gt.priors.barabasi_albert_dag(arguments.pop("n_nodes"), **arguments), out)
 
 
 @new.command(

@@ -95,7 +95,7 @@ def prune(
 
         with limited_threads(threads), named(source):
             run = gt.Run.open(source)
-            found = gt.parity(
+            found = gt.training.parity(
                 run, threshold=threshold, relative=relative, data=run.data(root=data_root), device=device
             )
             report = asdict(found)

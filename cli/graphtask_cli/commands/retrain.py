@@ -197,7 +197,7 @@ def _print(table: "pd.DataFrame", *, form: str) -> None:
     elif form == "table":
         show([row for name in _SHOWN for row in _rows(table, name)], form=form)
     else:
-        show(records_of(gt.RetrainResult(table).summary()), form=form)
+        show(records_of(gt.training.RetrainResult(table).summary()), form=form)
 
 
 def _rows(table: "pd.DataFrame", name: str) -> list[dict[str, Any]]:
@@ -206,7 +206,7 @@ def _rows(table: "pd.DataFrame", name: str) -> list[dict[str, Any]]:
 
     networks = list(dict.fromkeys(table["network"]))
     rows = []
-    for _, row in gt.RetrainResult(table).side_by_side(name).iterrows():
+    for _, row in gt.training.RetrainResult(table).side_by_side(name).iterrows():
         cells = {
             network: mean_and_spread(row[f"{network}_mean"], row[f"{network}_std"]) for network in networks
         }

@@ -49,7 +49,7 @@ class RayEngine:
     Example:
         >>> import graphtask as gt
         >>> study = gt.Study.read("studies/paper.toml")  # doctest: +SKIP
-        >>> study.run(engine=gt.RayEngine(study, gpus_per_run=0.25))  # doctest: +SKIP
+        >>> study.run(engine=gt.study.RayEngine(study, gpus_per_run=0.25))  # doctest: +SKIP
     """
 
     def __init__(

@@ -77,7 +77,7 @@ def test_an_explanation_counts_what_the_budget_counts():
     graph = gt.random_dag(30, out_degree=4, seed=0, stages=[10, 12, 8])
     explanation = gt.compile(graph, channels=5, in_channels=2).explain(batch=7, size=(31, 20))
     macs = (
-        gt.count_macs(graph, channels=5, in_channels=2, size=(31, 20)) - 20 * 10
+        gt.compiler.count_macs(graph, channels=5, in_channels=2, size=(31, 20)) - 20 * 10
     )  # without the linear layer
     assert explanation.flops == 2 * 7 * macs
     assert sum(stage.edges for stage in explanation.stages) == graph.ecount()

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 from click.testing import CliRunner
+from processes import plant
 
 import graphtask as gt
 from graphtask.study.engines import cluster_watch
@@ -365,6 +366,24 @@ def test_ctrl_c_saves_every_run_and_the_next_call_goes_on_and_lists_what_failed(
     assert said.splitlines()[-1].startswith(f"graphtask: error: {lost.name}: ")
     assert "/nowhere/lost.npz" in said
     assert result.splitlines()[0] == f"{study.out}: 1 of 2 runs finished"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_nodes_import_nothing_from_the_current_folder(study_file, cluster, tmp_path):
+    (tmp_path / "download").mkdir()
+    mark = plant(tmp_path / "download", mark=tmp_path / "executed")
+    program = "from graphtask_cli.main import cli; cli()"
+    command = [sys.executable, "-P", "-c", program, "study", "run", str(study_file(seeds=2, epochs=1))]
+    done = subprocess.run(
+        [*command, "--engine", "ray", "--address", cluster.address, "--cpus-per-run", "1"],
+        cwd=tmp_path / "download",
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (done.returncode, mark.exists()) == (0, False), done.stderr
 
 
 @pytest.mark.slow
