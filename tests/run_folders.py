@@ -1,7 +1,9 @@
 """Run folders for tests: a small finished run, copies of it, and ways to damage its files."""
 
+import errno
 import json
 import math
+import os
 import random
 import shutil
 from pathlib import Path
@@ -80,6 +82,29 @@ def sampled(n: int, count: int) -> range:
 def drawn(n: int, count: int) -> list[int]:
     """At most ``count`` random places among n, the same in every test."""
     return random.Random(12).sample(range(n), min(n, count))
+
+
+def hide(folder: Path, monkeypatch) -> None:
+    """Let the system deny everything in a folder, as if its permissions were 0; also for root, which ignores them."""
+
+    def denying(function):
+        def call(path, *arguments, **options):
+            named = isinstance(path, str | os.PathLike)
+            if (
+                named
+                and (Path(path) == folder or folder in Path(path).parents)
+                and (function is not stat or Path(path) != folder)
+            ):
+                if function is access:
+                    return False
+                raise PermissionError(errno.EACCES, "Permission denied", os.fspath(path))
+            return function(path, *arguments, **options)
+
+        return call
+
+    stat, access = os.stat, os.access
+    for name in ("stat", "open", "scandir", "access"):
+        monkeypatch.setattr(os, name, denying(getattr(os, name)))
 
 
 def made_up_run(run_folder: Path, target: Path, graph, magnitudes, *, data: str) -> Path:

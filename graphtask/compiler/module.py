@@ -13,9 +13,10 @@ from graphtask.compiler.execution import EXECUTORS, Execution, Executor, why_pla
 from graphtask.compiler.fused.explain import Explanation, explain
 from graphtask.compiler.fused.staged import Program
 from graphtask.compiler.library import STANDARD, load_block, load_head
+from graphtask.compiler.operations import OPERATION, cell_operations, operation_block
 from graphtask.compiler.plan import NodePlan, make_plan, node_key, reduce_key
 from graphtask.compiler.randomness import seeded
-from graphtask.errors import ArgumentError
+from graphtask.errors import ArgumentError, GraphError
 from graphtask.graph import RAW_WEIGHT, edge_names, provenance
 from graphtask.storage.objects import GraphLike, valid_graph
 from graphtask.validation import abbreviated, choice, counted, image_size, integer, invalid, stage_selection
@@ -72,6 +73,8 @@ def compile(
             again, to keep less; in all stages, or in those listed. `GraphModule.explain` shows what each stage keeps.
         block: Name in `graphtask.blocks.BLOCKS`, ``package.module:name``, or a function that makes a node's block from
             its input channels, output channels and stride; the block must return ``ceil(size / stride)`` pixels per side.
+            `graphtask.compiler.cell_operations` takes the operation of each node, its attribute ``op``, as cells of
+            architecture search have it.
         head: Head that reads the value of the output node: "pooled", "dense" (scores of every pixel, of the size of the
             images if the last stage divides it), ``package.module:name``, or a function that makes one from the channels,
             the number of outputs and the stride of the output node.
@@ -292,7 +295,19 @@ class GraphModule(nn.Module):
 
     def _node_block(self, node: NodePlan) -> nn.Module:
         width = self._width(node.stage)
-        return self.block(width if node.incoming else self.in_channels, width, node.stride)
+        block = self.block
+        if block is cell_operations:
+            block = operation_block(self._operation(node.name), is_input=not node.incoming)
+        return block(width if node.incoming else self.in_channels, width, node.stride)
+
+    def _operation(self, name: str) -> str | None:
+        """Return the operation of a node; None for a node without one, which another node of the graph may be."""
+        if OPERATION not in self._graph.vs.attributes():
+            raise GraphError(
+                "no vertex has an `op`, which the block of operations needs", remedy="use another block"
+            )
+        found = self._graph.vs.find(name=name)[OPERATION]
+        return None if found is None else str(found)
 
     def _check_widest_stage(self) -> None:
         stage = self.plan.output.stage

@@ -137,8 +137,10 @@ def newest_graphs(study: "Study", most: int) -> list[NewestGraph]:
         study: The study.
         most: Largest number of graphs.
     """
-    files = [(job.folder / HISTORY, job) for job in study.jobs]
-    known = [(path.stat().st_mtime, job) for path, job in files if path.exists()]
+    known = []
+    for job in study.jobs:
+        with contextlib.suppress(OSError):  # not begun, or hidden by permissions
+            known.append(((job.folder / HISTORY).stat().st_mtime, job))
     found = []
     for _, job in sorted(known, key=operator.itemgetter(0), reverse=True):
         with contextlib.suppress(GraphtaskError):  # disconnected or damaged

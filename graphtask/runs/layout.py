@@ -22,6 +22,8 @@ file                        content
 import os
 from pathlib import Path
 
+from graphtask.storage.regular import is_file
+
 LOCK = "run.lock"
 CONFIG = "config.json"
 PROVENANCE = "provenance.json"
@@ -46,4 +48,4 @@ WRITTEN = (
 def is_run(path: str | os.PathLike[str]) -> bool:
     """Return True if the path is the folder of a training run, finished or not."""
     folder = Path(path)
-    return (folder / CONFIG).is_file() and ((folder / INITIAL).is_file() or (folder / TRAINED).is_file())
+    return is_file(folder / CONFIG) and (is_file(folder / INITIAL) or is_file(folder / TRAINED))

@@ -7,6 +7,7 @@ from graphtask.errors import GraphtaskError
 from graphtask.runs.files import read_file
 from graphtask.runs.layout import DIVERGED, MANIFEST, WEIGHTS
 from graphtask.storage.atomic import write_atomically
+from graphtask.storage.regular import is_file
 
 NOT_FINISHED = "the run is not finished; run the same train command again to finish it"
 
@@ -18,7 +19,7 @@ NO_MANIFEST = (
 
 def is_finished(folder: Path) -> bool:
     """Return True if the run in ``folder`` is finished: its manifest, the last file, is there."""
-    return (folder / MANIFEST).is_file()
+    return is_file(folder / MANIFEST)
 
 
 def explain_status(folder: Path) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from graphtask.errors import FormatError
 from graphtask.graph import NAME
 from graphtask.storage.assembly import Parts
+from graphtask.storage.cell_exports import genotype_fields, nasbench201_string
 from graphtask.storage.foreign import without_isolated
 from graphtask.storage.values import one_line
 
@@ -133,6 +134,10 @@ def _darts(text: str) -> Parts:
     fields = _genotype_fields(match[1]) if match else None
     if fields is None:
         raise FormatError("is not a DARTS genotype, such as Genotype(normal=[('skip_connect', 0), …], …)")
+    return _genotype(fields)
+
+
+def _genotype(fields: dict[str, Any]) -> Parts:
     cell = _Cell()
     for kind in ("normal", "reduce"):
         if kind in fields:
@@ -206,10 +211,11 @@ def _flat_pairs(steps: Any) -> list[tuple[str, int]]:
 # Cells in JSON ------------------------------------------------------------------------------------------------------
 
 
-def parse_document(document: dict[str, Any]) -> Parts | None:
-    """Return the parts of a cell in a JSON object, or None if it is not a cell.
+def parse_document(document: Any) -> Parts | None:
+    """Return the parts of a cell in a JSON document, or None if it is not a cell.
 
     - NAS-Bench-101: ``module_adjacency`` (or ``matrix``, ``adjacency``) and ``module_operations`` (``ops``).
+    - Exports of NNI and NASLib; see `graphtask.storage.cell_exports`.
     - NEAT: ``connections`` with ``in``, ``out`` (or ``source``, ``target``), ``weight`` and ``enabled``; ``nodes``.
 
     Raises:
@@ -219,6 +225,13 @@ def parse_document(document: dict[str, Any]) -> Parts | None:
         >>> parse_document({"matrix": [[0, 1], [0, 0]], "ops": ["input", "output"]}).vertex_columns["op"]
         ['input', 'output']
     """
+    text, fields = nasbench201_string(document), genotype_fields(document)
+    if text is not None:
+        return _nasbench201(text)
+    if fields is not None:
+        return _genotype(fields)
+    if not isinstance(document, dict):
+        return None
     matrix = next((document[key] for key in _MATRICES if key in document), None)
     ops = next((document[key] for key in _OPERATIONS if key in document), None)
     if matrix is not None and (ops is not None or "nodes" not in document):

@@ -14,6 +14,8 @@ from graphtask.storage import (
     graph6,
     graphml_parser,
     matrix_market,
+    metis,
+    networkx_yaml,
     node_link,
     npz,
     onnx_model,
@@ -44,6 +46,10 @@ PARSERS: Mapping[str, Callable[[bytes], Parts]] = MappingProxyType(
         ".npz": npz.parse,
         ".npy": npz.parse_npy,
         ".mtx": matrix_market.parse,
+        ".metis": metis.parse,
+        ".graph": metis.parse,
+        ".yaml": networkx_yaml.parse,
+        ".yml": networkx_yaml.parse,
         ".g6": graph6.parse,
         ".d6": graph6.parse,
         ".s6": graph6.parse,
@@ -53,6 +59,8 @@ PARSERS: Mapping[str, Callable[[bytes], Parts]] = MappingProxyType(
     }
 )
 """From suffix to parser; a parser takes the bytes of a file and raises only errors of graphtask."""
+
+_AMBIGUOUS = {".yaml", ".yml"}
 
 
 def suffix(name: str) -> str:
@@ -68,13 +76,13 @@ def suffix(name: str) -> str:
 
 
 def is_graph_name(name: str) -> bool:
-    """Return True if a file of this name holds a graph.
+    """Return True if a file of this name holds a graph; YAML in a folder is taken for a configuration.
 
     Example:
         >>> is_graph_name("a.graphml.gz"), is_graph_name("a.png")
         (True, False)
     """
-    return suffix(name).removesuffix(GZIP) in PARSERS
+    return suffix(name).removesuffix(GZIP) in PARSERS.keys() - _AMBIGUOUS
 
 
 def parse(content: bytes, *, name: str) -> Parts:

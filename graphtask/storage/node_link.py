@@ -32,7 +32,7 @@ def parse(content: bytes) -> Parts:
     - ``adjacency_data`` of networkx: ``nodes`` and ``adjacency``.
     - Cytoscape: ``elements`` with ``nodes`` and ``edges``, whose attributes are in ``data``.
     - JSON Graph Format: ``graph`` with ``nodes`` and ``edges``.
-    - Cells of NAS-Bench-101 and genomes of NEAT; see `graphtask.storage.cells`.
+    - Cells of NAS-Bench-101, exports of NNI and NASLib, and genomes of NEAT; see `graphtask.storage.cells`.
 
     Raises:
         FormatError: The text is not JSON of one of these forms.
@@ -42,11 +42,13 @@ def parse(content: bytes) -> Parts:
         [(0, 1)]
     """
     check_bytes(len(content), limit=MAX_BYTES)
-    document = _document(content)
-    cell = parse_cell(document)
+    found = _document(content)
+    cell = parse_cell(found)
     if cell is not None:
         return cell
-    document = _as_node_link(document)
+    if not isinstance(found, dict):
+        raise FormatError("must be a JSON object with the keys nodes and links")
+    document = _as_node_link(found)
     nodes = _records(document.get("nodes"), "nodes")
     key = _edges_key(document)
     edges = _records(document[key], key)
@@ -190,16 +192,13 @@ def _are_positions(edges: list[_Record], position: dict[Any, int]) -> bool:
 # Node-link form -----------------------------------------------------------------------------------------------------
 
 
-def _document(content: bytes) -> _Record:
+def _document(content: bytes) -> Any:
     try:
-        document = from_json(text_of(content))
+        return from_json(text_of(content))
     except FormatError:
         raise
     except ValueError as error:
         raise FormatError(f"is not valid JSON ({error})") from None
-    if not isinstance(document, dict):
-        raise FormatError("must be a JSON object with the keys nodes and links")
-    return document
 
 
 def _edges_key(document: _Record) -> str:

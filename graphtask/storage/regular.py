@@ -40,6 +40,16 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
         raise
 
 
+def is_file(path: str | os.PathLike[str]) -> bool:
+    """Return True if a path is a file; False too where permissions hide it.
+
+    Example:
+        >>> is_file("no/such/file")
+        False
+    """
+    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises PermissionError before Python 3.14
+
+
 def read_regular(path: str | os.PathLike[str], *, limit: int) -> bytes:
     """Return the content of a regular file.
 

@@ -245,6 +245,13 @@ def sparse6(graph: igraph.Graph) -> bytes:
     return content
 
 
+def metis(graph: igraph.Graph) -> bytes:
+    """Return the edges in the format of METIS, without directions and weights; METIS has whole weights only."""
+    neighbors = graph.get_adjlist(mode="all")
+    lines = [" ".join(str(node + 1) for node in sorted(row)) for row in neighbors]
+    return "\n".join([f"{graph.vcount()} {graph.ecount()}", *lines, ""]).encode()
+
+
 def torch_file(graph: igraph.Graph) -> bytes:
     """Return the graph as a torch-geometric ``Data`` in a file of torch."""
     from graphtask.storage.torch_file import dumps
@@ -270,6 +277,8 @@ WRITERS: Mapping[str, Callable[[igraph.Graph], bytes]] = MappingProxyType(
         ".npz": npz,
         ".npy": npy,
         ".mtx": matrix_market,
+        ".metis": metis,
+        ".graph": metis,
         ".g6": graph6,
         ".d6": digraph6,
         ".s6": sparse6,

@@ -2,6 +2,7 @@
 
 import pytest
 from helpers import InlineEngine
+from run_folders import hide
 
 import graphtask as gt
 from graphtask.reporting.study_page import progress_table, status_line, study_page
@@ -36,6 +37,13 @@ def test_the_page_has_every_run_the_curves_and_the_newest_graphs(study):
         assert job.name in text
     assert text.count('src="data:image/svg+xml;base64,') == 2
     assert 'http-equiv="refresh"' not in study_page(study)
+
+
+def test_a_run_that_may_not_be_read_is_shown_as_failed(study, monkeypatch):
+    hide(study.jobs[0].folder, monkeypatch)
+    text = study_page(study)
+    assert "2 runs: 1 finished, 1 failed" in text
+    assert "cannot be read (Permission denied)" in text
 
 
 def test_the_epochs_of_all_runs_are_one_table(study):

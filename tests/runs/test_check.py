@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from run_folders import copy_run, flipped, train_small
+from run_folders import copy_run, flipped, hide, train_small
 
 import graphtask as gt
 from graphtask.runs.layout import CHECKPOINT, CONFIG, HISTORY, MANIFEST, METRICS, WEIGHTS
@@ -39,6 +39,13 @@ def test_each_run_has_a_row_and_one_damaged_run_costs_its_own(original, tmp_path
     assert table.loc[str(tmp_path / "more" / "b"), "damaged"] == METRICS
     assert (table.loc[table["status"] == "intact", "message"] == "").all()
     assert (table.loc[table["status"] != "intact", "message"] != "").all()
+
+
+def test_a_run_that_may_not_be_read_costs_its_own_row(original, tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        copy_run(original, tmp_path / name)
+    hide(tmp_path / "a", monkeypatch)
+    assert statuses(tmp_path) == {"a": "unreadable", "b": "intact"}
 
 
 def test_an_unfinished_run_is_checked_by_its_checkpoint(original, tmp_path):

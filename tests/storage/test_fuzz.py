@@ -22,12 +22,31 @@ import graphtask as gt
 from graphtask.storage.formats import PARSERS
 from graphtask.storage.writers import to_bytes
 
-FORMATS = [".gexf", ".dot", ".gv", ".net", ".cyjs", ".npy", ".mtx", ".g6", ".d6", ".s6", ".pt"]
+FORMATS = [
+    ".gexf",
+    ".dot",
+    ".gv",
+    ".net",
+    ".cyjs",
+    ".npy",
+    ".mtx",
+    ".g6",
+    ".d6",
+    ".s6",
+    ".pt",
+    ".metis",
+    ".graph",
+]
 UNPAIRED = [
     "written.dot",
     "written.gv",
     "written.d6",
     "written.pt",
+    "written.metis",
+    "written.graph",
+    "graph.yaml",
+    "graph.yml",
+    "nni.json",
     "model.onnx",
     "program.pt2",
     "cell.json",
@@ -123,6 +142,13 @@ def files(folder):
     (folder / "model.onnx").write_bytes(onnx_model())
     with zipfile.ZipFile(folder / "program.pt2", "w") as archive:
         archive.writestr("models/model.json", json.dumps(torch_program()))
+    rows = [f"  {i}:" + "".join(f"\n    {j}: &id{i}{j} {{}}" for j in range(i + 1, 9)) for i in range(9)]
+    for name in ("graph.yaml", "graph.yml"):
+        lines = ["!!python/object:networkx.classes.digraph.DiGraph", "_adj:", *rows, "graph: {}", ""]
+        (folder / name).write_text("\n".join(lines))
+    nni = {f"normal/op_{step}_{place}": "conv" for step in range(2, 8) for place in (0, 1)}
+    nni |= {f"normal/input_{step}_{place}": place for step in range(2, 8) for place in (0, 1)}
+    (folder / "nni.json").write_text(json.dumps(nni))
     cell = {"module_adjacency": (matrix > 0).astype(int).tolist(), "module_operations": ["conv"] * 9}
     (folder / "cell.json").write_text(json.dumps(cell))
     groups = ["|".join(f"conv~{source}" for source in range(target)) for target in range(1, 9)]
@@ -225,6 +251,7 @@ def run(tmp_path, n_mutants):
         assert gt.read(seed, reading="auto").ecount() == {
             "model.onnx": 37,
             "program.pt2": 37,
+            "nni.json": 32,
             "cell.txt": 72,
         }.get(seed.name, 36)
     for seed in itertools.islice(itertools.cycle(seeds), n_mutants):
