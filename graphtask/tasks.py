@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from graphtask.compiler.library import HeadFactory
+from graphtask.compiler.blocks import HeadFactory
 from graphtask.data.targets import CLASSES, IGNORED, KINDS, PIXELS, VALUES
 from graphtask.errors import ArgumentError
 from graphtask.named import load_named
@@ -126,7 +126,7 @@ def _squares(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def _r2(mean: Tensor) -> Tensor:
-    error, target, square = mean
+    error, target, square = mean.unbind()
     return (1 - error / (square - target.square())).mean()
 
 
@@ -137,7 +137,7 @@ def _counts(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def _f1(mean: Tensor) -> Tensor:
-    both, found, true = mean
+    both, found, true = mean.unbind()
     return (2 * both / (found + true).clamp(min=1e-300)).mean()
 
 
@@ -151,7 +151,7 @@ def _overlaps(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def _iou(mean: Tensor) -> Tensor:
-    both, found, true = mean
+    both, found, true = mean.unbind()
     union = found + true - both
     return (both[union > 0] / union[union > 0]).mean()
 
@@ -263,7 +263,7 @@ def load_task(
         >>> load_task("regression", loss="smooth_l1_loss", score="mae").score.larger_is_better
         False
     """
-    found = _instance(load_named(task, home=TASKS, name="task"), Task, name="task", value=task)
+    found: Task = _instance(load_named(task, home=TASKS, name="task"), Task, name="task", value=task)
     changes: dict[str, Any] = {}
     if loss is not None:
         changes["loss"] = load_named(loss, home=_LOSSES, name="loss")

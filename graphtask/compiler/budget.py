@@ -160,7 +160,14 @@ def _count(
 
     def counted(channels: int) -> int:
         with torch.device("meta"):
-            net = compile(graph, channels=channels, block=block, head=head, **sizes)
+            net = compile(
+                graph,
+                channels=channels,
+                in_channels=sizes["in_channels"],
+                n_classes=sizes["n_classes"],
+                block=block,
+                head=head,
+            )
         return sum(parameter.numel() for parameter in net.parameters())
 
     return counted

@@ -124,7 +124,8 @@ class Transformer(nn.Module):
         y = self.norms[0](x)
         x = x + self.attention(y, y, y, need_weights=False)[0]
         x = self.norms[2](x + self.layers(self.norms[1](x)))
-        return x.transpose(1, 2).reshape(a.shape)
+        value: Tensor = x.transpose(1, 2).reshape(a.shape)
+        return value
 
 
 class GeometricBlock(nn.Module):

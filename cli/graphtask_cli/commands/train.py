@@ -330,5 +330,5 @@ def _report(run: "Run", folder: Path, threshold: float) -> list[str]:
         f"{folder}: test {words(run.score)} {shown_score(run.test_score, run.score, digits=2)} after {counted(int(last['epoch']), 'epoch')}, "
         f"{int(last['live_edges']):,} of {counted(run.graph.ecount(), 'edge')} live at {threshold:g}"
     )
-    words = ("prune", folder, "--threshold", f"{threshold:g}", "--parity", "-o", "pruned.graphml")
-    return [outcome, *files, f"next: {proposal(*words)}"]
+    call = ("prune", folder, "--threshold", f"{threshold:g}", "--parity", "-o", "pruned.graphml")
+    return [outcome, *files, f"next: {proposal(*call)}"]
