@@ -127,7 +127,8 @@ def _squares(outputs: Tensor, targets: Tensor) -> Tensor:
 
 def _r2(mean: Tensor) -> Tensor:
     error, target, square = mean.unbind()
-    return (1 - error / (square - target.square())).mean()
+    value: Tensor = (1 - error / (square - target.square())).mean()
+    return value
 
 
 def _counts(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -138,7 +139,8 @@ def _counts(outputs: Tensor, targets: Tensor) -> Tensor:
 
 def _f1(mean: Tensor) -> Tensor:
     both, found, true = mean.unbind()
-    return (2 * both / (found + true).clamp(min=1e-300)).mean()
+    value: Tensor = (2 * both / (found + true).clamp(min=1e-300)).mean()
+    return value
 
 
 def _overlaps(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -153,7 +155,8 @@ def _overlaps(outputs: Tensor, targets: Tensor) -> Tensor:
 def _iou(mean: Tensor) -> Tensor:
     both, found, true = mean.unbind()
     union = found + true - both
-    return (both[union > 0] / union[union > 0]).mean()
+    value: Tensor = (both[union > 0] / union[union > 0]).mean()
+    return value
 
 
 def _share_of_pixels(mean: Tensor) -> Tensor:
