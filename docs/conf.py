@@ -49,7 +49,6 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "show_signature": False,
     "write_computation_times": False,
-    "min_reported_time": 600,
 }
 
 # The site builds without a network; set GRAPHTASK_INTERSPHINX=1 to resolve links to other projects.

@@ -1,9 +1,9 @@
-"""Write the results of a study into a folder: tables, figures, the learned graphs, a report, and a README.
+"""Write the results of a study into a folder: tables, figures, the learned graphs, and a report.
 
     python docs/make_results.py studies/laptop.toml --data-root FOLDER -o docs/results/laptop
 
 Everything is computed from the finished runs; each command is printed before it runs. Tables are written with full
-precision, and rounded once, in the README. Tables 1, 2, 4 and 5 and Figs. 2 to 8 refer to Janik & Nowak,
+precision, and rounded once, in ``tables.md``. Tables 1, 2, 4 and 5 and Figs. 2 to 8 refer to Janik & Nowak,
 *Connectivity Properties of Neural Networks Under Performance-Resources Trade-off*.
 """
 
@@ -99,6 +99,10 @@ def main() -> None:
 
     table = results(place)
     parts = [
+        f"# Tables of the {gt.Study.read(given.study).name} study",
+        "",
+        f"Written by `python docs/make_results.py {given.study} --data-root FOLDER -o {given.out}`.",
+        "",
         *features_part(table[table["prior"] == "full"]),
         *orderings_part(place, table[table["prior"] == "full"]),
         *similarity_part(place, table),

@@ -1,3 +1,4 @@
+from . import blocks as blocks
 from . import comparison as comparison
 from . import compiler as compiler
 from . import data as data
@@ -8,6 +9,7 @@ from . import metrics as metrics
 from . import plot as plot
 from . import priors as priors
 from . import study as study
+from . import tasks as tasks
 from . import training as training
 from .comparison.compare import compare as compare
 from .comparison.difference import diff as diff
@@ -52,6 +54,7 @@ from .storage.writers import write as write
 from .study.study import Study as Study
 from .tracing.trace import trace as trace
 from .training.config import TrainConfig as TrainConfig
+from .training.path import l1_path as l1_path
 from .training.retrain import retrain as retrain
 from .training.run import Run as Run
 from .training.sweep import sweep as sweep

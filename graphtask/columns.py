@@ -4,6 +4,7 @@ The meaning of each is in ``docs/tables.md``, which a test compares with `KINDS`
 """
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,70 @@ KINDS: Mapping[str, type] = {
     **dict.fromkeys(("settled", "relative"), bool),
 }
 """Type of the values of each column; other columns are metrics."""
+
+
+ACCURACY = "accuracy"
+"""Score of classification; other tasks have columns of their own score, such as ``test_r2`` for ``test_accuracy``."""
+
+SCORED = (
+    *("train_accuracy", "validation_accuracy", "test_accuracy", "test_accuracy_pruned"),
+    *("trained_accuracy", "decision_accuracy"),
+)
+"""Columns that have the name of the score in them."""
+
+_OF_TEST = re.compile(r"test_(?!loss$|images$)(\w+?)(_pruned)?")
+
+
+def score_of(columns: Iterable[str]) -> str:
+    """Return the name of the score in the columns of a table: ``accuracy``, unless it has another.
+
+    Example:
+        >>> score_of(["epoch", "test_loss", "test_r2"]), score_of(["epoch"])
+        ('r2', 'accuracy')
+    """
+    found = [match[1] for name in columns if (match := _OF_TEST.fullmatch(name))]
+    return found[0] if found and ACCURACY not in found else ACCURACY
+
+
+def named_after(score: str, names: Iterable[str] = SCORED) -> dict[str, str]:
+    """Return the names that columns have for a score.
+
+    Example:
+        >>> named_after("r2", ["epoch", "test_accuracy"])
+        {'epoch': 'epoch', 'test_accuracy': 'test_r2'}
+    """
+    return {name: name.replace(ACCURACY, score) if name in SCORED else name for name in names}
+
+
+def with_accuracy(table: "pd.DataFrame") -> "tuple[pd.DataFrame, str]":
+    """Return a table with the columns of its score named as those of the accuracy, and the score in words.
+
+    So pictures and reports of every task read the same columns.
+
+    Example:
+        >>> import pandas as pd
+        >>> table, words = with_accuracy(pd.DataFrame({"test_pixel_accuracy": [0.5]}))
+        >>> list(table), words
+        (['test_accuracy'], 'pixel accuracy')
+    """
+    score = score_of(table.columns)
+    names = {new: old for old, new in named_after(score).items()}
+    return table.rename(columns=names), words(score)
+
+
+def words(score: str) -> str:
+    """Return the name of a score in words."""
+    return score.replace("_", " ")
+
+
+def shown_score(value: float, score: str, *, digits: int = 1) -> str:
+    """Return a score as text: a percentage for accuracies, else four digits.
+
+    Example:
+        >>> shown_score(0.5, "accuracy"), shown_score(0.5, "r2")
+        ('50.0%', '0.5')
+    """
+    return f"{value:.{digits}%}" if words(score).endswith(ACCURACY) else f"{value:.4g}"
 
 
 def typed_table(

@@ -8,6 +8,7 @@ import importlib
 import inspect
 import os
 import sys
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
@@ -42,14 +43,16 @@ def import_named(module: str) -> ModuleType:
         ) from error
 
 
-def load_named(value: str, *, home: ModuleType | None = None, name: str, base: type | None = None) -> Any:
+def load_named(
+    value: str, *, home: ModuleType | Mapping[str, Any] | None = None, name: str, base: type | None = None
+) -> Any:
     """Return the object with this name.
 
     Args:
-        value: Name of a class of ``home``, or ``package.module:name``.
-        home: Module of the plain names; None allows none.
+        value: Name in ``home``, or ``package.module:name``.
+        home: Module whose classes have plain names, or a table of them; None allows none.
         name: Name of the option, for messages.
-        base: Base class of the classes of ``home`` that count.
+        base: Base class of the classes of a module that count.
 
     Raises:
         ArgumentError: There is no such object.
@@ -85,21 +88,19 @@ def name_of(value: Any, *, name: str) -> str:
     return f"{module}:{qualified}"
 
 
-def _of_home(value: str, *, home: ModuleType | None, name: str, base: type | None) -> Any:
-    known = (
-        [
-            key
-            for key, entry in vars(home).items()
-            if inspect.isclass(entry)
-            and not key.startswith("_")
-            and (base is None or issubclass(entry, base))
-        ]
-        if home is not None
-        else []
-    )
+def _of_home(value: str, *, home: ModuleType | Mapping[str, Any] | None, name: str, base: type | None) -> Any:
+    known = dict(home) if isinstance(home, Mapping) else _classes(home, base=base)
     if value not in known:
         raise ArgumentError(
             f"unknown {name} {value!r}; {suggestion(value, known) if known else 'write package.module:name'}",
             argument=name,
         )
-    return getattr(home, value)
+    return known[value]
+
+
+def _classes(home: ModuleType | None, *, base: type | None) -> dict[str, Any]:
+    return {
+        key: entry
+        for key, entry in (vars(home) if home is not None else {}).items()
+        if inspect.isclass(entry) and not key.startswith("_") and (base is None or issubclass(entry, base))
+    }

@@ -12,6 +12,7 @@ from graphtask.drawing.difference import draw_diff
 from graphtask.drawing.distributions import draw_distribution, draw_features, draw_observed_sampled
 from graphtask.drawing.dynamics import draw_dynamics
 from graphtask.drawing.graphs import draw, draw_grid
+from graphtask.drawing.path import draw_path
 from graphtask.drawing.picture import save_figure
 from graphtask.drawing.placement import LAYOUTS
 from graphtask.drawing.retrain import draw_retraining
@@ -31,6 +32,7 @@ __all__ = [
     "draw_grid",
     "draw_history",
     "draw_observed_sampled",
+    "draw_path",
     "draw_progress",
     "draw_retraining",
     "draw_similarity",

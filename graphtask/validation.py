@@ -105,7 +105,7 @@ def choice(value: object, *, name: str, choices: Sequence[str]) -> str:
 
 
 def image_size(value: int | tuple[int, int], *, last_stage: int, name: str = "size") -> tuple[int, int]:
-    """Return height and width of images, in pixels, if the last stage keeps at least one pixel.
+    """Return height and width of images, in pixels, if the last stage keeps at least one pixel, or one row of them.
 
     Raises:
         ArgumentError: They are not integers, or too small.
@@ -113,7 +113,7 @@ def image_size(value: int | tuple[int, int], *, last_stage: int, name: str = "si
     height, width = value if isinstance(value, tuple) and len(value) == 2 else (value, value)
     height, width = integer(height, name=f"{name} (height)"), integer(width, name=f"{name} (width)")
     stride = 2**last_stage
-    if min(height, width) < stride:
+    if (max if height == 1 else min)(height, width) < stride:  # one row is a sequence
         raise invalid(name, f"at least {stride}×{stride} pixels for stage {last_stage}", f"{height}×{width}")
     return height, width
 

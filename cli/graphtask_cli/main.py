@@ -25,6 +25,7 @@ COMMANDS = (
     "trace",
     "compile",
     "train",
+    "path",
     "prune",
     "metrics",
     "sweep",
@@ -41,10 +42,27 @@ COMMANDS = (
     "demo",
 )
 
+_HELP = """Learn the wiring of neural networks as graphs.
+
+Make a graph, train its network with an L1 penalty on the edges, prune the edges that the network does not use,
+and measure the graph that remains.
+
+Results go to standard output, messages to standard error. The exit status is 1 after an error, 2 after wrong
+usage, and 130 after Ctrl-C.
+
+\b
+Completion of commands, options, files, data sets and metrics with the Tab
+key: add this line to ~/.bashrc (for zsh, zsh_source and ~/.zshrc):
+  eval "$(_GRAPHTASK_COMPLETE=bash_source graphtask)"
+For fish, write the same into ~/.config/fish/completions/graphtask.fish:
+  _GRAPHTASK_COMPLETE=fish_source graphtask | source
+"""  # not a docstring: in a raw one, click does not recognize the mark that keeps lines as they are
+
 
 @click.group(
     "graphtask",
     cls=LazyGroup,
+    help=_HELP,
     names=COMMANDS,
     epilog=examples(
         "graphtask demo",
@@ -59,18 +77,4 @@ COMMANDS = (
     __version__, "-V", "--version", message="graphtask %(version)s", help="Print the version, and exit."
 )
 def cli() -> None:
-    r"""Learn the wiring of neural networks as graphs.
-
-    Make a graph, train its network with an L1 penalty on the edges, prune the edges that the network does not use,
-    and measure the graph that remains.
-
-    Results go to standard output, messages to standard error. The exit status is 1 after an error, 2 after wrong
-    usage, and 130 after Ctrl-C.
-
-    \b
-    Completion of commands, options, files, data sets and metrics with the Tab
-    key: add this line to ~/.bashrc (for zsh, zsh_source and ~/.zshrc):
-      eval "$(_GRAPHTASK_COMPLETE=bash_source graphtask)"
-    For fish, write the same into ~/.config/fish/completions/graphtask.fish:
-      _GRAPHTASK_COMPLETE=fish_source graphtask | source
-    """
+    """Learn the wiring of neural networks as graphs."""

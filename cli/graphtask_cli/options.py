@@ -148,6 +148,15 @@ relative_option = option(
     help="Compare the weight of an edge relative to the strongest edge into the same node with the threshold.",
 )
 
+imports_option = option(
+    "--import",
+    "imports",
+    multiple=True,
+    metavar="MODULE:NAME",
+    section="Model",
+    help="Import code that the run names, such as a custom block; may be repeated.",
+)
+
 format_option = option(
     "--format",
     "form",

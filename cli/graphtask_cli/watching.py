@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from graphtask.columns import score_of, shown_score, words
 from graphtask.terminal import duration, shown
 from graphtask_cli.render import missing_as_none, rounded
 from graphtask_cli.tables import records_of
@@ -85,9 +86,10 @@ def frame(study: "Study", *, n_rows: int, height: int = _HEIGHT) -> "RenderableT
     from graphtask.reporting.study_page import progress_table, status_line
 
     table = study.status()
+    score = score_of(table.columns)
     curves = _curves(progress_table(study))
     grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 0, 0, 1))
-    for name in ("run", "status", "epoch", "accuracy", "over epochs", "edges", "over epochs", "left"):
+    for name in ("run", "status", "epoch", words(score), "over epochs", "edges", "over epochs", "left"):
         grid.add_column(Text(name), no_wrap=True, justify="right" if name in {"epoch", "edges"} else "left")
     records = sorted(records_of(table), key=lambda record: _ORDER.index(record["status"]))
     for record in records[:n_rows]:
@@ -142,12 +144,13 @@ def _sizes(graph: "igraph.Graph") -> str:
 
 
 def _cells(record: dict[str, Any], curves: tuple[str, str]) -> list[str]:
-    accuracy, left = missing_as_none(record["test_accuracy"]), missing_as_none(record["seconds_left"])
+    name = score_of(record)
+    score, left = missing_as_none(record[f"test_{name}"]), missing_as_none(record["seconds_left"])
     return [
         record["run"],
         record["status"],
         f"{record['epoch']}/{record['epochs']}",
-        "" if accuracy is None else f"{accuracy:.1%}",
+        "" if score is None else shown_score(score, name),
         curves[0],
         rounded(missing_as_none(record["live_edges"])),
         curves[1],
@@ -158,9 +161,10 @@ def _cells(record: dict[str, Any], curves: tuple[str, str]) -> list[str]:
 def _curves(metrics: "pd.DataFrame") -> dict[str, tuple[str, str]]:
     if metrics.empty:
         return {}
+    score = f"test_{score_of(metrics.columns)}"
     return {
         str(run): (
-            sparkline(rows["test_accuracy"].tolist(), low=0.0, high=1.0),
+            sparkline(rows[score].tolist(), low=0.0, high=1.0),
             sparkline(rows["live_edges"].tolist(), low=0.0),
         )
         for run, rows in metrics.groupby("run", sort=False)

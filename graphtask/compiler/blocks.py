@@ -14,6 +14,10 @@ from graphtask.validation import invalid
 BlockFactory: TypeAlias = Callable[[int, int, int], nn.Module]
 """Function that makes a block from its input channels, output channels and stride."""
 
+HeadFactory: TypeAlias = Callable[[int, int, int], nn.Module]
+"""Function that makes a head from the channels of the output node, the number of outputs, and the stride of the output
+node: the factor by which its sides are smaller than those of the image."""
+
 
 class ConvBlock(nn.Module):
     """Block of every node: ``BN(Conv3×3(ReLU(a))) + BN(Conv1×1(a))``, convolutions without bias.
@@ -85,9 +89,10 @@ class Head(nn.Module):
     Args:
         channels: Channels of the feature map.
         n_classes: Number of scores.
+        stride: Not used; the mean has no size.
     """
 
-    def __init__(self, channels: int, n_classes: int) -> None:
+    def __init__(self, channels: int, n_classes: int, stride: int = 1) -> None:  # noqa: ARG002 - as of every head
         super().__init__()
         self.linear = nn.Linear(channels, n_classes)
 
@@ -95,6 +100,33 @@ class Head(nn.Module):
         """Return the scores (logits) of each image, (batch, n_classes)."""
         scores: Tensor = self.linear(x.mean(dim=(2, 3)))
         return scores
+
+
+class DenseHead(nn.Module):
+    """Scores of every pixel: a 1×1 convolution, and bilinear interpolation to the size of the image.
+
+    Args:
+        channels: Channels of the feature map.
+        n_classes: Number of scores.
+        stride: Factor by which the sides of the result are longer than those of the feature map.
+
+    Example:
+        >>> DenseHead(8, 3, 4)(torch.zeros(2, 8, 5, 6)).shape
+        torch.Size([2, 3, 20, 24])
+    """
+
+    def __init__(self, channels: int, n_classes: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, n_classes, 1)
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the scores (logits) of each pixel, (batch, n_classes, height, width)."""
+        scores: Tensor = self.conv(x)
+        if self.stride == 1:
+            return scores
+        size = [side * self.stride if side > 1 else 1 for side in scores.shape[2:]]  # one row stays one row
+        return functional.interpolate(scores, size=size, mode="bilinear", align_corners=False)
 
 
 def share_statistics(module: nn.Module, gather: Gather) -> None:

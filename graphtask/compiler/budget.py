@@ -1,23 +1,39 @@
 """Parameters and multiplications of a compiled graph, and the number of channels for a parameter budget."""
 
-import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import igraph
 
 from graphtask.compiler.plan import make_plan
-from graphtask.parameters import ParameterPolynomial, parameter_polynomial
+from graphtask.parameters import parameter_polynomial
 from graphtask.storage.objects import GraphLike, valid_graph
 from graphtask.validation import image_size, integer
 
+if TYPE_CHECKING:
+    from graphtask.compiler.blocks import BlockFactory, HeadFactory
 
-def count_parameters(graph: GraphLike, *, channels: int, in_channels: int = 3, n_classes: int = 10) -> int:
-    """Return the number of trainable parameters of the compiled graph, from a closed form.
+
+def count_parameters(
+    graph: GraphLike,
+    *,
+    channels: int,
+    in_channels: int = 3,
+    n_classes: int = 10,
+    block: "BlockFactory | str" = "standard",
+    head: "HeadFactory | str" = "pooled",
+) -> int:
+    """Return the number of trainable parameters of the compiled graph.
+
+    For the standard block it is a closed form; with another one the network is compiled without memory for its values.
 
     Args:
         graph: A valid architecture graph.
         channels: Channels of stage 0, at least 1.
         in_channels: Channels of the images, at least 1.
         n_classes: Number of scores, at least 1.
+        block: As in `compile`.
+        head: As in `compile`.
 
     Raises:
         GraphError: The graph is not valid.
@@ -27,23 +43,31 @@ def count_parameters(graph: GraphLike, *, channels: int, in_channels: int = 3, n
         >>> import graphtask as gt
         >>> count_parameters(gt.full_dag(60, stages=3), channels=11)
         863300
+        >>> count_parameters(gt.full_dag(60, stages=3), channels=11, block="separable")
+        116020
     """
     graph = valid_graph(graph)
-    count = _polynomial(graph, in_channels=in_channels, n_classes=n_classes)
-    return count.at(integer(channels, name="channels"))
+    return _count(graph, in_channels=in_channels, n_classes=n_classes, block=block, head=head)(channels)
 
 
-def fit_channels(graph: GraphLike, *, budget: int, in_channels: int = 3, n_classes: int = 10) -> int:
+def fit_channels(
+    graph: GraphLike,
+    *,
+    budget: int,
+    in_channels: int = 3,
+    n_classes: int = 10,
+    block: "BlockFactory | str" = "standard",
+    head: "HeadFactory | str" = "pooled",
+) -> int:
     """Return the channels of stage 0 whose parameter count is nearest to a budget; the smaller number at a tie.
-
-    The count is ``a·C² + b·C + c`` with positive a and b, so the result is next to the larger root of
-    ``a·C² + b·C + c = budget``.
 
     Args:
         graph: A valid architecture graph.
         budget: Target number of parameters, at least 1 (ResNet-56 has 853,018).
         in_channels: Channels of the images, at least 1.
         n_classes: Number of scores, at least 1.
+        block: As in `compile`; its parameters must increase with the channels.
+        head: As in `compile`.
 
     Raises:
         GraphError: The graph is not valid.
@@ -55,12 +79,16 @@ def fit_channels(graph: GraphLike, *, budget: int, in_channels: int = 3, n_class
         11
     """
     graph = valid_graph(graph)
-    count = _polynomial(graph, in_channels=in_channels, n_classes=n_classes)
     budget = integer(budget, name="budget")
-    rest = max(budget - count.constant, 0)
-    root = (math.isqrt(count.linear**2 + 4 * count.square * rest) - count.linear) // (2 * count.square)
-    below = max(root, 1)
-    return min(below, below + 1, key=lambda channels: abs(count.at(channels) - budget))
+    count = _count(graph, in_channels=in_channels, n_classes=n_classes, block=block, head=head)
+    # The number of parameters increases with the channels: double until it is too large, then halve the interval.
+    low, high = 1, 2
+    while count(high) < budget:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if count(middle) < budget else (low, middle)
+    return min(low, high, key=lambda channels: abs(count(channels) - budget))
 
 
 def count_macs(
@@ -110,9 +138,36 @@ def count_macs(
     return macs + (channels << plan.output.stage) * integer(n_classes, name="n_classes")
 
 
-def _polynomial(graph: igraph.Graph, *, in_channels: int, n_classes: int) -> ParameterPolynomial:
-    return parameter_polynomial(
-        graph,
-        in_channels=integer(in_channels, name="in_channels"),
-        n_classes=integer(n_classes, name="n_classes"),
-    )
+def _count(
+    graph: igraph.Graph,
+    *,
+    in_channels: int,
+    n_classes: int,
+    block: "BlockFactory | str",
+    head: "HeadFactory | str",
+) -> Callable[[int], int]:
+    """Return the number of parameters as a function of the channels."""
+    sizes = {
+        "in_channels": integer(in_channels, name="in_channels"),
+        "n_classes": integer(n_classes, name="n_classes"),
+    }
+    if (block, head) == ("standard", "pooled"):
+        polynomial = parameter_polynomial(graph, **sizes)
+        return lambda channels: polynomial.at(integer(channels, name="channels"))
+    import torch  # the closed form does without it
+
+    from graphtask.compiler.module import compile
+
+    def counted(channels: int) -> int:
+        with torch.device("meta"):
+            net = compile(
+                graph,
+                channels=channels,
+                in_channels=sizes["in_channels"],
+                n_classes=sizes["n_classes"],
+                block=block,
+                head=head,
+            )
+        return sum(parameter.numel() for parameter in net.parameters())
+
+    return counted

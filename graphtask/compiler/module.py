@@ -8,13 +8,15 @@ import igraph
 import torch
 from torch import Tensor, nn
 
-from graphtask.compiler.blocks import BlockFactory, ConvBlock, Head
+from graphtask.compiler.blocks import BlockFactory, ConvBlock, HeadFactory
 from graphtask.compiler.execution import EXECUTORS, Execution, Executor, why_plain
 from graphtask.compiler.fused.explain import Explanation, explain
 from graphtask.compiler.fused.staged import Program
+from graphtask.compiler.library import STANDARD, load_block, load_head
+from graphtask.compiler.operations import OPERATION, cell_operations, operation_block
 from graphtask.compiler.plan import NodePlan, make_plan, node_key, reduce_key
 from graphtask.compiler.randomness import seeded
-from graphtask.errors import ArgumentError
+from graphtask.errors import ArgumentError, GraphError
 from graphtask.graph import RAW_WEIGHT, edge_names, provenance
 from graphtask.storage.objects import GraphLike, valid_graph
 from graphtask.validation import abbreviated, choice, counted, image_size, integer, invalid, stage_selection
@@ -39,7 +41,8 @@ def compile(
     initial_weight: float = 0.5,
     execution: Execution = "auto",
     recompute: bool | Collection[int] = False,
-    block: BlockFactory = ConvBlock,
+    block: BlockFactory | str = STANDARD,
+    head: HeadFactory | str = "pooled",
     seed: int = 0,
 ) -> "GraphModule":
     """Make the network of a graph, on the CPU and in torch's default dtype.
@@ -68,8 +71,13 @@ def compile(
             one has no second derivative (docs/performance.md).
         recompute: Activation checkpointing: whether the backward of the fused execution computes sums and convolutions
             again, to keep less; in all stages, or in those listed. `GraphModule.explain` shows what each stage keeps.
-        block: Function that makes a node's block from its input channels, output channels and stride; the block must
-            return ``ceil(size / stride)`` pixels per side.
+        block: Name in `graphtask.blocks.BLOCKS`, ``package.module:name``, or a function that makes a node's block from
+            its input channels, output channels and stride; the block must return ``ceil(size / stride)`` pixels per side.
+            `graphtask.compiler.cell_operations` takes the operation of each node, its attribute ``op``, as cells of
+            architecture search have it.
+        head: Head that reads the value of the output node: "pooled", "dense" (scores of every pixel, of the size of the
+            images if the last stage divides it), ``package.module:name``, or a function that makes one from the channels,
+            the number of outputs and the stride of the output node.
         seed: Seed of the initial parameters, >= 0. They are drawn from a generator of this call: the global generator is
             neither read nor changed, and calls in several threads do not affect each other.
 
@@ -99,7 +107,8 @@ def compile(
             initial_weight=initial_weight,
             execution=execution,
             recompute=recompute,
-            block=block,
+            block=load_block(block),
+            head=load_head(head),
         )
 
 
@@ -123,6 +132,7 @@ class GraphModule(nn.Module):
         execution: Execution,
         recompute: bool | Collection[int],
         block: BlockFactory,
+        head: HeadFactory,
     ) -> None:
         super().__init__()
         self.channels = integer(channels, name="channels")
@@ -130,6 +140,7 @@ class GraphModule(nn.Module):
         self.n_classes = integer(n_classes, name="n_classes")
         self.gate: Gate = choice(gate, name="gate", choices=tuple(_GATES))  # type: ignore[assignment]
         self.block = block
+        self.make_head = head
         self.plan = make_plan(graph)
         self._graph = graph.copy()
         self._edge_index = {pair: index for index, pair in enumerate(edge_names(graph))}
@@ -145,7 +156,8 @@ class GraphModule(nn.Module):
                 for reduction in node.reduces
             }
         )
-        self.head = Head(self._width(self.plan.output.stage), self.n_classes)
+        stage = self.plan.output.stage
+        self.head = head(self._width(stage), self.n_classes, 1 << stage)
         self.recompute = stage_selection(
             recompute, name="recompute", stages={node.stage for node in self.plan.nodes}
         )
@@ -283,7 +295,19 @@ class GraphModule(nn.Module):
 
     def _node_block(self, node: NodePlan) -> nn.Module:
         width = self._width(node.stage)
-        return self.block(width if node.incoming else self.in_channels, width, node.stride)
+        block = self.block
+        if block is cell_operations:
+            block = operation_block(self._operation(node.name), is_input=not node.incoming)
+        return block(width if node.incoming else self.in_channels, width, node.stride)
+
+    def _operation(self, name: str) -> str | None:
+        """Return the operation of a node; None for a node without one, which another node of the graph may be."""
+        if OPERATION not in self._graph.vs.attributes():
+            raise GraphError(
+                "no vertex has an `op`, which the block of operations needs", remedy="use another block"
+            )
+        found = self._graph.vs.find(name=name)[OPERATION]
+        return None if found is None else str(found)
 
     def _check_widest_stage(self) -> None:
         stage = self.plan.output.stage

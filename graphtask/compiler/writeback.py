@@ -150,6 +150,7 @@ def extract_subnetwork(
         execution=module.execution,
         recompute=set(module.recompute) & set(stages(graph).tolist()),
         block=module.block,
+        head=module.make_head,
     )
     for key in small.nodes:
         small.nodes[key] = copy.deepcopy(module.nodes[key])

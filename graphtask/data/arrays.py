@@ -7,6 +7,7 @@ import numpy as np
 
 from graphtask.data.dataset import ImageData, Images, Labels, check_size, held_out
 from graphtask.data.stream import Part
+from graphtask.data.targets import CLASSES, VALUES, read_pixels, read_values, strata
 from graphtask.errors import DataError
 from graphtask.types import AnyArray
 from graphtask.validation import abbreviated, counted
@@ -29,11 +30,12 @@ class Split(NamedTuple):
     labels: Any
 
 
-def as_image_data(source: Any, *, name: str = "arrays") -> ImageData:
+def as_image_data(source: Any, *, name: str = "arrays", targets: str = CLASSES) -> ImageData:
     """Return arrays or PyTorch data sets as image data.
 
     Images may be uint8, whole numbers 0 … 255 of any type, uint16, bool, or floats in [0, 1]; (N, H, W), (N, H, W, C)
-    or (N, C, H, W). They are kept as bytes: floats and uint16 are rounded to 256 steps. Labels may be integers,
+    or (N, C, H, W). They are kept as bytes: floats and uint16 are rounded to 256 steps. Other floats are kept as float32,
+    and so are tables, (N, features), which become images of one pixel. Labels may be integers,
     words, one-hot rows, or of shape (N, 1); classes are numbered in ascending order of the labels. Without test
     images, a fixed fifth of every class is held out for testing.
 
@@ -43,6 +45,8 @@ def as_image_data(source: Any, *, name: str = "arrays") -> ImageData:
             data set is read once, in order), or a pair (train, test) or triple (train, validation, test) of them.
             NumPy arrays, PyTorch tensors, and everything that `numpy.asarray` reads are arrays.
         name: Name of the data set.
+        targets: Kind of the targets, ``classes``, ``values`` (for regression and several labels) or ``pixels`` (for
+            segmentation); see `graphtask.data.targets`.
 
     Raises:
         DataError: They do not make a data set.
@@ -57,7 +61,9 @@ def as_image_data(source: Any, *, name: str = "arrays") -> ImageData:
         return source
     splits = _splits(source)
     class_names = next((names for part in _parts(source) if (names := _class_names(part))), None)
-    return from_splits(splits, name=name, where=name, class_names=class_names, origin={"source": "arrays"})
+    return from_splits(
+        splits, name=name, where=name, class_names=class_names, origin={"source": "arrays"}, targets=targets
+    )
 
 
 def from_splits(
@@ -67,6 +73,7 @@ def from_splits(
     where: str,
     origin: Mapping[str, Any],
     class_names: Sequence[str] | None = None,
+    targets: str = CLASSES,
 ) -> ImageData:
     """Return the image data of splits ``train`` and, if there are any, ``test`` and ``val``.
 
@@ -76,13 +83,17 @@ def from_splits(
         where: Start of error messages, such as the path of a file.
         origin: As in `ImageData`.
         class_names: Names of the classes 0 … k-1; None takes the labels as names.
+        targets: As in `as_image_data`.
 
     Raises:
         DataError: They do not make a data set.
     """
     images = read_images({split: part.images for split, part in splits.items()}, where=where)
-    labels, names = read_labels(
-        {split: part.labels for split, part in splits.items()}, where=where, class_names=class_names
+    labels, names = read_targets(
+        {split: part.labels for split, part in splits.items()},
+        where=where,
+        class_names=class_names,
+        targets=targets,
     )
     for split, found in images.items():
         if len(found) != len(labels[split]):
@@ -106,7 +117,7 @@ def from_splits(
 
 
 def read_images(splits: Mapping[str, Any], *, where: str) -> dict[str, Images]:
-    """Return the images of all splits as uint8 of shape (images, height, width, channels).
+    """Return the images of all splits as uint8 or float32 of shape (images, height, width, channels).
 
     The splits are read together, so that a pixel value means the same in all of them.
 
@@ -114,10 +125,12 @@ def read_images(splits: Mapping[str, Any], *, where: str) -> dict[str, Images]:
         DataError: An array does not hold images.
     """
     arrays = {split: _array(images) for split, images in splits.items()}
+    if all(array.ndim == 2 and array.dtype.kind in "buif" for array in arrays.values()):
+        return _tables(arrays, where=where)
     for split, array in arrays.items():
         if array.ndim not in {3, 4}:
             raise DataError(
-                f"{where}: {split} images must have shape (N, H, W), (N, H, W, C) or (N, C, H, W), got "
+                f"{where}: {split} images must have shape (N, H, W), (N, H, W, C), (N, C, H, W) or, for tables, (N, features), got "
                 f"{abbreviated(array)}"
             )
         check_size(array.shape, what=f"{where}: {split} images")
@@ -125,16 +138,27 @@ def read_images(splits: Mapping[str, Any], *, where: str) -> dict[str, Images]:
     read = {}
     for split, array in arrays.items():
         ordered = channels_last(array, where=f"{where}: {split} images")
+        if factor is None:
+            read[split] = np.ascontiguousarray(ordered, dtype=np.float32)
+            continue
         values = ordered if factor == 1 else np.rint(ordered * np.float64(factor))
         read[split] = np.ascontiguousarray(values, dtype=np.uint8)
     return read
+
+
+def _tables(arrays: Mapping[str, AnyArray], *, where: str) -> dict[str, Images]:
+    """Return rows of features as images of one pixel, (rows, 1, 1, features), float32."""
+    for split, array in arrays.items():
+        if array.size == 0 or not np.isfinite(array).all():
+            raise DataError(f"{where}: {split} features must be finite numbers, got {abbreviated(array)}")
+    return {split: array[:, None, None].astype(np.float32) for split, array in arrays.items()}
 
 
 def channels_last(images: AnyArray, *, where: str) -> AnyArray:
     """Return images with their channels as the last axis; gray images without that axis gain it.
 
     The channels are the axis with at most 4 entries where the other candidate has more; else the axis that differs
-    from the other two, if those agree (square images).
+    from the other two, if those agree (square images); else axis 1 of images of one row, (N, channels, 1, length).
 
     Raises:
         DataError: Both axes, or neither, could be the channels.
@@ -155,12 +179,29 @@ def channels_last(images: AnyArray, *, where: str) -> AnyArray:
         at_the_end = few[1]
     elif square[0] != square[1]:
         at_the_end = square[0]
+    elif middle == 1 < last:  # sequences, (N, channels, 1, length)
+        at_the_end = False
     else:
         raise DataError(
             f"{where} have shape {images.shape}, where axis 1 or axis 3 could be the channels; pass (N, H, W, C) with "
             f"at most {_MOST_CHANNELS} channels and larger H, or square images"
         )
     return images if at_the_end else np.moveaxis(images, 1, 3)
+
+
+def read_targets(
+    splits: Mapping[str, Any], *, where: str, class_names: Sequence[str] | None = None, targets: str = CLASSES
+) -> tuple[dict[str, Labels], tuple[str, ...]]:
+    """Return the targets of all splits, and the names of the classes or outputs; see `graphtask.data.targets`.
+
+    Raises:
+        DataError: An array does not hold such targets.
+    """
+    if targets == CLASSES:
+        return read_labels(splits, where=where, class_names=class_names)
+    arrays = {split: _array(values) for split, values in splits.items()}
+    read = read_values if targets == VALUES else read_pixels
+    return read(arrays, where=where, names=class_names)
 
 
 def read_labels(
@@ -275,7 +316,7 @@ def _is_pair(part: Any) -> bool:
         isinstance(part, tuple | list)
         and len(part) == 2
         and all(hasattr(entry, "shape") or isinstance(entry, list | tuple) for entry in part)
-        and getattr(part[0], "ndim", 0) >= 3
+        and getattr(part[0], "ndim", 0) >= 2
     )
 
 
@@ -322,8 +363,8 @@ def _array(values: Any) -> AnyArray:
         raise DataError(f"data: {_kind(values)} is not an array of numbers or words") from error
 
 
-def _factor(arrays: Mapping[str, AnyArray], *, where: str) -> float:
-    """Return the factor that maps the pixel values of all splits to 0 … 255."""
+def _factor(arrays: Mapping[str, AnyArray], *, where: str) -> float | None:
+    """Return the factor that maps the pixel values of all splits to 0 … 255; None for floats of another range."""
     least, most, whole = np.inf, -np.inf, True
     for split, array in arrays.items():
         if array.dtype.kind not in "buif":
@@ -341,9 +382,11 @@ def _factor(arrays: Mapping[str, AnyArray], *, where: str) -> float:
         return 1.0
     if {array.dtype for array in arrays.values()} == {np.dtype(np.uint16)}:
         return 255 / 65535
+    if kinds == {"f"}:
+        return None
     raise DataError(
         f"{where}: images must be whole numbers in [0, 255], floats in [0, 1], or uint16, got values in "
-        f"[{least:g}, {most:g}]; undo a normalization, e.g. (x - x.min()) / (x.max() - x.min())"
+        f"[{least:g}, {most:g}]; floats of another range must be floats in all splits"
     )
 
 
@@ -371,7 +414,7 @@ def _flat_labels(labels: AnyArray, *, where: str) -> tuple[AnyArray, int]:
 def _with_held_out(
     images: Mapping[str, Images], labels: Mapping[str, Labels], *, where: str
 ) -> tuple[dict[str, Images], dict[str, Labels]]:
-    test = held_out(labels["train"], share=HELD_OUT_SHARE, seed=0, part=Part.HELD_OUT)
+    test = held_out(strata(labels["train"]), share=HELD_OUT_SHARE, seed=0, part=Part.HELD_OUT)
     if not test.any():
         raise DataError(
             f"{where}: {counted(len(test), 'image')} are too few to hold out a fifth of every class for testing; "

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from graphtask.data.dataset import Images, Labels
+from graphtask.data.targets import IGNORED
 from graphtask.errors import DataError
 from graphtask.validation import counted, integer, invalid
 
@@ -45,14 +46,19 @@ class Draws(NamedTuple):
 
 
 def channel_statistics(images: Images) -> ChannelStatistics:
-    """Return mean and population standard deviation of each channel, of values divided by 255, in float64.
+    """Return mean and population standard deviation of each channel, in float64; of bytes, of values divided by 255.
 
-    Computed from exact counts of the 256 values. A constant channel has deviation 1, so that it can be normalized.
+    Those of bytes are computed from exact counts of the 256 values. A constant channel has deviation 1, so that it can
+    be normalized.
 
     Example:
         >>> channel_statistics(np.array([[[[0]]], [[[255]]]], np.uint8))
         ChannelStatistics(mean=array([0.5]), std=array([0.5]))
     """
+    if images.dtype != np.uint8:
+        values = images.reshape(-1, images.shape[3]).astype(np.float64)
+        std = values.std(axis=0)
+        return ChannelStatistics(values.mean(axis=0), np.where(std > 0, std, 1.0))
     counts = np.stack([_histogram(images[..., channel]) for channel in range(images.shape[3])]).astype(
         np.float64
     )
@@ -67,12 +73,13 @@ def channel_statistics(images: Images) -> ChannelStatistics:
 class Batches:
     """The images of one split on a device, and their batches.
 
-    Images are kept as uint8 of shape (images, channels, height, width), with a frame of ``padding`` zeros: a crop is
-    then one gather. A batch is cropped and mirrored as bytes, then normalized: (value / 255 - mean) / std.
+    Images are kept as they are, of shape (images, channels, height, width), with a frame of ``padding`` zeros: a crop is
+    then one gather. A batch is cropped and mirrored, then normalized: (value / 255 - mean) / std for bytes,
+    (value - mean) / std for floats. Labels of pixels are cropped and mirrored with their images.
 
     Args:
-        images: uint8, of shape (images, height, width, channels).
-        labels: Class of each image, of shape (images,).
+        images: uint8 or float32, of shape (images, height, width, channels).
+        labels: Targets of the images; see `graphtask.data.targets`.
         batch_size: Images per batch; the last batch of an epoch may be smaller.
         mean: Mean of each channel, of values divided by 255; from the training images (see `channel_statistics`).
         std: Standard deviation of each channel, likewise.
@@ -113,10 +120,11 @@ class Batches:
         self.dtype = dtype
         self.n_images, self.height, self.width, self.in_channels = map(int, images.shape)
         self._images: Tensor = _padded(images, padding).to(self.device)
-        self._labels: Tensor = torch.tensor(labels, dtype=torch.int64, device=self.device)
+        self._labels: Tensor = _targets(labels, padding).to(self.device)
         # (value / 255 - mean) / std, with one division; in float64 until here, so that every device gets the same.
-        self._mean = _per_channel(255 * np.asarray(mean, dtype=np.float64)).to(self.device)
-        self._std = _per_channel(255 * np.asarray(std, dtype=np.float64)).to(self.device)
+        unit = 255 if images.dtype == np.uint8 else 1
+        self._mean = _per_channel(unit * np.asarray(mean, dtype=np.float64)).to(self.device)
+        self._std = _per_channel(unit * np.asarray(std, dtype=np.float64)).to(self.device)
 
     def __len__(self) -> int:
         """Number of batches in an epoch."""
@@ -145,7 +153,10 @@ class Batches:
         """Yield the batches of all images in their own order, without augmentation: for evaluation."""
         for begin in range(0, self.n_images, self.batch_size):
             end = begin + self.batch_size
-            yield self._normalized(self._inside[begin:end]), self._labels[begin:end]
+            yield (
+                self._normalized(self._inside(self._images)[begin:end]),
+                self._inside(self._labels)[begin:end],
+            )
 
     def draws(self, *, seed: int, epoch: int) -> Draws:
         """Return the random draws of an epoch, made on the CPU: order, shifts, flips (used or not).
@@ -163,12 +174,14 @@ class Batches:
     def _augmented(self, draws: Draws, batch: int) -> Batch:
         shown = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
         chosen = draws.order[shown]
-        images = self._images[chosen]
+        images, labels = self._images[chosen], self._labels[chosen]
         if self.padding or self.flip:
             pixels = self._pixels(draws.shift[shown], draws.flip[shown])
             images = images.flatten(2).gather(2, pixels.expand(-1, self.in_channels, -1))
             images = images.view(-1, self.in_channels, self.height, self.width)
-        return self._normalized(images), self._labels[chosen]
+            if labels.ndim == 3:
+                labels = labels.flatten(1).gather(1, pixels[:, 0]).view(-1, self.height, self.width)
+        return self._normalized(images), labels
 
     def _pixels(self, shift: Tensor, flip: Tensor) -> Tensor:
         """Return the source pixel in the padded image, row by row, of each pixel of the crop."""
@@ -179,13 +192,15 @@ class Batches:
         columns = shift[:, 1:] + columns
         return (rows[:, :, None] * self._images.shape[3] + columns[:, None, :]).flatten(1)[:, None]
 
-    @property
-    def _inside(self) -> Tensor:
+    def _inside(self, values: Tensor) -> Tensor:
+        """Return images, or labels of pixels, without their frame."""
         frame = self.padding
-        return self._images[:, :, frame : frame + self.height, frame : frame + self.width]
+        if not frame or values.ndim < 3:
+            return values
+        return values[..., frame : frame + self.height, frame : frame + self.width]
 
     def _normalized(self, images: Tensor) -> Tensor:
-        return images.to(torch.float32).sub_(self._mean).div_(self._std).to(self.dtype)
+        return images.to(torch.float32, copy=True).sub_(self._mean).div_(self._std).to(self.dtype)
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
@@ -211,6 +226,12 @@ def _padded(images: Images, padding: int) -> Tensor:
     return pad(channels_first, (padding,) * 4) if padding else channels_first
 
 
+def _targets(labels: Labels, padding: int) -> Tensor:
+    kind = torch.float32 if labels.dtype.kind == "f" else torch.int64
+    targets = torch.tensor(labels, dtype=kind, device="cpu")
+    return pad(targets, (padding,) * 4, value=IGNORED) if padding and targets.ndim == 3 else targets
+
+
 def _per_channel(values: npt.NDArray[np.float64]) -> Tensor:
     return torch.tensor(values, dtype=torch.float32, device="cpu")[:, None, None]
 
@@ -226,11 +247,13 @@ def _check(
 ) -> None:
     integer(batch_size, name="batch_size")
     integer(padding, name="padding", least=0)
-    if images.dtype != np.uint8 or images.ndim != 4 or not images.size:
+    if images.dtype not in {np.dtype(np.uint8), np.dtype(np.float32)} or images.ndim != 4 or not images.size:
         raise DataError(
-            f"images must be uint8 (images, height, width, channels), got {images.dtype} of shape {images.shape}"
+            f"images must be uint8 or float32 (images, height, width, channels), got {images.dtype} of shape {images.shape}"
         )
-    if labels.shape != images.shape[:1]:
+    if labels.shape not in {images.shape[:1], images.shape[:3]} and (
+        labels.ndim != 2 or len(labels) != len(images)
+    ):
         raise DataError(
             f"labels must have shape ({len(images)},) for {counted(len(images), 'image')}, got {labels.shape}"
         )

@@ -12,9 +12,10 @@ from graphtask.data.dataset import ImageData
 from graphtask.data.folder import read_folder
 from graphtask.data.npz import read_npz
 from graphtask.data.sources import read_digits, read_torchvision
+from graphtask.data.targets import CLASSES, KINDS
 from graphtask.data.transforms import Transform, parse_transform, transform
 from graphtask.errors import DataError
-from graphtask.validation import abbreviated
+from graphtask.validation import abbreviated, choice
 
 
 class Recipe(NamedTuple):
@@ -49,6 +50,7 @@ def load_data(
     download: bool = False,
     transforms: Sequence[str | Transform] = (),
     seed: int = 0,
+    targets: str = CLASSES,
 ) -> ImageData:
     """Load a data set by name, from a file or folder, or from arrays in memory, and transform it.
 
@@ -62,6 +64,8 @@ def load_data(
         download: Allow torchvision to download missing files.
         transforms: Applied after those of the catalog, in this order: ``"color"``, ``"pad:2"``, ``"tiles:8"`` …
         seed: Random seed for colors and tiles.
+        targets: Kind of the targets: ``classes``; ``values``, for regression and several labels; ``pixels``, for
+            segmentation.
 
     Raises:
         DataError: There is no such data set, it cannot be read, or a transform does not fit its images.
@@ -74,9 +78,12 @@ def load_data(
         >>> load_data((data.x_train / 255, data.y_train)).x_train.shape
         (1151, 24, 24, 3)
     """
+    choice(targets, name="targets", choices=KINDS)
     steps = [parse_transform(text) for text in transforms]
     if not isinstance(source, str | os.PathLike):
-        return transform(as_image_data(source), steps, seed=seed)
+        return transform(as_image_data(source, targets=targets), steps, seed=seed)
+    if targets != CLASSES and (str(source) in CATALOG or Path(source).is_dir()):
+        raise DataError(f"{source}: has classes, but the task needs {targets}; pass arrays or a .npz file")
     if str(source) in CATALOG:
         named = _from_catalog(str(source), root=root, download=download, seed=seed)
         return transform(named, steps, seed=seed)
@@ -85,7 +92,7 @@ def load_data(
         # Images of different sizes become one array only if the first transform is a resize.
         first = steps.pop(0).value if steps and steps[0].name == "resize" else None
         return transform(read_folder(path, resize=first), steps, seed=seed)
-    return transform(read_npz(path), steps, seed=seed)
+    return transform(read_npz(path, targets=targets), steps, seed=seed)
 
 
 def existing(source: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = None) -> Path:

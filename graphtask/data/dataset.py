@@ -11,16 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from graphtask.data.stream import Part, permutation
+from graphtask.data.targets import CLASSES, IGNORED, PIXELS, VALUES, kind_of, strata
 from graphtask.errors import DataError
 from graphtask.validation import counted, integer, number
 
 MAX_BYTES = 4 * 2**30
 """Largest size of the images of one split; larger ones are refused before they are unpacked or computed."""
 
-Images = npt.NDArray[np.uint8]
-"""Images, (images, height, width, channels)."""
-Labels = npt.NDArray[np.integer[Any]]
-"""Class of each image, (images)."""
+Images = npt.NDArray[Any]
+"""Images, uint8 or float32, (images, height, width, channels)."""
+Labels = npt.NDArray[Any]
+"""Targets of the images; see `graphtask.data.targets`."""
 
 _PARTS = {"train": Part.TRAIN_SUBSET, "test": Part.TEST_SUBSET, "val": Part.VAL_SUBSET}
 
@@ -29,17 +30,19 @@ _PARTS = {"train": Part.TRAIN_SUBSET, "test": Part.TEST_SUBSET, "val": Part.VAL_
 class ImageData:
     """Images and labels for training and testing, checked and read-only.
 
-    Images may have any number of channels and need not be square; all splits have the same shape of image.
+    Images may have any number of channels and need not be square; all splits have the same shape of image. A table is
+    images of one pixel with a channel per feature, a sequence images of one row.
     A class without images in one of the splits is allowed. `graphtask.load_data` makes image data of arrays of other
     types and layouts.
 
     Args:
         name: Name of the data set in tables and run folders.
-        x_train: Training images, uint8 0 … 255, of shape (images, height, width, channels).
-        y_train: Class of each training image, integers 0 … classes-1, of shape (images,); kept as int64.
+        x_train: Training images, uint8 0 … 255 or float32, of shape (images, height, width, channels).
+        y_train: Targets of the training images: classes, integers 0 … classes-1 of shape (images,), kept as int64;
+            values, float32 of shape (images, outputs); or classes of pixels, integers of shape (images, height, width).
         x_test: Test images, like ``x_train``.
         y_test: Class of each test image, like ``y_train``.
-        class_names: One name per class; at least two.
+        class_names: One name per class (at least two), or per output of values.
         origin: How the images were made, in JSON values: source, transforms with arguments and seed.
         x_val: Validation images, like ``x_train``; None if there are none.
         y_val: Class of each validation image, like ``y_train``; None if there are none.
@@ -66,7 +69,7 @@ class ImageData:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "class_names", tuple(str(name) for name in self.class_names))
-        if self.n_classes < 2:
+        if self.n_classes < (1 if self.targets == VALUES else 2):
             raise DataError(f"{self.name}: {self.n_classes} class; classification needs at least 2")
         if (self.x_val is None) != (self.y_val is None):
             raise DataError(f"{self.name}: x_val and y_val come in a pair")
@@ -82,7 +85,8 @@ class ImageData:
         # The fingerprint is computed once: the arrays it is computed from must not change.
         for key in (f"{kind}_{split}" for split in self.splits for kind in "xy"):
             array = getattr(self, key)
-            kept = array.astype(np.int64).view() if key.startswith("y") else array.view()
+            is_class = key.startswith("y") and array.dtype.kind != "f"
+            kept = array.astype(np.int64).view() if is_class else array.view()
             kept.flags.writeable = False
             object.__setattr__(self, key, kept)
 
@@ -92,8 +96,13 @@ class ImageData:
         return ("train", "test") if self.x_val is None else ("train", "test", "val")
 
     @property
+    def targets(self) -> str:
+        """Kind of the targets: ``classes``, ``values`` or ``pixels``; see `graphtask.data.targets`."""
+        return kind_of(self.y_train) if isinstance(self.y_train, np.ndarray) else CLASSES
+
+    @property
     def n_classes(self) -> int:
-        """Number of classes."""
+        """Number of classes, or of outputs."""
         return len(self.class_names)
 
     @property
@@ -117,7 +126,8 @@ class ImageData:
         """
         digest = hashlib.sha256()
         for split in self.splits:
-            for key, kind in ((f"x_{split}", "|u1"), (f"y_{split}", "<i8")):
+            for key in (f"x_{split}", f"y_{split}"):
+                kind = {"u": "|u1", "i": "<i8", "f": "<f4"}[getattr(self, key).dtype.kind]
                 array = np.ascontiguousarray(getattr(self, key), dtype=kind)
                 digest.update(f"{key} {kind} {array.shape}\n".encode())
                 digest.update(array.data)
@@ -175,7 +185,7 @@ class ImageData:
         """
         if number(share, name="validation", least=0, most=0.5) == 0:
             return replace(self, x_val=None, y_val=None)
-        chosen = held_out(self.y_train, share=share, seed=seed, part=Part.VALIDATION)
+        chosen = held_out(strata(self.y_train), share=share, seed=seed, part=Part.VALIDATION)
         if not chosen.any():
             raise DataError(
                 f"{self.name}: validation={share:g} of {counted(len(chosen), 'training image')} holds out no image of "
@@ -191,15 +201,16 @@ class ImageData:
 
     def _balanced(self, split: str, count: int, *, seed: int) -> npt.NDArray[np.int64]:
         count = integer(count, name=f"n_{split}")
-        labels = getattr(self, f"y_{split}")
-        wanted = count // self.n_classes + (np.arange(self.n_classes) < count % self.n_classes)
-        present = np.bincount(labels, minlength=self.n_classes)
+        labels = strata(getattr(self, f"y_{split}"))
+        n_groups = self.n_classes if self.targets == CLASSES else 1
+        wanted = count // n_groups + (np.arange(n_groups) < count % n_groups)
+        present = np.bincount(labels, minlength=n_groups)
         short = np.flatnonzero(present < wanted)
         if len(short):
             raise DataError(
                 f"{self.name}: class {self.class_names[short[0]]!r} has {counted(present[short[0]], f'{split} image')}, "
                 f"a balanced subset of {count} needs {wanted[short[0]]}; "
-                f"use at most {present.min() * self.n_classes}"
+                f"use at most {present.min() * n_groups}"
             )
         order = permutation(len(labels), seed=seed, part=_PARTS[split])
         kept = [order[labels[order] == label][:number] for label, number in enumerate(wanted)]
@@ -208,6 +219,9 @@ class ImageData:
     def _check_labels(self, split: str) -> None:
         where, labels = f"{self.name}: y_{split}", getattr(self, f"y_{split}")
         n_images = len(getattr(self, f"x_{split}"))
+        if isinstance(labels, np.ndarray) and self.targets != CLASSES:
+            self._check_targets(split)
+            return
         if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iu":
             raise DataError(f"{where} must be an array of integers, got {_kind(labels)}")
         if labels.shape != (n_images,):
@@ -220,6 +234,24 @@ class ImageData:
                 f"{where}[{wrong[0]}] must be in [0, {self.n_classes - 1}] for {self.n_classes} classes, got "
                 f"{labels[wrong[0]]}"
             )
+
+    def _check_targets(self, split: str) -> None:
+        where, targets = f"{self.name}: y_{split}", getattr(self, f"y_{split}")
+        images = getattr(self, f"x_{split}")
+        kinds, shape = (
+            ("f", (len(images), self.n_classes)) if self.targets == VALUES else ("iu", images.shape[:3])
+        )
+        if targets.dtype.kind not in kinds or targets.shape != shape:
+            raise DataError(
+                f"{where} must have shape {shape} for {self.targets} of {counted(len(images), 'image')}, got an array of "
+                f"{targets.dtype} of shape {targets.shape}"
+            )
+        if self.targets == PIXELS:
+            wrong = targets[(targets != IGNORED) & ((targets < 0) | (targets >= self.n_classes))]
+            if len(wrong):
+                raise DataError(f"{where} must be in [0, {self.n_classes - 1}] or {IGNORED}, got {wrong[0]}")
+        elif targets.dtype != np.float32 or not np.isfinite(targets).all():
+            raise DataError(f"{where} must be finite numbers of float32, got {targets.dtype}")
 
 
 def held_out(labels: Labels, *, share: float, seed: int, part: Part) -> npt.NDArray[np.bool_]:
@@ -246,9 +278,10 @@ def check_size(shape: tuple[int, ...], *, what: str) -> None:
 
 
 def _check_images(images: Any, *, where: str) -> None:
-    if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
+    if not isinstance(images, np.ndarray) or images.dtype not in {np.dtype(np.uint8), np.dtype(np.float32)}:
         raise DataError(
-            f"{where} must be an array of uint8 in [0, 255], got {_kind(images)}; graphtask.load_data converts others"
+            f"{where} must be an array of uint8 in [0, 255] or of float32, got {_kind(images)}; graphtask.load_data "
+            f"converts others"
         )
     if images.ndim != 4:
         raise DataError(f"{where} must have shape (images, height, width, channels), got {images.shape}")
@@ -260,5 +293,5 @@ def _kind(value: Any) -> str:
     return f"an array of {value.dtype}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
 
 
-def _shape(images: npt.NDArray[np.uint8]) -> str:
+def _shape(images: npt.NDArray[Any]) -> str:
     return "×".join(str(length) for length in images.shape[1:])

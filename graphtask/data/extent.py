@@ -13,6 +13,7 @@ from graphtask.data.folder import folder_size
 from graphtask.data.npz import npz_size
 from graphtask.data.reading import SourceSize
 from graphtask.data.sources import DIGITS_SIZE, TORCHVISION
+from graphtask.data.targets import CLASSES
 from graphtask.data.transforms import SUBSET, Transform, parse_transform, same_share, transform
 from graphtask.errors import DataError
 
@@ -28,7 +29,9 @@ class Extent(NamedTuple):
     n_classes: int
 
 
-def extent_of(source: str | os.PathLike[str], *, transforms: Sequence[str | Transform] = ()) -> Extent:
+def extent_of(
+    source: str | os.PathLike[str], *, transforms: Sequence[str | Transform] = (), targets: str = CLASSES
+) -> Extent:
     """Return the extent of a data set; those of the catalog need not be downloaded.
 
     Of an image folder only the first image is read.
@@ -36,6 +39,7 @@ def extent_of(source: str | os.PathLike[str], *, transforms: Sequence[str | Tran
     Args:
         source: A name of the catalog, or the path of an ``.npz`` file or an image folder; see `load_data`.
         transforms: As in `load_data`.
+        targets: As in `load_data`.
 
     Raises:
         DataError: There is no such data set, its file cannot be read, or a transform does not fit.
@@ -52,7 +56,7 @@ def extent_of(source: str | os.PathLike[str], *, transforms: Sequence[str | Tran
         steps = [*recipe.transforms, *steps]
     else:
         path = existing(source)
-        size = folder_size(path) if path.is_dir() else npz_size(path)
+        size = folder_size(path) if path.is_dir() else npz_size(path, targets=targets)
     parsed = [parse_transform(step) for step in steps]
     name = Path(source).name
     images = _transformed(size, [step for step in parsed if step.name != SUBSET], name=name)

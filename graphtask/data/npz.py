@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from graphtask.data.arrays import array_names, channels_last, from_splits, named_splits, read_labels
+from graphtask.data.arrays import array_names, channels_last, from_splits, named_splits, read_targets
 from graphtask.data.dataset import ImageData, check_size
 from graphtask.data.reading import UNREADABLE, SourceSize, reason_of
+from graphtask.data.targets import CLASSES, strata
 from graphtask.errors import DataError
 from graphtask.storage.regular import open_regular
 from graphtask.types import AnyArray
@@ -24,7 +25,7 @@ _ARRAYS = (
 )
 
 
-def read_npz(path: str | os.PathLike[str]) -> ImageData:
+def read_npz(path: str | os.PathLike[str], *, targets: str = CLASSES) -> ImageData:
     """Read the data set in a .npz file.
 
     The arrays are ``x_train``, ``y_train``, ``x_test``, ``y_test`` and optionally ``x_val``, ``y_val``; or, as in
@@ -36,6 +37,7 @@ def read_npz(path: str | os.PathLike[str]) -> ImageData:
 
     Args:
         path: The file.
+        targets: As in `graphtask.data.arrays.as_image_data`.
 
     Raises:
         DataError: The file is missing, unsafe, damaged, or does not hold a data set; the message names the reason.
@@ -47,10 +49,12 @@ def read_npz(path: str | os.PathLike[str]) -> ImageData:
     class_names = None if names is None else _class_names(names, where=f"{path}: class_names")
     origin = {"source": "npz", "path": str(path)}
     splits = named_splits(arrays, where=str(path))
-    return from_splits(splits, name=path.stem, where=str(path), origin=origin, class_names=class_names)
+    return from_splits(
+        splits, name=path.stem, where=str(path), origin=origin, class_names=class_names, targets=targets
+    )
 
 
-def npz_size(path: Path) -> SourceSize:
+def npz_size(path: Path, *, targets: str = CLASSES) -> SourceSize:
     """Return the size of the data set in a .npz file, from the headers of its images and the labels.
 
     Raises:
@@ -70,11 +74,13 @@ def npz_size(path: Path) -> SourceSize:
     images = {
         split: channels_last(part.images, where=f"{path}: {split} images") for split, part in splits.items()
     }
-    labels, classes = read_labels({split: part.labels for split, part in splits.items()}, where=str(path))
+    labels, classes = read_targets(
+        {split: part.labels for split, part in splits.items()}, where=str(path), targets=targets
+    )
     n_classes = len(classes) if names is None else len(names)
     counts = {split: len(found) for split, found in images.items()}
     if "test" not in counts:
-        counts["test"] = sum(round(0.2 * count) for count in np.bincount(labels["train"]))
+        counts["test"] = sum(round(0.2 * count) for count in np.bincount(strata(labels["train"])))
         counts["train"] -= counts["test"]
     height, width, n_channels = images["train"].shape[1:]
     return SourceSize(counts["train"], counts["test"], (height, width, n_channels), n_classes)
@@ -119,9 +125,9 @@ def _npy_member(archive: zipfile.ZipFile, key: str) -> AnyArray:
 def _blank(archive: zipfile.ZipFile, key: str) -> AnyArray:
     """Return zeros of the type and shape of an array, which take no memory."""
     shape, dtype, _ = _npy_header(archive, archive.getinfo(f"{key}.npy"))
-    if len(shape) not in {3, 4}:
+    if len(shape) not in {2, 3, 4}:
         raise ValueError(f"{key} has shape {shape}, which is not one of images")
-    return np.broadcast_to(np.zeros((), dtype), shape)
+    return np.broadcast_to(np.zeros((), dtype), (shape[0], 1, 1, shape[1]) if len(shape) == 2 else shape)
 
 
 def _npy_header(

@@ -15,6 +15,7 @@ import numpy as np
 
 from graphtask.data.dataset import ImageData, Images, check_size
 from graphtask.data.stream import Part, words
+from graphtask.data.targets import PIXELS
 from graphtask.errors import ArgumentError, DataError
 from graphtask.validation import abbreviated, integer
 
@@ -274,6 +275,10 @@ def transform(data: ImageData, transforms: Sequence[str | Transform], *, seed: i
         ('blank+pad:2+color', (32, 32), 3)
     """
     for step in [parse_transform(text) for text in transforms]:
+        if not TRANSFORMS[step.name].whole and (data.x_train.dtype != np.uint8 or data.targets == PIXELS):
+            raise DataError(
+                f"{step} needs images of bytes, and targets that are not of pixels; transform the arrays first"
+            )
         data = _apply(data, step, seed=seed)
     return data
 

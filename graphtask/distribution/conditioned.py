@@ -11,8 +11,13 @@ successor (or predecessor) have the odds θ/((1 − θ)·λ), the others θ/(1 �
 and violates, or is absent, in proportion to the sums over its edges. Nothing is rejected, unless there is a factor of
 the sizes (`graphtask.distribution.size_factor`): the step is then a proposal of Metropolis and Hastings.
 
-With λ = 0, and θ above 0 for the edges from the input to every node and from every node to the output, every valid
-graph can be reached from every other one. `mixing_time` measures the convergence from opposite starting points.
+With λ = 0 a node stays as long as another one needs it. Every valid graph can still be reached from every other one if
+a missing node fits into every edge that passes it (i → j possible, i < v < j: so are i → v and v → j), as in full and
+in banded DAGs: the missing nodes of a graph can be added one by one, and from all nodes every graph is reached by
+removing some. In other supports, such as those of sparse random DAGs, two nodes may have to come and go together. The
+chains then run at some λ > 0, at which everything is reached, and count only where they are valid: the chain that is
+observed at its valid states has the stationary distribution P(G | valid). `mixing_time` measures the convergence from
+opposite starting points.
 
 Source:
     Geman & Geman, IEEE Trans. Pattern Anal. 6 (1984); Gelman & Rubin, Stat. Sci. 7 (1992) for the diagnostic.
@@ -158,8 +163,8 @@ class Target(NamedTuple):
 class Sampler(Protocol):
     """Parallel chains of a model; every chain has its own random generator."""
 
-    def sweep(self) -> None:
-        """Advance every chain by one sweep."""
+    def sweep(self, penalty: float = 0.0) -> None:
+        """Advance every chain by one sweep at λ."""
 
     @property
     def counts(self) -> IntArray:
@@ -172,7 +177,7 @@ def random_generators(n: int, *, seed: Sequence[int], first: int = 0) -> list[np
 
 
 def mixing_time(
-    low: Sampler, high: Sampler, *, most: int, window: int = 8, limit: float = 1.02
+    low: Sampler, high: Sampler, *, most: int, penalty: float = 0.0, window: int = 8, limit: float = 1.02
 ) -> tuple[int, float]:
     """Measure after how many sweeps chains from opposite starting points agree.
 
@@ -184,6 +189,7 @@ def mixing_time(
         low: Chains that start at small graphs.
         high: As many chains that start at large ones.
         most: Sweeps at most.
+        penalty: λ.
         window: Sweeps of one comparison.
         limit: Largest R that counts as agreement.
 
@@ -196,7 +202,7 @@ def mixing_time(
         for sampler in (low, high):
             values = []
             for _ in range(window):
-                sampler.sweep()
+                sampler.sweep(penalty)
                 values.append(sampler.counts)
             sums.append(np.stack(values).astype(np.float64))
         means = [value.mean(axis=(0, 1)) for value in sums]
@@ -208,6 +214,26 @@ def mixing_time(
         if found <= limit:
             return start + window, found
     return most, found
+
+
+def fits_everywhere(possible: BoolArray) -> bool:
+    """Return True if, with every edge i → j, the edges i → v and v → j are possible for all v between i and j.
+
+    Args:
+        possible: Possible edges between nodes in topological order, shape (nodes, nodes).
+
+    Example:
+        >>> full = np.triu(np.ones((5, 5), bool), 1)
+        >>> (
+        ...     fits_everywhere(full),
+        ...     fits_everywhere(full & ~np.triu(full, 3)),
+        ...     fits_everywhere(full ^ np.triu(full, 2) ^ np.triu(full, 3)),
+        ... )
+        (True, True, False)
+    """
+    far = np.triu(possible, 2)
+    # One step nearer from either end; all others follow.
+    return not ((far[:, 1:] & ~possible[:, :-1]).any() or (far[:-1] & ~possible[1:]).any())
 
 
 def is_valid(present: BoolArray, edges: BoolArray) -> BoolArray:

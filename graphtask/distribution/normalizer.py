@@ -89,16 +89,19 @@ def by_powers(measure: Callable[[float], FloatArray]) -> LogNormalizer:
     """Estimate ln E[h] over valid graphs, along the powers of a factor h from 0 to 1.
 
     Args:
-        measure: Advances the chains at a power of h by a sweep and returns ln h of every chain, shape (chains,).
+        measure: Advances the chains at a power of h by a sweep and returns ln h of every chain, NaN for one whose graph
+            is not valid, shape (chains,).
     """
     value, influence = 0.0, np.zeros(1)
     for now, following in pairwise(np.linspace(0, 1, N_POWERS + 1).tolist()):
         for _ in range(N_WARM):
             measure(now)
         logs = np.stack([measure(now) for _ in range(N_SWEEPS)])
-        ratios = np.exp((following - now) * logs).mean(axis=0)
-        value += float(np.log(ratios.mean()))
-        influence = influence + ratios / ratios.mean()
+        valid = np.isfinite(logs)
+        ratios = np.where(valid, np.exp((following - now) * logs), 0.0).mean(axis=0)
+        shares = valid.mean(axis=0)
+        value += float(np.log(ratios.mean() / shares.mean()))
+        influence = influence + ratios / ratios.mean() - shares / shares.mean()
     return LogNormalizer(value, float(influence.std(ddof=1) / np.sqrt(len(influence))))
 
 

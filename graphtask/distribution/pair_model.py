@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import igraph
 import numpy as np
 
-from graphtask.distribution.conditioned import Chains, Target, accepted, is_valid
+from graphtask.distribution.conditioned import Chains, Target, accepted, fits_everywhere, is_valid
 from graphtask.distribution.distances import DistanceRates, distance_class, fit_distance_rates, roles
 from graphtask.distribution.edge_probabilities import EdgeProbabilities, logs, shifted
 from graphtask.distribution.normalizer import MOST_EXACT, LogNormalizer, exact_sizes
@@ -140,6 +140,12 @@ class PairModel:
         return 2 + nodes, pairs * (float(self.counts.edges.sum()) + 0.5) / (n * pairs + 1)
 
     largest_tilt = np.inf  # of the log-odds of nodes
+
+    @property
+    def is_connected(self) -> bool:
+        """True if changes of one node each surely connect all valid graphs (`graphtask.distribution.conditioned`)."""
+        kept = np.flatnonzero(self.presence > 0)
+        return fits_everywhere(self.edge_matrix[np.ix_(kept, kept)] > 0)
 
     def shifted(self, nodes: float, edges: float) -> "PairModel":
         """Return the model with shifts added to the log-odds of nodes and of edges."""

@@ -41,6 +41,9 @@ _CLOSE_VARIANCE = 0.1  # of the logarithm of a variance
 _MOST_EXACT = 8  # nodes for which the moments are exact
 _DIFFERENCE = 1e-4  # of the shifts, for their derivatives
 _CONSTANT = 1e-3  # variance of a count below which a shift has no effect on it
+_PENALTIES = (0.5, 0.25, 0.12, 0.06, 0.03, 0.015)  # λ of chains that are not valid all the time
+_LEAST_VALID = 0.25  # share of their states that are valid
+_PATIENCE = 50  # sweeps for each valid state that is waited for
 
 
 class Tilt(NamedTuple):
@@ -63,6 +66,8 @@ class SamplingPlan(NamedTuple):
     """Length of every chain; 0 for rejection."""
     r_hat: float = 1.0
     """Gelman and Rubin's R of the mean sizes of chains from small and from large graphs, after a third of the sweeps."""
+    penalty: float = 0.0
+    """λ of the chains (`graphtask.distribution.conditioned`); above 0, only sweeps that end at valid graphs count."""
 
 
 def sampling_plan(model: Model) -> SamplingPlan:
@@ -78,19 +83,36 @@ def sampling_plan(model: Model) -> SamplingPlan:
         share, least = model.share_valid(_generator(1), n=_TRIALS), LEAST_SHARE
     if share >= least:
         return SamplingPlan("rejection", share)
-    low, high = _opposite_samplers(model, seed=2)
-    sweeps, r_hat = mixing_time(low, high, most=_MOST_SWEEPS // _SAFETY)
-    return SamplingPlan("mcmc", share, max(_LEAST_SWEEPS, _SAFETY * sweeps), r_hat)
+    penalty = chain_penalty(model)
+    low, high = _opposite_samplers(model, seed=2, penalty=penalty)
+    sweeps, r_hat = mixing_time(low, high, most=_MOST_SWEEPS // _SAFETY, penalty=penalty)
+    return SamplingPlan("mcmc", share, max(_LEAST_SWEEPS, _SAFETY * sweeps), r_hat, penalty)
+
+
+def chain_penalty(model: Model) -> float:
+    """Return the λ at which chains reach every valid graph: 0 if valid ones connect, else the largest with enough of them.
+
+    Raises:
+        DisconnectedError: No valid graph is possible.
+    """
+    if model.is_connected:
+        return 0.0
+    sampler = model.sampler(random_generators(_BATCH, seed=[0, 5]))
+    for penalty in _PENALTIES:
+        n_violations = [sampler.violations(penalty) for _ in range(_BURN + _AVERAGED)]
+        if (np.stack(n_violations[_BURN:]) == 0).mean() >= _LEAST_VALID:
+            break
+    return penalty
 
 
 def _opposite_samplers(
-    model: Model, *, seed: int
+    model: Model, *, seed: int, penalty: float
 ) -> tuple[PairSampler | StageSampler, PairSampler | StageSampler]:
     """Return chains at small and chains at large graphs."""
     low, high = (model.sampler(random_generators(_BATCH // 2, seed=[0, seed, end])) for end in range(2))
     low.retune(model.shifted(_SMALL, _SMALL))
     for _ in range(_LEAST_SWEEPS // 3):
-        low.sweep()
+        low.sweep(penalty)
     low.retune(model)
     return low, high
 
@@ -106,10 +128,30 @@ def draw_graphs(model: Model, plan: SamplingPlan, n: int, *, seed: int) -> Itera
         if plan.method == "rejection":
             yield from (_rejected(model, plan, rng) for rng in generators)
         else:
-            sampler = model.sampler(generators)
-            for _ in range(plan.sweeps):
-                sampler.sweep()
-            yield from sampler.graphs()
+            yield from _last_of_chains(model.sampler(generators), plan)
+
+
+def _last_of_chains(sampler: PairSampler | StageSampler, plan: SamplingPlan) -> list[igraph.Graph]:
+    """Return the graph of every chain after as many sweeps, or valid graphs, as planned."""
+    if plan.penalty == 0:
+        for _ in range(plan.sweeps):
+            sampler.sweep()
+        return sampler.graphs()
+    found: dict[int, igraph.Graph] = {}
+    n_valid = np.zeros(len(sampler.generators), dtype=np.int64)
+    for _ in range(_PATIENCE * plan.sweeps):
+        is_valid = sampler.violations(plan.penalty) == 0
+        n_valid += is_valid
+        ending = np.flatnonzero(is_valid & (n_valid == plan.sweeps)).tolist()
+        if ending:
+            graphs = sampler.graphs()
+            found |= {chain: graphs[chain] for chain in ending}
+        if len(found) == len(n_valid):
+            return [found[chain] for chain in range(len(found))]
+    raise DisconnectedError(
+        f"fewer than {plan.sweeps:,} of {_PATIENCE * plan.sweeps:,} graphs of a Markov chain were valid; "
+        f"fit with more shrinkage, or to more graphs"
+    )
 
 
 def calibrated_sizes(
@@ -166,9 +208,10 @@ class _Search:
         self._model, self.tilt, self.factor = model, tilt, NO_FACTOR
         self._highest = np.array([min(model.largest_tilt, _LARGEST_TILT), _LARGEST_TILT])
         self._sampler: PairSampler | StageSampler | None = None
+        self._penalty = chain_penalty(self._current) if chains else 0.0
         if chains:
-            low, high = _opposite_samplers(self._current, seed=3)
-            mixing_time(low, high, most=_MOST_SWEEPS // _SAFETY)
+            low, high = _opposite_samplers(self._current, seed=3, penalty=self._penalty)
+            mixing_time(low, high, most=_MOST_SWEEPS // _SAFETY, penalty=self._penalty)
             self._sampler = low.joined(high)  # type: ignore[arg-type]  # both are of one kind
         self._close = _CLOSE if chains else _CLOSE / 1_000
         self.variance = np.zeros(2)
@@ -234,7 +277,7 @@ class _Search:
 
     def _of_chains(self, sampler: PairSampler | StageSampler) -> _Moments:
         sampler.retune(self._current)
-        values = _advanced(sampler, burn=_BURN).reshape(-1, 3)
+        values = _advanced(sampler, burn=_BURN, penalty=self._penalty)
         sizes, scores = values[:, :2], np.stack([values[:, 0], values[:, 1] - values[:, 2]], axis=1)
         covariance = np.cov(np.concatenate([sizes, scores], axis=1).T)
         return _Moments(sizes.mean(axis=0), np.diag(covariance)[:2], covariance[:2, 2:])
@@ -266,15 +309,24 @@ def _mean_and_variance(sizes: FloatArray) -> tuple[FloatArray, FloatArray]:
     return np.asarray(mean), np.asarray(np.tensordot(shares, np.square(places - mean), axes=2))
 
 
-def _advanced(sampler: PairSampler | StageSampler, *, burn: int) -> FloatArray:
-    """Advance the chains, and return nodes, edges and their expectation of the last sweeps, shape (sweeps, chains, 3)."""
+def _advanced(sampler: PairSampler | StageSampler, *, burn: int, penalty: float) -> FloatArray:
+    """Advance the chains, and return nodes, edges and their expectation at the valid graphs, shape (graphs, 3).
+
+    Raises:
+        DisconnectedError: Hardly any graph is valid.
+    """
     for _ in range(burn):
-        sampler.sweep()
-    counts = []
-    for _ in range(_AVERAGED):
-        sampler.sweep()
-        counts.append(np.column_stack([sampler.counts, sampler.expected_edges]))
-    return np.stack(counts).astype(np.float64)
+        sampler.sweep(penalty)
+    counts: list[FloatArray] = []
+    n_wanted, n_found = _AVERAGED * len(sampler.generators), 0
+    for _ in range(_PATIENCE * _AVERAGED):
+        is_valid = sampler.violations(penalty) == 0
+        found = np.column_stack([sampler.counts, sampler.expected_edges])[is_valid]
+        counts.append(found.astype(np.float64))
+        n_found += len(found)
+        if n_found >= n_wanted:
+            return np.concatenate(counts)
+    raise DisconnectedError(NOTHING_POSSIBLE)
 
 
 def log_normalizer(model: Model) -> LogNormalizer:
@@ -294,10 +346,12 @@ def log_normalizer(model: Model) -> LogNormalizer:
     if not model.factor.is_active or not np.isfinite(found.value):
         return found
 
+    penalty = chain_penalty(model)
+
     def log_factor(power: float) -> FloatArray:
         sampler.retune(replace(model, factor=model.factor.power(power)))
-        sampler.sweep()
-        return model.factor.log(*sampler.counts.T)
+        is_valid = sampler.violations(penalty) == 0
+        return np.where(is_valid, model.factor.log(*sampler.counts.T), np.nan)
 
     further = by_powers(log_factor)
     return LogNormalizer(found.value + further.value, float(np.hypot(found.error, further.error)))

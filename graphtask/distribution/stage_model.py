@@ -184,6 +184,11 @@ class StageModel:
         """Largest shift of the sizes at which all of them still have a distribution."""
         return min(own.largest_tilt for own in self.sizes)
 
+    @property
+    def is_connected(self) -> bool:
+        """True if changes of one node each surely connect all valid graphs: every edge is possible."""
+        return bool((self.rates.rate > 0).all())
+
     def shifted(self, nodes: float, edges: float) -> "StageModel":
         """Return the model with e^(nodes·n) as a further factor of all sizes, and a shift of the log-odds of edges."""
         sizes = tuple(own.tilted(nodes) for own in self.sizes) if nodes else self.sizes

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from graphtask.columns import score_of, shown_score, with_accuracy, words
 from graphtask.drawing.picture import rendered
 from graphtask.graph import WEIGHT
 from graphtask.terminal import duration, shown
@@ -74,7 +75,7 @@ def run_card(run: Any) -> str:
         "data": run.data_name,
         "seed": run.seed,
         "epochs": len(run.metrics),
-        "test accuracy": f"{run.test_accuracy:.1%}",
+        f"test {words(run.score)}": shown_score(run.test_score, run.score),
         **_sizes(run.graph),
         f"live edges (≥ {threshold:g})": int(run.metrics["live_edges"].iloc[-1]),
         "folder": run.folder,
@@ -92,13 +93,14 @@ def history_card(history: Any) -> str:
 
 def sweep_card(result: Any) -> str:
     """Return the card of a `SweepResult`."""
-    table = result.table
+    score = score_of(result.table.columns)
+    table, name = with_accuracy(result.table)
     facts = {
         "run": table["run"].iloc[0],
-        "accuracy before pruning": f"{table['trained_accuracy'].iloc[0]:.1%}",
+        f"{name} before pruning": shown_score(table["trained_accuracy"].iloc[0], score),
         **{
-            f"{name} threshold": _at(table, getattr(result, f"{name}_threshold"))
-            for name in ("suggested", "critical")
+            f"{kind} threshold": _at(table, getattr(result, f"{kind}_threshold"), score)
+            for kind in ("suggested", "critical")
         },
     }
     return card("SweepResult", facts, _image(result.plot()))
@@ -144,12 +146,13 @@ def study_card(study: Any) -> str:
         "folder": study.out,
     }
     groups = table.groupby(["dataset", "prior"], sort=False)
+    score = f"test_{score_of(table.columns)}"
     progress = groups.agg(
         runs=("run", "size"),
         finished=("status", lambda words: int((words == "finished").sum())),
         epochs=("epoch", "sum"),
         of=("epochs", "sum"),
-        test_accuracy=("test_accuracy", "mean"),
+        **{score: (score, "mean")},
     ).reset_index()
     return card(f"Study {study.name}", facts, table_html(progress))
 
@@ -242,12 +245,12 @@ def _sizes(graph: "igraph.Graph") -> dict[str, object]:
     return {"nodes": graph.vcount(), "edges": graph.ecount()}
 
 
-def _at(table: "pd.DataFrame", threshold: float) -> str:
+def _at(table: "pd.DataFrame", threshold: float, score: str) -> str:
     rows = table[table["threshold"] == threshold]
     if rows.empty:
         return f"{threshold:.4g}"
     row = rows.iloc[0]
-    return f"{threshold:.4g}: accuracy {row['test_accuracy']:.1%}, sparsity {row['sparsity']:.1%}"
+    return f"{threshold:.4g}: {words(score)} {shown_score(row['test_accuracy'], score)}, sparsity {row['sparsity']:.1%}"
 
 
 def _graph(graph: "igraph.Graph", *, threshold: float | None = None) -> str:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from graphtask.columns import ACCURACY, with_accuracy
 from graphtask.drawing.grouped import groups_of, require_columns, share_legend, tidy
 from graphtask.drawing.picture import new_figure
 from graphtask.drawing.style import ACROSS, INK, LEGEND, REMOVED, TEXT, WIDTH, WITHIN
@@ -109,7 +110,7 @@ def draw_curves(metrics: "pd.DataFrame") -> "Figure":
 
     Args:
         metrics: Columns ``epoch``, ``train_loss``, ``test_loss``, ``train_accuracy``, ``test_accuracy`` (shares
-            of 1) and ``live_edges``, as in ``run.metrics``.
+            of 1; or another score) and ``live_edges``, as in ``run.metrics``.
 
     Raises:
         ArgumentError: A column is missing.
@@ -122,9 +123,10 @@ def draw_curves(metrics: "pd.DataFrame") -> "Figure":
         >>> len(draw_curves(pd.DataFrame([row])).axes)
         3
     """
+    metrics, score = with_accuracy(metrics)
     panels = {
         "loss": {"train_loss": "training", "test_loss": "test"},
-        "accuracy": {"train_accuracy": "training", "test_accuracy": "test"},
+        score: {"train_accuracy": "training", "test_accuracy": "test"},
         "live edges": {"live_edges": "live edges"},
     }
     missing = {"epoch", *(column for columns in panels.values() for column in columns)} - set(metrics.columns)
@@ -162,7 +164,8 @@ def draw_progress(table: "pd.DataFrame") -> "Figure":
     """
     from matplotlib.ticker import MaxNLocator
 
-    panels = {"test_accuracy": "test accuracy", "live_edges": "live edges"}
+    table, score = with_accuracy(table)
+    panels = {"test_accuracy": f"test {score}", "live_edges": "live edges"}
     require_columns(table, {"run", "dataset", "prior", "epoch", *panels}, made_by="progress_table")
     figure = new_figure(figsize=(WIDTH, 2.6), layout="constrained")
     both = figure.subplots(1, 2)
@@ -182,7 +185,8 @@ def draw_progress(table: "pd.DataFrame") -> "Figure":
                 )
         tidy(axes, title=title, xlabel="epoch")
         axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
-        axes.set_ylim(bottom=0)
+        if title in {f"test {ACCURACY}", "live edges"}:  # other scores may be negative
+            axes.set_ylim(bottom=0)
     share_legend(both[0])
     return figure
 

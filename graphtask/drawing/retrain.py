@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from graphtask.columns import ACCURACY, with_accuracy
 from graphtask.drawing.grouped import Group, groups_of, require_columns, share_legend, tidy
 from graphtask.drawing.picture import drawable, new_figure
 from graphtask.drawing.style import INK, TEXT, WIDTH
@@ -24,7 +25,7 @@ _LONGEST = 12  # characters of a data set's name that fit under its place
 
 
 def draw_retraining(table: "pd.DataFrame") -> "Figure":
-    """Test accuracy of the full, the thresholded and the retrained networks, and how long their epochs take.
+    """Test accuracy (or the score of another task) of the full, the thresholded and the retrained networks, and how long their epochs take.
 
     A dot is a run; a bar is the mean over the runs of a data set and prior, with ± one standard deviation.
 
@@ -46,6 +47,7 @@ def draw_retraining(table: "pd.DataFrame") -> "Figure":
         >>> [axes.get_title(loc="left") for axes in draw_retraining(table).axes]
         ['test accuracy', 'time of an epoch, full = 1']
     """
+    table, score = with_accuracy(table)
     needed = {"run", "dataset", "prior", "network", "test_accuracy", "epoch_time_ratio"}
     require_columns(table, needed, made_by="graphtask.training.compare_retrained")
     figure = new_figure(figsize=(WIDTH, 3.0), layout="constrained")
@@ -53,8 +55,9 @@ def draw_retraining(table: "pd.DataFrame") -> "Figure":
     groups = groups_of(table)
     names = list(dict.fromkeys(table["network"]))
     _draw_networks(left, groups, names, "test_accuracy")
-    tidy(left, title="test accuracy")
-    _within_shares(left)
+    tidy(left, title=f"test {score}")
+    if score == ACCURACY:
+        _within_shares(left)
     timed = table.loc[table["epoch_time_ratio"].notna(), "network"].unique()
     _draw_networks(right, groups, [name for name in names if name in timed], "epoch_time_ratio")
     right.axhline(1.0, color=INK, linewidth=0.6, linestyle=(0, (3, 2)))

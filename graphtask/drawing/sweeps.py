@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from graphtask.columns import ACCURACY, with_accuracy
 from graphtask.drawing.grouped import Group, draw_mean, groups_of, require_columns, share_legend, tidy
 from graphtask.drawing.picture import new_figure
 from graphtask.drawing.style import INK, WIDTH
@@ -21,7 +22,7 @@ _ROW = 0.16  # inches, for the marks of one data set
 
 
 def draw_sweep(table: "pd.DataFrame") -> "Figure":
-    """Draw test accuracy and sparsity over τ, with the critical and the suggested τ of every run below.
+    """Draw test accuracy (or the score of another task) and sparsity over τ, with the critical and the suggested τ of every run below.
 
     Runs of the same data set and prior are shown by their mean at shared thresholds, with a band of one standard
     deviation. Accuracy ends where the first of them becomes disconnected. The axis is logarithmic, with τ = 0 on its
@@ -43,6 +44,7 @@ def draw_sweep(table: "pd.DataFrame") -> "Figure":
         >>> [axes.get_title(loc="left") for axes in draw_sweep(pd.DataFrame(rows)).axes]
         ['test accuracy', 'sparsity', '', '']
     """
+    table, score = with_accuracy(table)
     needed = {"run", "dataset", "prior", "threshold", *_CURVES, *_MARKS}
     require_columns(table, needed, made_by="graphtask.sweep")
     positive = table.loc[table["threshold"] > 0, "threshold"]
@@ -57,8 +59,9 @@ def draw_sweep(table: "pd.DataFrame") -> "Figure":
     for axes, (column, title) in zip(panels[0], _CURVES.items(), strict=True):
         for group in groups:
             draw_mean(axes, group, x="at", y=column)
-        tidy(axes, title=title)
-    panels[0, 0].set_ylim(0, 1.02)
+        tidy(axes, title=title.replace(ACCURACY, score))
+    if score == ACCURACY:
+        panels[0, 0].set_ylim(0, 1.02)
     panels[0, 1].set_ylim(-0.02, 1.02)
     for axes in panels[1]:
         _draw_marks(axes, groups, least)

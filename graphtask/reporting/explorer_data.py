@@ -8,6 +8,7 @@ import igraph
 import numpy as np
 import numpy.typing as npt
 
+from graphtask.columns import ACCURACY, score_of
 from graphtask.graph import NAME, WEIGHT, edge_array, node_order, provenance, stages
 from graphtask.runs.history import EdgeHistory
 
@@ -65,7 +66,7 @@ def explorer_data(
         "weight": [float(weight) for weight in graph.es[WEIGHT]] if WEIGHT in graph.es.attributes() else None,
         "initial": initial if isinstance(initial, dict) else None,
         "history": None if history is None else _history(graph, history),
-        "sweep": None if sweep is None else _sweep(sweep),
+        "sweep": None if sweep is None or score_of(sweep.columns) != ACCURACY else _sweep(sweep),
     }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import igraph
 
+from graphtask.columns import score_of, shown_score, words
 from graphtask.drawing.cards import escaped
 from graphtask.errors import GraphtaskError
 from graphtask.metrics.table import measure_all
@@ -137,6 +138,14 @@ def _study(study: "Study") -> Callable[[Content], str]:
     return lambda _: study_html(study, graphs=0)
 
 
+def _tested(last: "pd.Series | None") -> dict[str, str | None]:
+    """Return the score after the last epoch, by its name."""
+    if last is None:
+        return {}
+    score = score_of(last.index)
+    return {f"test {words(score)}": shown_score(float(last[f"test_{score}"]), score, digits=2)}
+
+
 def _glance(content: Content) -> str:
     import pandas as pd
 
@@ -147,7 +156,7 @@ def _glance(content: Content) -> str:
             {
                 "graph": item.name,
                 "dataset": item.label,
-                "test accuracy": None if last is None else f"{float(last['test_accuracy']):.2%}",
+                **_tested(last),
                 "epochs": None if item.metrics is None else len(item.metrics),
                 "edges": item.graph.ecount(),
                 "edges after pruning": "disconnected" if item.pruned is None else item.pruned.ecount(),
@@ -329,7 +338,9 @@ def _sweeps(content: Content) -> str:
     if not tables:
         return ""
     whole = pd.concat(tables, ignore_index=True)
-    return figure_html(draw_sweep(whole), caption="Test accuracy and sparsity over τ")
+    return figure_html(
+        draw_sweep(whole), caption=f"Test {words(score_of(whole.columns))} and sparsity over τ"
+    )
 
 
 def _dynamics(content: Content) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import operator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from graphtask.columns import score_of, shown_score, words
 from graphtask.drawing.curves import draw_progress
 from graphtask.drawing.graphs import draw_grid
 from graphtask.errors import GraphtaskError, RunError
@@ -52,7 +53,12 @@ def study_html(study: "Study", *, graphs: int) -> str:
     parts = [note(status_line(table)), table_html(_shown(table))]
     curves = progress_table(study)
     if len(curves):
-        parts.append(figure_html(draw_progress(curves), caption="Test accuracy and live edges over epochs"))
+        parts.append(
+            figure_html(
+                draw_progress(curves),
+                caption=f"Test {words(score_of(curves.columns))} and live edges over epochs",
+            )
+        )
     newest = {
         f"{found.run}, epoch {found.epoch}": found.pruned
         for found in newest_graphs(study, graphs)
@@ -88,18 +94,23 @@ def progress_table(study: "Study") -> "pd.DataFrame":
             metrics = read_metrics(job.folder)
         except GraphtaskError:
             continue  # not begun, or damaged; the status table reports damage
-        if "validation_accuracy" in metrics:
-            metrics["test_accuracy"] = metrics["validation_accuracy"]
+        score = score_of(metrics.columns)
+        if "validation_loss" in metrics:
+            metrics[f"test_{score}"] = metrics[f"validation_{score}"]
         tables.append(metrics.assign(run=job.name, dataset=job.data_name, prior=job.prior.name))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
 def _shown(table: "pd.DataFrame") -> "pd.DataFrame":
+    score = score_of(table.columns)
     shown: dict[str, Any] = {
         "run": table["run"],
         "status": table["status"],
         "epoch": [f"{epoch} of {of}" for epoch, of in zip(table["epoch"], table["epochs"], strict=True)],
-        "test accuracy": [f"{value:.2%}" if value == value else "" for value in table["test_accuracy"]],  # noqa: PLR0124
+        f"test {words(score)}": [
+            shown_score(value, score, digits=2) if value == value else ""  # noqa: PLR0124
+            for value in table[f"test_{score}"]
+        ],
         "live edges": table["live_edges"].astype("string").fillna(""),
         "left": [duration(value) if value > 0 else "" for value in table["seconds_left"]],
         "error": table["error"],

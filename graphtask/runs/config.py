@@ -18,7 +18,7 @@ VERSION = 2
 # Settings that make two runs the same run; the others (device, threads …) may change when a run is resumed.
 _IDENTITY = {
     "model": None,  # all of the section
-    "data": ("validation", "crop_padding", "flip"),
+    "data": ("task", "validation", "crop_padding", "flip"),
     "optimization": None,
     "runtime": ("precision",),
 }

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from graphtask.columns import named_after, score_of
 from graphtask.runs.files import damaged, read_file
 from graphtask.runs.layout import METRICS
 from graphtask.storage.atomic import write_atomically
@@ -17,7 +18,7 @@ REQUIRED = (
     *("epoch", "learning_rate", "train_loss", "test_loss", "train_accuracy", "test_accuracy"),
     *("resource_loss", "live_edges", "seconds"),
 )
-"""Columns of every metrics table."""
+"""Columns of every metrics table; the accuracies of another task are named after its score."""
 
 _KNOWN = ("epoch", "resource_loss", "live_edges")
 """Columns without gaps; the others have one where nothing was measured: test images before the last epoch of a run
@@ -45,10 +46,11 @@ def read_metrics(folder: Path) -> "pd.DataFrame":
         table = read_csv(io.BytesIO(content))
     except (ValueError, OverflowError) as error:  # of pandas, of UTF-8
         raise damaged(folder, METRICS, str(error)) from error
-    missing = [name for name in REQUIRED if name not in table]
+    required = named_after(score_of(table.columns), REQUIRED).values()
+    missing = [name for name in required if name not in table]
     if missing:
         raise damaged(folder, METRICS, f"no column {missing[0]}")
-    for name in REQUIRED:
+    for name in required:
         values = table[name]
         if name not in _KNOWN:
             values = values.dropna()

@@ -93,7 +93,7 @@ def _row(states: Sequence[State], timed: dict[str, _Length]) -> dict[str, Any]:
 
 def _extent(job: Job) -> tuple[Extent | None, str]:
     try:
-        return extent_of(job.data_source, transforms=job.data.transforms), ""
+        return extent_of(job.data_source, transforms=job.data.transforms, targets=job.data.targets), ""
     except GraphtaskError as error:
         return None, str(error)
 

@@ -31,7 +31,7 @@ def record_outcome(run: "Run", job: Job, *, images: "ImageData | None" = None) -
 
     Returns:
         ``test_accuracy`` (of the trained network, in [0, 1]), ``test_accuracy_pruned`` (of the pruned one),
-        ``seconds_per_epoch`` (median), ``epochs``, ``live_edges``, ``critical_threshold``, the metrics of the pruned
+        both named after the score of another task, ``seconds_per_epoch`` (median), ``epochs``, ``live_edges``, ``critical_threshold``, the metrics of the pruned
         graph, and ``undefined``. If pruning disconnects input from output, the values of the pruned graph are missing,
         and ``undefined`` has the reason.
     """
@@ -53,8 +53,8 @@ def known_outcome(job: Job) -> Row | None:
 def _outcome(run: "Run", job: Job, *, images: "ImageData | None") -> Row:
     last = run.metrics.iloc[-1]
     row: Row = {
-        "test_accuracy": float(last["test_accuracy"]),
-        "test_accuracy_pruned": math.nan,
+        f"test_{run.score}": run.test_score,
+        f"test_{run.score}_pruned": math.nan,
         "seconds_per_epoch": float(run.metrics["seconds"].median()),
         "epochs": len(run.metrics),
         "live_edges": int(last["live_edges"]),
@@ -64,14 +64,14 @@ def _outcome(run: "Run", job: Job, *, images: "ImageData | None") -> Row:
         pruned = prune(run.graph, threshold=job.threshold)
     except DisconnectedError as error:
         return row | {UNDEFINED: str(error)}
-    row["test_accuracy_pruned"] = _accuracy(run, pruned, images or run.data(), job)
+    row[f"test_{run.score}_pruned"] = _score(run, pruned, images or run.data(), job)
     return row | {
         name: getattr(value, "item", lambda v=value: v)() for name, value in measure(pruned).items()
     }
 
 
-def _accuracy(run: "Run", pruned: "igraph.Graph", images: "ImageData", job: Job) -> float:
-    """Return the accuracy of the pruned network on the test images, as `graphtask.training.parity` does."""
+def _score(run: "Run", pruned: "igraph.Graph", images: "ImageData", job: Job) -> float:
+    """Return the score of the pruned network on the test images, as `graphtask.training.parity` does."""
     from graphtask.compiler.writeback import extract_subnetwork
     from graphtask.training.batches import split_batches
     from graphtask.training.device import choose_device, limited_threads
@@ -79,8 +79,6 @@ def _accuracy(run: "Run", pruned: "igraph.Graph", images: "ImageData", job: Job)
 
     device = job.device
     with limited_threads(job.threads):
-        net = extract_subnetwork(run.module(device=device, block=job.config.model.block), pruned).to(
-            choose_device(device)
-        )
+        net = extract_subnetwork(run.module(device=device), pruned).to(choose_device(device))
         batches = split_batches(images, job.config, device=net.edge_weight.device)
-        return evaluate(net, batches.test).accuracy
+        return evaluate(net, batches.test, task=run.task).score

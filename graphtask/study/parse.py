@@ -39,7 +39,7 @@ _OPTIONS: Mapping[str, Kind] = {
         keyword: _ANY
         for keyword, (section, name) in OPTIONS.items()
         if keyword not in {"seed", "threshold"}
-        and (section != "data" or name in {"validation", "crop_padding", "flip"})
+        and (section != "data" or name in {"task", "validation", "crop_padding", "flip"})
     },
     **dict.fromkeys(_SECTIONS, TABLE),
 }

@@ -1,21 +1,25 @@
 """Time training steps on random images; the data are not needed."""
 
 import time
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
+from graphtask.compiler.library import STANDARD
 from graphtask.compiler.module import GraphModule
 from graphtask.compiler.module import compile as compile_graph
 from graphtask.data.dataset import ImageData
 from graphtask.data.extent import Extent
+from graphtask.data.targets import CLASSES, PIXELS, VALUES
 from graphtask.graph import untrained
 from graphtask.study.job import Job
 from graphtask.training.batches import split_batches
 from graphtask.training.cuda_graph import WARM_UP, cuda_recorder
 from graphtask.training.device import choose_device, limited_threads
 from graphtask.training.loop import Trainer
-from graphtask.training.run import load_block
+from graphtask.training.task import task_of
 from graphtask.validation import counted
 
 _SECONDS = 1.0  # approximate time of all timed steps
@@ -42,7 +46,8 @@ def seconds_per_step(job: Job, extent: Extent) -> tuple[float, int]:
             n_classes=extent.n_classes,
             gate=config.model.gate,  # type: ignore[arg-type]  # checked when the study was read
             execution=config.runtime.execution,  # type: ignore[arg-type]
-            block=load_block(config.model.block),
+            block=config.model.block or STANDARD,
+            head=task_of(config).head,
         ).to(choose_device(job.device))
         # The first steps are excluded: they allocate memory.
         step = _timed(module, job, extent, n_steps=1)
@@ -62,7 +67,12 @@ def _timed(module: GraphModule, job: Job, extent: Extent, *, n_steps: int) -> fl
     n_images = n_steps * config.optimization.batch_size
     rng = np.random.Generator(np.random.PCG64(0))
     images = rng.integers(0, 256, (n_images, *extent.size, extent.in_channels), dtype=np.uint8)
-    labels = rng.integers(0, extent.n_classes, n_images)
+    kinds: dict[str, npt.NDArray[Any]] = {
+        CLASSES: rng.integers(0, extent.n_classes, n_images),
+        VALUES: rng.integers(0, 2, (n_images, extent.n_classes)).astype(np.float32),
+        PIXELS: rng.integers(0, extent.n_classes, (n_images, *extent.size)),
+    }
+    labels = kinds[job.data.targets]
     names = tuple(map(str, range(extent.n_classes)))
     random_data = ImageData("random", images, labels, images[:1], labels[:1], names)
     batches = split_batches(random_data, config, device=module.edge_weight.device)

@@ -11,6 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from graphtask.columns import shown_score, words
 from graphtask.live import LiveBars
 from graphtask.study.engines.protocol import Engine
 from graphtask.study.job import Ending, Job
@@ -242,9 +243,9 @@ def _about(state: State, elapsed: float | None = None) -> str:
 
 
 def _result(state: State) -> str:
-    if state.test_accuracy is None:
+    if state.test_score is None:
         return "no epoch yet"
-    return f"test accuracy {state.test_accuracy:.1%}, live edges {state.live_edges}"
+    return f"test {words(state.score)} {shown_score(state.test_score, state.score)}, live edges {state.live_edges}"
 
 
 def _remark(ending: Ending) -> str:

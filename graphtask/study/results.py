@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from graphtask.columns import typed_table
+from graphtask.columns import ACCURACY, score_of, typed_table
 from graphtask.errors import DataError, GraphtaskError
 from graphtask.metrics.registry import select
 from graphtask.metrics.table import UNDEFINED
@@ -22,16 +22,7 @@ if TYPE_CHECKING:
     from graphtask.data.dataset import ImageData
 
 _ORIGINS = ("dataset", "prior", "seed", "status", "error", "threshold")
-_TRAINING = (
-    *(
-        "test_accuracy",
-        "test_accuracy_pruned",
-        "seconds_per_epoch",
-        "epochs",
-        "live_edges",
-        "critical_threshold",
-    ),
-)
+_TRAINING = ("seconds_per_epoch", "epochs", "live_edges", "critical_threshold")
 _KINDS = {"count": int, "flag": bool, "number": float, "text": str}
 RUN = "run"
 DISCONNECTED = "disconnected"
@@ -73,7 +64,7 @@ def _outcome(job: Job, images: Callable[[DataConfig], "ImageData"]) -> Row:
         return known
     from graphtask.training.run import Run
 
-    run = Run.open(job.folder)
+    run = Run.open(job.folder, imports=job.config.code.values())
     found = images(job.data)
     if found.fingerprint != run.record["data_fingerprint"]:
         raise DataError(
@@ -86,7 +77,12 @@ def _images(data: DataConfig) -> "ImageData":
     from graphtask.data.catalog import load_data
 
     return load_data(
-        data.source, root=data.root, download=data.download, transforms=data.transforms, seed=data.seed
+        data.source,
+        root=data.root,
+        download=data.download,
+        transforms=data.transforms,
+        seed=data.seed,
+        targets=data.targets,
     )
 
 
@@ -102,4 +98,7 @@ def _frame(rows: list[Row]) -> "pd.DataFrame":
         reasons = [row.get(UNDEFINED, ""), *(f"{name}: the graph has no such stage" for name in missing)]
         row[UNDEFINED] = "; ".join(filter(None, reasons))
     kinds = {column: _KINDS[metric.kind] for column, metric, _ in selection.cells(stages)}
-    return typed_table(rows, columns=[*_ORIGINS, *_TRAINING, *metrics, UNDEFINED, RUN], metrics=kinds)
+    found = dict.fromkeys(score_of(row) for row in rows if any(name.startswith("test_") for name in row))
+    scores = [f"test_{score}{pruned}" for score in found or [ACCURACY] for pruned in ("", "_pruned")]
+    columns = [*_ORIGINS, *scores, *_TRAINING, *metrics, UNDEFINED, RUN]
+    return typed_table(rows, columns=columns, metrics={**kinds, **dict.fromkeys(scores, float)})

@@ -1,7 +1,7 @@
 """Retrain the pruned graphs of many runs, as a study of its own."""
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -38,6 +38,7 @@ def retrain_runs(
     budget: int | None = None,
     threshold: float = 0.006,
     data_root: str | Path | None = None,
+    imports: Collection[str] = (),
     n_jobs: int | None = None,
     gpus: Sequence[int] | None = None,
     jobs_per_gpu: int = 1,
@@ -59,6 +60,7 @@ def retrain_runs(
         budget: As in `retrain`.
         threshold: As in `retrain`.
         data_root: Folder of the named data sets now; None is that of training.
+        imports: As in `Run.open`.
         n_jobs: As in `Study.run`.
         gpus: As in `Study.run`.
         jobs_per_gpu: As in `Study.run`.
@@ -90,7 +92,11 @@ def retrain_runs(
     # Invalid options fail before anything is written.
     choose_device(TrainConfig(**options).runtime.device)
     settings = _Settings(
-        channels=tuple(channels), budget=budget, threshold=threshold, options={"device": "auto"} | options
+        channels=tuple(channels),
+        budget=budget,
+        threshold=threshold,
+        imports=frozenset(imports),
+        options={"device": "auto"} | options,
     )
     originals = RunDataCache(data_root)
     plan = _planned(named, Path(out).absolute(), settings, originals)
@@ -110,6 +116,7 @@ class _Settings:
     channels: tuple[str, ...]
     budget: int | None
     threshold: float
+    imports: frozenset[str]
     options: Mapping[str, Any]
 
 
@@ -146,7 +153,7 @@ def _planned(
     first: GraphtaskError | None = None
     for label, folder in runs.items():
         try:
-            run = Run.open(folder)
+            run = Run.open(folder, imports=settings.imports)
             place = _place(run, out)
             if place in places:
                 raise ArgumentError(
@@ -268,14 +275,14 @@ def _table(
     from graphtask.training.retrain import compare_retrained
     from graphtask.training.run import Run
 
-    run = Run.open(entry.folder)
+    run = Run.open(entry.folder, imports=settings.imports)
     problems, found = dict(entry.problems), {}
     for name, job in entry.jobs.items():
         if job.name in failed:
             problems[name] = failed[job.name]
             continue
         try:
-            found[name] = Run.open(job.folder)
+            found[name] = Run.open(job.folder, imports=settings.imports)
         except GraphtaskError as error:
             problems[name] = damaged[job.name] = str(error)
     table = compare_retrained(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from graphtask.columns import typed_table
+from graphtask.columns import ACCURACY, score_of, typed_table
 from graphtask.errors import GraphtaskError, RunError
 from graphtask.runs.config import check_same_run, is_extension, read_config
 from graphtask.runs.layout import CHECKPOINT, CONFIG, METRICS, WEIGHTS
@@ -45,8 +45,10 @@ class State(NamedTuple):
     """Reason of a failure."""
     epoch: int = 0
     """Number of complete epochs."""
-    test_accuracy: float | None = None
-    """In [0, 1], after the last complete epoch."""
+    score: str = ACCURACY
+    """Name of the score."""
+    test_score: float | None = None
+    """Score after the last complete epoch."""
     live_edges: int | None = None
     """After the last complete epoch."""
     seconds_per_epoch: float | None = None
@@ -92,7 +94,13 @@ def state_of(job: Job) -> State:
 def status_table(jobs: Sequence[Job]) -> "pd.DataFrame":
     """Return one row per job; see `graphtask.Study.status`."""
     states = [state_of(job) for job in jobs]
-    return typed_table([_row(state, states) for state in states], columns=_COLUMNS)
+    scores = dict.fromkeys(f"test_{state.score}" for state in states if state.epoch)
+    columns = [
+        name for column in _COLUMNS for name in (scores if scores and column == "test_accuracy" else [column])
+    ]
+    return typed_table(
+        [_row(state, states) for state in states], columns=columns, metrics=dict.fromkeys(scores, float)
+    )
 
 
 def _row(state: State, states: Sequence[State]) -> dict[str, Any]:
@@ -107,7 +115,7 @@ def _row(state: State, states: Sequence[State]) -> dict[str, Any]:
         "error": state.reason,
         "epoch": state.epoch,
         "epochs": state.job.config.optimization.epochs,
-        "test_accuracy": state.test_accuracy,
+        f"test_{state.score}": state.test_score,
         "live_edges": state.live_edges,
         "edge_change": state.edge_change,
         "settled": None if state.edge_change is None else state.edge_change <= SETTLED,
@@ -199,10 +207,11 @@ def _progress(folder: Path) -> dict[str, Any]:
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
         if not rows:
             return {}
-        last = rows[-1]
+        last, score = rows[-1], score_of(rows[-1])
         return {
             "epoch": int(last["epoch"]),
-            "test_accuracy": float(last["test_accuracy"]) if last["test_accuracy"] else None,
+            "score": score,
+            "test_score": float(last[f"test_{score}"]) if last[f"test_{score}"] else None,
             "edge_change": float(last["edge_change"]),
             "live_edges": int(last["live_edges"]),
             "seconds_per_epoch": statistics.median(float(row["seconds"]) for row in rows),

@@ -9,7 +9,7 @@ from graphtask.errors import ArgumentError, RunError
 if TYPE_CHECKING:
     import pandas as pd
 
-# Table 1, Table 2, accuracies and time; a name followed by _stage_k stands for all stages.
+# Table 1, Table 2 and time; a name followed by _stage_k stands for all stages.
 _FEATURES = (
     "sparsity",
     "sparsity_stage_k",
@@ -23,8 +23,6 @@ _FEATURES = (
     "edge_connectivity",
     "mean_degree",
     "pca_elongation",
-    "test_accuracy",
-    "test_accuracy_pruned",
     "seconds_per_epoch",
 )
 
@@ -96,4 +94,6 @@ def _features(columns: list[str]) -> list[str]:
     for feature in _FEATURES:
         pattern = re.compile(re.escape(feature).replace("_k", r"_\d+"))
         found.extend(column for column in columns if pattern.fullmatch(column))
-    return found
+    place = found.index("seconds_per_epoch") if "seconds_per_epoch" in found else len(found)
+    scores = [column for column in columns if re.fullmatch(r"test_(?!loss|images)\w+", column)]
+    return [*found[:place], *scores, *found[place:]]

@@ -1,6 +1,9 @@
 from .callbacks import Callback as Callback
+from .logging import TensorBoard as TensorBoard
+from .logging import WandB as WandB
 from .parity import Parity as Parity
 from .parity import parity as parity
+from .path import PathResult as PathResult
 from .retrain import RetrainResult as RetrainResult
 from .retrain import compare_retrained as compare_retrained
 from .sweep import SweepResult as SweepResult

@@ -34,6 +34,7 @@ def split_batches(images: ImageData, config: TrainConfig, *, device: torch.devic
     """
     images = with_splits(images, config)
     statistics = channel_statistics(images.x_train)
+    is_image = min(images.size) > 1  # tables and sequences are neither shifted nor mirrored
     train = Batches(
         images.x_train,
         images.y_train,
@@ -41,8 +42,8 @@ def split_batches(images: ImageData, config: TrainConfig, *, device: torch.devic
         mean=statistics.mean,
         std=statistics.std,
         device=device,
-        padding=config.data.crop_padding,
-        flip=config.data.flip,
+        padding=config.data.crop_padding if is_image else 0,
+        flip=config.data.flip and is_image,
     )
     held_out = (
         evaluation_batches(images, "val", config, statistics, device=device)

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, track
 from rich.table import Column
 
+from graphtask.columns import shown_score, words
 from graphtask.live import LiveBars, live_tracked
 from graphtask.terminal import duration, shown
 
@@ -21,7 +22,7 @@ _BAR_WIDTH = 20
 class Callback:
     """Base class of callbacks: every method is called at its moment and does nothing unless overridden.
 
-    The trainer has ``module``, ``optimizer``, ``config``, ``epoch``, ``step`` and ``rows``. Callbacks have no part in
+    The trainer has ``module``, ``optimizer``, ``config``, ``task``, ``epoch``, ``step`` and ``rows``. Callbacks have no part in
     the saved state of a run: after a resumption `start` is called again, with ``trainer.epoch`` and ``trainer.step``
     where training resumes. Of several processes only the first one calls them.
 
@@ -41,13 +42,13 @@ class Callback:
     def start(self, trainer: "Trainer") -> None:
         """Run before the first step of this call."""
 
-    def step(self, trainer: "Trainer", *, loss: float | None, accuracy: float | None) -> None:
+    def step(self, trainer: "Trainer", *, loss: float | None, score: float | None) -> None:
         """Run after every step.
 
         Args:
             trainer: The run in progress.
-            loss: Mean cross-entropy of this epoch so far; None on an accelerator, where reading it would wait.
-            accuracy: Training accuracy of this epoch so far, in [0, 1]; None likewise.
+            loss: Mean loss of this epoch so far; None on an accelerator, where reading it would wait.
+            score: Score of this epoch so far on the training images, for classification the accuracy; None likewise.
         """
 
     def epoch(self, trainer: "Trainer", row: dict[str, Any]) -> None:
@@ -93,13 +94,14 @@ class ProgressBar(Callback):
         )
         self._bar.start()
 
-    def step(self, trainer: "Trainer", *, loss: float | None, accuracy: float | None) -> None:
+    def step(self, trainer: "Trainer", *, loss: float | None, score: float | None) -> None:
         """Move the bar by one step."""
+        name = trainer.task.score.name
         seconds = self._bar.tasks[0].time_remaining
         left = "" if seconds is None else f"{duration(max(round(seconds), 0))} left"
         parts = [
             f"epoch {trainer.epoch + 1}/{trainer.config.optimization.epochs}",
-            "" if accuracy is None else f"accuracy {accuracy:.1%}",
+            "" if score is None else f"{words(name)} {shown_score(score, name)}",
             self._edges,
             self._title,
             "" if loss is None else f"loss {loss:.3f}",
@@ -115,11 +117,13 @@ class ProgressBar(Callback):
     def epoch(self, trainer: "Trainer", row: dict[str, Any]) -> None:
         """Show the result of the epoch."""
         self._describe(trainer, row["resource_loss"], row["live_edges"])
-        split = "validation" if "validation_accuracy" in row else "test"
+        split = "validation" if "validation_loss" in row else "test"
+        name = trainer.task.score.name
+        train, held_out = (shown_score(row[f"{part}_{name}"], name) for part in ("train", split))
         self._result = (
             f"epoch {row['epoch']}/{trainer.config.optimization.epochs} · {duration(row['seconds'])}: "
-            f"loss {row['train_loss']:.4f}, accuracy {row['train_accuracy']:.1%}, "
-            f"{split} accuracy {row[f'{split}_accuracy']:.1%}, {self._penalty}, {self._edges}"
+            f"loss {row['train_loss']:.4f}, {words(name)} {train}, {split} {words(name)} {held_out}, {self._penalty}, "
+            f"{self._edges}"
         )
         if self._live is None and not self._console.is_terminal:
             self._console.print(self._result, soft_wrap=True, highlight=False)

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, TypeVar
 
 from graphtask.data.arrays import as_image_data
 from graphtask.data.dataset import ImageData
+from graphtask.data.targets import CLASSES, PIXELS, VALUES
 from graphtask.data.transforms import parse_transform
 from graphtask.errors import ArgumentError
 from graphtask.named import name_of
@@ -20,6 +21,10 @@ from graphtask.storage.toml import read_toml
 from graphtask.types import PAPER_THRESHOLD
 from graphtask.validation import choice, integer, invalid, number, suggestion
 
+STANDARD = "standard"
+"""Name of the standard block."""
+CLASSIFICATION = "classification"
+"""Name of the task that a configuration without one has."""
 GATES = ("tanh", "sigmoid", "none")
 PRECISIONS = ("fp32", "bf16")
 EXECUTIONS = ("auto", "fused", "plain")
@@ -57,9 +62,14 @@ class ModelConfig(_Checked):
     gate: str = _option("tanh", "Activation applied to the edge weights.", choices=GATES)
     """Activation applied to the edge weights: ``tanh``, ``sigmoid`` or ``none``."""
 
-    block: str | None = _option(None, "Custom block, as package.module:name.")
-    """Custom block as ``package.module:name``: a class or function of (in_channels, out_channels, stride); see
-    `graphtask.compile`. The class itself may be passed, too. None is the standard block."""
+    block: str | None = _option(None, "Block of the nodes: a name, or package.module:name.")
+    """Block of the nodes: a name in `graphtask.blocks.BLOCKS` such as ``separable``, or ``package.module:name`` of a class
+    or function of (in_channels, out_channels, stride); see `graphtask.compile`. The class itself may be passed, too.
+    None is the standard block."""
+
+    head: str | None = _option(None, "Head of the network: pooled, dense, or package.module:name.")
+    """Head of the network: ``pooled`` (one prediction for an image), ``dense`` (one for every pixel), or
+    ``package.module:name``; see `graphtask.compile`. None is the head of the task."""
 
     reset_weights: bool = _option(
         False, "Start a trained graph from equal edge weights instead of its trained ones."
@@ -67,10 +77,10 @@ class ModelConfig(_Checked):
     """Start a trained graph from equal edge weights, as from its initial graph."""
 
     def __post_init__(self) -> None:
-        block = self.block
         self._put(
             channels=integer(self.channels, name="channels"),
-            block=block if block is None or isinstance(block, str) else name_of(block, name="block"),
+            block=_block_name(self.block),
+            head=_head_name(self.head),
         )
         choice(self.gate, name="gate", choices=GATES)
         _flag(self.reset_weights, name="reset_weights")
@@ -112,6 +122,12 @@ class DataConfig(_Checked):
     )
     """Transforms applied once, in this order, such as ``("pad:2", "color")``."""
 
+    task: str | None = _option(
+        None, "Task: classification, regression, multilabel, segmentation, or package.module:name."
+    )
+    """Name in `graphtask.tasks.TASKS`, or ``package.module:name`` of a `graphtask.tasks.Task`: the kind of the targets,
+    and the loss, score and head. None is classification."""
+
     validation: float | None = _option(
         None,
         "Share of the training images held out for decisions; test images are then used once, at the end.",
@@ -126,12 +142,24 @@ class DataConfig(_Checked):
     flip: bool = _option(True, "Mirror half of the training images left to right at random.")
     """Mirror half of the training images left to right at random."""
 
+    @property
+    def targets(self) -> str:
+        """Kind of the targets, as `graphtask.load_data` has it; a task of the user is imported."""
+        known = {None: CLASSES, "regression": VALUES, "multilabel": VALUES, "segmentation": PIXELS}
+        if self.task in known:
+            return known[self.task]
+        from graphtask.tasks import load_task  # which loads PyTorch
+
+        return load_task(str(self.task)).targets
+
     def __post_init__(self) -> None:
+        task = None if self.task in {None, CLASSIFICATION} else _text(self.task, name="task")
+        object.__setattr__(self, "task", task)
         source: Any = self.source
         if isinstance(source, os.PathLike):
             source = os.fspath(source)
         elif source is not None and not isinstance(source, str | ImageData):
-            source = as_image_data(source)
+            source = as_image_data(source, targets=self.targets)
         name = None if self.name is None else _text(self.name, name="data_name")
         root: Any = self.root
         root = os.fspath(root) if isinstance(root, os.PathLike) else root
@@ -155,7 +183,7 @@ class DataConfig(_Checked):
 class OptimizationConfig(_Checked):
     """Loss, optimizer and schedule; the defaults are those of Janik & Nowak (2020), Appendix A.
 
-    The loss is cross-entropy + ``edge_l1`` · Σ|gate(w)| over the edges, minimized by SGD; ``edge_penalty`` has other
+    The loss is that of the task (cross-entropy for classification) + ``edge_l1`` · Σ|gate(w)| over the edges, minimized by SGD; ``edge_penalty`` has other
     penalties.
 
     Raises:
@@ -219,6 +247,14 @@ class OptimizationConfig(_Checked):
     edge_weight_decay: float | None = _option(None, "L2 penalty on the edge weights, if another.")
     """L2 penalty on the edge weights, at least 0; None is ``weight_decay``."""
 
+    loss: str | None = _option(None, "Loss: a function of torch.nn.functional, or package.module:name.")
+    """Function of `torch.nn.functional` such as ``smooth_l1_loss``, or ``package.module:name`` of a function of outputs
+    and targets that returns the mean of a batch. None is the loss of the task."""
+
+    score: str | None = _option(None, "Score in the tables: a name, or package.module:name.")
+    """Name in `graphtask.tasks.SCORES`, or ``package.module:name`` of a `graphtask.tasks.Score`. None is that of the
+    task."""
+
     optimizer: str = _option("SGD", "Class of torch.optim, or package.module:name.")
     """Class of `torch.optim` such as ``AdamW``, or ``package.module:name``; ``momentum`` is passed to SGD only."""
 
@@ -260,6 +296,8 @@ class OptimizationConfig(_Checked):
             edge_weight_decay=None
             if self.edge_weight_decay is None
             else number(self.edge_weight_decay, name="edge_weight_decay", least=0),
+            loss=None if self.loss is None else _name(self.loss, name="loss"),
+            score=None if self.score is None else _text(self.score, name="score"),
             optimizer=_text(self.optimizer, name="optimizer"),
             optimizer_options=_table(self.optimizer_options, name="optimizer_options"),
             schedule=_text(self.schedule, name="schedule"),
@@ -422,6 +460,10 @@ class TrainConfig:
         """
         named = {
             "block": self.model.block,
+            "head": self.model.head,
+            "task": self.data.task,
+            "loss": self.optimization.loss,
+            "score": self.optimization.score,
             "optimizer": self.optimization.optimizer,
             "schedule": self.optimization.schedule,
         }
@@ -444,6 +486,11 @@ class TrainConfig:
         Raises:
             ArgumentError: An option is unknown or outside its range.
         """
+        source = values.get("data", {}).get("source")
+        if source is not None and not isinstance(
+            source, str
+        ):  # arrays would be read as the task asks, whose code that imports
+            raise invalid("source", "a name or path, or null", source)
         return cls(**{name: values[name] for name in cls.sections if name in values})
 
     def _sections(self) -> dict[str, Any]:
@@ -581,6 +628,27 @@ def _text(value: object, *, name: str) -> str:
     if not isinstance(value, str) or not value:
         raise invalid(name, "a non-empty text", value)
     return value
+
+
+def _name(value: object, *, name: str) -> str:
+    """Return the name of a function of the user, which may be given as itself."""
+    return _text(value, name=name) if isinstance(value, str) else name_of(value, name=name)
+
+
+def _head_name(head: Any) -> str | None:
+    if head is None or isinstance(head, str):
+        return None if head is None else _text(head, name="head")
+    from graphtask.compiler.library import head_name  # which loads PyTorch
+
+    return head_name(head)
+
+
+def _block_name(block: Any) -> str | None:
+    if block is None or isinstance(block, str):
+        return None if block in {None, STANDARD} else _text(block, name="block")
+    from graphtask.compiler.library import block_name  # which loads PyTorch
+
+    return block_name(block)
 
 
 def _table(value: object, *, name: str) -> dict[str, Any]:

@@ -10,26 +10,27 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from graphtask.compiler.module import GraphModule
 from graphtask.data.batches import Batches
 from graphtask.errors import ArgumentError, DivergedError
 from graphtask.runs.history import gate_values
 from graphtask.runs.settling import edge_change
+from graphtask.tasks import TASKS, Task
 from graphtask.training.callbacks import Callback
 from graphtask.training.config import TrainConfig
 from graphtask.training.cuda_graph import CapturedStep, Recorder
 from graphtask.training.distributed import Processes
 from graphtask.training.optimizer import Schedule, build_optimizer, proximal_step
 from graphtask.training.penalty import EdgePenalty
+from graphtask.training.task import task_of
 
 
 class Evaluation(NamedTuple):
-    """Mean cross-entropy (natural logarithm) and accuracy of a module on a set of images."""
+    """Mean loss (for classification the cross-entropy, natural logarithm) and score of a module on a set of images."""
 
     loss: float
-    accuracy: float
+    score: float
 
 
 class Trainer:
@@ -69,6 +70,7 @@ class Trainer:
         self.test = test
         self.validation = validation
         self.config = config
+        self.task = task_of(config)
         self.device = module.edge_weight.device
         self._optimization = config.optimization
         self._precision = config.runtime.precision
@@ -82,8 +84,10 @@ class Trainer:
         self.seconds = 0.0
         self.rows: list[dict[str, Any]] = []
         self.history = [_copy(module.edge_weight)]
-        # Sums over this epoch: cross-entropy, hits, images. They stay on the device: reading them waits for it.
-        self.totals = torch.zeros(3, device=self.device)
+        # Sums over this epoch: loss, terms of the score, images. They stay on the device: reading them waits for it.
+        self._terms = self.task.score.shape(module.n_classes)
+        kind = torch.float64 if self._terms and self.device.type != "mps" else torch.float32
+        self.totals = torch.zeros(2 + math.prod(self._terms), dtype=kind, device=self.device)
         # On a GPU the learning rate is there too, in float32 as PyTorch asks: so a recorded step reads the present one.
         self._on_device = self.device.type == "cuda" or recorder is not None
         self._rates: dict[int, Tensor] = {}
@@ -202,9 +206,9 @@ class Trainer:
             now = time.perf_counter()
             self.seconds += now - clock
             clock = now
-            loss, accuracy = self._running() if self.device.type == "cpu" else (None, None)
+            loss, score = self._running() if self.device.type == "cpu" else (None, None)
             for callback in callbacks:
-                callback.step(self, loss=loss, accuracy=accuracy)
+                callback.step(self, loss=loss, score=score)
             if on_step is not None:
                 on_step()
         self.check_finite()
@@ -236,19 +240,19 @@ class Trainer:
         with self.processes.part(len(labels)) as part:
             images, labels = images[part.images], labels[part.images]
             with autocast(self.device, self._precision):
-                logits = self.module(images)
-            cross_entropy = functional.cross_entropy(logits.float(), labels)
-            loss = cross_entropy
+                outputs = self.module(images)
+            of_task = self.task.loss(outputs.float(), labels)
+            loss = of_task
             if not self._is_proximal:
-                loss = cross_entropy + self._optimization.edge_l1 * self._penalty()
+                loss = of_task + self._optimization.edge_l1 * self._penalty()
             self.optimizer.zero_grad(set_to_none=True)
             # The shares add up to 1, so that the L1 penalty counts once.
             (loss * part.share).backward()  # type: ignore[no-untyped-call]
         counts = torch.zeros_like(self.totals)
         if part.counts:
-            counts[0] = cross_entropy.detach() * len(labels)
-            counts[1] = (logits.argmax(dim=1) == labels).sum()
-            counts[2].fill_(len(labels))  # to assign it, older releases of PyTorch wait for the device
+            counts[0] = of_task.detach() * len(labels)
+            counts[1:-1] = self.task.score.terms(outputs.detach().float(), labels).reshape(-1)
+            counts[-1].fill_(len(labels))  # to assign it, older releases of PyTorch wait for the device
         gradients = [value.grad for value in self.module.parameters() if value.grad is not None]
         self.processes.add_up([*gradients, counts])
         self.optimizer.step()
@@ -258,11 +262,16 @@ class Trainer:
 
     def _running(self) -> tuple[float, float]:
         self.check_finite()
-        loss, hits, images = self.totals.tolist()
-        return loss / images, hits / images
+        return self._means()
+
+    def _means(self) -> tuple[float, float]:
+        """Return the mean loss and the score of this epoch so far."""
+        totals = self.totals.cpu().double()
+        loss, images = totals[0].item(), totals[-1].item()
+        return loss / images, self.task.score.at(totals[1:-1].reshape(self._terms) / images)
 
     def _record_epoch(self) -> None:
-        loss, hits, images = self.totals.tolist()
+        loss, score = self._means()
         resource_loss, live_edges = self.edge_sums()
         self._check_finite(
             resource_loss, what="sum of the edge weights"
@@ -270,8 +279,8 @@ class Trainer:
         row = {
             "epoch": self.epoch + 1,
             "learning_rate": self._schedule.rate(self.epoch),
-            "train_loss": loss / images,
-            "train_accuracy": hits / images,
+            "train_loss": loss,
+            f"train_{self.task.score.name}": score,
             "resource_loss": resource_loss,
             **self._evaluations(),
             "live_edges": live_edges,
@@ -286,24 +295,23 @@ class Trainer:
         self.seconds = 0.0
         self.totals.zero_()
 
+    def _evaluated(self, split: str, evaluation: Evaluation) -> dict[str, float]:
+        return {f"{split}_loss": evaluation.loss, f"{split}_{self.task.score.name}": evaluation.score}
+
     def _evaluations(self) -> dict[str, float]:
         """Evaluate the epoch: on the test images, or, as long as training decides by it, on the validation images."""
         if self.validation is None:
-            test = self._evaluate(self.test)
-            return {"test_loss": test.loss, "test_accuracy": test.accuracy}
+            return self._evaluated("test", self._evaluate(self.test))
         held_out = self._evaluate(self.validation)
         losses = [*(row["validation_loss"] for row in self.rows), held_out.loss]
         is_last = self.epoch + 1 >= self._optimization.epochs or self._is_stale(losses)
         test = self._evaluate(self.test) if is_last else Evaluation(math.nan, math.nan)
-        return {
-            "validation_loss": held_out.loss,
-            "validation_accuracy": held_out.accuracy,
-            "test_loss": test.loss,
-            "test_accuracy": test.accuracy,
-        }
+        return self._evaluated("validation", held_out) | self._evaluated("test", test)
 
     def _evaluate(self, batches: Batches) -> Evaluation:
-        return evaluate(self.module, batches, precision=self._precision, processes=self.processes)
+        return evaluate(
+            self.module, batches, task=self.task, precision=self._precision, processes=self.processes
+        )
 
     def _sums_before(self) -> tuple[float, int]:
         if self.rows:
@@ -313,28 +321,33 @@ class Trainer:
 
 
 def evaluate(
-    module: GraphModule, batches: Batches, *, precision: str = "fp32", processes: Processes | None = None
+    module: GraphModule,
+    batches: Batches,
+    *,
+    task: Task = TASKS["classification"],
+    precision: str = "fp32",
+    processes: Processes | None = None,
 ) -> Evaluation:
-    """Return mean cross-entropy and accuracy of ``module`` on ``batches``, in evaluation mode.
+    """Return the mean loss and the score of ``module`` on ``batches``, in evaluation mode.
 
     Several processes share the batches, and all receive the same result.
     """
     processes = processes or Processes()
-    loss, hits, images = 0.0, 0, 0
-    for logits, labels in predictions(module, batches, precision=precision, processes=processes):
-        loss += functional.cross_entropy(logits, labels, reduction="sum").item()
-        hits += int((logits.argmax(dim=1) == labels).sum())
-        images += len(labels)
-    totals = torch.tensor([loss, hits, images], dtype=torch.float64, device="cpu")
+    shape = task.score.shape(module.n_classes)
+    totals = torch.zeros(2 + math.prod(shape), dtype=torch.float64, device="cpu")
+    for outputs, targets in predictions(module, batches, precision=precision, processes=processes):
+        totals[0] += task.total_loss(outputs, targets).item()
+        totals[1:-1] += task.score.terms(outputs, targets).reshape(-1).cpu()
+        totals[-1] += len(targets)
     processes.add_up([totals])
-    loss, hits, images = totals.tolist()
-    return Evaluation(loss=loss / images, accuracy=hits / images)
+    images = totals[-1].item()
+    return Evaluation(totals[0].item() / images, task.score.at(totals[1:-1].reshape(shape) / images))
 
 
 def predictions(
     module: GraphModule, batches: Batches, *, precision: str = "fp32", processes: Processes | None = None
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the logits (float32) and labels of every batch, in order, from ``module`` in evaluation mode.
+    """Yield the outputs (float32) and targets of every batch, in order, from ``module`` in evaluation mode.
 
     Of several processes each yields those of its own batches.
     """
@@ -343,8 +356,8 @@ def predictions(
     try:
         for images, labels in (processes or Processes()).turns(batches.in_order()):
             with torch.no_grad(), autocast(images.device, precision):
-                logits = module(images)
-            yield logits.float(), labels
+                outputs = module(images)
+            yield outputs.float(), labels
     finally:
         module.train(was_training)
 

@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 from torch import nn
 
-from graphtask.compiler.blocks import ConvBlock
+from graphtask.columns import named_after
+from graphtask.compiler.library import load_head
 from graphtask.compiler.module import GraphModule
 from graphtask.compiler.writeback import unwrapped, write_back
 from graphtask.data.dataset import ImageData
 from graphtask.errors import RunError
 from graphtask.graph import RAW_WEIGHT, edge_names, untrained, with_initial_size, with_provenance
-from graphtask.named import name_of
 from graphtask.runs.acquire import acquire_run
 from graphtask.runs.history import EdgeHistory
 from graphtask.runs.layout import HISTORY
@@ -30,6 +30,7 @@ from graphtask.training.environment import current_environment
 from graphtask.training.loop import evaluate
 from graphtask.training.run import Run
 from graphtask.training.stored import store_run
+from graphtask.training.task import task_of
 from graphtask.training.train import load_images, run_record
 from graphtask.validation import invalid
 
@@ -37,6 +38,7 @@ _COLUMNS = (
     *("epoch", "learning_rate", "train_loss", "train_accuracy", "resource_loss"),
     *("test_loss", "test_accuracy", "live_edges", "edge_change", "seconds"),
 )
+"""Columns of classification; the accuracies of other tasks are named after their score."""
 
 
 def run_of_module(
@@ -54,12 +56,15 @@ def run_of_module(
     if set(history.edges) != set(edge_names(net.graph)):
         raise invalid("history", "that of this network", history, remedy="its edges are others")
     config = TrainConfig(**{"epochs": max(len(history.w) - 1, 1), **options}).replace(
-        data=data, channels=net.channels, gate=net.gate, block=_block(net)
+        data=data, channels=net.channels, gate=net.gate, block=net.block
     )
+    if net.make_head is not load_head(task_of(config).head):
+        config = config.replace(head=net.make_head)
     images = load_images(config)
     initial = with_initial_size(_initial(net, history))
     record = run_record(config, initial, images, net.edge_weight.device)
     table = _table(metrics, net, history, images, config)
+    score = f"test_{task_of(config).score.name}"
     graph = with_provenance(
         write_back(net, initial),
         data=record["data"]["name"],
@@ -68,20 +73,17 @@ def run_of_module(
         epochs=len(history.w) - 1,
         edge_l1=config.optimization.edge_l1,
         edge_change=float(table["edge_change"].iloc[-1]),
-        test_accuracy=float(table["test_accuracy"].iloc[-1]),
+        **{score: float(table[score].iloc[-1])},
     )
     weights = {
         key: value.detach().to("cpu", copy=True).contiguous() for key, value in net.state_dict().items()
     }
-    run = Run(record, initial, graph, table, history, weights, _data=images)
+    imports = frozenset(config.code.values())
+    run = Run(record, initial, graph, table, history, weights, imports=imports, _data=images)
     if out is not None:
         _store(run, out)
-        return Run.open(out)
+        return Run.open(out, imports=imports)
     return run
-
-
-def _block(net: GraphModule) -> str | None:
-    return None if net.block is ConvBlock else name_of(net.block, name="block")
 
 
 def _initial(net: GraphModule, history: EdgeHistory) -> igraph.Graph:
@@ -103,8 +105,9 @@ def _table(
     """Return the metrics table: edge columns from the history, the columns of the caller, and one test at the end."""
     sums = history.magnitudes.sum(axis=1)
     live = (history.magnitudes >= config.optimization.threshold).sum(axis=1)
-    n_rows = max(len(history.w) - 1, 1)
-    table = pd.DataFrame(math.nan, index=range(n_rows), columns=list(_COLUMNS))
+    n_rows, task = max(len(history.w) - 1, 1), task_of(config)
+    columns = named_after(task.score.name, _COLUMNS).values()
+    table = pd.DataFrame(math.nan, index=range(n_rows), columns=list(columns))
     table["epoch"] = range(1, n_rows + 1)
     table["learning_rate"] = [config.optimization.learning_rate_at(epoch) for epoch in range(n_rows)]
     table["resource_loss"] = sums[-n_rows:]
@@ -117,8 +120,8 @@ def _table(
         for name in metrics.columns:
             table[name] = metrics[name].to_numpy()
     batches = split_batches(images, config, device=net.edge_weight.device)
-    test = evaluate(net, batches.test, precision=config.runtime.precision)
-    table.loc[n_rows - 1, ["test_loss", "test_accuracy"]] = [test.loss, test.accuracy]
+    test = evaluate(net, batches.test, task=task, precision=config.runtime.precision)
+    table.loc[n_rows - 1, ["test_loss", f"test_{task.score.name}"]] = list(test)
     return table
 
 

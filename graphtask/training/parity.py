@@ -23,7 +23,7 @@ _OFF = {"tanh": 0.0, "sigmoid": -torch.inf, "none": 0.0}
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:
-    """Test accuracies (in [0, 1]) around pruning, and differences of the logits.
+    """Test scores (for classification accuracies, in [0, 1]) around pruning, and differences of the outputs.
 
     Five networks are compared: *trained*; *thresholded*, the trained one with every edge below the threshold at
     zero; *cut*, which also has the edges of dead paths at zero; *pruned*, the small network of the pruned graph with
@@ -39,11 +39,11 @@ class Parity:
     edges_after: int
     nodes_before: int
     nodes_after: int
-    accuracy_trained: float
-    accuracy_thresholded: float
-    accuracy_cut: float
-    accuracy_pruned: float
-    accuracy_folded: float
+    score_trained: float
+    score_thresholded: float
+    score_cut: float
+    score_pruned: float
+    score_folded: float
     largest_logit: float
     """Largest absolute logit of the cut network, the scale for the differences."""
     difference_cut_pruned: float
@@ -79,7 +79,7 @@ def parity(
         >>> digits = gt.load_data("cdigits").subset(n_train=100, n_test=50, seed=0)
         >>> run = gt.train(gt.full_dag(4), data=digits, channels=2, epochs=1, batch_size=64, progress=False)
         >>> report = gt.training.parity(run, threshold=0.006)
-        >>> report.accuracy_cut == report.accuracy_pruned
+        >>> report.score_cut == report.score_pruned
         True
     """
     trained = run.module(device=device)
@@ -98,10 +98,8 @@ def parity(
         "pruned": _logits(pruned.to(choose_device(device)).eval(), test),
         "folded": _logits(folded.to(choose_device(device)).eval(), test),
     }
-    labels = torch.cat([labels for _, labels in test.in_order()]).cpu()
-    accuracy = {
-        name: (logits.argmax(dim=1) == labels).double().mean().item() for name, logits in outcomes.items()
-    }
+    targets = torch.cat([targets for _, targets in test.in_order()]).cpu()
+    score = {name: run.task.score.value(outputs, targets) for name, outputs in outcomes.items()}
     return Parity(
         threshold=threshold,
         relative=relative,
@@ -109,11 +107,11 @@ def parity(
         edges_after=pruned_graph.ecount(),
         nodes_before=run.graph.vcount(),
         nodes_after=pruned_graph.vcount(),
-        accuracy_trained=accuracy["trained"],
-        accuracy_thresholded=accuracy["thresholded"],
-        accuracy_cut=accuracy["cut"],
-        accuracy_pruned=accuracy["pruned"],
-        accuracy_folded=accuracy["folded"],
+        score_trained=score["trained"],
+        score_thresholded=score["thresholded"],
+        score_cut=score["cut"],
+        score_pruned=score["pruned"],
+        score_folded=score["folded"],
         largest_logit=outcomes["cut"].abs().max().item(),
         difference_cut_pruned=(outcomes["cut"] - outcomes["pruned"]).abs().max().item(),
         difference_thresholded_cut=(outcomes["thresholded"] - outcomes["cut"]).abs().max().item(),

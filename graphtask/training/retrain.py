@@ -2,18 +2,18 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import igraph
 import torch
 
-from graphtask.columns import with_dtypes
+from graphtask.columns import named_after, score_of, with_dtypes
 from graphtask.compiler.budget import count_parameters, fit_channels
 from graphtask.compiler.writeback import extract_subnetwork
 from graphtask.data.dataset import ImageData
-from graphtask.errors import ArgumentError, DisconnectedError
+from graphtask.errors import DisconnectedError
 from graphtask.graph import with_provenance
 from graphtask.pruning import prune
 from graphtask.runs.labels import provenance_labels
@@ -42,7 +42,7 @@ RETRAINED_FIT = "retrained_fit"
 
 _SEED_OFFSET = 1000  # added to the seed of the run: the paper retrains with another initialization
 _GROUP = ["dataset", "prior", "network"]
-_SUMMARIZED = ("test_accuracy", "seconds_per_epoch", "epoch_time_ratio", "parameters", "channels", "edges")
+_SUMMARIZED = ("seconds_per_epoch", "epoch_time_ratio", "parameters", "channels", "edges")
 
 
 def retrain(
@@ -92,6 +92,8 @@ def retrain(
         Janik & Nowak, "Connectivity Properties of Neural Networks Under Performance-Resources Trade-off", Appendices A
         and B, Fig. 5.
     """
+    named = TrainConfig(**options).code.values()  # by the caller, so that it may be imported
+    run = replace(run, imports=run.imports | frozenset(named))
     pruned = pruned_again(run, threshold=threshold)
     config = retrain_config(
         run,
@@ -110,11 +112,12 @@ def retrain_config(run: Run, *, channels: int, options: Mapping[str, Any]) -> Tr
         options: Options that differ from those of the run.
 
     Raises:
-        ArgumentError: An option is invalid, or the run has custom code that the options do not repeat.
+        ArgumentError: An option is invalid.
         DataError: The data set of the run is missing.
-        RunError: It has changed since training.
+        RunError: It has changed since training, or the run has custom code that neither the options nor its ``imports``
+            repeat.
     """
-    _check_code(run, options)
+    run.check_imports(options)
     changes = {"seed": another_seed(run), **options, "channels": channels, "reset_weights": True}
     if changes.get("data") is None:
         moved = with_data_root(run, changes.pop("data_root", None))
@@ -207,21 +210,27 @@ class RetrainResult:
         import pandas as pd
 
         rows = []
+        score = self._score
         for (dataset, prior, network), runs in self.table.groupby(_GROUP, sort=False):
             row: dict[str, Any] = {
-                "dataset": dataset, "prior": prior, "network": network, "runs": int(runs["test_accuracy"].notna().sum())
+                "dataset": dataset, "prior": prior, "network": network, "runs": int(runs[score].notna().sum())
             }  # fmt: skip
-            for name in _SUMMARIZED:
+            for name in (score, *_SUMMARIZED):
                 values = runs[name].astype("float64")
                 row |= {f"{name}_mean": values.mean(), f"{name}_std": values.std()}
             rows.append(row)
         return with_dtypes(pd.DataFrame(rows))
 
-    def side_by_side(self, value: str = "test_accuracy") -> "pd.DataFrame":
+    @property
+    def _score(self) -> str:
+        return f"test_{score_of(self.table.columns)}"
+
+    def side_by_side(self, value: str | None = None) -> "pd.DataFrame":
         """Return one value of all networks, one row per data set and initial graph: the paper's Tables 3 and 5.
 
         Args:
-            value: A column of the table: ``test_accuracy`` (Table 5), ``seconds_per_epoch`` (Table 3), ``parameters`` …
+            value: A column of the table: None for the score, ``test_accuracy`` (Table 5); ``seconds_per_epoch`` (Table 3),
+                ``parameters`` …
 
         Returns:
             ``dataset``, ``prior``, then for each network ``<network>_mean``, ``<network>_std`` (of a sample, n − 1; NaN
@@ -229,6 +238,7 @@ class RetrainResult:
         """
         import pandas as pd
 
+        value = self._score if value is None else value
         networks = list(dict.fromkeys(self.table["network"]))
         rows = []
         for (dataset, prior), of_group in self.table.groupby(["dataset", "prior"], sort=False):
@@ -283,20 +293,10 @@ def compare_retrained(
         **provenance_labels(run.graph)._asdict(),
         "threshold": threshold,
     }
-    table = with_dtypes(pd.DataFrame([known | row for row in rows]))
+    table = with_dtypes(pd.DataFrame([known | row for row in rows])).rename(columns=named_after(run.score))
     return RetrainResult(
         table[[*(name for name in table.columns if name != "undefined"), "undefined"]], failures or {}
     )
-
-
-def _check_code(run: Run, options: Mapping[str, Any]) -> None:
-    """Raise if the run names code of other packages that the caller has not named again."""
-    for keyword, named in run.config.code.items():
-        if keyword not in options:
-            raise ArgumentError(
-                f"the run was trained with {keyword} {named!r}, which is not imported by itself; pass {keyword}={named!r}",
-                argument=keyword,
-            )
 
 
 def _trained_row(name: str, run: Run, full: Run) -> dict[str, Any]:
@@ -305,7 +305,7 @@ def _trained_row(name: str, run: Run, full: Run) -> dict[str, Any]:
     return {
         "network": name,
         **_size(run.graph, run),
-        "test_accuracy": run.test_accuracy,
+        "test_accuracy": run.test_score,
         "seconds_per_epoch": float(seconds.median()),
         "seconds_std": float(seconds.std()),
         "epoch_time_ratio": ratio,
@@ -323,12 +323,15 @@ def _thresholded_row(run: Run, *, threshold: float, data: ImageData | None, devi
     trained = run.module(device=device)
     batches = split_batches(data or run.data(), run.config, device=trained.edge_weight.device)
     outcome = evaluate(
-        extract_subnetwork(trained, pruned), batches.test, precision=run.config.runtime.precision
+        extract_subnetwork(trained, pruned),
+        batches.test,
+        task=run.task,
+        precision=run.config.runtime.precision,
     )
     return {
         "network": THRESHOLDED,
         **_size(pruned, run),
-        "test_accuracy": outcome.accuracy,
+        "test_accuracy": outcome.score,
         "undefined": "seconds_per_epoch: the thresholded network is not trained",
     }
 

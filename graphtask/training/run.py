@@ -1,6 +1,6 @@
 """Finished training runs: their files as one object, and their network and data again."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,19 +10,21 @@ import igraph
 import pandas as pd
 from torch import Tensor, nn
 
-from graphtask.compiler.blocks import BlockFactory, ConvBlock
+from graphtask.columns import score_of, shown_score, words
+from graphtask.compiler.library import STANDARD
 from graphtask.compiler.module import GraphModule
 from graphtask.compiler.module import compile as compile_graph
 from graphtask.data.catalog import load_data
 from graphtask.data.dataset import ImageData
-from graphtask.errors import ArgumentError, RunError
+from graphtask.errors import RunError
 from graphtask.graph import WEIGHT
-from graphtask.named import load_named
 from graphtask.runs.history import EdgeHistory
+from graphtask.tasks import Task
 from graphtask.training.config import TrainConfig
 from graphtask.training.device import choose_device
 from graphtask.training.hints import run_hints
 from graphtask.training.stored import read_run
+from graphtask.training.task import task_of
 from graphtask.validation import counted
 
 
@@ -34,8 +36,8 @@ class Run:
         record: Content of ``config.json``: the configuration, and facts about graph and data.
         initial_graph: Graph before training.
         graph: Trained graph, with ``weight`` and ``w`` on every edge.
-        metrics: One row per epoch: ``epoch`` (from 1), ``learning_rate``, ``train_loss`` and ``test_loss`` (mean
-            cross-entropy), ``train_accuracy`` and ``test_accuracy`` (in [0, 1]), ``resource_loss`` (Σ|gate(w)|),
+        metrics: One row per epoch: ``epoch`` (from 1), ``learning_rate``, ``train_loss`` and ``test_loss`` (means),
+            ``train_accuracy`` and ``test_accuracy`` (in [0, 1]; those of another task are named after its score), ``resource_loss`` (Σ|gate(w)|),
             ``live_edges`` (of weight ≥ the configured threshold), ``edge_change`` (relative change of Σ|gate(w)| or of
             the number of live edges in the epoch, the larger one), ``seconds`` (of training, without evaluation).
             With validation images also ``validation_loss`` and ``validation_accuracy``; the test columns are then NaN
@@ -43,6 +45,7 @@ class Run:
         history: Every edge weight at the start and at the end of every epoch.
         weights: Final parameters and buffers of the network, by state-dict key.
         folder: Folder of the run; None if it is in memory only.
+        imports: Code of the user that may be imported, as ``package.module:name``.
     """
 
     record: Mapping[str, Any]
@@ -52,13 +55,14 @@ class Run:
     history: EdgeHistory
     weights: dict[str, Tensor]
     folder: Path | None = None
+    imports: frozenset[str] = frozenset()
     _data: ImageData | None = None
 
     def __repr__(self) -> str:
         return (
             f"Run({self.data_name}, seed {self.seed}, {counted(self.graph.vcount(), 'node')}, "
-            f"{counted(self.graph.ecount(), 'edge')}, {counted(len(self.metrics), 'epoch')}, test accuracy "
-            f"{self.test_accuracy:.1%}, folder {str(self.folder) if self.folder else None!r})"
+            f"{counted(self.graph.ecount(), 'edge')}, {counted(len(self.metrics), 'epoch')}, test {words(self.score)} "
+            f"{shown_score(self.test_score, self.score)}, folder {str(self.folder) if self.folder else None!r})"
         )
 
     def _repr_html_(self) -> str:
@@ -67,8 +71,13 @@ class Run:
         return run_card(self)
 
     @classmethod
-    def open(cls, folder: str | Path) -> "Run":
+    def open(cls, folder: str | Path, *, imports: Collection[str] = ()) -> "Run":
         """Open the finished run that `graphtask.train` stored in ``folder``.
+
+        Args:
+            folder: Folder of the run.
+            imports: Code of the user that the run may import, such as ``["package.module:block"]``. Code that only a
+                run folder names is never imported.
 
         Raises:
             RunError: The folder holds no run, or one that is not finished or damaged.
@@ -83,6 +92,7 @@ class Run:
             history=stored.history,
             weights=stored.weights,
             folder=folder,
+            imports=frozenset(imports),
         )
 
     @classmethod
@@ -150,13 +160,33 @@ class Run:
 
     @property
     def ends(self) -> dict[str, Any]:
-        """``in_channels`` and ``n_classes`` of the network, as arguments of `graphtask.compile`."""
-        return {name: int(self.record[name]) for name in ("in_channels", "n_classes")}
+        """``in_channels``, ``n_classes``, ``block`` and ``head`` of the network, as arguments of `graphtask.compile`.
+
+        Raises:
+            RunError: The run has custom code that is not in ``imports``.
+        """
+        sizes = {name: int(self.record[name]) for name in ("in_channels", "n_classes")}
+        return {**sizes, "block": self.config.model.block or STANDARD, "head": self.task.head}
 
     @property
-    def test_accuracy(self) -> float:
-        """Accuracy on the test images after the last epoch, in [0, 1]."""
-        return float(self.metrics["test_accuracy"].iloc[-1])
+    def score(self) -> str:
+        """Name of the score in the tables: ``accuracy`` for classification."""
+        return score_of(self.metrics.columns)
+
+    @property
+    def test_score(self) -> float:
+        """Score on the test images after the last epoch; for classification the accuracy, in [0, 1]."""
+        return float(self.metrics[f"test_{self.score}"].iloc[-1])
+
+    @cached_property
+    def task(self) -> Task:
+        """Task of the network, with its loss, score and head.
+
+        Raises:
+            RunError: The run has custom code that is not in ``imports``.
+        """
+        self.check_imports()
+        return task_of(self.config)
 
     def hints(self, *, threshold: float | None = None) -> list[str]:
         """Return what to change if the edges have not settled, or none can be pruned; empty if all is well.
@@ -167,26 +197,21 @@ class Run:
         level = self.config.optimization.threshold if threshold is None else threshold
         return run_hints(self.record, self.metrics, self.graph.es[WEIGHT], threshold=level)
 
-    def module(
-        self, *, device: str = "cpu", execution: str = "auto", block: BlockFactory | str | None = None
-    ) -> GraphModule:
+    def module(self, *, device: str = "cpu", execution: str = "auto") -> GraphModule:
         """Return the trained network, in evaluation mode.
 
         Args:
             device: As in `graphtask.train`.
             execution: As in `graphtask.compile`.
-            block: Block of a run that was trained with a custom one: the class, or ``package.module:name``. Code that
-                a run folder names is never imported unless it is repeated here.
 
         Raises:
-            RunError: The run has a custom block that was not passed, or the stored parameters do not match the graph.
+            RunError: The run has custom code that is not in ``imports``, or the stored parameters do not match the graph.
         """
         net = compile_graph(
             self.graph,
             channels=self.config.model.channels,
             gate=self.config.model.gate,  # type: ignore[arg-type]  # checked by ModelConfig
             execution=execution,  # type: ignore[arg-type]  # checked by compile
-            block=self._block(block),
             **self.ends,
         )
         try:
@@ -213,7 +238,11 @@ class Run:
         if source.source is None:
             raise RunError("this run was trained on arrays in memory; pass them: data=…")
         images = load_data(
-            source.source, root=root or source.root, transforms=source.transforms, seed=source.seed
+            source.source,
+            root=root or source.root,
+            transforms=source.transforms,
+            seed=source.seed,
+            targets=self.task.targets if ":" in (source.task or "") else source.targets,
         )
         if images.fingerprint != self.record["data_fingerprint"]:
             raise RunError(
@@ -221,27 +250,15 @@ class Run:
             )
         return replace(images, name=self.data_name)
 
-    def _block(self, block: BlockFactory | str | None) -> BlockFactory:
-        named = self.config.model.block
-        if block is None and named is not None:
-            raise RunError(
-                f"{self.folder or 'the run'}: has the custom block {named!r}, which is not imported by itself; pass "
-                f"block={named!r}"
-            )
-        return load_block(block)
+    def check_imports(self, options: Collection[str] = ()) -> None:
+        """Raise if the run has custom code that is not in ``imports``; ``options`` replace their keywords.
 
-
-def load_block(block: BlockFactory | str | None) -> BlockFactory:
-    """Return the block of a name; None is the standard block.
-
-    Raises:
-        ArgumentError: It cannot be imported, or is not callable.
-    """
-    if block is None:
-        return ConvBlock
-    found = load_named(block, name="block") if isinstance(block, str) else block
-    if not callable(found) or isinstance(found, nn.Module):
-        raise ArgumentError(
-            f"block must be a class or function of (in_channels, out_channels, stride), got {found!r}"
-        )
-    return found
+        Raises:
+            RunError: It has; the message names it.
+        """
+        for keyword, named in self.config.code.items():
+            if named not in self.imports and keyword not in options:
+                raise RunError(
+                    f"{self.folder or 'the run'}: has the custom {keyword} {named!r}, which is not imported by itself; pass "
+                    f"imports=[{named!r}] to Run.open, or --import {named}"
+                )

@@ -10,6 +10,7 @@ import safetensors.torch
 from torch import Tensor
 
 from graphtask.compiler.budget import count_parameters
+from graphtask.compiler.library import STANDARD
 from graphtask.errors import ArgumentError, DataError, RunError
 from graphtask.graph import RAW_WEIGHT, WEIGHT, edge_names, provenance
 from graphtask.runs.check import check_consistent, not_one_run
@@ -23,6 +24,7 @@ from graphtask.runs.status import explain_status, is_finished
 from graphtask.storage.atomic import write_atomically
 from graphtask.storage.graphml import read, write
 from graphtask.training.config import TrainConfig
+from graphtask.training.task import task_of
 
 _EDGE_WEIGHT = "edge_weight"
 
@@ -107,12 +109,14 @@ def _check(folder: Path, stored: StoredRun) -> None:
     if not belongs:
         raise RunError(not_one_run(folder))
     # Before anybody compiles a network of that size.
-    if config.model.block is None:
+    if not {"block", "head", "task"} & config.code.keys():  # code of others is not imported
         needed = count_parameters(
             stored.graph,
             channels=config.model.channels,
             in_channels=stored.config["in_channels"],
             n_classes=stored.config["n_classes"],
+            block=config.model.block or STANDARD,
+            head=task_of(config.replace(loss=None, score=None)).head,
         )
         if needed > sum(tensor.numel() for tensor in stored.weights.values()):
             raise RunError(

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from graphtask.columns import with_dtypes
+from graphtask.columns import ACCURACY, named_after, with_dtypes
 from graphtask.compiler.module import GraphModule
 from graphtask.compiler.writeback import extract_subnetwork
 from graphtask.data.batches import Batches, channel_statistics
@@ -22,11 +22,12 @@ from graphtask.metrics.table import measure_all, with_reasons
 from graphtask.metrics.view import Options
 from graphtask.pruning import PrunedParts, critical_threshold, prune, pruned_parts
 from graphtask.runs.labels import provenance_labels
+from graphtask.tasks import Task, standard_error
 from graphtask.terminal import valid_text
 from graphtask.training.batches import evaluation_batches, split_batches, with_splits
 from graphtask.training.callbacks import tracked
 from graphtask.training.config import TrainConfig
-from graphtask.training.loop import Evaluation, evaluate
+from graphtask.training.loop import Evaluation, evaluate, predictions
 from graphtask.training.run import Run
 from graphtask.types import PAPER_THRESHOLD, BoolArray
 from graphtask.validation import counted, invalid
@@ -50,11 +51,12 @@ class SweepResult:
     Args:
         table: One row per threshold, in ascending order: ``run`` (name of its folder), ``dataset``, ``prior``, ``seed``;
             ``threshold``; ``status`` (``connected``, or ``disconnected``: then nothing is left) and ``reason``;
-            ``test_accuracy`` (in [0, 1]; exactly the ``accuracy_pruned`` of `parity`) and ``test_loss``, NaN if
+            ``test_accuracy`` (in [0, 1]; exactly the ``score_pruned`` of `parity`) and ``test_loss``, NaN if
             disconnected; ``decision_accuracy``, of the images that decide; ``sparsity``, ``edges``, ``nodes``, the
             metrics, and ``undefined``, the reason for NaN values. Constant columns: ``relative`` (whether thresholds are
             those of relative weights), ``trained_accuracy`` and ``test_images`` (their number), ``decided_on``
-            (``validation`` or ``train``), ``critical_threshold``, ``suggested_threshold``.
+            (``validation`` or ``train``), ``critical_threshold``, ``suggested_threshold``. The accuracies of another task
+            are named after its score, such as ``test_r2``.
 
     Example:
         >>> import pandas as pd
@@ -147,7 +149,8 @@ def sweep(
     images = data or run.data()
     test = split_batches(images, run.config, device=trained.edge_weight.device).test
     deciding, decided_on = _deciding_batches(images, run.config, device=trained.edge_weight.device)
-    sweeper = _Sweeper(trained, run.graph, test, deciding, relative=relative)
+    task = run.task
+    sweeper = _Sweeper(trained, run.graph, test, deciding, task=task, relative=relative)
     before = sweeper.unpruned()
     steps = [sweeper.at(threshold) for threshold in tracked(grid, title="sweeping", visible=progress)]
     measured = _measured([step.graph for step in steps], metrics)
@@ -157,17 +160,19 @@ def sweep(
     ):
         table.insert(place, name, value)
     table["relative"] = relative
-    table["trained_accuracy"] = before.test.accuracy
+    table["trained_accuracy"] = before.test.score
     table["test_images"] = test.n_images
     table["decided_on"] = decided_on
     table["critical_threshold"] = critical_threshold(run.graph, relative=relative)
     table["suggested_threshold"] = suggested_threshold(
         grid,
         table["decision_accuracy"].to_numpy(),
-        trained_accuracy=before.decision.accuracy,
+        trained_accuracy=before.decision.score,
         n_images=deciding.n_images,
+        standard_error=None if task.score.name == ACCURACY else _standard_error(trained, deciding, task),
+        larger_is_better=task.score.larger_is_better,
     )
-    return SweepResult(with_dtypes(table))
+    return SweepResult(with_dtypes(table).rename(columns=named_after(task.score.name)))
 
 
 def threshold_grid(graph: igraph.Graph, *, relative: bool = False) -> list[float]:
@@ -193,7 +198,13 @@ def threshold_grid(graph: igraph.Graph, *, relative: bool = False) -> list[float
 
 
 def suggested_threshold(
-    thresholds: npt.ArrayLike, accuracies: npt.ArrayLike, *, trained_accuracy: float, n_images: int
+    thresholds: npt.ArrayLike,
+    accuracies: npt.ArrayLike,
+    *,
+    trained_accuracy: float,
+    n_images: int,
+    standard_error: float | None = None,
+    larger_is_better: bool = True,
 ) -> float:
     """Return the largest threshold up to which pruning costs at most one standard error of the accuracy.
 
@@ -208,6 +219,8 @@ def suggested_threshold(
             them is to be reported.
         trained_accuracy: Accuracy of the network before pruning, on the same images.
         n_images: Number of these images.
+        standard_error: That of another score than the accuracy; see `graphtask.tasks.standard_error`.
+        larger_is_better: False for a score that is better if it is smaller.
 
     Returns:
         One of the thresholds; NaN if already the first one costs more.
@@ -218,9 +231,11 @@ def suggested_threshold(
         ... )
         0.1
     """
-    q = (trained_accuracy * n_images + 2) / (n_images + 4)
-    least = trained_accuracy - math.sqrt(q * (1 - q) / n_images)
-    suffices = np.asarray(accuracies, dtype=np.float64) >= least
+    if standard_error is None:
+        q = (trained_accuracy * n_images + 2) / (n_images + 4)
+        standard_error = math.sqrt(q * (1 - q) / n_images)
+    sign = 1 if larger_is_better else -1
+    suffices = sign * np.asarray(accuracies, dtype=np.float64) >= sign * trained_accuracy - standard_error
     n_good = len(suffices) if suffices.all() else int(np.argmin(suffices))
     return float(np.asarray(thresholds, dtype=np.float64)[n_good - 1]) if n_good else math.nan
 
@@ -235,6 +250,16 @@ def _deciding_batches(images: ImageData, config: TrainConfig, *, device: torch.d
     chosen = np.sort(order[: len(split.y_test)])
     some = replace(split, x_train=split.x_train[chosen], y_train=split.y_train[chosen])
     return evaluation_batches(some, "train", config, statistics, device=device), "train"
+
+
+def _standard_error(module: GraphModule, batches: Batches, task: Task) -> float:
+    """Return the standard error of the score of a network on the images that decide."""
+    terms = [
+        task.score.terms(outputs[index : index + 1], targets[index : index + 1]).cpu().double()
+        for outputs, targets in predictions(module, batches)
+        for index in range(len(targets))
+    ]
+    return standard_error(task.score, torch.stack(terms))
 
 
 class _Step(NamedTuple):
@@ -256,8 +281,16 @@ class _Sweeper:
     """Prunes one network at any threshold; evaluates each pruned graph once."""
 
     def __init__(
-        self, trained: GraphModule, graph: igraph.Graph, test: Batches, deciding: Batches, *, relative: bool
+        self,
+        trained: GraphModule,
+        graph: igraph.Graph,
+        test: Batches,
+        deciding: Batches,
+        *,
+        task: Task,
+        relative: bool,
     ) -> None:
+        self._task = task
         self._relative = relative
         self._trained = trained
         self._graph = graph
@@ -272,15 +305,15 @@ class _Sweeper:
         parts = pruned_parts(self._graph, threshold=threshold, relative=self._relative)
         if parts.dead_nodes.all():
             row = {"status": DISCONNECTED, "reason": _why_disconnected(parts)}
-            nothing = Evaluation(loss=math.nan, accuracy=math.nan)
+            nothing = Evaluation(loss=math.nan, score=math.nan)
             left = _Left(_nothing(self._graph), nothing, nothing)
         else:
             row = {"status": CONNECTED, "reason": ""}
             left = self._left(~(parts.weak_edges | parts.dead_edges), threshold)
         measured = {
-            "test_accuracy": left.test.accuracy,
+            "test_accuracy": left.test.score,
             "test_loss": left.test.loss,
-            "decision_accuracy": left.decision.accuracy,
+            "decision_accuracy": left.decision.score,
         }
         return _Step(left.graph, {"threshold": threshold, **row, **measured})
 
@@ -289,7 +322,8 @@ class _Sweeper:
         if key not in self._known:
             graph = prune(self._graph, threshold=threshold, relative=self._relative)
             small = extract_subnetwork(self._trained, graph)
-            self._known[key] = _Left(graph, evaluate(small, self._test), evaluate(small, self._deciding))
+            test, decision = (evaluate(small, part, task=self._task) for part in (self._test, self._deciding))
+            self._known[key] = _Left(graph, test, decision)
         return self._known[key]
 
 

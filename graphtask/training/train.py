@@ -12,11 +12,14 @@ import pandas as pd
 import torch
 
 from graphtask.compiler.blocks import share_statistics
+from graphtask.compiler.library import STANDARD
+from graphtask.compiler.module import GraphModule
 from graphtask.compiler.module import compile as compile_graph
 from graphtask.compiler.writeback import write_back
 from graphtask.data.catalog import CATALOG, load_data
 from graphtask.data.dataset import ImageData
-from graphtask.errors import ArgumentError, DivergedError
+from graphtask.data.targets import PIXELS
+from graphtask.errors import ArgumentError, DataError, DivergedError
 from graphtask.graph import untrained, with_initial_size, with_provenance
 from graphtask.runs.acquire import acquire_run
 from graphtask.runs.config import VERSION
@@ -33,14 +36,15 @@ from graphtask.training.checkpointing import (
     stop_requests,
     write_records,
 )
-from graphtask.training.config import OptimizationConfig, TrainConfig
+from graphtask.training.config import CLASSIFICATION, OptimizationConfig, TrainConfig
 from graphtask.training.cuda_graph import cuda_recorder
 from graphtask.training.device import limited_threads
 from graphtask.training.distributed import Processes, check_batch_size, join
 from graphtask.training.environment import current_environment
 from graphtask.training.loop import Trainer
-from graphtask.training.run import Run, load_block
+from graphtask.training.run import Run
 from graphtask.training.stored import store_run
+from graphtask.training.task import task_of
 from graphtask.validation import image_size
 
 _TOO_LARGE_STEP = 0.5  # the initial weight of an edge: a step of this size jumps over zero
@@ -51,11 +55,14 @@ def train(
     config: TrainConfig | None = None,
     *,
     out: str | Path | None = None,
+    start: Run | None = None,
     progress: bool = True,
     callbacks: Iterable[Callback] = (),
     **options: Any,
 ) -> Run:
     """Train the network of a graph with an L1 penalty on every edge, and return the run with the trained graph.
+
+    The data are images with classes unless ``task`` is another one; see `graphtask.tasks`.
 
     Runs are crash-safe: killed at any moment, the same call resumes from the last checkpoint. On a CPU with the same
     number of threads the result is bit-for-bit that of an undisturbed run. A finished run is opened instead; with more
@@ -69,6 +76,8 @@ def train(
         graph: A valid architecture graph; edges with ``w`` start from it.
         config: Training configuration; None is `TrainConfig`, whose defaults are Appendix A of the paper.
         out: Folder of the run, created if missing; None keeps everything in memory (and cannot resume).
+        start: A run of the same nodes and edges, whose blocks and head the network starts with (the edge weights are
+            those of the graph); None draws them.
         progress: Report progress on standard error.
         callbacks: Called at the start, after every step and epoch, and at the end; see `graphtask.training.Callback`.
         options: Options of `TrainConfig` by keyword, with priority over ``config``: ``data``, ``epochs`` …
@@ -102,6 +111,8 @@ def train(
     folder = None if out is None else Path(out)
     with limited_threads(config.runtime.threads):
         trainer = _trainer(config, initial, images, processes, target)
+        if start is not None:
+            _start_from(trainer.module, start)
         # Only now, so that a wrong argument does not leave a folder behind that refuses the right one.
         with acquire_run(
             folder if processes.leads else None,
@@ -114,7 +125,7 @@ def train(
                 called = [*([ProgressBar(images.name)] if progress else []), *callbacks]
                 _fit(trainer, folder, callbacks=called if processes.leads else [])
                 run = processes.same(lambda: _finished(trainer, record, initial, folder))
-            return replace(run, _data=images)
+            return replace(run, imports=frozenset(config.code.values()), _data=images)
 
 
 def load_images(config: TrainConfig) -> ImageData:
@@ -130,8 +141,19 @@ def load_images(config: TrainConfig) -> ImageData:
             f"data is missing; pass a name ({', '.join(CATALOG)}), a path, or arrays: data=…", argument="data"
         )
     images = load_data(
-        data.source, root=data.root, download=data.download, transforms=data.transforms, seed=data.seed
+        data.source,
+        root=data.root,
+        download=data.download,
+        transforms=data.transforms,
+        seed=data.seed,
+        targets=data.targets,
     )
+    if images.targets != data.targets:
+        raise ArgumentError(
+            f"task must be one of {images.targets}, as the data are, got {data.task or CLASSIFICATION!r}; pass the arrays "
+            f"together with the task",
+            argument="task",
+        )
     return images if data.name is None else replace(images, name=data.name)
 
 
@@ -189,10 +211,12 @@ def _trainer(
         n_classes=images.n_classes,
         gate=config.model.gate,  # type: ignore[arg-type]  # checked by ModelConfig
         execution=config.runtime.execution,  # type: ignore[arg-type]  # checked by RuntimeConfig
-        block=load_block(config.model.block),
+        block=config.model.block or STANDARD,
+        head=task_of(config).head,
         seed=config.optimization.seed,
     ).to(target)
     image_size(images.size, last_stage=module.plan.output.stage)
+    _check_pixels(images, stride=1 << module.plan.output.stage)
     batches = split_batches(images, config, device=target)
     if processes.size > 1:
         share_statistics(module, processes.gather)
@@ -206,6 +230,27 @@ def _trainer(
         processes=processes,
         recorder=cuda_recorder(module) if captures else None,
     )
+
+
+def _start_from(module: GraphModule, start: Run) -> None:
+    """Copy the parameters of a run into a module, except for the edge weights."""
+    try:
+        module.load_state_dict({**start.weights, "edge_weight": module.edge_weight})
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ArgumentError(
+            f"start must be a run of this network, got {start!r} ({reason})", argument="start"
+        ) from error
+
+
+def _check_pixels(images: ImageData, *, stride: int) -> None:
+    """Raise if the outputs of a dense head would have another size than the labels of the pixels."""
+    if images.targets == PIXELS and any(side > 1 and side % stride for side in images.size):
+        height, width = images.size
+        raise DataError(
+            f"{images.name}: sides must be multiples of {stride} for the last stage of the graph, got {height}×{width} pixels; "
+            f"pad the images and their labels"
+        )
 
 
 def _opened_if_finished(folder: Path | None) -> Run | None:
@@ -256,7 +301,7 @@ def _warn_of_another_schedule(trainer: Trainer, folder: Path) -> None:
 
 def _finished(trainer: Trainer, record: dict[str, Any], initial: igraph.Graph, folder: Path | None) -> Run:
     """Return the run that is trained now; stored, and opened again, if it has a folder."""
-    optimization = trainer.config.optimization
+    optimization, score = trainer.config.optimization, f"test_{trainer.task.score.name}"
     trained = with_provenance(
         write_back(trainer.module, initial),
         data=record["data"]["name"],
@@ -265,7 +310,7 @@ def _finished(trainer: Trainer, record: dict[str, Any], initial: igraph.Graph, f
         epochs=len(trainer.rows),
         edge_l1=optimization.edge_l1,
         edge_change=trainer.rows[-1]["edge_change"],
-        test_accuracy=trainer.rows[-1]["test_accuracy"],
+        **{score: trainer.rows[-1][score]},
     )
     run = Run(
         record=record,

@@ -131,7 +131,7 @@ def test_no_text_of_study_json_is_imported(study):
 
 
 @pytest.mark.usefixtures("planted")
-@pytest.mark.parametrize("keyword", ["block", "optimizer", "schedule"])
+@pytest.mark.parametrize("keyword", ["block", "head", "task", "loss", "score", "optimizer", "schedule"])
 def test_code_that_study_json_names_is_refused_until_the_user_repeats_it(study, keyword):
     changed = [job.config.replace(**{keyword: NAMES[0]}) for job in study.jobs]
     path = study.out / "study.json"

@@ -243,3 +243,9 @@ def test_a_group_without_a_command_prints_its_help(call, arguments):
     result = call(*arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert "\nCommands:\n" in result.stderr
+
+
+def test_help_has_no_marks_of_its_source(call):
+    assert '\n    eval "$(_GRAPHTASK_COMPLETE=bash_source graphtask)"\n' in call("--help").stdout
+    for name in COMMANDS:
+        assert "\\b" not in call(name, "--help").stdout

@@ -64,7 +64,7 @@ def test_the_parity_of_a_run_is_that_of_the_library(call, run_folder, threshold)
     assert result.exit_code == 0, result.output
     (record,) = json.loads(result.stdout)
     report = gt.training.parity(gt.Run.open(run_folder), threshold=threshold, device="cpu")
-    assert record["accuracy_pruned"] == report.accuracy_pruned
+    assert record["accuracy_pruned"] == report.score_pruned
     assert record["accuracy_cut"] == record["accuracy_pruned"]
     assert record["edges_after"] == report.edges_after
 

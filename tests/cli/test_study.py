@@ -136,9 +136,7 @@ def test_on_a_terminal_there_is_a_bar_for_all_and_a_line_for_each_running_run(st
 
     study = gt.Study.read(study_file)
     progress = StudyProgress(study.jobs, InlineEngine())
-    running = State(
-        study.jobs[0], "running", epoch=1, test_accuracy=0.5, live_edges=6, seconds_per_epoch=75.0
-    )
+    running = State(study.jobs[0], "running", epoch=1, test_score=0.5, live_edges=6, seconds_per_epoch=75.0)
     console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
     console.print(progress._bars([running]))
     console.file.close()
@@ -148,7 +146,7 @@ def test_on_a_terminal_there_is_a_bar_for_all_and_a_line_for_each_running_run(st
     assert lines[1].rstrip().endswith("epoch 1/1 · test accuracy 50.0%, live edges 6")
     progress.begin(study.jobs[0])
     console = Console(width=70, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
-    console.print(progress._bars([running._replace(epoch=0, test_accuracy=None)]))
+    console.print(progress._bars([running._replace(epoch=0, test_score=None)]))
     console.file.close()
     lines = console.export_text().splitlines()
     assert len(lines) == 2, "a line that is too long is cut"

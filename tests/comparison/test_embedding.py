@@ -74,6 +74,14 @@ def test_the_same_graphs_have_the_same_places(method, n_graphs):
 
 
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("n_graphs", SIZES)
+def test_every_graph_has_the_same_point_in_any_order(method, n_graphs):
+    values, order = clouds(n_graphs), np.random.default_rng(0).permutation(n_graphs)
+    first, second = (gt.comparison.embed(rows, method=method).points for rows in (values, values[order]))
+    assert first[order].tobytes() == second.tobytes()
+
+
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("n_graphs", [50, 100])
 def test_neighbors_stay_neighbors(method, n_graphs):
     values = clouds(n_graphs)

@@ -414,7 +414,7 @@ def test_raw_weights_of_another_gate_are_refused(diamond):
             torch.zeros(2, 1, 8, 8),
             "compile the graph with in_channels=1",
         ),
-        (torch.zeros(2, 3, 1, 8), "images must be at least 2×2 pixels for stage 1, got '1×8'"),
+        (torch.zeros(2, 3, 8, 1), "images must be at least 2×2 pixels for stage 1, got '8×1'"),
         (torch.zeros(2, 3, 8, 0), r"images \(width\) must be an integer >= 1, got 0"),
         (
             torch.zeros(2, 3, 8, 8, dtype=torch.uint8),

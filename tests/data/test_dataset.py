@@ -44,14 +44,17 @@ def test_shape_and_classes_are_read_off_the_arrays():
         ),
         ({"x_train": GREY[:, :0]}, "must have at least one image"),
         (
-            {"x_train": GREY.astype(np.float32)},
-            "x_train must be an array of uint8 in [0, 255], got an array of float32",
+            {"x_train": GREY.astype(np.float16)},
+            "x_train must be an array of uint8 in [0, 255] or of float32, got an array of float16",
         ),
         (
             {"x_test": np.full(GREY.shape, np.nan)},
-            "x_test must be an array of uint8 in [0, 255], got an array of float64",
+            "x_test must be an array of uint8 in [0, 255] or of float32, got an array of float64",
         ),
-        ({"x_train": GREY.tolist()}, "x_train must be an array of uint8 in [0, 255], got a list"),
+        (
+            {"x_train": GREY.tolist()},
+            "x_train must be an array of uint8 in [0, 255] or of float32, got a list",
+        ),
         (
             {"x_train": GREY[..., 0]},
             "x_train must have shape (images, height, width, channels), got (4, 8, 8)",

@@ -4,17 +4,18 @@ import itertools
 from collections import Counter
 from dataclasses import replace
 
+import igraph
 import numpy as np
 import pytest
 from distribution.sets import prunings
 
 import graphtask as gt
 from graphtask.distribution import pair_model, sampling
-from graphtask.distribution.conditioned import is_valid, random_generators
+from graphtask.distribution.conditioned import fits_everywhere, is_valid, random_generators
 from graphtask.distribution.distances import DistanceRates
 from graphtask.distribution.orders import canonical
 from graphtask.distribution.pair_model import PairCounts, PairModel
-from graphtask.distribution.sampling import SamplingPlan, draw_graphs, log_normalizer
+from graphtask.distribution.sampling import SamplingPlan, chain_penalty, draw_graphs, log_normalizer
 from graphtask.distribution.size_factor import NO_FACTOR, SizeFactor
 from graphtask.distribution.sizes import SizeDistribution
 from graphtask.distribution.stage_chains import as_graph
@@ -74,6 +75,19 @@ def assert_sampled_as_often_as_likely(graphs, expected, total):
     assert np.abs(found - shares).sum() / 2 <= mean + 4.5 * spread
 
 
+def beside(n_pairs, graph):
+    """The graph, whose input and output are the first and the last node, with chains of two nodes beside it."""
+    names, edges = graph.vs["name"], gt.graph.edge_names(graph)
+    for pair in range(n_pairs):
+        first, second = f"a{pair}", f"b{pair}"
+        names = [*names[:-1], first, second, names[-1]]
+        edges += [(names[0], first), (first, second), (second, names[-1])]
+    found = igraph.Graph(n=len(names), directed=True)
+    found.vs["name"], found.vs["stage"] = names, [0] * len(names)
+    found.add_edges(edges)
+    return gt.as_architecture(found)
+
+
 PRIORS = {
     "2 nodes": gt.full_dag(2, stages=1),
     "3 nodes": gt.full_dag(3, stages=2),
@@ -81,6 +95,7 @@ PRIORS = {
     "5 nodes": gt.full_dag(5, stages=3),
     "5 nodes, banded": gt.banded_dag(5, bandwidth=2, stages=2),
     "5 nodes, random": gt.priors.erdos_renyi_dag(5, p=0.6, seed=1),
+    "4 nodes, two of which come and go together": beside(1, gt.full_dag(2, stages=1)),
 }
 
 
@@ -97,12 +112,64 @@ def every_support(*, most=5):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_800)
 @pytest.mark.parametrize("method", ["rejection", "mcmc"])
 def test_in_every_support_of_up_to_5_nodes_graphs_are_sampled_as_often_as_they_are_likely(method):
     supports = list(every_support())
     assert len(supports) == 1 + 2 + 10 + 122
     for seed, prior in enumerate(supports):
         assert_sampled_from_its_probabilities(random_model(prior, seed), method)
+
+
+def one_node_connects(model):
+    """Whether changes of single nodes, with their edges, lead from every valid graph to every other one."""
+    states = list(valid_graphs(model))
+    meeting, numbers = {}, igraph.Graph(len(states))
+    for number, (nodes, edges) in enumerate(states):
+        for node in model.support.names:
+            rest = (node, nodes - {node}, frozenset(edge for edge in edges if node not in edge))
+            numbers.add_edge(number, meeting.setdefault(rest, number))
+    return numbers.is_connected()
+
+
+@pytest.mark.parametrize("most", [4, pytest.param(5, marks=pytest.mark.slow)])
+def test_nodes_that_fit_everywhere_connect_all_valid_graphs(most):
+    found = Counter()
+    for prior in every_support(most=most):
+        model = random_model(prior, 0)
+        fits, connects = fits_everywhere(model.edge_matrix > 0), one_node_connects(model)
+        assert connects or not fits
+        assert fits == (chain_penalty(model) == 0)
+        found[fits, connects] += 1
+    assert found[False, False] >= 1  # where a penalty is needed
+
+
+def test_sizes_are_right_where_nodes_come_and_go_together():
+    """Five chains of two nodes beside a full DAG, each of which a graph has or has not."""
+    rng = np.random.default_rng(0)
+    initial = beside(5, gt.full_dag(3, stages=1))
+    observed = []
+    for _ in range(12):
+        graph = initial.copy()
+        kept = set(np.flatnonzero(rng.random(5) < 0.4).tolist())
+        graph.delete_vertices([f"{end}{pair}" for pair in range(5) if pair not in kept for end in "ab"])
+        observed.append(graph)
+    fitted = gt.GraphDistribution.fit(observed, initial=initial)
+    model, n = fitted.conditioned_model, 128
+    penalty = chain_penalty(model)
+    assert len(fitted.model.presence) == 13
+    assert penalty > 0
+    chains = list(draw_graphs(model, SamplingPlan("mcmc", 0.0, 48, penalty=penalty), n, seed=0))
+    share = model.share_valid(np.random.default_rng(0), n=20_000)
+    exact = list(draw_graphs(model, SamplingPlan("rejection", share), n, seed=0))
+    for count in (igraph.Graph.vcount, igraph.Graph.ecount):
+        wanted, found, others = (
+            np.array([count(own) for own in graphs]) for graphs in (observed, chains, exact)
+        )
+        error = others.std() / np.sqrt(n)
+        assert found.std() > 0.7 * others.std() > 0
+        assert abs(found.mean() - others.mean()) < 4.5 * np.sqrt(2) * error
+        assert abs(others.mean() - wanted.mean()) < 4.5 * error + 0.1 * wanted.std()
 
 
 @pytest.mark.parametrize("factor", [NO_FACTOR, NARROW])
@@ -125,7 +192,8 @@ def assert_sampled_from_its_probabilities(model, method):
         assert distribution.sampling_plan.method == "rejection"
     else:
         n_sweeps = 96 if model.factor.is_active else 24  # narrow sizes mix more slowly
-        graphs = list(draw_graphs(model, SamplingPlan("mcmc", total, n_sweeps), n, seed=1))
+        plan = SamplingPlan("mcmc", total, n_sweeps, penalty=chain_penalty(model))
+        graphs = list(draw_graphs(model, plan, n, seed=1))
     assert_sampled_as_often_as_likely(graphs, expected, total)
     values = [distribution.log_prob(graph) for graph in graphs[:5]]
     np.testing.assert_allclose(values, [np.log(expected[key(graph)] / total) for graph in graphs[:5]])

@@ -200,6 +200,17 @@ def test_the_page_fits_its_window_in_light_and_dark(browser, page, tmp_path, wid
     assert browser.problems == []
 
 
+def test_printed_pages_cut_no_table_and_show_the_whole_graph(browser, page):
+    browser.open(page, width=720, height=1000, is_dark=True)
+    browser.send("Emulation.setEmulatedMedia", media="print")
+    assert browser.evaluate("document.querySelectorAll('.scroll').length") >= 2
+    assert browser.evaluate("document.documentElement.scrollWidth") <= 720
+    assert browser.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert browser.evaluate("getComputedStyle(document.querySelector('.controls')).display") == "none"
+    sizes = "['#canvas', '#canvas canvas'].map((name) => document.querySelector(name).clientHeight)"
+    assert browser.evaluate(sizes) == [418, 418]
+
+
 def test_an_animation_plays_and_steps(browser, tmp_path):
     graph = gt.full_dag(4)
     history = gt.EdgeHistory.record(gt.compile(graph, channels=1))

@@ -53,7 +53,7 @@ def test_a_row_is_what_pruning_and_measuring_the_run_gives(done):
         pruned = gt.prune(run.graph, threshold=0.3)
         assert 0 < pruned.ecount() < 15
         parity = gt.training.parity(run, threshold=0.3, device="cpu")
-        assert row["test_accuracy_pruned"] == parity.accuracy_pruned
+        assert row["test_accuracy_pruned"] == parity.score_pruned
         assert row["test_accuracy"] == run.metrics["test_accuracy"].iloc[-1]
         assert row["critical_threshold"] == gt.critical_threshold(run.graph)
         assert row["seconds_per_epoch"] == np.median(run.metrics["seconds"])

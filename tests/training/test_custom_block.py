@@ -1,10 +1,12 @@
 import sys
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import graphtask as gt
+from graphtask_cli.main import cli
 
 OPTIONS = {"channels": 2, "epochs": 1, "batch_size": 60, "progress": False}
 
@@ -45,11 +47,28 @@ def test_code_that_a_run_names_is_imported_only_when_it_is_named_again(blocks, d
         gt.errors.RunError, match=r"custom block '?my_blocks:Depthwise'?, which is not imported by itself"
     ):
         run.module()
-    with pytest.raises(
-        gt.errors.ArgumentError, match="which is not imported by itself; pass block='my_blocks:Depthwise'"
-    ):
+    with pytest.raises(gt.errors.RunError, match="or --import my_blocks:Depthwise"):
         gt.retrain(run, data=digits, threshold=0.0, progress=False)
     assert "my_blocks" not in sys.modules
-    assert isinstance(run.module(block=blocks).node("v1").depth, nn.Conv2d)
+    allowed = gt.Run.open(tmp_path / "run", imports=[blocks])
+    assert isinstance(allowed.module().node("v1").depth, nn.Conv2d)
     again = gt.retrain(run, data=digits, threshold=0.0, block=blocks, progress=False)
     assert again.config.model.block == blocks
+
+
+def test_the_command_line_imports_what_is_named_again(blocks, tmp_path, capsys):
+    def graphtask(*words):
+        return cli([str(word) for word in words], standalone_mode=False)
+
+    x = torch.rand(40, 8, 8, 3, generator=torch.Generator().manual_seed(0))
+    np.savez(tmp_path / "x.npz", x=x.numpy(), y=np.arange(40) % 2)
+    gt.write(gt.full_dag(3, stages=1), tmp_path / "g.graphml")
+    run, words = tmp_path / "run", ["--channels", 2, "--epochs", 1, "--threads", 1, "--block", blocks]
+    graphtask("train", tmp_path / "g.graphml", "--data", tmp_path / "x.npz", *words, "-o", run)
+    sys.modules.pop("my_blocks", None)
+    graphtask("sweep", run, "--thresholds", "0")
+    assert "--import my_blocks:Depthwise" in capsys.readouterr().err
+    assert "my_blocks" not in sys.modules
+    graphtask("sweep", run, "--thresholds", "0", "--import", blocks)
+    graphtask("prune", run, "--threshold", "0", "--parity", "--import", blocks)
+    assert "accuracy_pruned" in capsys.readouterr().out

@@ -46,7 +46,7 @@ def test_early_stopping_stops_when_the_validation_loss_no_longer_falls(digits):
     assert len(losses) < 30
     assert losses[-2:].min() >= losses[:-2].min()
     assert not any(losses[k - 2 : k].min() >= losses[: k - 2].min() for k in range(3, len(losses)))
-    assert np.isfinite(run.test_accuracy)
+    assert np.isfinite(run.test_score)
 
 
 def test_the_suggested_threshold_uses_no_test_image(digits):
@@ -85,9 +85,9 @@ class Recorder(gt.training.Callback):
     def start(self, trainer):
         self.calls.append(("start", trainer.epoch))
 
-    def step(self, trainer, *, loss, accuracy):
+    def step(self, trainer, *, loss, score):
         assert loss > 0
-        assert 0 <= accuracy <= 1
+        assert 0 <= score <= 1
         self.calls.append(("step", trainer.step))
 
     def epoch(self, trainer, row):

@@ -74,4 +74,4 @@ def test_a_default_device_of_pytorch_is_ignored(digits):
         swept = gt.sweep(run, thresholds=[0.0], metrics="edges", device="cpu", progress=False)
         report = gt.training.parity(run, device="cpu")
     assert run.graph.es["w"] == expected.graph.es["w"]
-    assert swept.table["test_accuracy"][0] == expected.test_accuracy == report.accuracy_trained
+    assert swept.table["test_accuracy"][0] == expected.test_score == report.score_trained

@@ -43,9 +43,9 @@ def test_every_tool_for_runs_works_on_it(trained, digits, tmp_path):
     assert run.metrics["epoch"].tolist() == [1, 2]
     opened = gt.Run.open(tmp_path / "run")
     report = gt.training.parity(opened, threshold=0.1, data=digits, device="cpu")
-    assert report.accuracy_trained == run.test_accuracy
+    assert report.score_trained == run.test_score
     swept = gt.sweep(opened, thresholds=[0, 0.1], metrics="edges", data=digits, device="cpu", progress=False)
-    assert swept.table["test_accuracy"][0] == run.test_accuracy
+    assert swept.table["test_accuracy"][0] == run.test_score
     again = gt.retrain(opened, threshold=0.1, data=digits, epochs=1, batch_size=60, progress=False)
     assert (
         gt.training.compare_retrained(opened, {"retrained": again}, threshold=0.1, data=digits).table[
@@ -62,7 +62,7 @@ def test_the_table_of_the_loop_is_kept_and_the_test_added(trained, digits):
     run = gt.Run.from_module(net, data=digits, history=history, metrics=table)
     assert run.metrics["train_loss"].tolist() == [2.0, 1.0]
     assert run.metrics["grad_norm"].tolist() == [3.0, 4.0]
-    assert 0 <= run.test_accuracy <= 1
+    assert 0 <= run.test_score <= 1
     with pytest.raises(gt.errors.ArgumentError, match="metrics must be a table of 2 rows"):
         gt.Run.from_module(net, data=digits, history=history, metrics=table[:1])
 

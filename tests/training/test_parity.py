@@ -22,7 +22,7 @@ def thresholds(run):
 def test_the_pruned_network_is_the_trained_one_without_the_cut_edges(thinned):
     for threshold in thresholds(thinned):
         report = gt.training.parity(thinned, threshold=threshold)
-        assert report.accuracy_cut == report.accuracy_pruned
+        assert report.score_cut == report.score_pruned
         assert report.difference_cut_pruned <= 1e-5 * report.largest_logit
         assert report.difference_thresholded_folded <= 1e-5 * report.largest_logit
 
@@ -32,14 +32,14 @@ def test_a_relative_threshold_compares_the_networks_of_relative_pruning(thinned)
     pruned = gt.prune(thinned.graph, threshold=0.3, relative=True)
     assert (report.edges_after, report.relative) == (pruned.ecount(), True)
     assert report.edges_after != gt.prune(thinned.graph, threshold=0.3).ecount()
-    assert report.accuracy_cut == report.accuracy_pruned
+    assert report.score_cut == report.score_pruned
     assert report.difference_thresholded_folded <= 1e-5 * report.largest_logit
 
 
 def test_nothing_changes_when_nothing_is_cut(thinned):
     report = gt.training.parity(thinned, threshold=0.0)
     assert report.edges_after == report.edges_before == 36
-    assert report.accuracy_trained == report.accuracy_pruned
+    assert report.score_trained == report.score_pruned
     assert report.difference_thresholded_cut == 0.0
 
 
@@ -48,8 +48,8 @@ def test_the_accuracies_are_those_of_an_evaluation(thinned, digits):
     report = gt.training.parity(thinned, threshold=threshold)
     test = split_batches(digits, gt.TrainConfig(), device=torch.device("cpu")).test
     pruned = gt.compiler.extract_subnetwork(thinned.module(), gt.prune(thinned.graph, threshold=threshold))
-    assert report.accuracy_trained == evaluate(thinned.module(), test).accuracy
-    assert report.accuracy_pruned == evaluate(pruned, test).accuracy
+    assert report.score_trained == evaluate(thinned.module(), test).score
+    assert report.score_pruned == evaluate(pruned, test).score
     assert report.edges_after < report.edges_before
 
 

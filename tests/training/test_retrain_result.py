@@ -34,8 +34,8 @@ def test_each_network_has_its_row(run, table):
 
 def test_the_accuracy_of_the_thresholded_network_is_that_of_the_parity_report(run, table):
     report = gt.training.parity(run, threshold=TAU, device="cpu")
-    assert table.loc["full", "test_accuracy"] == report.accuracy_trained
-    assert table.loc["thresholded", "test_accuracy"] == report.accuracy_pruned
+    assert table.loc["full", "test_accuracy"] == report.score_trained
+    assert table.loc["thresholded", "test_accuracy"] == report.score_pruned
 
 
 def test_parameters_are_those_of_the_compiled_networks(run, again, table):

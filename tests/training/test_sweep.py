@@ -36,8 +36,8 @@ def test_the_accuracy_is_that_of_the_parity_report(thinned, table):
     for index in {0, len(connected) // 2, len(connected) - 1}:
         row = connected.iloc[index]
         report = gt.training.parity(thinned, threshold=row["threshold"], device="cpu")
-        assert row["test_accuracy"] == report.accuracy_pruned
-        assert row["trained_accuracy"] == report.accuracy_trained
+        assert row["test_accuracy"] == report.score_pruned
+        assert row["trained_accuracy"] == report.score_trained
         assert (row["edges"], row["nodes"]) == (report.edges_after, report.nodes_after)
 
 
@@ -99,7 +99,9 @@ def test_edges_of_equal_weight_fall_together(thinned):
 def test_each_graph_is_tested_once(thinned, monkeypatch):
     tested, loaded = [], []
     evaluate, data = module.evaluate, gt.Run.data
-    monkeypatch.setattr(module, "evaluate", lambda net, test: tested.append(net) or evaluate(net, test))
+    monkeypatch.setattr(
+        module, "evaluate", lambda net, test, task: tested.append(net) or evaluate(net, test, task=task)
+    )
     monkeypatch.setattr(gt.Run, "data", lambda run: loaded.append(run) or data(run))
     weights = {("v0", "v6"): 0.3, ("v0", "v1"): 0.2, ("v1", "v6"): 0.2}
     run = with_weights(thinned, [weights.get(pair, 0.1) for pair in edge_names(thinned.graph)])

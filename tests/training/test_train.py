@@ -95,7 +95,7 @@ def test_the_trained_run_gives_the_same_logits_through_graphml_compile_and_load(
     again.load_state_dict(run.weights)
     with torch.no_grad():
         assert torch.equal(run.module()(images), again.eval()(images))
-    assert run.metrics["test_accuracy"].iloc[-1] == evaluate(run.module(), test).accuracy
+    assert run.metrics["test_accuracy"].iloc[-1] == evaluate(run.module(), test).score
 
 
 def test_two_runs_from_one_seed_are_the_same_and_another_seed_is_not(run, digits, quick):

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from graphtask_cli.messages import note
-from graphtask_cli.options import command, examples, format_option, option, out_option, reading_options
+from graphtask_cli.options import (
+    command,
+    examples,
+    format_option,
+    imports_option,
+    option,
+    out_option,
+    reading_options,
+)
 from graphtask_cli.param_types import PATH, Integer
 from graphtask_cli.render import show
 from graphtask_cli.sources import graph_path, is_run, named, read_graph, run_config
@@ -62,6 +70,7 @@ _SIZE = 32
     show_default="32, or the run's",
     help="Height and width of the images, in pixels.",
 )
+@imports_option
 @reading_options
 @out_option(
     text="Write the network as a torch.export program (.pt2) or an ONNX model (.onnx); both run without graphtask."
@@ -75,6 +84,7 @@ def compile(  # noqa: A001 - the word the field uses
     in_channels: int | None,
     n_classes: int | None,
     size: int | None,
+    imports: tuple[str, ...],
     out: Path | None,
     form: str,
     **reading: Any,
@@ -103,18 +113,24 @@ def compile(  # noqa: A001 - the word the field uses
         record = _record(graph, channels=channels, size=size, in_channels=n_in, n_classes=n_out)
     if out is not None:
         shape = None if trained else {"channels": channels, "in_channels": n_in, "n_classes": n_out}
-        _export(graph_file, graph, out, size=size, shape=shape)
+        _export(graph_file, graph, out, size=size, shape=shape, imports=imports)
     show([record], form=form)
 
 
 def _export(
-    graph_file: Path, graph: "igraph.Graph", out: Path, *, size: int, shape: dict[str, Any] | None
+    graph_file: Path,
+    graph: "igraph.Graph",
+    out: Path,
+    *,
+    size: int,
+    shape: dict[str, Any] | None,
+    imports: tuple[str, ...],
 ) -> None:
     """Write the network of a graph, or the trained one of a run if ``shape`` is None."""
     import graphtask as gt
     from graphtask.compiler.export import export_program
 
-    net = gt.Run.open(graph_file).module() if shape is None else gt.compile(graph, **shape)
+    net = gt.Run.open(graph_file, imports=imports).module() if shape is None else gt.compile(graph, **shape)
     export_program(net, out, size=size)
     kind = "network" if shape else "trained network"
     call = (

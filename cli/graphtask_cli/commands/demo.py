@@ -124,7 +124,7 @@ def _outcome(job: "Job", out: Path) -> Outcome:
     gt.write(pruned, out / "pruned" / f"{job.name}.graphml")
     with limited_threads(1):
         report = gt.training.parity(run, threshold=PAPER_THRESHOLD, device="cpu")
-    return Outcome(job.name, job.data_name, job.seed, pruned, report.accuracy_trained, report.accuracy_pruned)
+    return Outcome(job.name, job.data_name, job.seed, pruned, report.score_trained, report.score_pruned)
 
 
 def _print_results(outcomes: list[Outcome], out: Path) -> None:

@@ -18,7 +18,7 @@ from graphtask_cli.options import (
     runs_argument,
     threshold_option,
 )
-from graphtask_cli.param_types import FOLDER
+from graphtask_cli.param_types import FOLDER, PATH
 from graphtask_cli.render import show, with_spreads
 from graphtask_cli.sources import opened, run_folders
 from graphtask_cli.tables import check_table_path, records_of, write_table
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         "graphtask dynamics runs/full-0",
         "graphtask dynamics runs -o dynamics.csv --plot dynamics.svg",
         "graphtask dynamics runs --top-k top-k",
+        "graphtask dynamics runs --stability stable.graphml",
     )
 )
 @runs_argument
@@ -50,6 +51,14 @@ if TYPE_CHECKING:
     section="Output",
     help="Write the graph of the largest edges after the first epoch of each run to this folder.",
 )
+@option(
+    "--stability",
+    type=PATH,
+    metavar="FILE",
+    section="Output",
+    help="Write the initial graph with the share of the runs in which each edge survives pruning, as edge attribute "
+    "stability, for runs of one initial graph; its table is next to it.",
+)
 @option("--each", is_flag=True, section="Output", help="Print one row per run, not means over runs.")
 @format_option
 def dynamics(
@@ -59,6 +68,7 @@ def dynamics(
     out: Path | None,
     plot: Path | None,
     graphs: Path | None,
+    stability: Path | None,
     each: bool,
     form: str,
 ) -> None:
@@ -72,6 +82,9 @@ def dynamics(
     threshold. D: number of epochs at which they were above it after that. dsc_largest_first (dsc_smallest_first):
     overlap, 2|A∩B|/(|A|+|B|), of the retained edges with as many that were largest (smallest) after the first epoch;
     dsc_top_k: with the smallest connected graph of the largest ones.
+
+    --stability counts how often each edge survives over the runs, which differ in their seeds, or in random subsets of
+    the images (--transform subset:N with other --data-seed).
     """
     import graphtask as gt
     from graphtask.dynamics.table import open_recording
@@ -92,6 +105,8 @@ def dynamics(
         _draw(runs, table, plot, threshold=threshold)
     if graphs is not None:
         _write_graphs(runs, graphs, threshold=threshold)
+    if stability is not None:
+        _write_stability(runs, stability, threshold=threshold)
     _print(table, each=each, form=form)
 
 
@@ -123,6 +138,20 @@ def _draw(runs: Mapping[str, "Recording"], table: "pd.DataFrame", plot: Path, *,
     overlap = overlap_table(runs, threshold=threshold)
     figure = gt.plot.draw_dynamics(table, overlap, first.history, threshold=threshold, kept=kept, title=label)
     save_plot(figure, plot, overlap)
+
+
+def _write_stability(runs: Mapping[str, "Recording"], path: Path, *, threshold: float) -> None:
+    import graphtask as gt
+
+    found = gt.dynamics.edge_stability([run.graph for run in runs.values()], threshold=threshold)
+    gt.write(found.graph, path)
+    table = path.with_name(f"{path.stem}-data.csv")
+    write_table(records_of(found.table), table)
+    n_stable = int((found.table["stability"] == 1).sum())
+    note(
+        f"wrote {path} and {table}: {n_stable} of {counted(len(found.table), 'edge')} survive in all of "
+        f"{counted(len(runs), 'run')}"
+    )
 
 
 def _write_graphs(runs: Mapping[str, "Recording"], folder: Path, *, threshold: float) -> None:

@@ -13,6 +13,7 @@ from graphtask_cli.options import (
     device_option,
     examples,
     format_option,
+    imports_option,
     option,
     out_option,
     paper_threshold_option,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     section="Pruning",
     help="Compare the pruned network of a run with the trained one on the test images.",
 )
+@imports_option
 @data_root_option
 @device_option
 @threads_option()
@@ -59,6 +61,7 @@ def prune(
     relative: bool,
     out: Path | None,
     parity: bool,
+    imports: tuple[str, ...],
     data_root: Path | None,
     device: str,
     threads: int | None,
@@ -94,12 +97,13 @@ def prune(
         from graphtask.training.device import limited_threads
 
         with limited_threads(threads), named(source):
-            run = gt.Run.open(source)
+            run = gt.Run.open(source, imports=imports)
             found = gt.training.parity(
                 run, threshold=threshold, relative=relative, data=run.data(root=data_root), device=device
             )
             report = asdict(found)
-        record |= {name: value for name, value in report.items() if name not in record}
+        renamed = {name.replace("score", run.score): value for name, value in report.items()}
+        record |= {name: value for name, value in renamed.items() if name not in record}
     if not is_stream(out):
         show([record], form=form)
 

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 import click
 
 from graphtask_cli.messages import note, progress
-from graphtask_cli.options import PAPER_THRESHOLD, command, examples, option, out_option, threshold_option
+from graphtask_cli.options import (
+    PAPER_THRESHOLD,
+    command,
+    examples,
+    imports_option,
+    option,
+    out_option,
+    threshold_option,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,9 +37,18 @@ if TYPE_CHECKING:
     section="Output",
     help="Test the pruned networks over thresholds (needs the data of the runs).",
 )
+@imports_option
 @option("--title", default="graphtask report", section="Output", help="Heading of the page.")
 @out_option(text="Path of the .html file.", required=True)
-def report(paths: tuple[str, ...], *, threshold: float, with_sweep: bool, title: str, out: Path) -> None:
+def report(
+    paths: tuple[str, ...],
+    *,
+    threshold: float,
+    with_sweep: bool,
+    imports: tuple[str, ...],
+    title: str,
+    out: Path,
+) -> None:
     """Write a report of runs, studies or graphs as one HTML file that needs no network.
 
     Progress of a study, features and edge dynamics next to the paper's, distributions and tests by data set, similarity,
@@ -40,16 +57,19 @@ def report(paths: tuple[str, ...], *, threshold: float, with_sweep: bool, title:
     """
     import graphtask as gt
 
-    sweeps = _sweeps(paths) if with_sweep else {}
+    sweeps = _sweeps(paths, imports) if with_sweep else {}
     gt.report(paths, out=out, threshold=threshold, sweeps=sweeps, title=title)
     note(f"wrote {out}")
 
 
-def _sweeps(paths: tuple[str, ...]) -> "dict[str, pd.DataFrame]":
+def _sweeps(paths: tuple[str, ...], imports: tuple[str, ...]) -> "dict[str, pd.DataFrame]":
     import graphtask as gt
     from graphtask_cli.sources import run_folders
 
-    folders = run_folders([Path(path) for path in paths])
+    folders = run_folders([Path(path) for path in paths]).values()
     with progress(visible=True) as bar:
         tracked = bar.track(folders, total=len(folders), description="sweeping")
-        return {str(folder): gt.sweep(gt.Run.open(folder), progress=False).table for folder in tracked}
+        return {
+            str(folder): gt.sweep(gt.Run.open(folder, imports=imports), progress=False).table
+            for folder in tracked
+        }

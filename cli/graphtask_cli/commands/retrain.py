@@ -17,6 +17,7 @@ from graphtask_cli.options import (
     examples,
     format_option,
     gpu_options,
+    imports_option,
     jobs_option,
     option,
     out_option,
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 _OPTIONS = ("seed", "epochs", "batch_size", "learning_rate", "edge_l1", "threads")  # None: as in the run
 _HIDDEN = ["run", "undefined"]
 _SHOWN = {
-    "test_accuracy": "test accuracy",
     "seconds_per_epoch": "seconds per epoch",
     "parameters": "parameters",
     "channels": "channels",
@@ -102,6 +102,7 @@ _SHOWN = {
     help="L1 penalty λ on the edges.",
 )
 @paper_threshold_option
+@imports_option
 @data_root_option
 @device_option
 @threads_option(default="as in each run")
@@ -172,7 +173,7 @@ def retrain(
     for line in _remarks(found[~found["undefined"].isin(failed.values())], folders):
         warn(line)
     _print(found, form=form)
-    if failed or found.loc[found["network"].str.startswith("retrained"), "test_accuracy"].isna().all():
+    if failed or found.loc[found["network"].str.startswith("retrained"), _score(found)].isna().all():
         raise click.exceptions.Exit(1)
 
 
@@ -182,7 +183,7 @@ def _remarks(table: "pd.DataFrame", folders: Mapping[str, Path]) -> list[str]:
     for _, row in table.iterrows():
         reason = row["undefined"]
         if reason and "not trained" not in reason:
-            missing = math.isnan(row["test_accuracy"])
+            missing = math.isnan(row[_score(table)])
             lines.append(f"error: {folders[row['run']]}: {reason}" if missing else reason)
     return list(dict.fromkeys(lines))
 
@@ -195,12 +196,20 @@ def _print(table: "pd.DataFrame", *, form: str) -> None:
             table = table.drop(columns=[*_HIDDEN, "dataset", "prior", "seed", "threshold"])
         show(records_of(table), form=form)
     elif form == "table":
-        show([row for name in _SHOWN for row in _rows(table, name)], form=form)
+        score = _score(table)
+        shown = {score: score.replace("_", " "), **_SHOWN}
+        show([row for name, title in shown.items() for row in _rows(table, name, title)], form=form)
     else:
         show(records_of(gt.training.RetrainResult(table).summary()), form=form)
 
 
-def _rows(table: "pd.DataFrame", name: str) -> list[dict[str, Any]]:
+def _score(table: "pd.DataFrame") -> str:
+    from graphtask.columns import score_of
+
+    return f"test_{score_of(table.columns)}"
+
+
+def _rows(table: "pd.DataFrame", name: str, title: str) -> list[dict[str, Any]]:
     """Return one value of all networks, side by side, for each data set and prior."""
     import graphtask as gt
 
@@ -212,7 +221,5 @@ def _rows(table: "pd.DataFrame", name: str) -> list[dict[str, Any]]:
         }
         counts = {int(row[f"{network}_n"]) for network in networks} - {0}
         runs = " to ".join(map(str, sorted({min(counts), max(counts)}))) if counts else "0"
-        rows.append(
-            {"": _SHOWN[name], "dataset": row["dataset"], "prior": row["prior"], **cells, "runs": runs}
-        )
+        rows.append({"": title, "dataset": row["dataset"], "prior": row["prior"], **cells, "runs": runs})
     return rows

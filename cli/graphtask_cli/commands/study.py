@@ -443,14 +443,16 @@ def _settled(record: dict[str, Any]) -> str:
 
 
 def _state_for_people(record: dict[str, Any]) -> dict[str, Any]:
+    from graphtask.columns import score_of, words
     from graphtask.terminal import duration
 
+    score = score_of(record)
     left, seconds = record["seconds_left"], record["seconds_per_epoch"]
     return {
         "run": record["run"],
         "status": record["status"],
         "epoch": f"{record['epoch']}/{record['epochs']}",
-        "accuracy": missing_as_none(record["test_accuracy"]),
+        words(score): missing_as_none(record[f"test_{score}"]),
         "edges": missing_as_none(record["live_edges"]),
         "settled": _settled(record),
         "per epoch": duration(seconds) if seconds == seconds else "",  # noqa: PLR0124 - NaN

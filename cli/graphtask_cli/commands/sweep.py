@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from graphtask.columns import named_after, score_of
 from graphtask.validation import counted
 from graphtask_cli.figures import check_figure_path, save_plot
 from graphtask_cli.messages import note
@@ -12,6 +13,7 @@ from graphtask_cli.options import (
     device_option,
     examples,
     format_option,
+    imports_option,
     metrics_option,
     option,
     out_option,
@@ -41,6 +43,7 @@ _PER_RUN = [
         "graphtask sweep runs --thresholds 0,0.006,0.06 --format csv",
         "graphtask sweep runs/full-0 --thresholds 0:0.5:51",
         "graphtask sweep runs/full-0 --relative",
+        "graphtask sweep runs/custom --import mypackage.blocks:gated",
     )
 )
 @runs_argument
@@ -54,6 +57,7 @@ _PER_RUN = [
 )
 @relative_option
 @metrics_option
+@imports_option
 @data_root_option
 @device_option
 @threads_option()
@@ -71,6 +75,7 @@ def sweep(
     device: str,
     threads: int | None,
     data_root: Path | None,
+    imports: tuple[str, ...],
     form: str,
 ) -> None:
     """Evaluate finished runs over a range of thresholds.
@@ -95,6 +100,7 @@ def sweep(
             run_folders(paths),
             device=device,
             data_root=data_root,
+            imports=imports,
             thresholds=thresholds,
             relative=relative,
             metrics=metrics,
@@ -106,12 +112,13 @@ def sweep(
         import graphtask as gt
 
         columns = ["run", "dataset", "prior", "seed", *_SHOWN, "critical_threshold", "suggested_threshold"]
+        columns = list(named_after(score_of(table.columns), columns).values())
         save_plot(gt.plot.draw_sweep(table), plot, table[columns])
     show(records_of(_shown(table) if form == "table" else table), form=form)
 
 
 def _swept(
-    folders: dict[str, Path], *, device: str, data_root: Path | None, **options: Any
+    folders: dict[str, Path], *, device: str, data_root: Path | None, imports: tuple[str, ...], **options: Any
 ) -> "pd.DataFrame":
     import pandas as pd
 
@@ -121,7 +128,7 @@ def _swept(
     originals = RunDataCache(data_root)
 
     def swept(folder: Path) -> pd.DataFrame:
-        run = gt.Run.open(folder)
+        run = gt.Run.open(folder, imports=imports)
         return gt.sweep(run, data=originals.of(run), device=device, **options).table
 
     tables = []
@@ -132,15 +139,19 @@ def _swept(
 
 
 def _outcome(label: str, table: "pd.DataFrame") -> str:
+    from graphtask.columns import shown_score, with_accuracy
+
+    score = score_of(table.columns)
+    table, words = with_accuracy(table)
     first = table.iloc[0]
     critical = f"{label}: connected up to {first['critical_threshold']:.4g}"
     best = table[table["threshold"] == first["suggested_threshold"]]
     if best.empty:
-        return f"{critical}; every threshold costs more than one standard error of the accuracy"
+        return f"{critical}; every threshold costs more than one standard error of the {words}"
     row = best.iloc[0]
     return (
-        f"{critical}; suggested {row['threshold']:.4g}: accuracy {row['test_accuracy']:.2%} "
-        f"(trained {row['trained_accuracy']:.2%}), sparsity {row['sparsity']:.4g}"
+        f"{critical}; suggested {row['threshold']:.4g}: {words} {shown_score(row['test_accuracy'], score, digits=2)} "
+        f"(trained {shown_score(row['trained_accuracy'], score, digits=2)}), sparsity {row['sparsity']:.4g}"
     )
 
 
@@ -148,14 +159,17 @@ def _shown(table: "pd.DataFrame") -> "pd.DataFrame":
     """Return the different graphs of one run, or one row for each of several runs."""
     if len(table["run"].unique()) == 1:
         return _changes(table)
-    first = table.drop_duplicates("run").drop(columns=["test_accuracy", "sparsity", "edges", "nodes"])
-    chosen = table.loc[table["threshold"] == table["suggested_threshold"], ["run", *_SHOWN]]
-    return first.merge(chosen.drop(columns=["threshold", "status"]), on="run", how="left")[_PER_RUN]
+    score = score_of(table.columns)
+    at_suggested = [f"test_{score}", "sparsity", "edges", "nodes"]
+    first = table.drop_duplicates("run").drop(columns=at_suggested)
+    chosen = table.loc[table["threshold"] == table["suggested_threshold"], ["run", *at_suggested]]
+    return first.merge(chosen, on="run", how="left")[list(named_after(score, _PER_RUN).values())]
 
 
 def _changes(table: "pd.DataFrame") -> "pd.DataFrame":
     """Return the rows whose graph differs from that of the row before, and those of the named thresholds."""
-    columns = [name for name in _SHOWN if name != "threshold"]
+    shown_columns = list(named_after(score_of(table.columns), _SHOWN).values())
+    columns = [name for name in shown_columns if name != "threshold"]
     values = table[columns].astype(str)
     is_named = table["threshold"].isin(
         [table["critical_threshold"].iloc[0], table["suggested_threshold"].iloc[0]]
@@ -166,4 +180,4 @@ def _changes(table: "pd.DataFrame") -> "pd.DataFrame":
         note(
             f"{counted(n_hidden, 'threshold')} with the graph of the row above not listed; --format csv lists all"
         )
-    return table.loc[shown, _SHOWN]
+    return table.loc[shown, shown_columns]

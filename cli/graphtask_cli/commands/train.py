@@ -30,11 +30,14 @@ from graphtask_cli.param_types import NUMBERS, PATH, TRANSFORM, Choice, DataSour
 from graphtask_cli.sources import graph_path, read_graph
 
 if TYPE_CHECKING:
+    import igraph
+
+    from graphtask.training.config import TrainConfig
     from graphtask.training.run import Run
 
 _FILES = {
     "trained.graphml": "trained graph",
-    "metrics.csv": "loss, accuracy and live edges of every epoch",
+    "metrics.csv": "loss, score and live edges of every epoch",
     "history.npz": "every edge weight at every epoch",
     "weights.safetensors": "parameters of the network",
 }
@@ -86,6 +89,19 @@ optimization_options = in_turn(
         help="L2 penalty on the edge weights.",
     ),
     _option(
+        "--loss",
+        metavar="NAME",
+        show_default="that of the task",
+        help="Loss: a function of torch.nn.functional, such as smooth_l1_loss, or package.module:name (imports it).",
+    ),
+    _option(
+        "--score",
+        metavar="NAME",
+        show_default="that of the task",
+        help="Score in all tables: accuracy, r2, mae, rmse, f1, label_accuracy, iou, pixel_accuracy, or package.module:name "
+        "(imports it).",
+    ),
+    _option(
         "--optimizer",
         default="SGD",
         metavar="NAME",
@@ -126,100 +142,126 @@ augmentation_options = in_turn(
 )
 
 
+training_options = in_turn(
+    option(
+        "--config",
+        "config_file",
+        type=PATH,
+        metavar="FILE",
+        help="Read options from a TOML file; those on the command line have priority.",
+    ),
+    option(
+        "--data",
+        type=DataSource(),
+        section="Data",
+        help="Data set: cdigits, cdigits_t8 (no download), cmnist, ckmnist, cfashionmnist, cifar10, cifar10_t8, a .npz "
+        "file, or a folder of images.",
+    ),
+    option(
+        "--transform",
+        "transforms",
+        type=TRANSFORM,
+        multiple=True,
+        section="Data",
+        help="Transform the images: color, pad:2, tiles:8, scale:2, resize:32, subset:1000. May be repeated; applied in "
+        "the order given.",
+    ),
+    option(
+        "--data-seed", type=Integer(0), default=0, section="Data", help="Seed of random colors and tiles."
+    ),
+    data_root_option,
+    option(
+        "--data-name",
+        metavar="NAME",
+        section="Data",
+        show_default="its file name",
+        help="Name of the data set in tables.",
+    ),
+    option("--download", is_flag=True, section="Data", help="Download a named data set if missing."),
+    option(
+        "--task",
+        show_default="classification",
+        metavar="NAME",
+        section="Data",
+        help="Task: classification, regression, multilabel, segmentation, or package.module:name (imports it).",
+    ),
+    augmentation_options,
+    channels_option,
+    option(
+        "--gate",
+        type=Choice(["tanh", "sigmoid", "none"]),
+        default="tanh",
+        section="Model",
+        help="Activation applied to the edge weights.",
+    ),
+    option(
+        "--block",
+        metavar="NAME",
+        section="Model",
+        show_default="standard",
+        help="Block of the nodes: standard, simple, residual, separable, depthwise, bottleneck, mlp, conv1d, transformer, or "
+        "package.module:name (imports it) of a function of (in_channels, out_channels, stride).",
+    ),
+    option(
+        "--head",
+        metavar="NAME",
+        section="Model",
+        show_default="that of the task",
+        help="Head: pooled (one prediction for an image), dense (one for every pixel), or package.module:name (imports it).",
+    ),
+    option(
+        "--reset-weights",
+        is_flag=True,
+        section="Model",
+        help="Reset the weights of a trained graph to those of its initial graph.",
+    ),
+    option(
+        "--seed",
+        type=Integer(0),
+        default=0,
+        section="Optimization",
+        help="Random seed for initialization, data order and augmentation.",
+    ),
+    optimization_options,
+    device_option,
+    option(
+        "--precision",
+        type=Choice(["fp32", "bf16"]),
+        default="fp32",
+        section="Runtime",
+        help="Floating-point format of the forward pass.",
+    ),
+    option(
+        "--execution",
+        type=Choice(["auto", "fused", "plain"]),
+        default="auto",
+        section="Runtime",
+        help="Execution of the network; all compute the same function.",
+    ),
+    threads_option(),
+    cuda_graph_option,
+    option(
+        "--checkpoint-seconds",
+        type=Number(0),
+        default=300,
+        section="Runtime",
+        help="Seconds between checkpoints within an epoch.",
+    ),
+)
+"""Options of `graphtask.TrainConfig`."""
+
+
 @command(
     epilog=examples(
         "graphtask new full --nodes 12 --stages 3 -o full.graphml",
         "graphtask train full.graphml --data cdigits --channels 5 --epochs 16 --batch-size 32 --edge-l1 0.02 -o runs/full-0",
+        "graphtask train full.graphml --data cdigits --channels 8 --epochs 16 --batch-size 32 --edge-l1 0.02 --block separable "
+        "-o runs/separable-0",
+        "graphtask train full.graphml --data houses.npz --task regression --block mlp --learning-rate 0.01 -o runs/houses",
     )
 )
 @click.argument("graph_file", type=PATH, metavar="GRAPH")
-@option(
-    "--config",
-    "config_file",
-    type=PATH,
-    metavar="FILE",
-    help="Read options from a TOML file; those on the command line have priority.",
-)
-@option(
-    "--data",
-    type=DataSource(),
-    section="Data",
-    help="Data set: cdigits, cdigits_t8 (no download), cmnist, ckmnist, cfashionmnist, cifar10, cifar10_t8, a .npz "
-    "file, or a folder of images.",
-)
-@option(
-    "--transform",
-    "transforms",
-    type=TRANSFORM,
-    multiple=True,
-    section="Data",
-    help="Transform the images: color, pad:2, tiles:8, scale:2, resize:32, subset:1000. May be repeated; applied in "
-    "the order given.",
-)
-@option("--data-seed", type=Integer(0), default=0, section="Data", help="Seed of random colors and tiles.")
-@data_root_option
-@option(
-    "--data-name",
-    metavar="NAME",
-    section="Data",
-    show_default="its file name",
-    help="Name of the data set in tables.",
-)
-@option("--download", is_flag=True, section="Data", help="Download a named data set if missing.")
-@augmentation_options
-@channels_option
-@option(
-    "--gate",
-    type=Choice(["tanh", "sigmoid", "none"]),
-    default="tanh",
-    section="Model",
-    help="Activation applied to the edge weights.",
-)
-@option(
-    "--block",
-    metavar="MODULE:NAME",
-    section="Model",
-    show_default="the standard block",
-    help="Import a custom block: a class of (in_channels, out_channels, stride).",
-)
-@option(
-    "--reset-weights",
-    is_flag=True,
-    section="Model",
-    help="Reset the weights of a trained graph to those of its initial graph.",
-)
-@option(
-    "--seed",
-    type=Integer(0),
-    default=0,
-    section="Optimization",
-    help="Random seed for initialization, data order and augmentation.",
-)
-@optimization_options
-@device_option
-@option(
-    "--precision",
-    type=Choice(["fp32", "bf16"]),
-    default="fp32",
-    section="Runtime",
-    help="Floating-point format of the forward pass.",
-)
-@option(
-    "--execution",
-    type=Choice(["auto", "fused", "plain"]),
-    default="auto",
-    section="Runtime",
-    help="Execution of the network; all compute the same function.",
-)
-@threads_option()
-@cuda_graph_option
-@option(
-    "--checkpoint-seconds",
-    type=Number(0),
-    default=300,
-    section="Runtime",
-    help="Seconds between checkpoints within an epoch.",
-)
+@training_options
 @reading_options
 @out_option(folder=True, required=True, text="Folder of the run; created if missing.")
 @click.pass_context
@@ -241,15 +283,9 @@ def train(
     torchrun --nproc-per-node 2 -m graphtask train …
     """
     import graphtask as gt
-    from graphtask.reading import ReadOptions
     from graphtask.runs.layout import TRAINED
-    from graphtask.training.config import read_config_file
 
-    reading = {item.name: options.pop(item.name) for item in fields(ReadOptions)}
-    graph = read_graph(graph_path(graph_file), **reading)
-    config = gt.TrainConfig() if config_file is None else gt.TrainConfig(**read_config_file(config_file))
-    given = [name for name in options if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT]
-    config = config.replace(**{name: options[name] for name in given})
+    graph, config = read_inputs(ctx, graph_file, config_file, options)
     before = _stamp(out / TRAINED)
     run = gt.train(graph, config, out=out, progress=not is_quiet())
     if process_rank() == 0:
@@ -261,17 +297,38 @@ def train(
             warn(hint)
 
 
+def read_inputs(
+    ctx: click.Context, graph_file: Path, config_file: Path | None, options: dict[str, Any]
+) -> "tuple[igraph.Graph, TrainConfig]":
+    """Return the graph, and the configuration of a file with the options that were given.
+
+    Raises:
+        GraphtaskError: The graph or the file cannot be read, or an option is invalid.
+    """
+    import graphtask as gt
+    from graphtask.reading import ReadOptions
+    from graphtask.training.config import read_config_file
+
+    reading = {item.name: options.pop(item.name) for item in fields(ReadOptions)}
+    graph = read_graph(graph_path(graph_file), **reading)
+    config = gt.TrainConfig() if config_file is None else gt.TrainConfig(**read_config_file(config_file))
+    given = [name for name in options if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT]
+    return graph, config.replace(**{name: options[name] for name in given})
+
+
 def _stamp(path: Path) -> int | None:
     return path.stat().st_mtime_ns if path.is_file() else None
 
 
 def _report(run: "Run", folder: Path, threshold: float) -> list[str]:
+    from graphtask.columns import shown_score, words
+
     last = run.metrics.iloc[-1]
     width = max(map(len, _FILES))
     files = [f"  {name:<{width}}  {text}" for name, text in _FILES.items()]
     outcome = (
-        f"{folder}: test accuracy {last['test_accuracy']:.2%} after {counted(int(last['epoch']), 'epoch')}, "
+        f"{folder}: test {words(run.score)} {shown_score(run.test_score, run.score, digits=2)} after {counted(int(last['epoch']), 'epoch')}, "
         f"{int(last['live_edges']):,} of {counted(run.graph.ecount(), 'edge')} live at {threshold:g}"
     )
-    words = ("prune", folder, "--threshold", f"{threshold:g}", "--parity", "-o", "pruned.graphml")
-    return [outcome, *files, f"next: {proposal(*words)}"]
+    call = ("prune", folder, "--threshold", f"{threshold:g}", "--parity", "-o", "pruned.graphml")
+    return [outcome, *files, f"next: {proposal(*call)}"]

@@ -1,0 +1,58 @@
+import sys
+import types
+from typing import ClassVar
+
+import pytest
+
+import graphtask as gt
+
+OPTIONS = {"channels": 1, "epochs": 2, "batch_size": 60, "progress": False, "validation": 0.2}
+
+
+class Writer:
+    """A stand-in for the writer of TensorBoard."""
+
+    written: ClassVar[list] = []
+
+    def __init__(self, folder, *, purge_step):
+        self.written.append(("open", folder, purge_step))
+
+    def add_scalar(self, name, value, step):
+        self.written.append((name, value, step))
+
+    def add_histogram(self, name, values, step):
+        self.written.append((name, len(values), step))
+
+    def close(self):
+        self.written.append(("close",))
+
+
+def test_tensorboard_gets_the_numbers_of_every_epoch(digits, monkeypatch, tmp_path):
+    module = types.SimpleNamespace(SummaryWriter=Writer)
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
+    monkeypatch.setattr(Writer, "written", [])
+    run = gt.train(gt.full_dag(3), data=digits, callbacks=[gt.training.TensorBoard(tmp_path)], **OPTIONS)
+    found = Writer.written
+    assert (found[0], found[-1]) == (("open", str(tmp_path), 1), ("close",))
+    losses = [value for name, value, *_ in found[1:-1] if name == "train_loss"]
+    assert losses == run.metrics["train_loss"].tolist()
+    assert [entry for entry in found if entry[0] == "test_loss"] == [
+        ("test_loss", run.metrics["test_loss"].iloc[-1], 2)
+    ]  # not in epochs without a test
+    assert ("edge_weight", 3, 2) in found
+
+
+def test_wandb_or_any_object_with_a_log_gets_the_rows(digits):
+    logged = {}
+    logger = types.SimpleNamespace(log=lambda values, step: logged.update({step: values}))
+    run = gt.train(gt.full_dag(3), data=digits, callbacks=[gt.training.WandB(logger)], **OPTIONS)
+    assert sorted(logged) == [1, 2]
+    assert logged[2]["validation_accuracy"] == run.metrics["validation_accuracy"].iloc[-1]
+    with pytest.raises(gt.errors.ArgumentError, match=r"run must be the result of wandb\.init"):
+        gt.training.WandB(3)
+
+
+def test_a_missing_package_is_named(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(gt.errors.ArgumentError, match="needs the package tensorboard; pip install"):
+        gt.training.TensorBoard(tmp_path)
