@@ -41,6 +41,6 @@ def test_titles_of_graphs_may_be_names_of_any_file():
     for figure in (
         gt.draw(graph, title=name),
         gt.plot.draw_grid({name: graph}, title=name),
-        gt.plot.draw_diff(graph, graph, names=(name, "b")),
+        gt.plot.draw_diff(graph, graph, title=name),
     ):
         assert b"a\\udcff" in rendered(figure, "svg")
