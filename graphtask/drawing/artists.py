@@ -14,7 +14,7 @@ import igraph
 import numpy as np
 
 from graphtask.drawing.labels import Label, centers_of_labels, shortened
-from graphtask.drawing.picture import new_figure
+from graphtask.drawing.picture import drawable, new_figure
 from graphtask.drawing.placement import Placement
 from graphtask.drawing.style import BAND, INK, LEGEND, TEXT, WIDTH, WITHIN, stage_colors
 from graphtask.graph import NAME, WEIGHT, edge_array, input_node, output_node, stages
@@ -472,7 +472,7 @@ def _text_size(text: str, size: float, font: str | None) -> tuple[float, float]:
 
 def fitted(text: object, *, width: float, size: float, font: str | None = None) -> str:
     """Return text as one line of at most ``width`` inches in bold letters of ``size`` points."""
-    line = " ".join(str(text).split())
+    line = drawable(" ".join(str(text).split()))
     if _BOLD * _text_size(line, size, font)[0] <= 72 * width:
         return line
     longest = bisect.bisect(

@@ -5,6 +5,7 @@ from xml.sax.saxutils import escape
 
 import pytest
 
+import graphtask as gt
 from graphtask.drawing.picture import new_figure, rendered
 from graphtask.terminal import shown
 
@@ -33,3 +34,13 @@ def test_characters_that_no_picture_can_hold_are_escaped(name, form):
     content = rendered(figure, form)
     if form == "svg":
         assert re.findall(r">([^<]*)</text>", content.decode()).count(shown(name)) == 2
+
+
+def test_titles_of_graphs_may_be_names_of_any_file():
+    graph, name = gt.full_dag(3), "a\udcff"
+    for figure in (
+        gt.draw(graph, title=name),
+        gt.plot.draw_grid({name: graph}, title=name),
+        gt.plot.draw_diff(graph, graph, names=(name, "b")),
+    ):
+        assert b"a\\udcff" in rendered(figure, "svg")
