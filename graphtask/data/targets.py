@@ -76,7 +76,7 @@ def read_pixels(
     found = {}
     for split, array in splits.items():
         masks = array[..., 0] if array.ndim == 4 and array.shape[3] == 1 else array
-        if masks.dtype.kind not in "bui" or masks.ndim != 3 or masks.size == 0:
+        if masks.dtype.kind not in "iub" or masks.ndim != 3 or masks.size == 0:
             raise DataError(
                 f"{where}: {split} labels of pixels must be integers of shape (N, H, W), got {abbreviated(array)}"
             )
