@@ -56,6 +56,35 @@ def test_code_that_a_run_names_is_imported_only_when_it_is_named_again(blocks, d
     assert again.config.model.block == blocks
 
 
+class Stop(gt.training.Callback):
+    """Ends training in its second epoch."""
+
+    def step(self, trainer, **_):
+        if (trainer.epoch, trainer.step) == (1, 1):
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("block", ["separable", "transformer"])
+def test_every_tool_works_on_runs_of_a_built_in_block(block, tmp_path):
+    rng = np.random.default_rng(0)
+    digits = gt.load_data((rng.integers(0, 256, (120, 8, 8, 3), dtype=np.uint8), np.arange(120) % 3))
+    options = {**OPTIONS, "epochs": 2, "block": block, "checkpoint_seconds": 0, "device": "cpu"}
+    with pytest.raises(KeyboardInterrupt):
+        gt.train(gt.full_dag(5), data=digits, out=tmp_path / "run", callbacks=[Stop()], **options)
+    gt.train(gt.full_dag(5), data=digits, out=tmp_path / "run", **options)
+    straight = gt.train(gt.full_dag(5), data=digits, **options)
+    run = gt.Run.open(tmp_path / "run")
+    assert all(torch.equal(value, straight.weights[key]) for key, value in run.weights.items())
+    assert gt.training.parity(run, threshold=0.1, data=digits).score_trained == run.test_score
+    swept = gt.sweep(run, thresholds=[0, 0.1], metrics="edges", data=digits, progress=False)
+    assert swept.table["test_accuracy"][0] == run.test_score
+    again = gt.retrain(run, channels="fit", threshold=0.1, data=digits, epochs=1, progress=False)
+    assert again.config.model.block == block
+    table = gt.training.compare_retrained(run, {"retrained": again}, threshold=0.1, data=digits).table
+    n_parameters = sum(parameter.numel() for parameter in run.module().parameters())
+    assert table["parameters"].tolist()[0] == n_parameters
+
+
 def test_the_command_line_imports_what_is_named_again(blocks, tmp_path, capsys):
     def graphtask(*words):
         return cli([str(word) for word in words], standalone_mode=False)
