@@ -47,6 +47,7 @@ CALLS = {
     "gt.compiler.extract_subnetwork": lambda of: gt.compiler.extract_subnetwork(NET, of(FULL)),
     "gt.features_of": lambda of: gt.features_of(many(of)).values,  # noqa: PD011
     "gt.compiler.fit_channels": lambda of: gt.compiler.fit_channels(of(FULL), budget=5_000),
+    "gt.l1_path": lambda of: gt.l1_path(of(CHAIN), data=images(), edge_l1s=[0.01], **DIGITS).runs[0].graph,
     "gt.measure": lambda of: gt.measure(of(FULL), metrics="extended", channels=2),
     "gt.measure_all": lambda of: gt.measure_all([of(FULL), of(CHAIN)], channels=2),
     "gt.priors.orient_edges": lambda of: gt.priors.orient_edges(
@@ -74,6 +75,7 @@ CALLS = {
         HISTORY, threshold=0.3, retained=of(CHAIN)
     ),
     "gt.dynamics.edge_overlap": lambda of: gt.dynamics.edge_overlap(HISTORY, retained=of(CHAIN)),
+    "gt.dynamics.edge_stability": lambda of: gt.dynamics.edge_stability([of(TRAINED)] * 2).graph,
     "gt.dynamics.top_k_graph": lambda of: gt.dynamics.top_k_graph(of(FULL), HISTORY).graph,
     "gt.inference.classifier_test": lambda of: (
         gt.inference.classifier_test(many(of)[:3], many(of)[3:], n_permutations=2, steps=1).statistic

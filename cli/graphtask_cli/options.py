@@ -149,12 +149,12 @@ relative_option = option(
 )
 
 imports_option = option(
-    "--import",
+    "--allow-import",
     "imports",
     multiple=True,
     metavar="MODULE:NAME",
     section="Model",
-    help="Import code that the run names, such as a custom block; may be repeated.",
+    help="Import this code if the folder of a run or study names it, such as a custom block; may be repeated.",
 )
 
 format_option = option(

@@ -213,7 +213,7 @@ def register(name: str, block: BlockFactory) -> None:
         >>> import graphtask as gt
         >>> register("plain", lambda i, o, s: nn.Conv2d(i, o, 3, stride=s, padding=1))
         >>> gt.compile(gt.full_dag(3), channels=2, block="plain").node("v1")
-        Conv2d(2, 2, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1))
+        Conv2d(4, 4, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1))
     """
     if not isinstance(name, str) or not name or ":" in name:
         raise invalid("name", "a text without a colon", name)

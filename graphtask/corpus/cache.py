@@ -27,7 +27,7 @@ _CODE = (
     "corpus/rows.py",
     "edge_sets.py",
     "errors.py",
-    "features/precision.py",
+    "features",
     "graph.py",
     "inference",
     "layout",
@@ -38,6 +38,7 @@ _CODE = (
     "reading.py",
     "runs",
     "storage",
+    "terminal.py",
     "types.py",
     "validation.py",
 )  # of graphtask, on which values may depend

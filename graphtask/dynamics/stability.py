@@ -12,6 +12,7 @@ from graphtask.edge_sets import edge_set
 from graphtask.errors import DisconnectedError
 from graphtask.graph import WEIGHT, edge_names
 from graphtask.pruning import prune
+from graphtask.storage.objects import GraphLike, valid_graph
 from graphtask.types import PAPER_THRESHOLD
 from graphtask.validation import counted, invalid, number
 
@@ -77,7 +78,7 @@ class EdgeStability:
 
 
 def edge_stability(
-    graphs: Iterable[igraph.Graph], *, threshold: float = PAPER_THRESHOLD, relative: bool = False
+    graphs: Iterable[GraphLike], *, threshold: float = PAPER_THRESHOLD, relative: bool = False
 ) -> EdgeStability:
     """Return how often each edge survives pruning, over trained graphs of one initial graph.
 
@@ -101,7 +102,7 @@ def edge_stability(
     """
     import pandas as pd
 
-    known = list(graphs)
+    known = [valid_graph(graph) for graph in graphs]
     if not known:
         raise invalid("graphs", "at least one trained graph", known)
     pairs = edge_names(known[0])

@@ -1,6 +1,5 @@
 """Callbacks that log a run to TensorBoard or Weights & Biases, through their own packages."""
 
-import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +26,12 @@ class TensorBoard(Callback):
     def __init__(self, folder: str | Path) -> None:
         self._folder = str(folder)
         try:
-            self._kind: Any = importlib.import_module("torch.utils.tensorboard").SummaryWriter
+            from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise ArgumentError(
                 f"TensorBoard needs the package tensorboard; {install_hint('tensorboard')}"
             ) from error
+        self._kind: Any = SummaryWriter
         self._writer: Any = None
 
     def start(self, trainer: "Trainer") -> None:

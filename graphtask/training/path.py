@@ -46,7 +46,7 @@ class PathResult:
         first, last = self.table.iloc[0], self.table.iloc[-1]
         return (
             f"PathResult({counted(len(self.table), 'value')} of λ from {first['edge_l1']:g} to {last['edge_l1']:g}, "
-            f"{first['edges']} to {last['edges']} edges)"
+            f"{first['edges']:g} to {last['edges']:g} edges)"
         )
 
     def plot(self, metrics: Sequence[str] = ()) -> "Figure":
@@ -102,7 +102,7 @@ def l1_path(
         ...     progress=False,
         ... )
         >>> path.table[["edge_l1", "edges"]].values.tolist()
-        [[0.01, 6.0], [0.1, 6.0]]
+        [[0.01, 6], [0.1, 6]]
 
     Source:
         Friedman, Hastie & Tibshirani, "Regularization paths for generalized linear models", J. Stat. Softw. 33 (2010);

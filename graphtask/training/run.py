@@ -260,5 +260,5 @@ class Run:
             if named not in self.imports and keyword not in options:
                 raise RunError(
                     f"{self.folder or 'the run'}: has the custom {keyword} {named!r}, which is not imported by itself; pass "
-                    f"imports=[{named!r}] to Run.open, or --import {named}"
+                    f"imports=[{named!r}] to Run.open, or --allow-import {named}"
                 )

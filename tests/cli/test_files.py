@@ -19,6 +19,9 @@ READ = {
     ("train", "graph_file"): ["train", "X.graphml", "--data", "cdigits", "-o", "run"],
     ("train", "config_file"): ["train", "g.graphml", "--config", "X.toml", "--data", "cdigits", "-o", "run"],
     ("train", "data"): ["train", "g.graphml", "--data", "X.npz", "-o", "run"],
+    ("path", "graph_file"): ["path", "X.graphml", "--data", "cdigits", "-o", "runs"],
+    ("path", "config_file"): ["path", "g.graphml", "--config", "X.toml", "--data", "cdigits", "-o", "runs"],
+    ("path", "data"): ["path", "g.graphml", "--data", "X.npz", "-o", "runs"],
     ("prune", "source"): ["prune", "X.graphml"],
     ("metrics", "paths"): ["metrics", "X.graphml", "X.zip", "X.tar.gz", "--metrics", "edges"],
     ("metrics", "cache"): ["metrics", "g.graphml", "--cache", "X.sqlite", "--metrics", "edges"],
@@ -42,7 +45,7 @@ READ = {
 }
 """The call that reads a file, for every parameter that names one."""
 
-WRITTEN = {"out", "plot", "table", "mean", "save", "target", "page"}
+WRITTEN = {"out", "plot", "table", "mean", "save", "target", "page", "stability"}
 NOT_FILES = {("trace", "source")}
 
 

@@ -28,7 +28,8 @@ COMPLETE = (
     ".pt",
 )  # names, stages, w, provenance
 NAMED = (".net", ".csv", ".tsv", ".txt", ".edges", ".edgelist")
-NUMBERED = (".npz", ".npy", ".mtx", ".g6", ".d6", ".s6")
+NUMBERED = (".npz", ".npy", ".mtx", ".g6", ".d6", ".s6", ".metis", ".graph")
+UNDIRECTED = {".g6", ".s6", ".metis", ".graph"}
 
 
 def read(content, suffix, **options):
@@ -93,7 +94,7 @@ def test_edges_names_and_weights_come_back(suffix, graph):
 @settings(max_examples=25, deadline=None)
 @given(graph=weighted_architectures())
 def test_edges_come_back_by_number(suffix, graph):
-    order = "ids" if suffix in {".g6", ".s6"} else None
+    order = "ids" if suffix in UNDIRECTED else None
     found = read(to_bytes(positive(graph), suffix=suffix), suffix, stages=1, order=order)
 
     assert sorted(found.get_edgelist()) == sorted(graph.get_edgelist())

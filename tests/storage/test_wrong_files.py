@@ -48,7 +48,7 @@ def zipped_zeros(n_bytes):
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("a.graph", b"a b", "the suffix must be one of .graphml, .gml"),
+        ("a.network", b"a b", "the suffix must be one of .graphml, .gml"),
         ("a", b"a b", "the suffix must be one of"),
         ("a.txt", b"", "has no line with an edge"),
         ("a.txt", b"# only\n", "has no line with an edge"),

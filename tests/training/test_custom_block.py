@@ -47,7 +47,7 @@ def test_code_that_a_run_names_is_imported_only_when_it_is_named_again(blocks, d
         gt.errors.RunError, match=r"custom block '?my_blocks:Depthwise'?, which is not imported by itself"
     ):
         run.module()
-    with pytest.raises(gt.errors.RunError, match="or --import my_blocks:Depthwise"):
+    with pytest.raises(gt.errors.RunError, match="or --allow-import my_blocks:Depthwise"):
         gt.retrain(run, data=digits, threshold=0.0, progress=False)
     assert "my_blocks" not in sys.modules
     allowed = gt.Run.open(tmp_path / "run", imports=[blocks])
@@ -96,8 +96,8 @@ def test_the_command_line_imports_what_is_named_again(blocks, tmp_path, capsys):
     graphtask("train", tmp_path / "g.graphml", "--data", tmp_path / "x.npz", *words, "-o", run)
     sys.modules.pop("my_blocks", None)
     graphtask("sweep", run, "--thresholds", "0")
-    assert "--import my_blocks:Depthwise" in capsys.readouterr().err
+    assert "--allow-import my_blocks:Depthwise" in capsys.readouterr().err
     assert "my_blocks" not in sys.modules
-    graphtask("sweep", run, "--thresholds", "0", "--import", blocks)
-    graphtask("prune", run, "--threshold", "0", "--parity", "--import", blocks)
+    graphtask("sweep", run, "--thresholds", "0", "--allow-import", blocks)
+    graphtask("prune", run, "--threshold", "0", "--parity", "--allow-import", blocks)
     assert "accuracy_pruned" in capsys.readouterr().out

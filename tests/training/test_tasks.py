@@ -216,7 +216,7 @@ def test_a_custom_task_is_trained_and_imported_only_when_named_again(my_task, tm
     sys.modules.pop("my_task", None)
     opened = gt.Run.open(tmp_path / "run")
     for call in (opened.module, lambda: opened.task):
-        with pytest.raises(gt.errors.RunError, match="--import my_task:task"):
+        with pytest.raises(gt.errors.RunError, match="--allow-import my_task:task"):
             call()
     assert "my_task" not in sys.modules
     assert gt.Run.open(tmp_path / "run", imports=[my_task]).module().head.linear.out_features == 2

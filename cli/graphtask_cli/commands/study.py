@@ -25,6 +25,7 @@ from graphtask_cli.options import (
     format_option,
     gpu_options,
     group,
+    imports_option,
     in_turn,
     jobs_option,
     option,
@@ -55,14 +56,7 @@ place_options = in_turn(
         help="Folder of all runs.",
     ),
     data_root_option,
-    option(
-        "--allow-import",
-        "imports",
-        metavar="MODULE:NAME",
-        multiple=True,
-        section="Model",
-        help="Allow the folder of a study to name this code: a block, an optimizer or a schedule. May be repeated.",
-    ),
+    imports_option,
 )
 study_options = in_turn(click.argument("source", type=PATH, metavar="FILE|FOLDER"), place_options)
 

@@ -43,7 +43,7 @@ _PER_RUN = [
         "graphtask sweep runs --thresholds 0,0.006,0.06 --format csv",
         "graphtask sweep runs/full-0 --thresholds 0:0.5:51",
         "graphtask sweep runs/full-0 --relative",
-        "graphtask sweep runs/custom --import mypackage.blocks:gated",
+        "graphtask sweep runs/custom --allow-import mypackage.blocks:gated",
     )
 )
 @runs_argument
