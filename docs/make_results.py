@@ -156,6 +156,11 @@ def spread(values: Iterable[float], digits: int, *, scale: float = 1, unit: str 
     return f"{known.mean():.{digits}f}{deviation}{unit}".replace("-", "−")
 
 
+def p_text(value: float) -> str:
+    """Return a p-value with three digits, "undefined" if there is none."""
+    return "undefined" if pd.isna(value) else f"{value:.3g}"
+
+
 def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Return the lines of a table."""
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
@@ -218,8 +223,7 @@ def orderings_part(place: Place, table: pd.DataFrame) -> list[str]:
     rows = [
         [
             str(row["metric"]), "falls" if (ORDERINGS | ALSO)[row["metric"]] == "fall" else "rises",
-            f"{row['trend']:.2f}".replace("-", "−"),
-            f"{row['p_value']:.3g}", f"{row['p_holm']:.3g}", f"{row['p_holm_either']:.3g}",
+            spread([row["trend"]], 2), *(p_text(row[name]) for name in ("p_value", "p_holm", "p_holm_either")),
         ]
         for row in tests.to_dict("records")
     ]  # fmt: skip
@@ -453,9 +457,14 @@ def figures(place: Place, table: pd.DataFrame) -> None:
             key=lambda column: column.map(ORDER.index) if column.name == "dataset" else column,
         ).to_dict("records")
     }
-    gt.plot.save(
-        gt.plot.draw_grid(graphs, threshold=0.006, same_layout=True, weak="hidden"), place.out / "graphs.png"
-    )
+    options: dict[str, Any] = {"threshold": 0.006, "same_layout": True, "weak": "hidden"}
+    gt.plot.save(gt.plot.draw_grid(graphs, **options), place.out / "graphs.png")
+    first = {
+        name.partition(",")[0]: graph
+        for name, graph in graphs.items()
+        if name.endswith(f" {full['seed'].min()}")
+    }
+    gt.plot.save(gt.plot.draw_grid(first, **options), place.out / "data_sets.png")
 
 
 def downloads(place: Place, table: pd.DataFrame) -> None:
