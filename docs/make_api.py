@@ -41,9 +41,14 @@ GROUPS = (
         "compile",
         "Compilation",
         "Turn a graph into a `torch.nn.Module`, and its weights back into the graph.",
-        ("compiler", "tracing"),
+        ("compiler", "blocks", "tracing"),
     ),
-    Group("train", "Training", "Train, resume, sweep thresholds, retrain.", ("training", "runs", "data")),
+    Group(
+        "train",
+        "Training",
+        "Train, resume, sweep thresholds, retrain.",
+        ("training", "tasks", "runs", "data"),
+    ),
     Group("measure", "Pruning and metrics", "Threshold, remove dead paths, measure.", ("pruning", "metrics")),
     Group(
         "compare",
@@ -117,7 +122,7 @@ def _entries(path: str, value: object, root: Collection[str]) -> Iterator[str]:
         for name in getattr(value, "__all__", None) or _defined(value):
             if name not in root:  # listed as gt.<name> already
                 yield from _entries(f"{path}.{name}", getattr(value, name), root)
-    else:
+    elif not isinstance(value, dict):  # whose docstring would be that of dict
         yield f".. auto{_kind(value)}:: {path}\n"
 
 
