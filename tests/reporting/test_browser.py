@@ -94,7 +94,7 @@ def test_the_slider_has_the_numbers_of_the_library(browser, page):
     assert browser.problems == []
 
 
-NOTEBOOK = """<!DOCTYPE html><meta charset="utf-8"><body><div id="cell"></div>
+NOTEBOOK = """<!DOCTYPE html><meta charset="utf-8"><link rel="icon" href="data:,"><body><div id="cell"></div>
 <script>window.define = () => { throw Error("the page has its own loader"); }; window.define.amd = true;</script>
 <script type="module">
 import widget from "./widget.js";
@@ -133,6 +133,8 @@ def test_the_widget_of_notebooks_is_the_same_explorer(browser, tmp_path):
     assert threshold == min(weight for weight in graph.es["weight"] if weight > 0.05)
     assert browser.evaluate(edges) == gt.prune(graph, threshold=threshold).ecount()
     assert browser.evaluate("model.saved") == 1
+    server.shutdown()
+    server.server_close()
     assert browser.problems == []
     server.shutdown()
 
