@@ -16,5 +16,8 @@ EdgeName: TypeAlias = tuple[str, str]
 PAPER_THRESHOLD = 0.006
 """Pruning threshold τ of Janik & Nowak; edges with |tanh w| < τ are removed."""
 
+STANDARD = "standard"
+"""Name of the block of Janik & Nowak, `graphtask.blocks.ConvBlock`."""
+
 DISTRIBUTION = "graphtask-nn"
 """Name of the distribution on the package index; `graphtask` there is a different project."""

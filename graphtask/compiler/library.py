@@ -14,10 +14,8 @@ from torch import Tensor, nn
 from graphtask.compiler.blocks import BlockFactory, ConvBlock, DenseHead, Head, HeadFactory
 from graphtask.errors import ArgumentError
 from graphtask.named import load_named, name_of
+from graphtask.types import STANDARD
 from graphtask.validation import invalid
-
-STANDARD = "standard"
-"""Name of the block of Janik & Nowak, `ConvBlock`."""
 
 
 def simple(in_channels: int, out_channels: int, stride: int) -> nn.Module:

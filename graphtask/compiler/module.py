@@ -12,13 +12,14 @@ from graphtask.compiler.blocks import BlockFactory, ConvBlock, HeadFactory
 from graphtask.compiler.execution import EXECUTORS, Execution, Executor, why_plain
 from graphtask.compiler.fused.explain import Explanation, explain
 from graphtask.compiler.fused.staged import Program
-from graphtask.compiler.library import STANDARD, load_block, load_head
+from graphtask.compiler.library import load_block, load_head
 from graphtask.compiler.operations import OPERATION, cell_operations, operation_block
 from graphtask.compiler.plan import NodePlan, make_plan, node_key, reduce_key
 from graphtask.compiler.randomness import seeded
 from graphtask.errors import ArgumentError, GraphError
 from graphtask.graph import RAW_WEIGHT, edge_names, provenance
 from graphtask.storage.objects import GraphLike, valid_graph
+from graphtask.types import STANDARD
 from graphtask.validation import abbreviated, choice, counted, image_size, integer, invalid, stage_selection
 
 Gate: TypeAlias = Literal["tanh", "sigmoid", "none"]

@@ -11,7 +11,6 @@ import igraph
 import numpy as np
 
 from graphtask.graph import provenance
-from graphtask.inference.null_model import null_model_tests
 from graphtask.metrics.registry import Selection, select
 from graphtask.metrics.table import UNDEFINED, measure
 from graphtask.metrics.view import Options
@@ -158,6 +157,8 @@ def completed(row: Mapping[str, Any], columns: Sequence[str]) -> Row:
 
 def _tests(graph: igraph.Graph, settings: Settings, null_model: NullModel) -> list[Row]:
     """Return a row for each metric, tested against random graphs."""
+    from graphtask.inference.null_model import null_model_tests  # a second for SciPy's statistics
+
     table = null_model_tests(
         graph, metrics=settings.metrics, **null_model._asdict(), **asdict(settings.options)
     )

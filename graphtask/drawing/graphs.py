@@ -202,9 +202,10 @@ def _grid(
         raise ArgumentError("graphs must have at least one graph to draw", argument="graphs")
     every = [valid_graph(graph, name=f"graphs[{name!r}]") for name, graph in graphs.items()]
     placements = joint_placements(every, layout) if same_layout else [place(graph, layout) for graph in every]
+    parts = [_parts(graph, look.threshold) for graph in every]
     drawn = [
-        _drawing(graph, look, placement, _parts(graph, look.threshold))
-        for graph, placement in zip(every, placements, strict=True)
+        _drawing(graph, look, placement, own)
+        for graph, placement, own in zip(every, placements, parts, strict=True)
     ]
     limits = np.stack([limits_of(placement) for placement in placements])
     shared = np.stack([limits[:, 0].min(axis=0), limits[:, 1].max(axis=0)]) if same_layout else None
@@ -218,12 +219,14 @@ def _grid(
     inside = _cell_height(limits, cell) if figsize is None else (figsize[1] - header - footer) / rows - 0.6
     height = header + (inside + 0.6) * rows + footer
     figure = new_figure(figsize=(width, height))
-    for index, (name, one) in enumerate(zip(graphs, drawn, strict=True)):
+    for index, (name, one, own) in enumerate(zip(graphs, drawn, parts, strict=True)):
         row, column = divmod(index, columns)
         middle, top = (column + 0.5) / columns, 1 - (header + (inside + 0.6) * row) / height
         box = (middle - 0.46 / columns, top - 0.5 / height - inside / height, 0.92 / columns, inside / height)
         draw_graph(figure.add_axes(box), one, limits=shared)
-        size = f"{counted(one.graph.vcount(), 'node')}, {counted(one.graph.ecount(), 'edge')}"
+        n_removed = int((own.weak_edges | own.dead_edges).sum())
+        left = f"{one.graph.ecount() - n_removed:,} of " if n_removed else ""
+        size = f"{counted(one.graph.vcount(), 'node')}, {left}{counted(one.graph.ecount(), 'edge')}"
         line = fitted(name, width=0.95 * cell, size=look.font_size, font=look.font)
         for text, below, more in ((line, 0.2, {"fontweight": "bold"}), (size, 0.34, {"alpha": 0.8})):
             figure.text(

@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from graphtask.compiler.library import STANDARD
 from graphtask.compiler.module import GraphModule
 from graphtask.compiler.module import compile as compile_graph
 from graphtask.data.dataset import ImageData
@@ -20,6 +19,7 @@ from graphtask.training.cuda_graph import WARM_UP, cuda_recorder
 from graphtask.training.device import choose_device, limited_threads
 from graphtask.training.loop import Trainer
 from graphtask.training.task import task_of
+from graphtask.types import STANDARD
 from graphtask.validation import counted
 
 _SECONDS = 1.0  # approximate time of all timed steps

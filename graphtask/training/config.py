@@ -18,11 +18,9 @@ from graphtask.data.transforms import parse_transform
 from graphtask.errors import ArgumentError
 from graphtask.named import name_of
 from graphtask.storage.toml import read_toml
-from graphtask.types import PAPER_THRESHOLD
+from graphtask.types import PAPER_THRESHOLD, STANDARD
 from graphtask.validation import choice, integer, invalid, number, suggestion
 
-STANDARD = "standard"
-"""Name of the standard block."""
 CLASSIFICATION = "classification"
 """Name of the task that a configuration without one has."""
 GATES = ("tanh", "sigmoid", "none")

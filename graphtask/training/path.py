@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphtask.columns import named_after
 from graphtask.storage.objects import GraphLike
 from graphtask.training.callbacks import Callback
 from graphtask.training.config import TrainConfig
@@ -117,7 +118,7 @@ def l1_path(
         run = train(
             graph if start is None else start.graph,
             config.replace(edge_l1=edge_l1, reset_weights=config.model.reset_weights and start is None),
-            out=None if out is None else Path(out) / f"edge_l1-{edge_l1:g}",
+            out=None if out is None else Path(out) / f"edge_l1-{edge_l1}",
             start=start,
             progress=progress,
             callbacks=callbacks,
@@ -126,7 +127,7 @@ def l1_path(
             run, thresholds=[threshold], metrics=metrics, device=config.runtime.device, progress=False
         ).table
         swept.insert(0, "edge_l1", edge_l1)
-        rows.append(swept.drop(columns=[name for name in _DROPPED if name in swept]))
+        rows.append(swept.drop(columns=list(named_after(run.score, _DROPPED).values())))
         runs.append(run)
         start = run
     return PathResult(pd.concat(rows, ignore_index=True), tuple(runs))

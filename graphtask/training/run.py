@@ -11,7 +11,6 @@ import pandas as pd
 from torch import Tensor, nn
 
 from graphtask.columns import score_of, shown_score, words
-from graphtask.compiler.library import STANDARD
 from graphtask.compiler.module import GraphModule
 from graphtask.compiler.module import compile as compile_graph
 from graphtask.data.catalog import load_data
@@ -25,6 +24,7 @@ from graphtask.training.device import choose_device
 from graphtask.training.hints import run_hints
 from graphtask.training.stored import read_run
 from graphtask.training.task import task_of
+from graphtask.types import STANDARD
 from graphtask.validation import counted
 
 

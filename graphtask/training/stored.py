@@ -10,7 +10,6 @@ import safetensors.torch
 from torch import Tensor
 
 from graphtask.compiler.budget import count_parameters
-from graphtask.compiler.library import STANDARD
 from graphtask.errors import ArgumentError, DataError, RunError
 from graphtask.graph import RAW_WEIGHT, WEIGHT, edge_names, provenance
 from graphtask.runs.check import check_consistent, not_one_run
@@ -25,6 +24,7 @@ from graphtask.storage.atomic import write_atomically
 from graphtask.storage.graphml import read, write
 from graphtask.training.config import TrainConfig
 from graphtask.training.task import task_of
+from graphtask.types import STANDARD
 
 _EDGE_WEIGHT = "edge_weight"
 

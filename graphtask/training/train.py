@@ -12,7 +12,6 @@ import pandas as pd
 import torch
 
 from graphtask.compiler.blocks import share_statistics
-from graphtask.compiler.library import STANDARD
 from graphtask.compiler.module import GraphModule
 from graphtask.compiler.module import compile as compile_graph
 from graphtask.compiler.writeback import write_back
@@ -45,6 +44,7 @@ from graphtask.training.loop import Trainer
 from graphtask.training.run import Run
 from graphtask.training.stored import store_run
 from graphtask.training.task import task_of
+from graphtask.types import STANDARD
 from graphtask.validation import image_size
 
 _TOO_LARGE_STEP = 0.5  # the initial weight of an edge: a step of this size jumps over zero

@@ -334,6 +334,14 @@ def test_svg_files_have_real_text_and_tooltips(tmp_path):
     assert not re.search(rb'<g id="DejaVu', path.read_bytes())  # letters as shapes
 
 
+def test_the_size_under_a_graph_of_a_grid_counts_the_edges_that_are_left():
+    graph = gt.full_dag(4)
+    graph.es["weight"] = [0.9, 0.001, 0.001, 0.9, 0.001, 0.9]
+    for threshold, size in ((None, "4 nodes, 6 edges"), (0.006, "4 nodes, 3 of 6 edges")):
+        figure = gt.plot.draw_grid({"a": graph}, threshold=threshold, weak="hidden")
+        assert size in [text.get_text() for text in figure.texts]
+
+
 def test_sizes_and_fonts_are_adjustable():
     graph = gt.random_dag(10, seed=1)
     figure = gt.draw(graph, figsize=(4, 3), node_size=20, font="DejaVu Serif", font_size=11, title="large")

@@ -37,6 +37,18 @@ def test_each_run_starts_where_the_one_before_ended(digits, tmp_path):
     ]  # fmt: skip
 
 
+def test_the_table_of_another_task_has_the_same_columns(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 3)).astype(np.float32)
+    path = gt.l1_path(
+        gt.full_dag(3, stages=1), data=(x, x[:, :1]), task="regression", block="mlp", edge_l1s=[0.01, 0.010000001],
+        out=tmp_path, **OPTIONS,
+    )  # fmt: skip
+    assert "test_r2" in path.table
+    assert not [name for name in path.table if name.startswith(("trained_", "decision_"))]
+    assert len({run.folder for run in path.runs}) == 2  # λ that differ in the last digits
+
+
 def test_a_run_starts_with_the_blocks_of_another(digits):
     options = {name: value for name, value in OPTIONS.items() if name != "metrics"}
     run = gt.train(gt.full_dag(4), data=digits, **options)
