@@ -192,10 +192,20 @@ def opened(folders: Mapping[str, Path], opener: Callable[[Path], T]) -> Iterator
 
 
 def listed(arguments: Iterable[str]) -> Iterator[str]:
-    """Yield the arguments; ``-`` stands for the paths on standard input, one per line or between zero bytes."""
+    """Yield the arguments; ``-`` stands for the paths on standard input, one per line or between zero bytes.
+
+    Raises:
+        FormatError: Standard input is a graph.
+    """
+    from graphtask.errors import FormatError
+
     for argument in arguments:
         if argument == STDIN:
             text = os.fsdecode(sys.stdin.buffer.read())
+            if text.lstrip().startswith(("<", "{")):
+                raise FormatError(
+                    "standard input must be paths, one per line, got a graph; write it to a file first"
+                )
             paths = text.split("\0" if "\0" in text else "\n")
             yield from (path.removesuffix("\r") for path in paths if path.strip())
         else:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphtask.columns import ACCURACY, with_accuracy
-from graphtask.drawing.grouped import groups_of, require_columns, share_legend, tidy
+from graphtask.drawing.grouped import from_zero, groups_of, require_columns, share_legend, tidy
 from graphtask.drawing.picture import new_figure
 from graphtask.drawing.style import ACROSS, INK, LEGEND, REMOVED, TEXT, WIDTH, WITHIN
 from graphtask.pruning import kept_edges
@@ -186,7 +186,7 @@ def draw_progress(table: "pd.DataFrame") -> "Figure":
         tidy(axes, title=title, xlabel="epoch")
         axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
         if title in {f"test {ACCURACY}", "live edges"}:  # other scores may be negative
-            axes.set_ylim(bottom=0)
+            from_zero(axes)
     share_legend(both[0])
     return figure
 

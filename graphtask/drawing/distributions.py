@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graphtask.drawing.graphs import draw
-from graphtask.drawing.grouped import COLORS
+from graphtask.drawing.grouped import COLORS, from_zero
 from graphtask.drawing.picture import new_figure
 from graphtask.drawing.style import INK, LEGEND, REMOVED, TEXT, WIDTH, WITHIN, stage_colors
 from graphtask.errors import ArgumentError
@@ -236,7 +236,7 @@ def _draw_curves(axes: "Axes", table: "pd.DataFrame") -> None:
         )
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter("{x:g}")
-    axes.set_ylim(bottom=0)
+    from_zero(axes)
     axes.set_xlabel("distance in topological order, nodes", fontsize=TEXT)
     axes.set_ylabel("probability", fontsize=TEXT)
     axes.tick_params(labelsize=TEXT - 1)

@@ -71,6 +71,12 @@ def tidy(axes: "Axes", *, title: str = "", xlabel: str = "", ylabel: str = "") -
     axes.grid(visible=True, axis="y", linewidth=0.4, alpha=0.4)
 
 
+def from_zero(axes: "Axes") -> None:
+    """Start the vertical axis at 0, with room above the largest value however little the values vary."""
+    top = axes.dataLim.y1
+    axes.set_ylim(0, 1.05 * top if np.isfinite(top) and top > 0 else None)
+
+
 def share_legend(*panels: "Axes", columns: int = 5) -> None:
     """One legend for the figure, below all panels, of what some of them show."""
     found = [axes.get_legend_handles_labels() for axes in panels]

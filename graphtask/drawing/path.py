@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from graphtask.columns import with_accuracy
-from graphtask.drawing.grouped import groups_of, require_columns, share_legend, tidy
+from graphtask.drawing.grouped import from_zero, groups_of, require_columns, share_legend, tidy
 from graphtask.drawing.picture import new_figure
 from graphtask.drawing.style import WIDTH
 
@@ -51,6 +51,6 @@ def draw_path(table: "pd.DataFrame", *, metrics: Sequence[str] = ()) -> "Figure"
             )
         axes.set_xscale("log")
         tidy(axes, title=title, xlabel="λ, the L1 penalty on the edges")
-    panels[1].set_ylim(bottom=0)
+    from_zero(panels[1])
     share_legend(panels[0])
     return figure

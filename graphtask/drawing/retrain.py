@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graphtask.columns import ACCURACY, with_accuracy
-from graphtask.drawing.grouped import Group, groups_of, require_columns, share_legend, tidy
+from graphtask.drawing.grouped import Group, from_zero, groups_of, require_columns, share_legend, tidy
 from graphtask.drawing.picture import drawable, new_figure
 from graphtask.drawing.style import INK, TEXT, WIDTH
 
@@ -62,7 +62,7 @@ def draw_retraining(table: "pd.DataFrame") -> "Figure":
     _draw_networks(right, groups, [name for name in names if name in timed], "epoch_time_ratio")
     right.axhline(1.0, color=INK, linewidth=0.6, linestyle=(0, (3, 2)))
     tidy(right, title="time of an epoch, full = 1")
-    right.set_ylim(0, None)
+    from_zero(right)
     for axes in (left, right):
         axes.set_xticks(range(len(groups)), [_broken(drawable(group.label)) for group in groups])
         longest = max(len(line) for group in groups for line in _broken(group.label).split("\n"))

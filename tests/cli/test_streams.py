@@ -55,3 +55,11 @@ def test_what_is_not_a_graph_is_one_line(call, full):
         assert result.stderr.count("\n") == 1
     result = call("draw", "-", "other.graphml", "-o", "a.svg", input=full)
     assert "- (standard input) must be the only graph" in result.stderr
+
+
+def test_a_graph_in_the_place_of_paths_is_one_line(call, full):
+    result = call("metrics", "-", "--metrics", "edges", input=full)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "graphtask: error: standard input must be paths, one per line, got a graph; write it to a file first\n"
+    )

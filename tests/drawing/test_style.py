@@ -9,6 +9,8 @@ import pytest
 from matplotlib.colors import to_rgb
 
 import graphtask as gt
+from graphtask.drawing.grouped import from_zero
+from graphtask.drawing.picture import new_figure
 from graphtask.drawing.style import ACROSS, DEAD, WEAK, WITHIN, stage_colors
 
 SUFFIXES = ["svg", "pdf", "png"]
@@ -99,3 +101,13 @@ def test_kinds_of_edges_are_distinct_in_gray_print():
     """Dead paths are dashed as well."""
     gray = sorted(lab(color, "normal")[0] for color in (WITHIN, DEAD, ACROSS, WEAK))
     assert (np.diff(gray) > 11).all()
+
+
+@pytest.mark.parametrize("values", [[37.0, 38.0], [66.0, 66.0], [0.0, 0.0], [1.0, 900.0]])
+def test_an_axis_from_zero_has_room_above_values_that_hardly_vary(values):
+    axes = new_figure(figsize=(2, 2)).subplots()
+    axes.plot([0, 1], values)
+    from_zero(axes)
+    bottom, top = axes.get_ylim()
+    assert bottom == 0
+    assert top > 1.04 * max(values)
