@@ -37,7 +37,7 @@ class WeightAverage:
     def __init__(self, module: GraphModule, decay: float) -> None:
         self.module = copy.deepcopy(module).requires_grad_(False)
         self._source = module
-        self._blend = get_ema_multi_avg_fn(decay)
+        self._blend = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
         pairs = list(zip(_tensors(self.module), _tensors(module), strict=True))
         self._averaged = [pair for pair in pairs if pair[0].is_floating_point()]
         self._copied = [pair for pair in pairs if not pair[0].is_floating_point()]
@@ -54,7 +54,7 @@ class WeightAverage:
             average.copy_(value)
         if not is_first:
             averages, values = zip(*self._averaged, strict=True)
-            self._blend(averages, values, None)  # type: ignore[arg-type]  # the number of steps, which it does not use
+            self._blend(averages, values, None)  # it does not use the number of steps
         if keeps_zeros:
             self.module.edge_weight.masked_fill_(self._source.edge_weight == 0, 0.0)
 
