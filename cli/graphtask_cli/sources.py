@@ -3,7 +3,7 @@
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -77,7 +77,7 @@ def run_config(folder: Path) -> dict[str, int]:
     }
 
 
-def run_blocks(folder: Path, *, imports: Iterable[str]) -> dict[str, Any]:
+def run_blocks(folder: Path, *, imports: Collection[str]) -> dict[str, Any]:
     """Return ``block`` and ``head`` of the network of a run, if they are not the standard ones.
 
     Raises:

@@ -207,4 +207,4 @@ def _macs_of(net: "GraphModule", height: int, width: int) -> int:
 
     with FlopCounterMode(display=False) as counter:
         net.eval()(torch.zeros(1, net.in_channels, height, width, device="meta"))
-    return counter.get_total_flops() // 2
+    return int(counter.get_total_flops()) // 2

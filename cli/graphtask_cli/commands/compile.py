@@ -109,7 +109,9 @@ def compile(  # noqa: A001 - the word the field uses
         raise click.UsageError("--channels and --budget exclude each other; pass one of them")
     graph = read_graph(graph_path(graph_file), **reading)
     known = run_config(graph_file) if is_run(graph_file) else {}
-    trained = bool(known) and channels is budget is in_channels is n_classes is block is None
+    trained = bool(known) and all(
+        value is None for value in (channels, budget, in_channels, n_classes, block)
+    )
     n_in = known.get("in_channels", 3) if in_channels is None else in_channels
     n_out = known.get("n_classes", 10) if n_classes is None else n_classes
     blocks = run_blocks(graph_file, imports=imports) if known else {}
