@@ -20,7 +20,6 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
-    "sphinx.ext.mathjax",
     "sphinx.ext.intersphinx",
     "sphinx_copybutton",
     "sphinx_design",
@@ -73,6 +72,7 @@ napoleon_use_rtype = False
 napoleon_custom_sections = [("Source", "references_style"), ("Attributes", "params_style")]
 default_role = "code"
 
+html_math_renderer = "mathml"
 html_theme = "furo"
 html_title = f"graphtask {version}"
 html_static_path = ["_static"]
@@ -82,6 +82,8 @@ copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
 import make_api  # noqa: E402
+from docutils import nodes  # noqa: E402
+from latex2mathml.converter import convert  # noqa: E402
 
 
 def _escape_bars(
@@ -93,9 +95,21 @@ def _escape_bars(
             lines[number] = line.replace("|", "\\|")
 
 
+def _formula(translator: object, node: nodes.math) -> None:
+    translator.body.append(convert(node.astext()))  # type: ignore[attr-defined]
+    raise nodes.SkipNode
+
+
+def _displayed_formula(translator: object, node: nodes.math_block) -> None:
+    formula = convert(node.astext(), display="block")
+    translator.body.append(f'<div class="math">{formula}</div>')  # type: ignore[attr-defined]
+    raise nodes.SkipNode
+
+
 def setup(app: object) -> None:
-    """Register the hook of autodoc."""
+    """Register the hook of autodoc, and MathML, which browsers draw without scripts and a network."""
     app.connect("autodoc-process-docstring", _escape_bars)  # type: ignore[attr-defined]
+    app.add_html_math_renderer("mathml", (_formula, None), (_displayed_formula, None))  # type: ignore[attr-defined]
 
 
 make_api.write()

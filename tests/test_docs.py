@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 import pytest
-from click.testing import CliRunner
 
 from graphtask.metrics.registry import all_metrics
 from graphtask_cli.command import SETTINGS
@@ -34,8 +33,6 @@ def example_lines(command):
     ]
 
 
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-LINK = re.compile(r"\]\(([^)\s]+)\)")  # the target of [text](target) and ![text](target)
 EXAMPLES = sorted({line for command in COMMANDS.values() for line in example_lines(command)})
 
 
@@ -74,13 +71,6 @@ def test_every_metric_is_compared_with_something_independent_on_500_graphs():
         assert oracle.n_graphs >= 500
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_to_other_files_lead_somewhere(page):
-    text = re.sub(r"```.*?```|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
-    targets = [target.partition("#")[0] for target in LINK.findall(text) if "://" not in target]
-    assert [target for target in targets if target and not (page.parent / target).exists()] == []
-
-
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_itself_and_ends_in_an_example(name):
     command = COMMANDS[name]
@@ -111,14 +101,3 @@ def test_help_fits_a_terminal_of_80_columns(name):
     context = click.Context(COMMANDS[name], info_name=name, terminal_width=80, **SETTINGS)
     text = COMMANDS[name].get_help(context).split("\n  Example")[0]
     assert max(map(len, text.splitlines())) <= 80
-
-
-@pytest.mark.slow
-def test_the_python_of_the_readme_can_be_pasted(tmp_path, monkeypatch):
-    (program,) = re.findall(
-        r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
-    )
-    monkeypatch.chdir(tmp_path)
-    assert CliRunner().invoke(cli, ["demo", "--out", "demo"]).exit_code == 0
-    exec(compile(program, "README.md", "exec"), {})
-    assert Path("pruned.svg").exists()

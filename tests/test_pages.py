@@ -1,101 +1,190 @@
-"""What README and docs print can be pasted: commands parse, Python runs, anchors exist, words are spelled in American English."""
+"""What README, docs and help print can be pasted: commands run, Python runs, pictures have a command, links lead on."""
 
+import contextlib
+import itertools
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import click
+import igraph
+import numpy as np
 import pytest
+from click.testing import CliRunner
 
+import graphtask as gt
+from graphtask.training.config import read_config_file
 from graphtask_cli.main import cli
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
     page
     for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
-    if "_build" not in page.parts and "reference" not in page.parts
+    if not {"_build", "reference", "auto_gallery"} & set(page.parts)
 )
-BLOCK = re.compile(r"^```(sh|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-SETTINGS = cli.context_settings
+BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+TRAINING = {"README.md", "docs/studies.md"}  # their Python takes a minute and more
+
+# The commands that no test runs, each with the reason.
+NOT_RUN = {
+    r"make |pip |python -m venv|\. ": "sets up an environment",
+    r"ray |chmod |RAY_AUTH_MODE|.*--engine ray": "needs a cluster; tests/study/engines has one",
+    r".*(--download|--data cifar10|studies/(paper|ladder|laptop)|runs/(paper|ladder))": "needs data and a GPU, or hours",
+    r".*FOLDER": "needs data that are downloaded",
+    r"python (-m tests\.benchmarks|docs/make_results)": "takes minutes to hours",
+    r".*tests\.benchmarks": "takes minutes to hours",
+    r"graphtask demo": "tests/cli/test_demo.py",
+}
+READY = {
+    "cmnist": "cdigits",
+    "cifar10": "cdigits_t8",
+}  # data sets that need no download take the place of others
 
 
-def commands(page):
-    for _, block in BLOCK.findall(page.read_text(encoding="utf-8")):
-        for line in block.replace("\\\n", " ").splitlines():
-            words = shlex.split(line, comments=True)
-            if words[:1] == ["graphtask"] and "|" not in words:
-                yield words[1:]
+def named(page):
+    return str(page.relative_to(ROOT))
 
 
-CALLS = [
-    pytest.param(words, id=f"{page.relative_to(ROOT)}: {shlex.join(words)[:80]}")
-    for page in PAGES
-    for words in commands(page)
-]
+def blocks(page, *languages):
+    return [
+        code for language, code in BLOCK.findall(page.read_text(encoding="utf-8")) if language in languages
+    ]
 
 
-@pytest.mark.parametrize("words", CALLS)
-def test_every_command_in_the_pages_is_a_valid_call(words):
-    command, rest = cli, list(words)
-    if rest[:1] == ["--version"]:
+def lines(page):
+    """The lines of the shell blocks of a page."""
+    code = "".join(blocks(page, "sh")).replace("\\\n", " ")
+    return [line for line in code.splitlines() if shlex.split(line, comments=True)]
+
+
+def examples(command):
+    return [line.strip() for line in (command.epilog or "").splitlines() if line.startswith("  ")]
+
+
+def walk(command, *names):
+    yield " ".join(names), command
+    if isinstance(command, click.Group):
+        for name in command.list_commands(click.Context(command)):
+            yield from walk(command.get_command(click.Context(command), name), *names, name)
+
+
+COMMANDS = dict(walk(cli, "graphtask"))
+
+
+def is_run(line):
+    return not any(re.match(pattern, line) for pattern in NOT_RUN)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_block_is_of_a_kind_that_a_test_checks(page):
+    """Commands, Python and TOML are run; Python that needs other packages is compiled; text is compared."""
+    text = page.read_text(encoding="utf-8")
+    for language, code in BLOCK.findall(text):
+        assert language in ("sh", "python", "py", "toml", "text") or language.startswith("{"), code
+        assert language != "text" or page.name in ("README.md", "commands.md"), code
+    assert not re.search(r"^    (graphtask|python|pip|make) ", BLOCK.sub("", text), re.MULTILINE), "use ```sh"
+
+
+LINES = [pytest.param(line, id=f"{named(page)}: {line[:80]}") for page in PAGES for line in lines(page)]
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_every_command_in_the_pages_is_a_valid_call(line):
+    for part in line.split(" | "):
+        words = shlex.split(part, comments=True)
+        if words[:1] == ["graphtask"]:
+            command, rest = cli, words[1:]
+            while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
+                command = command.get_command(click.Context(command), rest.pop(0))
+                assert command is not None
+            if not {"--version", "--help"} & set(rest):
+                command.make_context(line, rest, **cli.context_settings)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_commands_and_options_in_the_text_exist(page):
+    """Those in backticks; the changelog also names old ones."""
+    if page.name == "CHANGELOG.md":
         return
-    while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
-        command = command.get_command(click.Context(command), rest.pop(0))
-        assert command is not None
-    if rest == ["--help"]:
-        return
-    if ">" in rest:
-        rest = rest[: rest.index(">")]
-    command.make_context(shlex.join(words), rest, **SETTINGS)
+    known = {"--nproc-per-node", "--node-ip-address"}  # of torchrun and ray
+    known |= {"--device", "--quick", "--long"}  # of tests/benchmarks
+    known |= {option for command in COMMANDS.values() for option in options(command)}
+    for code in re.findall(r"`([^`\n]+)`", BLOCK.sub("", page.read_text(encoding="utf-8"))):
+        words = code.replace("…", " ").split()
+        if words[:1] == ["graphtask"]:
+            name = " ".join(words[: 3 if " ".join(words[:3]) in COMMANDS else 2])
+            assert name in COMMANDS or words[1].startswith("-"), code
+            allowed = options(COMMANDS[name]) if name in COMMANDS and " " in name else known
+        else:
+            allowed = known
+        if not words or words[0] in ("pip", "python", "make", "ray") or "`" in code:
+            continue
+        assert {word for word in words if re.fullmatch(r"--[a-z][\w-]*", word)} <= set(allowed), code
+
+
+def options(command):
+    below = command.commands.values() if isinstance(command, click.Group) else ()
+    own = [name for parameter in command.params for name in [*parameter.opts, *parameter.secondary_opts]]
+    return [*own, "--help", *(name for one in below for name in options(one))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_picture_has_its_command_in_the_same_section(page):
+    for section in re.split(r"^#+ ", page.read_text(encoding="utf-8"), flags=re.MULTILINE):
+        for markdown, directive in re.findall(r"!\[[^]]*\]\(([^)]+)\)|\{(?:image|figure)\} (\S+)", section):
+            picture = Path(markdown or directive)
+            if "://" in str(picture):
+                continue
+            made = rf"docs/make_\w+\.py|graphtask [^\n]*(/{picture.name}|{picture.parent.name or picture.name})\b"
+            assert re.search(made, section), f"{picture}: name the command that makes it"
 
 
 def headings(page):
-    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    text = BLOCK.sub("", page.read_text(encoding="utf-8"))
     for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE):
-        kept = re.sub(r"[^\w\- ]", "", heading.lower())
-        yield kept.strip().replace(" ", "-")
+        yield re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_to_headings_lead_somewhere(page):
-    text = re.sub(r"```.*?```|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_links_to_files_and_headings_lead_somewhere(page):
+    """`make links` checks the others, with a network; Sphinx checks references."""
+    text = re.sub(r"`[^`\n]*`", "", BLOCK.sub("", page.read_text(encoding="utf-8")))
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         file, _, anchor = target.partition("#")
-        if anchor and "://" not in target:
-            other = page if not file else (page.parent / file)
-            assert anchor in set(headings(other)), f"{page}: {target}"
-
-
-PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
-TRAINING = {"README.md", "docs/studies.md"}  # a minute and more
+        if "://" not in target:
+            other = page.parent / file if file else page
+            assert other.exists(), target
+            assert not anchor or anchor in set(headings(other)), target
 
 
 def python_pages():
     for page in PAGES:
-        if PYTHON.search(page.read_text(encoding="utf-8")):
-            name = str(page.relative_to(ROOT))
+        if blocks(page, "python"):
+            name = named(page)
             yield pytest.param(page, id=name, marks=[pytest.mark.slow] if name in TRAINING else [])
 
 
 @pytest.mark.parametrize("page", list(python_pages()))
 def test_the_python_of_a_page_runs_top_to_bottom(page, tmp_path):
     shutil.copytree(ROOT / "studies", tmp_path / "studies")
-    code = "\n".join(PYTHON.findall(page.read_text(encoding="utf-8")))
-    done = run([sys.executable, "-c", code], cwd=tmp_path)
+    done = run_python("\n".join(blocks(page, "python")), tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "py")], ids=named)
+def test_python_that_needs_other_packages_compiles(page):
+    compile("\n".join(blocks(page, "py")), page, "exec")
 
 
 @pytest.mark.slow
 def test_the_ten_lines_of_the_first_screen_print_what_it_shows(tmp_path):
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    [(code, shown)] = re.findall(
-        r"^```python\n(.*?)^```\n\n```text\n(.*?)^```", text, re.MULTILINE | re.DOTALL
-    )
-    done = run([sys.executable, "-c", code], cwd=tmp_path)
+    code, shown = blocks(ROOT / "README.md", "python", "text")[:2]
+    done = run_python(code, tmp_path)
     assert [line.split()[0] for line in done.stdout.splitlines()[1:]] == [
         line.split()[0] for line in shown.splitlines()[1:]
     ]
@@ -103,20 +192,139 @@ def test_the_ten_lines_of_the_first_screen_print_what_it_shows(tmp_path):
     assert int(after) < int(before)
 
 
-@pytest.mark.slow
-def test_the_commands_of_the_readme_run_in_their_order(tmp_path):
-    """All but `make`, and the section of the paper's runs, which download data and need a GPU."""
-    text, _, _ = (ROOT / "README.md").read_text(encoding="utf-8").partition("## The paper's runs")
-    blocks = [block for _, block in BLOCK.findall(text) if "make demo" not in block]
-    shutil.copytree(ROOT / "studies", tmp_path / "studies")
-    shutil.copytree(ROOT / "fixtures", tmp_path / "fixtures")
-    (tmp_path / "runs").mkdir()
-    script = "set -e\n" + "\n".join(blocks)
+def run_python(code, folder):
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=folder
+    )
+
+
+def test_the_configuration_file_on_the_page_of_runs_is_valid(tmp_path):
+    (code,) = blocks(ROOT / "docs" / "runs.md", "toml")
+    (tmp_path / "run.toml").write_text(code, encoding="utf-8")
+    assert gt.TrainConfig(**read_config_file(tmp_path / "run.toml")).optimization.epochs == 16
+
+
+def test_the_study_file_on_the_page_of_studies_is_valid(tmp_path):
+    (code,) = blocks(ROOT / "docs" / "studies.md", "toml")
+    (tmp_path / "studies").mkdir()
+    gt.write(gt.full_dag(5), tmp_path / "studies" / "mine.graphml")
+    (tmp_path / "studies" / "paper.toml").write_text(code, encoding="utf-8")
+    status = gt.Study.read(tmp_path / "studies" / "paper.toml").status()
+    assert set(status["prior"]) == {"full", "narrow", "wired", "mine"}
+
+
+def tables_of_toml():
+    return [named(page) for page in PAGES for _ in blocks(page, "toml")]
+
+
+def test_no_other_page_has_toml():
+    assert tables_of_toml() == ["docs/runs.md", "docs/studies.md"]
+
+
+@pytest.fixture(scope="module")
+def stock(tmp_path_factory):
+    """A folder with a small study and everything else that the commands of pages and help read."""
+    folder = tmp_path_factory.mktemp("stock")
+    for name in ("studies", "fixtures"):
+        shutil.copytree(ROOT / name, folder / name)
+    text = (folder / "studies" / "digits.toml").read_text(encoding="utf-8")
+    small = text.replace("epochs = 16", "epochs = 2").replace("nodes = 12", "nodes = 6")
+    (folder / "studies" / "digits.toml").write_text(small, encoding="utf-8")
+    (folder / "mypackage").mkdir()
+    code = next(code for code in blocks(ROOT / "docs" / "blocks.md", "python") if "def gated" in code)
+    (folder / "mypackage" / "blocks.py").write_text(code.partition("\n\n\nnet =")[0], encoding="utf-8")
+    (folder / "mypackage" / "models.py").write_text(
+        "from torch import nn\n\n\ndef make_net():\n    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU())\n",
+        encoding="utf-8",
+    )
+    rng = np.random.default_rng(0)
+    np.savez(folder / "houses.npz", x=rng.random((60, 5), np.float32), y=rng.random(60, np.float32))
+    graph = gt.full_dag(6, stages=3)
+    corpus = folder / "corpus" / "a"
+    corpus.mkdir(parents=True)
+    gt.write(graph, corpus / "a.gml")
+    with zipfile.ZipFile(folder / "more.zip", "w") as archive:
+        archive.write(corpus / "a.gml", "b.gml")
+    igraph.Graph.Famous("Zachary").write_gml(str(folder / "karate.gml"))
+    igraph.Graph([(0, 2), (1, 2), (2, 3)], directed=True).write_graphml(str(folder / "gephi.graphml"))
+    for name in ("full", "pruned"):
+        gt.write(graph, folder / f"{name}.graphml")
+    with contextlib.chdir(folder):
+        shell("graphtask study run studies/digits.toml --jobs 1")
+        stored = sorted(Path("runs/digits/cdigits/full").iterdir())
+        for name in ("full-0", "a", "separable-0", "cdigits-0", "cdigits/seed-0", "seeds/seed-0"):
+            shutil.copytree(stored[0], f"runs/{name}")
+        for name in ("full-1", "b", "cdigits/seed-1", "seeds/seed-1"):
+            shutil.copytree(stored[1], f"runs/{name}")
+        shutil.copytree(stored[0], "old-runs/a")
+        shutil.copy("runs/a/trained.graphml", "trained.graphml")
+        for k, name in enumerate(["graphs/thin", "graphs/thick"]):
+            Path(name).mkdir(parents=True)
+            for seed in range(3):
+                gt.write(gt.priors.erdos_renyi_dag(8, p=0.3 + 0.4 * k, seed=seed), f"{name}/{seed}.graphml")
+                gt.write(gt.priors.erdos_renyi_dag(8, p=0.5, seed=seed), f"graphs/{k}{seed}.graphml")
+        shell(
+            "graphtask train full.graphml --data cdigits --channels 2 --epochs 1 --block mypackage.blocks:gated -o runs/custom"
+        )
+        shell("graphtask metrics runs/digits --threshold 0 -o features.csv")
+        shell("graphtask sample runs/digits --label cdigits -n 1 --save cdigits.json -o samples")
+    return folder
+
+
+def shell(line):
+    """Run a line in this process if it is one command, otherwise in bash."""
+    words = shlex.split(line, comments=True)
+    if words[0] == "graphtask" and not {"|", ">"} & set(words):
+        quoted = re.findall(r"'([^']*)'", line)
+        expanded = [
+            sorted(map(str, Path().glob(word))) if "*" in word and word not in quoted else [word]
+            for word in words[1:]
+        ]
+        result = CliRunner().invoke(cli, list(itertools.chain(*expanded)))
+        assert result.exit_code == 0, f"{line}\n{result.output}"
+        return
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = run(["bash", "-c", script], cwd=tmp_path, env={**os.environ, "PATH": path})
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "runs" / "report.html").stat().st_size > 100_000
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", line],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PATH": path},
+    )
+    assert done.returncode == 0, f"{line}\n{done.stderr}"
 
 
-def run(command, **options):
-    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+def paste(script, folder, monkeypatch):
+    """Run the lines that can be run, in their order; runs of their own replace those of the stock."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    own = set()
+    for line in filter(is_run, script):
+        for name, ready in READY.items():
+            line = re.sub(rf"\b{name}\b", ready, line)  # noqa: PLW2901 - the line as it is run
+        target = re.search(r" -o (runs/\S+|retrained)\s*", line)
+        if target and target[1] not in own and (" train " in line or " path " in line or " retrain " in line):
+            shutil.rmtree(target[1], ignore_errors=True)
+            own.add(target[1])
+        shell(line)
+
+
+RUN = [pytest.param(page, id=named(page)) for page in PAGES if any(map(is_run, lines(page)))]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("page", RUN)
+def test_the_commands_of_a_page_run_in_their_order(page, stock, tmp_path, monkeypatch):
+    shutil.copytree(stock, tmp_path, dirs_exist_ok=True)
+    paste(lines(page), tmp_path, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize(
+    "name", [name for name, command in COMMANDS.items() if any(map(is_run, examples(command)))]
+)
+def test_the_examples_of_the_help_of_a_command_run(name, stock, tmp_path, monkeypatch):
+    shutil.copytree(stock, tmp_path, dirs_exist_ok=True)
+    paste(examples(COMMANDS[name]), tmp_path, monkeypatch)

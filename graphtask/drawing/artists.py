@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import igraph
 import numpy as np
 
-from graphtask.drawing.labels import Label, centers_of_labels, shortened
+from graphtask.drawing.fonts import families_of
+from graphtask.drawing.labels import MAX_LENGTH, Label, centers_of_labels, shortened
 from graphtask.drawing.picture import drawable, new_figure
 from graphtask.drawing.placement import Placement
 from graphtask.drawing.style import BAND, INK, LEGEND, TEXT, WIDTH, WITHIN, stage_colors
@@ -228,16 +229,15 @@ def _draw_edges(axes: "Axes", drawing: Drawing, sizes: Sizes, prefix: str) -> No
         ids = np.flatnonzero(kind.chosen)
         curves = [drawing.placement.curves[index] for index in ids]
         widths = by_weight[ids] if kind.width is None else np.full(len(ids), min(kind.width, sizes.line))
-        crowd = (
-            int(main.sum()) if kind.width is None else 4 * len(ids)
-        )  # marked edges must not cover the others
+        # Marked edges must not cover the others.
+        crowd = int(main.sum()) if kind.width is None else 4 * len(ids) if kind.has_heads else len(ids)
         gid = f"{prefix}-edges-{kind.key}"
         add_lines(
             axes,
             curves,
             widths,
             color=kind.color,
-            opacity=float(np.clip((250 / crowd) ** 0.5, 0.12, 0.95)) if kind.has_heads else 0.9,
+            opacity=float(np.clip((250 / crowd) ** 0.5, 0.12, 0.95)),
             dashes="dashed" if kind.is_dashed else "solid",
             order=kind.order,
             gid=gid,
@@ -447,9 +447,10 @@ def _texts(graph: igraph.Graph, labels: str | None, ends: Mapping[int, str]) -> 
         raise invalid("labels", f"a vertex attribute ({known}) or None", labels)
     texts = {}
     for node, value in enumerate(graph.vs[labels]):
-        text = shortened(value) if value is not None else ""
+        end = f" ({ends[node]})" if node in ends else ""
+        text = shortened(value, length=MAX_LENGTH - len(end)) if value is not None else ""
         if node in ends:
-            text = f"{text} ({ends[node]})" if text and text != ends[node] else ends[node]
+            text = f"{text}{end}" if text and text != ends[node] else ends[node]
         if text:
             texts[node] = text
     return texts
@@ -465,7 +466,7 @@ def _text_size(text: str, size: float, font: str | None) -> tuple[float, float]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # glyphs that the font lacks are drawn as boxes
         width, height, _ = text_to_path.get_text_width_height_descent(
-            text, FontProperties(family=font, size=size), ismath=False
+            text, FontProperties(family=families_of(text, [font or "sans-serif"]), size=size), ismath=False
         )
     return float(width), max(float(height), size)
 
@@ -588,8 +589,8 @@ def _width_entries(drawing: Drawing) -> list["Line2D"]:
     ]
 
 
-def add_legend(axes: "Axes", rows: Sequence[Sequence["Line2D"]], look: Look) -> None:
-    """Add centered rows below the axes."""
+def add_legend(axes: "Axes", rows: Sequence[Sequence["Line2D"]], look: Look, *, middle: float = 0.5) -> None:
+    """Add rows below the axes, centered at ``middle`` of their width."""
     legend = {**LEGEND, "fontsize": look.font_size}
     if look.font is not None:
         del legend["fontsize"]
@@ -600,7 +601,7 @@ def add_legend(axes: "Axes", rows: Sequence[Sequence["Line2D"]], look: Look) -> 
         box = axes.legend(
             handles=handles,
             loc="upper center",
-            bbox_to_anchor=(0.5, -(0.02 + index * ROW) / bottom),
+            bbox_to_anchor=(middle, -(0.02 + index * ROW) / bottom),
             borderpad=0.2,
             borderaxespad=0.0,
             ncols=len(handles),

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from graphtask.drawing.graphs import draw
+from graphtask.drawing.artists import ROW, Look, add_legend, draw_graph, legend_rows
+from graphtask.drawing.graphs import drawing_of
 from graphtask.drawing.grouped import COLORS, from_zero
 from graphtask.drawing.picture import new_figure
 from graphtask.drawing.style import INK, LEGEND, REMOVED, TEXT, WIDTH, WITHIN, stage_colors
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLUMNS = 5  # panels in a row
+_SQUARE = 2.6  # inches, the height of a matrix
 _PANEL = 1.5  # inches, the height of a row of panels
 _LONGEST_TITLE = 19  # characters that fit above a panel
 _LINES = ("-", (0, (4, 1.2)), (0, (1, 1.2)), (0, (4, 1.2, 1, 1.2)))  # within a stage, to the next, and beyond
@@ -53,8 +55,14 @@ def draw_distribution(
         >>> [axes.get_title(loc="left") for axes in figure.axes]
         ['probability of an edge', 'mean graph: 12 nodes, 30 edges']
     """
-    figure = new_figure(figsize=(WIDTH, 3.3 + (0.25 if title else 0.0)), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    mean_graph = valid_graph(mean_graph, name="mean_graph")
+    drawing = drawing_of(mean_graph, Look())
+    legend = legend_rows(drawing)
+    above, below = 0.3 + (0.25 if title else 0.0), ROW * len(legend) + 0.12
+    height = above + _SQUARE + 0.4 + below
+    figure = new_figure(figsize=(WIDTH, height))
+    left = figure.add_axes((0.5 / WIDTH, (below + 0.4) / height, 1.2 * _SQUARE / WIDTH, _SQUARE / height))
+    right = figure.add_axes((1 - 2.65 / WIDTH, below / height, 2.6 / WIDTH, (_SQUARE + 0.4) / height))
     if {"source", "target", "probability"} <= set(probabilities.columns):
         _draw_matrix(left, probabilities)
     elif {"shortest", "longest", "probability"} <= set(probabilities.columns):
@@ -66,8 +74,9 @@ def draw_distribution(
             type(probabilities).__name__,
             remedy="pass distribution.edge_probabilities()",
         )
-    mean_graph = valid_graph(mean_graph, name="mean_graph")
-    draw(mean_graph, ax=right)
+    draw_graph(right, drawing)
+    box = right.get_position()
+    add_legend(right, legend, Look(), middle=(0.5 - box.x0) / box.width)
     size = f"{counted(mean_graph.vcount(), 'node')}, {counted(mean_graph.ecount(), 'edge')}"
     for axes, text in ((left, "probability of an edge"), (right, f"mean graph: {size}")):
         axes.set_title(text, loc="left", fontsize=TEXT + 0.5, color=INK)

@@ -109,8 +109,7 @@ def draw(
         graphs = dict(zip(_names(names, 1 + len(others)), (graph, *others), strict=True))
         return _grid(graphs, look, layout=layout, same_layout=True, title=title, figsize=figsize)
     graph = valid_graph(graph)
-    parts = _parts(graph, threshold)
-    drawing = _drawing(graph, look, place(graph, layout, ignored=parts.weak_edges), parts)
+    drawing = drawing_of(graph, look, layout)
     legend = legend_rows(drawing, width=_width(ax, figsize))
     axes = ax if ax is not None else new_axes(drawing, figsize, n_rows=len(legend))
     draw_graph(axes, drawing)
@@ -264,6 +263,12 @@ def _add_grid_legend(figure: "Figure", drawn: Sequence[Drawing], look: Look) -> 
                 **(legend if row else {**legend, "handlelength": 1.6}),
             )
         )
+
+
+def drawing_of(graph: igraph.Graph, look: Look, layout: Layout = None) -> Drawing:
+    """Return the drawing of one graph, in a layout that ignores its weak edges."""
+    parts = _parts(graph, look.threshold)
+    return _drawing(graph, look, place(graph, layout, ignored=parts.weak_edges), parts)
 
 
 def _drawing(graph: igraph.Graph, look: Look, placement: Placement, parts: PrunedParts) -> Drawing:

@@ -10,8 +10,9 @@ from graphtask.types import BoolArray, FloatArray
 
 _DIRECTIONS = (90, -90, 45, 135, -45, -135, 0, 180, 67, 113, -67, -113, 22, 158, -22, -158)  # degrees
 _GAPS = (1.5, 4.0, 7.0)  # points between the node and its label
+_INWARD = 6.0  # points on edges that a label may cover rather than lie inside the picture
 _APART = np.array([4.0, 0.5])  # points between two labels
-_MAX_LENGTH = 24  # characters shown; tooltips have the whole text
+MAX_LENGTH = 24  # characters shown; tooltips have the whole text
 
 
 class Label(NamedTuple):
@@ -28,15 +29,15 @@ class Label(NamedTuple):
     """If True it is placed at the best position, even if that covers something; otherwise it is omitted."""
 
 
-def shortened(text: object) -> str:
-    r"""Return a text in one line of at most 24 printable characters.
+def shortened(text: object, *, length: int = MAX_LENGTH) -> str:
+    r"""Return a text in one line of at most ``length`` printable characters.
 
     Example:
         >>> shortened("a" * 30), shortened("two\nlines")
         ('aaaaaaaaaaaaaaaaaaaaaaa…', 'two lines')
     """
     line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
-    return line if len(line) <= _MAX_LENGTH else line[: _MAX_LENGTH - 1] + "…"
+    return line if len(line) <= length else line[: length - 1] + "…"
 
 
 def centers_of_labels(
@@ -69,6 +70,8 @@ def centers_of_labels(
             np.abs(curves - label.anchor).max(axis=1) < reach if len(curves) else np.zeros(0, dtype=np.bool_)
         )
         covered = _inside(curves[near], centers, half).sum(axis=1)
+        if label.is_required:
+            covered = covered + _inward(centers, label.anchor, bounds)
         covered = covered + 20 * (_distances(nodes, centers, half) < radii + 0.5).sum(axis=1)
         for box in placed:
             covered = covered + 20 * (np.abs(centers - box[:2]) < half + box[2:] + _APART).all(axis=1)
@@ -81,6 +84,13 @@ def centers_of_labels(
         found.append(centers[best])
         placed.append(np.concatenate([centers[best], half]))
     return found
+
+
+def _inward(centers: FloatArray, anchor: FloatArray, bounds: FloatArray) -> FloatArray:
+    """Return penalties of places on the side of the middle, where the next picture of a grid has other edges."""
+    middle, half = bounds.mean(axis=0), (bounds[1] - bounds[0]) / 2
+    along = (centers - anchor) / np.linalg.norm(centers - anchor, axis=1, keepdims=True)
+    return np.asarray(_INWARD * np.maximum(along @ ((middle - anchor) / half) - 0.3, 0))
 
 
 def _offsets(radius: float, half: FloatArray) -> FloatArray:

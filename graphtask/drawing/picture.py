@@ -6,10 +6,11 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from graphtask.drawing.fonts import families_of, undrawable
 from graphtask.drawing.tooltips import with_tooltips
 from graphtask.storage.atomic import write_atomically
 from graphtask.terminal import shown
-from graphtask.validation import invalid
+from graphtask.validation import abbreviated, invalid
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -90,7 +91,23 @@ def rendered(figure: "Figure", form: str, *, dpi: float = 200) -> bytes:
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # the missing glyph is drawn as a box
         figure.savefig(drawn, format=form, dpi=dpi, facecolor="white", metadata=dateless[form])
     content = drawn.getvalue()
+    if form != "svg":  # its viewer chooses the fonts
+        _warn_of_boxes(figure)
     return with_tooltips(content, getattr(figure, "tooltips", {})) if form == "svg" else content
+
+
+def _warn_of_boxes(figure: "Figure") -> None:
+    from matplotlib.text import Text
+
+    boxes = undrawable(
+        (text.get_text() for text in figure.findobj(Text) if isinstance(text, Text)), ["sans-serif"]
+    )
+    if boxes:
+        warnings.warn(
+            f"no installed font has {abbreviated(''.join(boxes))}: drawn as boxes; "
+            "install a font that has them (such as Noto Sans CJK), or write an .svg file",
+            stacklevel=3,
+        )
 
 
 def _with_plain_texts(figure: "Figure") -> None:
@@ -103,6 +120,7 @@ def _with_plain_texts(figure: "Figure") -> None:
             text.set_parse_math(False)
         if _UNDRAWABLE.search(text.get_text()):
             text.set_text(drawable(text.get_text()))
+        text.set_fontfamily(families_of(text.get_text(), text.get_fontfamily()))
 
 
 def _class() -> "type[Figure]":

@@ -42,7 +42,7 @@ class TensorBoard(Callback):
         """Write the row of the epoch."""
         for name, value in _scalars(row).items():
             self._writer.add_scalar(name, value, row["epoch"])
-        weights = trainer.module.edge_weights().detach().abs().cpu()
+        weights = trainer.trained.edge_weights().detach().abs().cpu()
         self._writer.add_histogram("edge_weight", weights, row["epoch"])
 
     def end(self, trainer: "Trainer") -> None:  # noqa: ARG002 - the signature is that of the base class

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.legend import Legend
 
 import graphtask as gt
 
@@ -72,3 +73,19 @@ def test_a_metric_that_one_side_does_not_have_says_so(tmp_path):
     figure = gt.plot.draw_observed_sampled(ours, theirs)
     assert [text.get_text() for text in figure.axes[0].texts] == ["undefined"]
     gt.plot.save(figure, tmp_path / "one.svg")
+
+
+def test_the_mean_graph_has_its_share_of_the_picture_and_the_legend_is_inside(corresponding):
+    figure = gt.plot.draw_distribution(
+        corresponding.edge_probabilities(), corresponding.mean_graph(), title="nine nodes"
+    )
+    figure.draw_without_rendering()
+    right = figure.axes[1]
+    width, height = figure.get_size_inches()
+    assert right.get_position().width * width > 2.4
+    for legend in right.findobj(Legend):
+        box = legend.get_window_extent().transformed(figure.dpi_scale_trans.inverted())
+        assert box.x0 >= 0
+        assert box.y0 >= 0
+        assert box.x1 <= width
+        assert box.y1 <= right.get_position().y0 * height
