@@ -188,8 +188,9 @@ class _Step:
         finally:
             for matrix, values in saved:
                 matrix.copy_(values)
-        d_images = [dx.image.clone(memory_format=self.images_format) for dx in self.input.gradients] or [None]
-        return [*d_images, d_gates, *(found for block in self.blocks for found in block.gradients)]
+        d_images = [dx.image.clone(memory_format=self.images_format) for dx in self.input.gradients]
+        d_parameters = [found for block in self.blocks for found in block.gradients]
+        return [d_images[0] if d_images else None, d_gates, *d_parameters]
 
     def _backward_stage(self, stage: _Stage, gradient: Tensor, d_gates: Tensor) -> None:
         """Turn the sums of a stage, then its sources, into their gradients; later stages are complete."""
