@@ -12,10 +12,12 @@ from typing import Any, Literal, NamedTuple, Protocol
 import igraph
 
 from graphtask.graph import untrained, with_initial_size
+from graphtask.named import called, is_code_name, load_named
 from graphtask.priors.registry import PRIORS
 from graphtask.reading import read
 from graphtask.storage.graphml import dumps
 from graphtask.storage.names import safe_path
+from graphtask.storage.objects import valid_graph
 from graphtask.training.config import DataConfig, TrainConfig
 from graphtask.types import PAPER_THRESHOLD
 
@@ -38,7 +40,7 @@ class Prior:
     name: str
     """Name in the study."""
     kind: str
-    """Key of `KINDS`."""
+    """Key of `KINDS`, or ``package.module:name`` of a function that returns a graph."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of its function."""
 
@@ -55,7 +57,10 @@ class Prior:
         arguments = dict(self.arguments)
         if arguments.get("seed") == RUN_SEED:
             arguments["seed"] = seed
-        return KINDS[self.kind](**arguments)
+        if self.kind in KINDS:
+            return KINDS[self.kind](**arguments)
+        function = load_named(self.kind, home=KINDS, name="kind")
+        return valid_graph(called(function, self.kind, name="kind", **arguments))
 
 
 class Ending(NamedTuple):
@@ -138,6 +143,12 @@ class Job:
     def folder(self) -> Path:
         """The run folder."""
         return self.out / self.name
+
+    @property
+    def code(self) -> dict[str, str]:
+        """Keys that name code of the user, as ``package.module:name``; see `TrainConfig.code`."""
+        kind = {"kind": self.prior.kind} if is_code_name(self.prior.kind) else {}
+        return {**self.config.code, **kind}
 
     def graph(self) -> igraph.Graph:
         """Return the initial graph."""

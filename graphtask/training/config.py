@@ -16,7 +16,7 @@ from graphtask.data.dataset import ImageData
 from graphtask.data.targets import CLASSES, PIXELS, VALUES
 from graphtask.data.transforms import parse_transform
 from graphtask.errors import ArgumentError
-from graphtask.named import name_of
+from graphtask.named import is_code_name, name_of
 from graphtask.storage.toml import read_toml
 from graphtask.types import PAPER_THRESHOLD, STANDARD
 from graphtask.validation import choice, integer, invalid, number, suggestion
@@ -97,9 +97,12 @@ class DataConfig(_Checked):
     """
 
     source: "str | ImageData | None" = _option(  # noqa: RUF009 - it returns a field
-        None, "Name of a data set, path of a .npz file, or image folder.", keyword="data"
+        None,
+        "Name of a data set, path of a .npz file, image folder, or package.module:name.",
+        keyword="data",
     )
-    """Name of a data set, path of a ``.npz`` file or image folder, or the data itself; see `graphtask.load_data`."""
+    """Name of a data set, path of a ``.npz`` file or image folder, ``package.module:name`` of a function that returns
+    data, or the data itself; see `graphtask.load_data`."""
 
     name: str | None = _option(
         None, "Name of the data set in tables, instead of that of its file.", keyword="data_name"
@@ -490,7 +493,9 @@ class TrainConfig:
             >>> TrainConfig(optimizer="AdamW", block="torch.nn:Conv2d").code
             {'block': 'torch.nn:Conv2d'}
         """
+        source = self.data.source
         named = {
+            "data": source if isinstance(source, str) and is_code_name(source) else None,
             "block": self.model.block,
             "head": self.model.head,
             "task": self.data.task,

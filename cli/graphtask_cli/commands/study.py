@@ -161,7 +161,7 @@ def run(
         problem(f"{name}: {reason}")
     say(f"{plan.out}: {report.n_finished} of {counted(len(plan.jobs), 'run')} finished")
     if report.n_finished:
-        code = dict.fromkeys(name for job in plan.jobs for name in job.config.code.values())
+        code = dict.fromkeys(name for job in plan.jobs for name in job.code.values())
         repeated = [word for name in code for word in ("--allow-import", name)]
         say(f"next: {proposal('study', 'results', plan.out, *repeated)}")
     if report.failed:

@@ -173,7 +173,7 @@ training_options = in_turn(
         type=DataSource(),
         section="Data",
         help="Data set: cdigits, cdigits_t8 (no download), cmnist, ckmnist, cfashionmnist, cifar10, cifar10_t8, a .npz "
-        "file, or a folder of images.",
+        "file, a folder of images, or package.module:name (imports it).",
     ),
     option(
         "--transform",

@@ -153,7 +153,7 @@ class RayEngine:
         if not self._ray.is_initialized():
             with _sigterm_kept():
                 self._is_own = True
-                names_code = any(job.config.code for job in self._study.jobs)
+                names_code = any(job.code for job in self._study.jobs)
                 _connect(self._ray, self._address, with_current_folder=names_code)
         self._is_connected = True
         if self._gpus is None:
