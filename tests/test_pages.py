@@ -33,7 +33,7 @@ TRAINING = {"README.md", "docs/studies.md"}  # their Python takes a minute and m
 # The commands that no test runs, each with the reason.
 NOT_RUN = {
     r"make |pip |python -m venv|\. ": "sets up an environment",
-    r"ray |chmod |RAY_AUTH_MODE|.*--engine ray": "needs a cluster; tests/study/engines has one",
+    r"ray |chmod |RAY_AUTH_MODE|.*--engine ray": "needs a cluster; tests/engines has one",
     r".*(--download|--data cifar10|studies/(paper|ladder|laptop)|runs/(paper|ladder))": "needs data and a GPU, or hours",
     r".*FOLDER": "needs data that are downloaded",
     r"python (-m tests\.benchmarks|docs/make_results)": "takes minutes to hours",
