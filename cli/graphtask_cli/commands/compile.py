@@ -32,7 +32,7 @@ _SIZE = 32
         "graphtask compile full.graphml --channels 11",
         "graphtask compile full.graphml --budget 853018 -o net.pt2",
         "graphtask compile fixtures/graphs/trained_12.graphml --channels 4 -o net.onnx",
-        "graphtask compile cell.json --stages 1 --block operations --channels 16 -o cell.onnx",
+        "graphtask compile cell.txt --stages 1 --block operations --channels 16 -o cell.onnx",
     )
 )
 @click.argument("graph_file", type=PATH, metavar="GRAPH|RUN|-")
