@@ -7,6 +7,7 @@ callers pass names that the user has typed, never names that were read from a gr
 import importlib
 import inspect
 import os
+import re
 import sys
 from collections.abc import Mapping
 from types import ModuleType
@@ -14,6 +15,31 @@ from typing import Any
 
 from graphtask.errors import ArgumentError
 from graphtask.validation import invalid, suggestion
+
+_CODE = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*")
+
+
+def is_code_name(text: str) -> bool:
+    """Return True for ``package.module:name``, where a path or another name may stand, too.
+
+    Example:
+        >>> is_code_name("mypackage.data:scans"), is_code_name("./scans:1.npz"), is_code_name("cmnist")
+        (True, False, False)
+    """
+    return _CODE.fullmatch(text) is not None
+
+
+def called(function: Any, value: str, /, *, name: str, **arguments: Any) -> Any:
+    """Return the result of a function of the user, whose errors become one line.
+
+    Raises:
+        ArgumentError: The function raises an error.
+    """
+    try:
+        return function(**arguments)
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise ArgumentError(f"{name} {value!r} failed ({type(error).__name__}: {reason})") from error
 
 
 def import_named(module: str) -> ModuleType:

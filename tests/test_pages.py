@@ -14,6 +14,8 @@ from pathlib import Path
 import click
 import igraph
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
@@ -33,8 +35,9 @@ TRAINING = {"README.md", "docs/studies.md"}  # their Python takes a minute and m
 # The commands that no test runs, each with the reason.
 NOT_RUN = {
     r"make |pip |python -m venv|\. ": "sets up an environment",
-    r"ray |chmod |RAY_AUTH_MODE|.*--engine ray": "needs a cluster; tests/study/engines has one",
+    r"ray |chmod |RAY_AUTH_MODE|.*--engine ray": "needs a cluster; tests/engines has one",
     r".*(--download|--data cifar10|studies/(paper|ladder|laptop)|runs/(paper|ladder))": "needs data and a GPU, or hours",
+    r".*--scheme https": "needs a network; tests/corpus/test_urls.py has a server",
     r".*FOLDER": "needs data that are downloaded",
     r"python (-m tests\.benchmarks|docs/make_results)": "takes minutes to hours",
     r".*tests\.benchmarks": "takes minutes to hours",
@@ -248,6 +251,9 @@ def stock(tmp_path_factory):
     gt.write(graph, corpus / "a.gml")
     with zipfile.ZipFile(folder / "more.zip", "w") as archive:
         archive.write(corpus / "a.gml", "b.gml")
+    cell = "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_1x1~1|"
+    (folder / "cell.txt").write_text(cell, encoding="utf-8")
+    pq.write_table(pa.table({"edges": ["0 1\n1 2", "0 1\n0 2\n1 2"]}), folder / "graphs.parquet")
     igraph.Graph.Famous("Zachary").write_gml(str(folder / "karate.gml"))
     igraph.Graph([(0, 2), (1, 2), (2, 3)], directed=True).write_graphml(str(folder / "gephi.graphml"))
     for name in ("full", "pruned"):

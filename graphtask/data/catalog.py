@@ -15,6 +15,7 @@ from graphtask.data.sources import read_digits, read_torchvision
 from graphtask.data.targets import CLASSES, KINDS
 from graphtask.data.transforms import Transform, parse_transform, transform
 from graphtask.errors import DataError
+from graphtask.named import called, is_code_name, load_named
 from graphtask.validation import abbreviated, choice
 
 
@@ -58,7 +59,7 @@ def load_data(
         source: A name of `CATALOG`; the path of a .npz file (see `graphtask.data.npz.read_npz`) or of an image
             folder (see `graphtask.data.folder.read_folder`); an `ImageData`; or arrays or PyTorch data sets (see
             `graphtask.data.arrays.as_image_data`). A name has priority over a path: write ``./cmnist`` for a folder
-            of that name.
+            of that name. ``package.module:name`` imports a function without arguments that returns any of these.
         root: Folder of downloaded data sets; by default $GRAPHTASK_DATA, else ``~/.cache/graphtask``. A file or folder
             that is missing is looked for in it, by its name.
         download: Allow torchvision to download missing files.
@@ -82,6 +83,10 @@ def load_data(
     steps = [parse_transform(text) for text in transforms]
     if not isinstance(source, str | os.PathLike):
         return transform(as_image_data(source, targets=targets), steps, seed=seed)
+    if is_code_name(str(source)):
+        found = as_image_data(_of_code(str(source)), targets=targets)
+        named = found if found.name != "arrays" else replace(found, name=str(source).rpartition(":")[2])
+        return transform(named, steps, seed=seed)
     if targets != CLASSES and (str(source) in CATALOG or Path(source).is_dir()):
         raise DataError(f"{source}: has classes, but the task needs {targets}; pass arrays or a .npz file")
     if str(source) in CATALOG:
@@ -93,6 +98,10 @@ def load_data(
         first = steps.pop(0).value if steps and steps[0].name == "resize" else None
         return transform(read_folder(path, resize=first), steps, seed=seed)
     return transform(read_npz(path, targets=targets), steps, seed=seed)
+
+
+def _of_code(source: str) -> Any:
+    return called(load_named(source, name="data"), source, name="data")
 
 
 def existing(source: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = None) -> Path:

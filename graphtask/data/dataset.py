@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,10 @@ import numpy.typing as npt
 from graphtask.data.stream import Part, permutation
 from graphtask.data.targets import CLASSES, IGNORED, PIXELS, VALUES, kind_of, strata
 from graphtask.errors import DataError
-from graphtask.validation import counted, integer, number
+from graphtask.validation import choice, counted, integer, number
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MAX_BYTES = 4 * 2**30
 """Largest size of the images of one split; larger ones are refused before they are unpacked or computed."""
@@ -132,6 +135,32 @@ class ImageData:
                 digest.update(f"{key} {kind} {array.shape}\n".encode())
                 digest.update(array.data)
         return digest.hexdigest()
+
+    def tensors(self, split: str = "train") -> "tuple[Tensor, Tensor]":
+        """Return the images of a split as networks receive them, and their labels, for a custom training loop.
+
+        Images are float32, (images, channels, height, width), and every channel is standardized by its mean and deviation
+        over the training images, as in `graphtask.train`, `graphtask.sweep` and all other tests of a network.
+
+        Args:
+            split: ``train``, ``test`` or ``val``.
+
+        Raises:
+            ArgumentError: There is no such split.
+
+        Example:
+            >>> import graphtask as gt
+            >>> images, labels = gt.load_data("cdigits").tensors()
+            >>> images.shape, labels.shape, [round(value) for value in images.std(dim=(0, 2, 3)).tolist()]
+            (torch.Size([1438, 3, 24, 24]), torch.Size([1438]), [1, 1, 1])
+        """
+        from graphtask.data.batches import Batches, channel_statistics
+
+        images, labels = (
+            getattr(self, f"{kind}_{choice(split, name='split', choices=self.splits)}") for kind in "xy"
+        )
+        mean, std = channel_statistics(self.x_train)
+        return next(iter(Batches(images, labels, batch_size=len(images), mean=mean, std=std).in_order()))
 
     def subset(self, n_train: int, n_test: int, *, seed: int, n_val: int | None = None) -> "ImageData":
         """Return a smaller data set with (almost) the same number of images in every class, in their old order.

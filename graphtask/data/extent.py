@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from graphtask.data.catalog import CATALOG, existing
+from graphtask.data.catalog import CATALOG, existing, load_data
 from graphtask.data.dataset import ImageData
 from graphtask.data.folder import folder_size
 from graphtask.data.npz import npz_size
@@ -16,6 +16,7 @@ from graphtask.data.sources import DIGITS_SIZE, TORCHVISION
 from graphtask.data.targets import CLASSES
 from graphtask.data.transforms import SUBSET, Transform, parse_transform, same_share, transform
 from graphtask.errors import DataError
+from graphtask.named import is_code_name
 
 
 class Extent(NamedTuple):
@@ -34,7 +35,7 @@ def extent_of(
 ) -> Extent:
     """Return the extent of a data set; those of the catalog need not be downloaded.
 
-    Of an image folder only the first image is read.
+    Of an image folder only the first image is read; data of ``package.module:name`` are loaded.
 
     Args:
         source: A name of the catalog, or the path of an ``.npz`` file or an image folder; see `load_data`.
@@ -49,6 +50,9 @@ def extent_of(
         >>> extent_of("cifar10_t8")
         Extent(n_train=50000, n_test=10000, size=(32, 32), in_channels=3, n_classes=10)
     """
+    if is_code_name(str(source)):
+        data = load_data(source, transforms=transforms, targets=targets)
+        return Extent(len(data.x_train), len(data.x_test), data.size, data.in_channels, data.n_classes)
     steps = list(transforms)
     if str(source) in CATALOG:
         recipe = CATALOG[str(source)]

@@ -8,7 +8,7 @@ import igraph
 import numpy as np
 import numpy.typing as npt
 
-from graphtask.columns import ACCURACY, score_of
+from graphtask.columns import shown_score, with_accuracy
 from graphtask.graph import NAME, WEIGHT, edge_array, node_order, provenance, stages
 from graphtask.runs.history import EdgeHistory
 
@@ -38,7 +38,7 @@ def explorer_data(
         label: Group of the graph, such as its data set.
         threshold: Threshold that is shown first.
         history: Edge history of its training, for the sparklines; downsampled to at most 16 epochs and 8 bits.
-        sweep: Threshold sweep of its run (`graphtask.sweep`), for the accuracies.
+        sweep: Threshold sweep of its run (`graphtask.sweep`), for the scores of its task.
         positions: Position of each node by name; by default a layout of this graph.
 
     Example:
@@ -66,7 +66,7 @@ def explorer_data(
         "weight": [float(weight) for weight in graph.es[WEIGHT]] if WEIGHT in graph.es.attributes() else None,
         "initial": initial if isinstance(initial, dict) else None,
         "history": None if history is None else _history(graph, history),
-        "sweep": None if sweep is None or score_of(sweep.columns) != ACCURACY else _sweep(sweep),
+        "sweep": None if sweep is None else _sweep(sweep),
     }
 
 
@@ -123,9 +123,13 @@ def _packed(values: npt.NDArray[np.float64]) -> str:
 
 
 def _sweep(table: "pd.DataFrame") -> dict[str, Any]:
+    table, score = with_accuracy(table)
     connected = table[table["status"] == "connected"]
+    values = [float(value) for value in connected["test_accuracy"]]
     return {
+        "score": score,
         "threshold": [float(value) for value in connected["threshold"]],
         "edges": [int(value) for value in connected["edges"]],
-        "accuracy": [float(value) for value in connected["test_accuracy"]],
+        "values": values,
+        "texts": [shown_score(value, score, digits=2) for value in values],
     }

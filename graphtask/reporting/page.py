@@ -48,7 +48,7 @@ EXPLORER = """\
 <tr><td>nodes</td><td id="n-nodes"></td></tr>
 <tr><td>edges</td><td id="n-edges"></td></tr>
 <tr><td>sparsity</td><td id="sparsity"></td></tr>
-<tr><td>test accuracy</td><td id="accuracy"></td></tr>
+<tr><td id="score-name"></td><td id="score"></td></tr>
 <tr><td>critical τ</td><td id="critical"></td></tr>
 </tbody></table>
 <table><thead><tr><th></th><th>nodes</th><th>edges</th><th>sparsity</th></tr></thead><tbody id="stages"></tbody></table>

@@ -60,7 +60,7 @@ def report(
 ) -> Path:
     """Write an HTML report of runs, graphs or studies: tables, figures, and an explorer with a threshold slider.
 
-    The file needs no network. Without sweeps the explorer shows no accuracies.
+    The file needs no network. Without sweeps the explorer shows no scores.
 
     Args:
         paths: Run folders, folders of them, graph files, archives, study files (``.toml``) and folders of studies.

@@ -118,7 +118,7 @@ def sections_of(content: Content) -> list[Section]:
         ("Do two data sets give the same distribution?", _tests),
         ("Similarity of the graphs", _similarity),
         ("Embedding", _embedding),
-        ("Accuracy and sparsity over the threshold", _sweeps),
+        ("Score and sparsity over the threshold", _sweeps),
         ("Edge dynamics", _dynamics),
     ]
     return [Section(title, body) for title, body in _made(makers, content) if body]
@@ -334,12 +334,16 @@ def _sweeps(content: Content) -> str:
 
     from graphtask.drawing.sweeps import draw_sweep
 
-    tables = [item.sweep for item in content.items if item.sweep is not None]
-    if not tables:
-        return ""
-    whole = pd.concat(tables, ignore_index=True)
-    return figure_html(
-        draw_sweep(whole), caption=f"Test {words(score_of(whole.columns))} and sparsity over τ"
+    tables: dict[str, list[pd.DataFrame]] = {}
+    for item in content.items:
+        if item.sweep is not None:
+            tables.setdefault(score_of(item.sweep.columns), []).append(item.sweep)
+    return "".join(
+        figure_html(
+            draw_sweep(pd.concat(found, ignore_index=True)),
+            caption=f"Test {words(score)} and sparsity over τ",
+        )
+        for score, found in tables.items()
     )
 
 

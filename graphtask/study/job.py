@@ -3,19 +3,21 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import igraph
 
 from graphtask.graph import untrained, with_initial_size
+from graphtask.named import called, is_code_name, load_named
 from graphtask.priors.registry import PRIORS
 from graphtask.reading import read
 from graphtask.storage.graphml import dumps
 from graphtask.storage.names import safe_path
+from graphtask.storage.objects import valid_graph
 from graphtask.training.config import DataConfig, TrainConfig
 from graphtask.types import PAPER_THRESHOLD
 
@@ -38,7 +40,7 @@ class Prior:
     name: str
     """Name in the study."""
     kind: str
-    """Key of `KINDS`."""
+    """Key of `KINDS`, or ``package.module:name`` of a function that returns a graph."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of its function."""
 
@@ -55,15 +57,10 @@ class Prior:
         arguments = dict(self.arguments)
         if arguments.get("seed") == RUN_SEED:
             arguments["seed"] = seed
-        return KINDS[self.kind](**arguments)
-
-
-class Ending(NamedTuple):
-    """Outcome of a job; see `graphtask.study.engines.protocol`."""
-
-    kind: Literal["finished", "failed", "died", "busy", "refused", "interrupted"]
-    reason: str = ""
-    """Reason in one line; may be empty."""
+        if self.kind in KINDS:
+            return KINDS[self.kind](**arguments)
+        function = load_named(self.kind, home=KINDS, name="kind")
+        return valid_graph(called(function, self.kind, name="kind", **arguments))
 
 
 class Jobs(Protocol):
@@ -130,6 +127,25 @@ class Job:
         return self.config.runtime.threads or 1
 
     @property
+    def worker(self) -> str:
+        """Module that trains it; see `graphtask.engines.protocol.Task`, also for the next four."""
+        return "graphtask.study.worker"
+
+    @property
+    def log(self) -> Path:
+        """File that receives all output of processes on this machine."""
+        return self.out / "study.log"
+
+    @property
+    def names_code(self) -> bool:
+        """Return True if it imports code of the user."""
+        return bool(self.code)
+
+    def on_cpu(self) -> "Job":
+        """Return the job with the CPU as its device, if the device is free to choose."""
+        return replace(self, config=self.config.replace(device="cpu")) if self.device == "auto" else self
+
+    @property
     def name(self) -> str:
         """Name of the run in messages and tables, such as ``cmnist/full/seed-0``."""
         return self.label or f"{self.data_name}/{self.prior.name}/seed-{self.seed}"
@@ -138,6 +154,12 @@ class Job:
     def folder(self) -> Path:
         """The run folder."""
         return self.out / self.name
+
+    @property
+    def code(self) -> dict[str, str]:
+        """Keys that name code of the user, as ``package.module:name``; see `TrainConfig.code`."""
+        kind = {"kind": self.prior.kind} if is_code_name(self.prior.kind) else {}
+        return {**self.config.code, **kind}
 
     def graph(self) -> igraph.Graph:
         """Return the initial graph."""

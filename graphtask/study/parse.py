@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from graphtask.data.catalog import CATALOG
 from graphtask.data.transforms import parse_transform
 from graphtask.errors import ArgumentError, GraphtaskError
+from graphtask.named import is_code_name, load_named
 from graphtask.priors.registry import PRIORS
 from graphtask.study.file_tables import (
     FLAG,
@@ -23,7 +24,6 @@ from graphtask.study.file_tables import (
     WHOLE,
     Kind,
     Table,
-    choice,
 )
 from graphtask.study.job import KINDS, RUN_SEED, Job, Prior
 from graphtask.training.config import OPTIONS, TrainConfig
@@ -61,7 +61,7 @@ _DATA: Mapping[str, Kind] = {
     "download": FLAG,
     **_OPTIONS,
 }
-_PRIOR: Mapping[str, Kind] = {"kind": choice(*KINDS), "data": TEXTS, **_OPTIONS}
+_PRIOR: Mapping[str, Kind] = {"kind": TEXT, "data": TEXTS, **_OPTIONS}
 
 # What each kind of prior takes besides; the functions check the ranges.
 _ARGUMENTS: Mapping[str, Kind] = {
@@ -167,7 +167,7 @@ def _data(table: Table, top: Table, data_root: Path | None, place: Place) -> dic
     values, name = table.values, table.path[1]
     root = _absolute(values["root"], place.folder) if "root" in values else data_root
     source = values.get("source", name)
-    if source not in CATALOG:
+    if source not in CATALOG and not is_code_name(source):
         source = _data_path(source, root or place.folder, table)
     try:
         for text in values.get("transforms", ()):
@@ -198,10 +198,11 @@ def _data_path(source: str, folder: Path, table: Table) -> str:
 def _prior(table: Table, place: Place) -> Prior:
     values, name = table.values, table.path[1]
     kind = values.get("kind", "file" if "file" in values else name)
-    if kind not in KINDS:
-        raise table.error(f"unknown kind {kind!r}; {suggestion(str(kind), KINDS)}")
-    parameters = inspect.signature(KINDS[kind]).parameters
-    known = {_SHORT.get(key, key): _ARGUMENTS[key] for key in parameters}
+    try:
+        parameters = inspect.signature(load_named(str(kind), home=KINDS, name="kind")).parameters
+    except ArgumentError as error:
+        raise table.error(str(error)) from error
+    known = {_SHORT.get(key, key): _ARGUMENTS.get(key, _ANY) for key in parameters}
     table.check({**known, **_PRIOR})
     for key, parameter in parameters.items():
         short = _SHORT.get(key, key)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from graphtask.errors import ArgumentError, FormatError, RunError
+from graphtask.named import is_code_name
 from graphtask.storage.atomic import check_folder, write_atomically
 from graphtask.storage.bounded_json import parse_json
 from graphtask.storage.names import safe_component, safe_path
@@ -121,7 +122,7 @@ def _read_snapshot(folder: Path, imports: Collection[str]) -> Plan:
         content = _snapshot(folder)
         jobs = tuple(_stored_job(entry, folder) for entry in content["jobs"])
         threshold = number(content["threshold"], name="threshold", least=0)
-    code = {keyword: text for job in jobs for keyword, text in job.config.code.items() if text not in imports}
+    code = {keyword: text for job in jobs for keyword, text in job.code.items() if text not in imports}
     for keyword, text in code.items():
         raise RunError(
             f"{folder / SNAPSHOT}: names code, {keyword} = {text!r}, which is not imported by itself; pass the study file "
@@ -163,7 +164,7 @@ def _stored_job(values: Mapping[str, Any], folder: Path) -> Job:
         safe_component(job.data_name, name="data.name")
         safe_component(job.prior.name, name="prior.name")
     integer(job.seed, name="seed", least=0)
-    if job.prior.kind not in KINDS:
+    if job.prior.kind not in KINDS and not is_code_name(job.prior.kind):
         raise invalid("prior.kind", f"one of {', '.join(KINDS)}", job.prior.kind)
     # A download writes into a folder that the file names.
     return dataclasses.replace(job, config=job.config.replace(download=False))

@@ -22,7 +22,8 @@ _BAR_WIDTH = 20
 class Callback:
     """Base class of callbacks: every method is called at its moment and does nothing unless overridden.
 
-    The trainer has ``module``, ``optimizer``, ``config``, ``task``, ``epoch``, ``step`` and ``rows``. Callbacks have no part in
+    The trainer has ``module``, ``trained`` (with ``ema`` the average of its weights, else the same), ``optimizer``,
+    ``config``, ``task``, ``epoch``, ``step`` and ``rows``. Callbacks have no part in
     the saved state of a run: after a resumption `start` is called again, with ``trainer.epoch`` and ``trainer.step``
     where training resumes. Of several processes only the first one calls them.
 

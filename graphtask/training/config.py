@@ -16,7 +16,7 @@ from graphtask.data.dataset import ImageData
 from graphtask.data.targets import CLASSES, PIXELS, VALUES
 from graphtask.data.transforms import parse_transform
 from graphtask.errors import ArgumentError
-from graphtask.named import name_of
+from graphtask.named import is_code_name, name_of
 from graphtask.storage.toml import read_toml
 from graphtask.types import PAPER_THRESHOLD, STANDARD
 from graphtask.validation import choice, integer, invalid, number, suggestion
@@ -97,9 +97,12 @@ class DataConfig(_Checked):
     """
 
     source: "str | ImageData | None" = _option(  # noqa: RUF009 - it returns a field
-        None, "Name of a data set, path of a .npz file, or image folder.", keyword="data"
+        None,
+        "Name of a data set, path of a .npz file, image folder, or package.module:name.",
+        keyword="data",
     )
-    """Name of a data set, path of a ``.npz`` file or image folder, or the data itself; see `graphtask.load_data`."""
+    """Name of a data set, path of a ``.npz`` file or image folder, ``package.module:name`` of a function that returns
+    data, or the data itself; see `graphtask.load_data`."""
 
     name: str | None = _option(
         None, "Name of the data set in tables, instead of that of its file.", keyword="data_name"
@@ -270,6 +273,21 @@ class OptimizationConfig(_Checked):
     )
     """Arguments of the schedule; ``T_max`` is ``epochs`` unless it is given."""
 
+    warm_up: float | None = _option(None, "Epochs in which the learning rate rises linearly, step by step.")
+    """Epochs, at least 0 and not necessarily whole, in which the learning rate rises linearly to that of the schedule:
+    after t of them it is multiplied by min(t / ``warm_up``, 1), again for every step (Goyal et al. 2017). None is 0."""
+
+    gradient_clip: float | None = _option(None, "Largest norm of the gradient; a larger one is scaled down.")
+    """Largest Euclidean norm of the gradient of all parameters, above 0; a larger gradient is scaled down to it
+    (`torch.nn.utils.clip_grad_norm_`). None does not clip."""
+
+    ema: float | None = _option(
+        None, "Decay of the moving average of the weights, which is stored as the result."
+    )
+    """Decay, in [0, 1), of an exponential moving average of the parameters and batch statistics, updated after every
+    step: the average is the network that is evaluated, reported and stored; see `graphtask.training.average`. None or 0
+    is the network of the last step."""
+
     early_stopping: int = _option(0, "Stop after so many epochs without a lower validation loss; 0 never.")
     """Stop after this many epochs without a lower validation loss, at least 0; 0 never stops early. Needs validation
     images."""
@@ -300,6 +318,11 @@ class OptimizationConfig(_Checked):
             optimizer_options=_table(self.optimizer_options, name="optimizer_options"),
             schedule=_text(self.schedule, name="schedule"),
             schedule_options=_table(self.schedule_options, name="schedule_options"),
+            warm_up=None if self.warm_up is None else number(self.warm_up, name="warm_up", least=0),
+            gradient_clip=None
+            if self.gradient_clip is None
+            else _positive(self.gradient_clip, name="gradient_clip"),
+            ema=None if self.ema is None else _below(self.ema, name="ema", most=1),
             early_stopping=integer(self.early_stopping, name="early_stopping", least=0),
             threshold=number(self.threshold, name="threshold", least=0),
         )
@@ -309,10 +332,24 @@ class OptimizationConfig(_Checked):
             raise invalid("edge_penalty", "l1 with edge_update='proximal'", self.edge_penalty)
 
     def learning_rate_at(self, epoch: int) -> float:
-        """Return the learning rate during ``epoch``, counted from 0."""
+        """Return the learning rate of ``steps`` during ``epoch``, counted from 0, and at its end during warm-up."""
+        return self.decayed_rate(epoch) * self.warm_up_factor(epoch + 1)
+
+    def decayed_rate(self, epoch: int) -> float:
+        """Return the learning rate of ``steps`` during ``epoch``, counted from 0, without the factor of the warm-up."""
         # Rounded, because 0.07 · 100 is a little more than 7 in binary.
         passed = sum(epoch >= round(milestone * self.epochs, 9) for milestone in self.milestones)
         return self.learning_rate * self.learning_rate_decay**passed
+
+    def warm_up_factor(self, epochs: float) -> float:
+        """Return the factor on the learning rate of the step that completes this many epochs.
+
+        Example:
+            >>> optimization = OptimizationConfig(warm_up=2)
+            >>> [optimization.warm_up_factor(epochs) for epochs in (0.5, 2, 3)]
+            [0.25, 1.0, 1.0]
+        """
+        return min(epochs / self.warm_up, 1.0) if self.warm_up else 1.0
 
     def edge_step(self, learning_rate: float) -> float:
         """Return learning rate · λ / (1 − momentum), the weight by which an edge at rest swings at most.
@@ -456,7 +493,9 @@ class TrainConfig:
             >>> TrainConfig(optimizer="AdamW", block="torch.nn:Conv2d").code
             {'block': 'torch.nn:Conv2d'}
         """
+        source = self.data.source
         named = {
+            "data": source if isinstance(source, str) and is_code_name(source) else None,
             "block": self.model.block,
             "head": self.model.head,
             "task": self.data.task,

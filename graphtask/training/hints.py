@@ -41,8 +41,7 @@ def run_hints(
     steps = since * math.ceil(record.get("n_train", 0) / optimization.batch_size)
     hints = []
     if (
-        since == len(rates)
-        and len(set(rates)) == 1
+        rates[-1] == max(rates)  # after a warm-up they differ
         and optimization.schedule == "steps"
         and optimization.milestones
     ):
@@ -50,7 +49,8 @@ def run_hints(
     if (change := float(metrics["edge_change"].iloc[-1])) > SETTLED:
         hints.append(
             f"the edges have not settled: Σ|gate(w)| or the number of live edges still changed by {change:.1%} in the "
-            f"last epoch (settled: {SETTLED:.0%}); train for more epochs at the last learning rate"
+            f"last epoch{', or is as far from its average' if optimization.ema else ''} (settled: {SETTLED:.0%}); train for "
+            f"more epochs at the last learning rate"
         )
     if min(weights, default=0.0) >= threshold > 0:
         hints.append(_nothing_to_prune(optimization, rates[-1], steps, min(weights), threshold=threshold))
@@ -82,15 +82,19 @@ def _too_short(optimization: OptimizationConfig, n_epochs: int) -> str:
 def _nothing_to_prune(
     optimization: OptimizationConfig, rate: float, steps: int, smallest: float, *, threshold: float
 ) -> str:
-    floor = optimization.edge_step(rate)
+    floor, span = optimization.edge_step(rate), 1 / (1 - (optimization.ema or 0))
     facts = [f"the smallest weight is {smallest:.3g}"]
-    if optimization.edge_update == "gradient":
+    if optimization.ema:
+        facts.append(f"weights are averages over about {counted(round(span), 'step')}")
+    elif optimization.edge_update == "gradient":
         facts.append(f"edges at rest swing by up to lr·λ/(1−μ) = {floor:.2g}")
     if steps:
         facts.append(f"the last learning rate ({rate:g}) lasted {counted(steps, 'step')}")
     if optimization.edge_l1 == 0:
         remedy = "set edge_l1 above 0"
-    elif optimization.edge_update == "gradient" and floor >= threshold:
+    elif optimization.ema and steps < span:
+        remedy = "train longer at the last learning rate, or lower ema"
+    elif not optimization.ema and optimization.edge_update == "gradient" and floor >= threshold:
         remedy = "let the learning rate fall further, lower edge_l1, or use edge_update='proximal'"
     else:
         remedy = "train longer, or raise edge_l1"

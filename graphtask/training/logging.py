@@ -42,7 +42,7 @@ class TensorBoard(Callback):
         """Write the row of the epoch."""
         for name, value in _scalars(row).items():
             self._writer.add_scalar(name, value, row["epoch"])
-        weights = trainer.module.edge_weights().detach().abs().cpu()
+        weights = trainer.trained.edge_weights().detach().abs().cpu()
         self._writer.add_histogram("edge_weight", weights, row["epoch"])
 
     def end(self, trainer: "Trainer") -> None:  # noqa: ARG002 - the signature is that of the base class
@@ -54,14 +54,14 @@ class WandB(Callback):
     """Log every number of the metrics table to Weights & Biases after each epoch.
 
     Args:
-        run: The result of ``wandb.init``, or any object with a method ``log(values, step=…)``.
+        run: The result of ``wandb.init``, or any object with a method ``log(values, step=…, commit=…)``.
 
     Raises:
         ArgumentError: The object has no such method.
 
     Example:
         >>> class Printer:
-        ...     def log(self, values, step):
+        ...     def log(self, values, step, commit):
         ...         print(step, sorted(values)[:2])
         >>> import graphtask as gt
         >>> digits = gt.load_data("cdigits").subset(n_train=100, n_test=50, seed=0)
@@ -77,7 +77,8 @@ class WandB(Callback):
 
     def epoch(self, trainer: "Trainer", row: dict[str, Any]) -> None:  # noqa: ARG002 - as in the base class
         """Log the row of the epoch."""
-        self._run.log(_scalars(row), step=row["epoch"])
+        # Without `commit`, an epoch with a step is not shown before the next one.
+        self._run.log(_scalars(row), step=row["epoch"], commit=True)
 
 
 def _scalars(row: dict[str, Any]) -> dict[str, float]:

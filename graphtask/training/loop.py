@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
 
 from graphtask.compiler.module import GraphModule
 from graphtask.data.batches import Batches
@@ -17,6 +18,7 @@ from graphtask.errors import ArgumentError, DivergedError
 from graphtask.runs.history import gate_values
 from graphtask.runs.settling import edge_change
 from graphtask.tasks import TASKS, Task
+from graphtask.training.average import WeightAverage
 from graphtask.training.callbacks import Callback
 from graphtask.training.config import TrainConfig
 from graphtask.training.cuda_graph import CapturedStep, Recorder
@@ -79,6 +81,7 @@ class Trainer:
         self._penalty = EdgePenalty(module, config.optimization.edge_penalty)
         self.optimizer = build_optimizer(module, config.optimization)
         self._schedule = Schedule(config.optimization)
+        self._average = WeightAverage(module, config.optimization.ema) if config.optimization.ema else None
         self.epoch = 0
         self.step = 0
         self.seconds = 0.0
@@ -112,11 +115,14 @@ class Trainer:
             "rows": self.rows,
             "history": torch.stack(self.history),
             "totals": self.totals,
+            **({} if self._average is None else {"average": self._average.module.state_dict()}),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore a state that `state_dict` returned."""
         self.module.load_state_dict(state["module"])
+        if self._average is not None:
+            self._average.module.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
         self.epoch = state["epoch"]
@@ -161,9 +167,17 @@ class Trainer:
             [row["validation_loss"] for row in self.rows if "validation_loss" in row]
         )
 
+    @property
+    def trained(self) -> GraphModule:
+        """Network that is evaluated, reported and stored: with ``ema`` the average, else the one in training."""
+        return self.module if self._average is None else self._average.module
+
     def edge_sums(self) -> tuple[float, int]:
-        """Return Σ|gate(w)| and the number of live edges."""
-        magnitudes = self.module.edge_weights().detach().abs().cpu().double()
+        """Return Σ|gate(w)| and the number of live edges of `trained`."""
+        return self._sums_of(self.trained)
+
+    def _sums_of(self, module: GraphModule) -> tuple[float, int]:
+        magnitudes = module.edge_weights().detach().abs().cpu().double()
         return magnitudes.sum().item(), int((magnitudes >= self._optimization.threshold).sum())
 
     def check_finite(self) -> None:
@@ -197,10 +211,14 @@ class Trainer:
     def _train_epoch(self, callbacks: Sequence[Callback], on_step: Callable[[], None] | None) -> None:
         self.module.train()
         self._set_learning_rate(self._schedule.rate(self.epoch))
+        warms_up = self.epoch < (self._optimization.warm_up or 0)
         clock = time.perf_counter()
         for images, labels in self.train.epoch(
             seed=self._optimization.seed, epoch=self.epoch, start=self.step
         ):
+            if warms_up:
+                share = (self.step + 1) / len(self.train)
+                self._set_learning_rate(self._schedule.rate(self.epoch, share=share))
             self._train_step(images, labels)
             self.step += 1
             now = time.perf_counter()
@@ -255,9 +273,13 @@ class Trainer:
             counts[-1].fill_(len(labels))  # to assign it, older releases of PyTorch wait for the device
         gradients = [value.grad for value in self.module.parameters() if value.grad is not None]
         self.processes.add_up([*gradients, counts])
+        if self._optimization.gradient_clip is not None:
+            clip_grad_norm_(self.module.parameters(), self._optimization.gradient_clip)
         self.optimizer.step()
         if self._is_proximal:
             proximal_step(self.module.edge_weight, gate=self.module.gate, step=self._edge_step)
+        if self._average is not None:
+            self._average.update(is_first=self.epoch == self.step == 0, keeps_zeros=self._is_proximal)
         self.totals += counts
 
     def _running(self) -> tuple[float, float]:
@@ -272,7 +294,7 @@ class Trainer:
 
     def _record_epoch(self) -> None:
         loss, score = self._means()
-        resource_loss, live_edges = self.edge_sums()
+        resource_loss, live_edges = sums = self.edge_sums()
         self._check_finite(
             resource_loss, what="sum of the edge weights"
         )  # the last step may have spoilt them
@@ -284,10 +306,13 @@ class Trainer:
             "resource_loss": resource_loss,
             **self._evaluations(),
             "live_edges": live_edges,
-            "edge_change": edge_change(self._sums_before(), (resource_loss, live_edges)),
+            # An average that is behind the weights has not settled, even if it hardly moves.
+            "edge_change": max(
+                edge_change(self._sums_before(), sums), edge_change(sums, self._sums_of(self.module))
+            ),
             "seconds": self.seconds,
         }
-        self.history.append(_copy(self.module.edge_weight))
+        self.history.append(_copy(self.trained.edge_weight))
         self.rows.append(row)
         self._schedule.step(loss=row.get("validation_loss", row["train_loss"]))
         self.epoch += 1
@@ -310,7 +335,7 @@ class Trainer:
 
     def _evaluate(self, batches: Batches) -> Evaluation:
         return evaluate(
-            self.module, batches, task=self.task, precision=self._precision, processes=self.processes
+            self.trained, batches, task=self.task, precision=self._precision, processes=self.processes
         )
 
     def _sums_before(self) -> tuple[float, int]:

@@ -68,11 +68,16 @@ class Schedule:
         self._stand_in = torch.optim.SGD([torch.zeros(1, device="cpu")], lr=config.learning_rate)
         self._scheduler: Any = None if config.schedule == STEPS else self._build()
 
-    def rate(self, epoch: int) -> float:
-        """Return the learning rate during ``epoch``, counted from 0; epochs come in order."""
-        if self._scheduler is None:
-            return self._config.learning_rate_at(epoch)
-        return float(self._stand_in.param_groups[0]["lr"])
+    def rate(self, epoch: int, *, share: float = 1.0) -> float:
+        """Return the learning rate during ``epoch``, counted from 0; epochs come in order.
+
+        Args:
+            epoch: Number of the epoch.
+            share: During warm-up: the share of the epoch that the step completes, in (0, 1].
+        """
+        config, scheduler = self._config, self._scheduler
+        rate = config.decayed_rate(epoch) if scheduler is None else self._stand_in.param_groups[0]["lr"]
+        return float(rate) * config.warm_up_factor(epoch + share)
 
     def step(self, *, loss: float) -> None:
         """Finish an epoch; ``loss`` is that of the validation images if there are any, else of training."""

@@ -112,7 +112,8 @@ class Run:
 
         Args:
             module: A trained `GraphModule`, or a wrapper of one as in `graphtask.compiler.write_back`.
-            data: The data, as in `TrainConfig`: the network is tested on it once.
+            data: The data, as in `TrainConfig`: the network is tested on it once, on standardized images as those of
+                `graphtask.data.ImageData.tensors`.
             history: Edge weights over training, from `EdgeHistory.record`; None has the final ones only.
             metrics: Metrics table of the loop, one row per epoch; columns that are missing are NaN, and those of the
                 last row are completed.
@@ -230,13 +231,15 @@ class Run:
 
         Raises:
             DataError: It is missing.
-            RunError: It has changed since training.
+            RunError: It has changed since training, or is custom code that is not in ``imports``.
         """
         if self._data is not None:
             return self._data
         source = self.config.data
         if source.source is None:
             raise RunError("this run was trained on arrays in memory; pass them: data=…")
+        if "data" in self.config.code:
+            self.check_imports()
         images = load_data(
             source.source,
             root=root or source.root,

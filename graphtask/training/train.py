@@ -191,7 +191,7 @@ def _check_edge_step(optimization: OptimizationConfig) -> None:
     """Warn where the L1 penalty moves an edge so far in a step that it jumps over zero."""
     step = optimization.edge_step(optimization.learning_rate)
     is_l1 = optimization.edge_update == "gradient" and optimization.edge_penalty == "l1"
-    if is_l1 and step >= _TOO_LARGE_STEP:
+    if is_l1 and optimization.gradient_clip is None and step >= _TOO_LARGE_STEP:
         warnings.warn(
             f"edge_l1={optimization.edge_l1:g} at learning_rate={optimization.learning_rate:g} moves an edge by "
             f"learning_rate·edge_l1/(1-momentum) = {step:g} per step: edges jump over zero and saturate at weight 1 "
@@ -303,7 +303,7 @@ def _finished(trainer: Trainer, record: dict[str, Any], initial: igraph.Graph, f
     """Return the run that is trained now; stored, and opened again, if it has a folder."""
     optimization, score = trainer.config.optimization, f"test_{trainer.task.score.name}"
     trained = with_provenance(
-        write_back(trainer.module, initial),
+        write_back(trainer.trained, initial),
         data=record["data"]["name"],
         data_fingerprint=record["data_fingerprint"],
         seed=optimization.seed,
@@ -320,7 +320,7 @@ def _finished(trainer: Trainer, record: dict[str, Any], initial: igraph.Graph, f
         history=edge_history(trainer),
         weights={
             key: value.detach().to("cpu", copy=True).contiguous()
-            for key, value in trainer.module.state_dict().items()
+            for key, value in trainer.trained.state_dict().items()
         },
     )
     if folder is None:

@@ -42,7 +42,9 @@ def states(processes: Processes, execution: str, dtype: torch.dtype):
         net,
         train=Batches(data.x_train, data.y_train, padding=4, flip=True, **options),
         test=Batches(data.x_test, data.y_test, **options),
-        config=gt.TrainConfig(epochs=2, batch_size=50, learning_rate=0.05, edge_l1=0.01, seed=2),
+        config=gt.TrainConfig(
+            epochs=2, batch_size=50, learning_rate=0.05, edge_l1=0.01, seed=2, gradient_clip=1.0, warm_up=0.5
+        ),
         processes=processes,
     )
     found = []

@@ -62,6 +62,12 @@ def test_a_milestone_within_an_epoch_counts_from_the_next_one():
         ("edge_update", "both"),
         ("edge_learning_rate", 0.0),
         ("early_stopping", -1),
+        ("warm_up", -1),
+        ("warm_up", "slow"),
+        ("gradient_clip", 0.0),
+        ("gradient_clip", math.inf),
+        ("ema", 1.0),
+        ("ema", -0.1),
         ("optimizer_options", 3),
         ("checkpoint_seconds", -1),
     ],
@@ -98,7 +104,7 @@ def test_keywords_sections_and_their_mixture_make_the_same_configuration():
 def test_every_option_that_is_stored_is_read_back():
     config = TrainConfig(
         data="cdigits", transforms=["pad"], optimizer="AdamW", optimizer_options={"betas": [0.5, 0.9]},
-        edge_learning_rate=1, milestones=[0.5],
+        edge_learning_rate=1, milestones=[0.5], warm_up=1, gradient_clip=2, ema=0.9,
     )  # fmt: skip
     assert TrainConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
     assert config.data.transforms == ("pad:2",)

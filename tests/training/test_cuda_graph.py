@@ -70,6 +70,19 @@ def test_replayed_steps_give_the_bits_of_steps_done_one_by_one(digits, expected)
     assert (tape.warmed_up, tape.recorded, tape.replayed) == (2 * WARM_UP, 2, FULL + SHORT - 2 * WARM_UP)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("edge_update", ["gradient", "proximal"])
+def test_a_warm_up_a_clipped_gradient_and_an_average_can_be_recorded(digits, precision, edge_update):
+    config = REGIME.replace(warm_up=1.7, gradient_clip=0.5, ema=0.8, edge_update=edge_update)
+    tape, outcomes = Tape(), []
+    for recorder in (tape, None):
+        one = fit(trainer(digits, recorder, precision=precision, config=config))
+        averages = {f"average of {key}": value for key, value in one.trained.state_dict().items()}
+        outcomes.append(outcome(one) | averages)
+    assert_same(*outcomes)
+    assert tape.recorded == 2
+
+
 @pytest.mark.parametrize(("precision", "execution"), [("bf16", "fused"), ("fp32", "plain")])
 def test_so_they_do_in_other_precisions_and_executions(digits, precision, execution):
     options = {"precision": precision, "execution": execution}

@@ -30,11 +30,28 @@ def test_nothing_to_prune_comes_with_the_facts_that_explain_it():
         ({"edge_l1": 0.0}, "set edge_l1 above 0"),
         ({"rates": (0.1, 0.1), "milestones": (), "edge_l1": 0.0064}, "let the learning rate fall further"),
         ({"edge_update": "proximal"}, "train longer, or raise edge_l1"),
+        ({"ema": 0.99}, "train longer at the last learning rate, or lower ema"),
+        (
+            {"ema": 0.5, "rates": (0.1, 0.1), "milestones": (), "edge_l1": 0.0064},
+            "train longer, or raise edge_l1",
+        ),
     ],
 )
 def test_the_remedy_fits_the_reason(options, remedy):
     (hint,) = hints([0.2], **options)
     assert remedy in hint
+
+
+def test_of_an_average_its_span_is_given_and_not_the_swing_of_the_last_weights():
+    (hint,) = hints([0.2], ema=0.99)
+    assert "weights are averages over about 100 steps, the last learning rate (0.001) lasted 10 steps" in hint
+    assert "swing" not in hint
+
+
+def test_a_rate_that_rises_during_a_warm_up_and_stays_never_fell():
+    (hint,) = hints([0.001], rates=(0.05, 0.1, 0.1), warm_up=2)
+    assert hint.startswith("the learning rate never fell: the run is too short (3 epochs)")
+    assert hints([0.001], rates=(0.05, 0.1, 0.01), warm_up=2) == []
 
 
 def test_a_run_too_short_for_its_schedule_is_named():

@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -71,6 +74,37 @@ def test_a_wrapped_network_without_a_history_is_a_run_too(digits):
     net = gt.compile(gt.full_dag(4), channels=1)
     run = gt.Run.from_module(AveragedModel(net), data=digits)
     assert (run.history.w.shape, len(run.metrics)) == ((1, 6), 1)
+
+
+def test_the_tensors_of_a_split_are_the_images_that_networks_are_tested_on(digits):
+    batches = split_batches(digits, gt.TrainConfig(batch_size=50), device="cpu").test
+    images, labels = digits.tensors("test")
+    assert torch.equal(images, torch.cat([batch for batch, _ in batches.in_order()]))
+    assert labels.tolist() == digits.y_test.tolist()
+    mean, std = (getattr(digits.x_train, name)(axis=(0, 1, 2)) for name in ("mean", "std"))
+    expected = (digits.x_train - mean) / std
+    assert digits.tensors()[0].permute(0, 2, 3, 1).numpy() == pytest.approx(expected, abs=1e-5)
+    with pytest.raises(gt.errors.ArgumentError, match="split must be one of train, test, got 'val'"):
+        digits.tensors("val")
+
+
+@pytest.mark.filterwarnings("ignore")  # of Lightning and its dependencies
+def test_the_lightning_module_of_the_documentation_is_a_run_for_all_tools(tmp_path, monkeypatch):
+    pytest.importorskip("lightning")
+    monkeypatch.chdir(tmp_path)
+    page = (Path(__file__).parents[2] / "docs" / "tasks.md").read_text()
+    code = re.search(r"```py\n(import graphtask as gt\nimport lightning.*?)```", page, re.DOTALL)[1]
+    quick = "max_epochs=2, logger=False, enable_checkpointing=False, accelerator='cpu'"
+    found = {}
+    exec(code.replace("max_epochs=8", quick), found)
+    run = gt.Run.open("runs/lightning")
+    assert run.history.w.shape == (3, 28)
+    assert run.test_score > 0.2
+    assert run.metrics["epoch"].tolist() == [1, 2]
+    swept = gt.sweep(run, thresholds=[0], metrics="edges", device="cpu", progress=False)
+    assert swept.table["test_accuracy"][0] == run.test_score
+    gt.dynamics.edge_dynamics(run.history, retained=gt.prune(run.graph, threshold=0.1))
+    assert gt.report(["runs/lightning"], out="report.html").exists()
 
 
 def test_a_history_of_another_network_and_a_module_without_edges_are_refused(trained, digits):

@@ -114,6 +114,24 @@ optimization_options = in_turn(
         help="Schedule of the learning rate: steps, a class of torch.optim.lr_scheduler such as CosineAnnealingLR, or package.module:name.",
     ),
     _option(
+        "--warm-up",
+        type=Number(0),
+        show_default="0",
+        help="Epochs in which the learning rate rises linearly, step by step, to that of the schedule.",
+    ),
+    _option(
+        "--gradient-clip",
+        type=Number(0, least_open=True),
+        show_default="no limit",
+        help="Largest norm of the gradient; a larger one is scaled down.",
+    ),
+    _option(
+        "--ema",
+        type=Number(0, 1),
+        show_default="no average",
+        help="Decay, such as 0.999, of an exponential moving average of the weights, which is stored as the result.",
+    ),
+    _option(
         "--early-stopping",
         type=Integer(0),
         default=0,
@@ -155,7 +173,7 @@ training_options = in_turn(
         type=DataSource(),
         section="Data",
         help="Data set: cdigits, cdigits_t8 (no download), cmnist, ckmnist, cfashionmnist, cifar10, cifar10_t8, a .npz "
-        "file, or a folder of images.",
+        "file, a folder of images, or package.module:name (imports it).",
     ),
     option(
         "--transform",

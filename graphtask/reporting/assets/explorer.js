@@ -4,7 +4,7 @@ const graphtaskExplorer = (root, GRAPHS, onThreshold) => {
   "use strict";
   const byId = (id) => root.getElementById(id);
 
-  const { prepare, prune, critical, sparsity, pathsThrough, accuracy } = graphtaskRules;
+  const { prepare, prune, critical, sparsity, pathsThrough, score } = graphtaskRules;
 
   for (const graph of GRAPHS) {
     prepare(graph);
@@ -116,9 +116,10 @@ const graphtaskExplorer = (root, GRAPHS, onThreshold) => {
     put("sparsity", digits(share), share);
     put("critical", graph.critical === null ? "no weights" : graph.critical.toPrecision(6), graph.critical);
     put("state", found.connected ? "connected" : "input and output are disconnected");
-    const tested = accuracy(graph, found);
-    put("accuracy", !found.connected ? "disconnected" : tested === null ? "no sweep" : tested === undefined ? "between tested thresholds" : `${(100 * tested).toFixed(2)} %`,
-        tested === undefined ? "" : tested);
+    const tested = score(graph, found);
+    put("score-name", `test ${graph.sweep ? graph.sweep.score : "score"}`);
+    put("score", !found.connected ? "disconnected" : tested === null ? "no sweep" : tested === undefined ? "between tested thresholds" : tested.text,
+        tested ? tested.value : "");
     const rows = byId("stages");
     rows.replaceChildren();
     for (let s = 0; s < graph.stages; s++) {

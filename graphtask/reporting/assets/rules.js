@@ -63,11 +63,11 @@ const graphtaskRules = (() => {
   }
 
   /* The sweep tested each set of surviving edges once; sets are nested, so their size identifies them. */
-  function accuracy(graph, found) {
+  function score(graph, found) {
     if (!graph.sweep || !found.connected) return null;
     const place = graph.sweep.edges.indexOf(found.edges);
-    return place < 0 ? undefined : graph.sweep.accuracy[place];
+    return place < 0 ? undefined : { value: graph.sweep.values[place], text: graph.sweep.texts[place] };
   }
 
-  return { prepare, prune, critical, sparsity, pathsThrough, accuracy };
+  return { prepare, prune, critical, sparsity, pathsThrough, score };
 })();
