@@ -58,7 +58,7 @@ GROUPS = (
     ),
     Group("dynamics", "Edge dynamics", "Trajectories of edge weights during training.", ("dynamics",)),
     Group("draw", "Pictures and reports", "Draw graphs and results.", ("drawing", "plot", "reporting")),
-    Group("study", "Studies", "Many runs from one file.", ("study",)),
+    Group("study", "Studies", "Many runs from one file.", ("study", "engines")),
     Group("errors", "Errors", "Every error that graphtask raises on purpose.", ("errors",)),
 )
 _IMPORT = re.compile(r"^from \.([\w.]*) import (\w+) as \w+", re.MULTILINE)

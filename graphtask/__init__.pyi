@@ -3,6 +3,7 @@ from . import comparison as comparison
 from . import compiler as compiler
 from . import data as data
 from . import dynamics as dynamics
+from . import engines as engines
 from . import errors as errors
 from . import inference as inference
 from . import metrics as metrics

@@ -7,8 +7,8 @@ import pytest
 from helpers import InlineEngine
 
 import graphtask as gt
+from graphtask.engines.protocol import Ending
 from graphtask.live import LiveBars, live_tracked
-from graphtask.study.job import Ending
 from graphtask.study.progress import StudyProgress
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 import click
 import igraph
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
@@ -33,17 +35,19 @@ TRAINING = {"README.md", "docs/studies.md"}  # their Python takes a minute and m
 # The commands that no test runs, each with the reason.
 NOT_RUN = {
     r"make |pip |python -m venv|\. ": "sets up an environment",
-    r"ray |chmod |RAY_AUTH_MODE|.*--engine ray": "needs a cluster; tests/study/engines has one",
+    r"ray |chmod |RAY_AUTH_MODE|.*--engine ray": "needs a cluster; tests/engines has one",
     r".*(--download|--data cifar10|studies/(paper|ladder|laptop)|runs/(paper|ladder))": "needs data and a GPU, or hours",
+    r".*--scheme https": "needs a network; tests/corpus/test_urls.py has a server",
     r".*FOLDER": "needs data that are downloaded",
     r"python (-m tests\.benchmarks|docs/make_results)": "takes minutes to hours",
     r".*tests\.benchmarks": "takes minutes to hours",
     r"graphtask demo": "tests/cli/test_demo.py",
 }
-READY = {
-    "cmnist": "cdigits",
-    "cifar10": "cdigits_t8",
-}  # data sets that need no download take the place of others
+READY = {  # what takes the place of data sets: a tiny one, and names in the study of the stock
+    r"--data \w+\b(?!\.)": "--data tiny.npz",
+    r"\bcmnist\b": "cdigits",
+    r"\bcifar10\b": "cdigits_t8",
+}
 
 
 def named(page):
@@ -228,7 +232,8 @@ def stock(tmp_path_factory):
     for name in ("studies", "fixtures"):
         shutil.copytree(ROOT / name, folder / name)
     text = (folder / "studies" / "digits.toml").read_text(encoding="utf-8")
-    small = text.replace("epochs = 16", "epochs = 2").replace("nodes = 12", "nodes = 6")
+    small = text.replace("nodes = 12", "nodes = 6").replace("channels = 4", 'channels = 4\ndata_root = ".."')
+    small = re.sub(r"^(\[data\.\w+\])", r'\1\nsource = "tiny.npz"', small, flags=re.MULTILINE)
     (folder / "studies" / "digits.toml").write_text(small, encoding="utf-8")
     (folder / "mypackage").mkdir()
     code = next(code for code in blocks(ROOT / "docs" / "blocks.md", "python") if "def gated" in code)
@@ -238,6 +243,7 @@ def stock(tmp_path_factory):
         encoding="utf-8",
     )
     rng = np.random.default_rng(0)
+    np.savez(folder / "tiny.npz", x=rng.random((80, 8, 8, 3), np.float32), y=np.arange(80) % 4)
     np.savez(folder / "houses.npz", x=rng.random((60, 5), np.float32), y=rng.random(60, np.float32))
     graph = gt.full_dag(6, stages=3)
     corpus = folder / "corpus" / "a"
@@ -245,6 +251,9 @@ def stock(tmp_path_factory):
     gt.write(graph, corpus / "a.gml")
     with zipfile.ZipFile(folder / "more.zip", "w") as archive:
         archive.write(corpus / "a.gml", "b.gml")
+    cell = "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_1x1~1|"
+    (folder / "cell.txt").write_text(cell, encoding="utf-8")
+    pq.write_table(pa.table({"edges": ["0 1\n1 2", "0 1\n0 2\n1 2"]}), folder / "graphs.parquet")
     igraph.Graph.Famous("Zachary").write_gml(str(folder / "karate.gml"))
     igraph.Graph([(0, 2), (1, 2), (2, 3)], directed=True).write_graphml(str(folder / "gephi.graphml"))
     for name in ("full", "pruned"):
@@ -264,7 +273,7 @@ def stock(tmp_path_factory):
                 gt.write(gt.priors.erdos_renyi_dag(8, p=0.3 + 0.4 * k, seed=seed), f"{name}/{seed}.graphml")
                 gt.write(gt.priors.erdos_renyi_dag(8, p=0.5, seed=seed), f"graphs/{k}{seed}.graphml")
         shell(
-            "graphtask train full.graphml --data cdigits --channels 2 --epochs 1 --block mypackage.blocks:gated -o runs/custom"
+            "graphtask train full.graphml --data tiny.npz --channels 2 --epochs 1 --block mypackage.blocks:gated -o runs/custom"
         )
         shell("graphtask metrics runs/digits --threshold 0 -o features.csv")
         shell("graphtask sample runs/digits --label cdigits -n 1 --save cdigits.json -o samples")
@@ -301,7 +310,7 @@ def paste(script, folder, monkeypatch):
     own = set()
     for line in filter(is_run, script):
         for name, ready in READY.items():
-            line = re.sub(rf"\b{name}\b", ready, line)  # noqa: PLW2901 - the line as it is run
+            line = re.sub(name, ready, line)  # noqa: PLW2901 - the line as it is run
         target = re.search(r" -o (runs/\S+|retrained)\s*", line)
         if target and target[1] not in own and (" train " in line or " path " in line or " retrain " in line):
             shutil.rmtree(target[1], ignore_errors=True)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from graphtask.storage.csv_table import encoded
+from graphtask.storage.parquet_table import plain
 from graphtask.terminal import shown, shown_lines
-from graphtask_cli.tables import TEXTS, Record, column_names, plain
+from graphtask_cli.tables import TEXTS, Record, column_names
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import igraph
 
 T = TypeVar("T")
+
+_STANDARD = [(None, None, task) for task in (None, "classification")]  # block, head and task of a run
 
 STDIN = STREAM  # in the commands on many graphs it stands for their paths
 
@@ -73,6 +75,23 @@ def run_config(folder: Path) -> dict[str, int]:
         "n_classes": config["n_classes"],
         "size": config["size"][0],
     }
+
+
+def run_blocks(folder: Path, *, imports: Collection[str]) -> dict[str, Any]:
+    """Return ``block`` and ``head`` of the network of a run, if they are not the standard ones.
+
+    Raises:
+        RunError: The file is damaged, or the run has custom code that is not in ``imports``.
+    """
+    from graphtask.runs.config import read_config
+
+    config = read_config(folder)
+    if (config["model"].get("block"), config["model"].get("head"), config["data"].get("task")) in _STANDARD:
+        return {}
+    import graphtask as gt
+
+    ends = gt.Run.open(folder, imports=imports).ends
+    return {name: ends[name] for name in ("block", "head")}
 
 
 @contextmanager

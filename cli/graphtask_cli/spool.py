@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from graphtask.errors import GraphtaskError
-from graphtask_cli.tables import add_kind
+from graphtask.storage.parquet_table import add_kind
 
 Row = dict[str, Any]
 

@@ -2,25 +2,20 @@
 
 import json
 import math
-import os
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from graphtask.storage.csv_table import csv_lines, encoded
+from graphtask.storage.parquet_table import add_kind, cell, plain, write_parquet
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
 
 Record = Mapping[str, Any]
 
 TABLE_SUFFIXES = (".csv", ".json", ".parquet")
-
-_ROW_GROUP = 5_000  # rows of a Parquet row group
-_INT64 = range(-(2**63), 2**63)
 
 
 def records_of(frame: "pd.DataFrame") -> list[dict[str, Any]]:
@@ -89,30 +84,16 @@ def write_rows(
     check_table_path(path)
     with write_atomically(path) as file:
         if path.suffix == ".parquet":
-            _write_parquet(file, columns, rows, kinds)
+            write_parquet(file, columns, rows, kinds=kinds)
             return
         for text in TEXTS[path.suffix[1:]](columns, rows):
             file.write(encoded(text))
 
 
-def add_kind(kinds: set[type], value: Any) -> None:
-    """Add the type of a value to the types of its column; integers beyond 64 bits count as floats."""
-    value = plain(value)
-    if value is not None:
-        kinds.add(float if type(value) is int and value not in _INT64 else type(value))
-
-
-def plain(value: Any) -> Any:
-    """Return the Python value of a numpy scalar, and paths as text."""
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    return value.item() if hasattr(value, "item") else value
-
-
 def csv_texts(columns: Sequence[str], records: Iterable[Record]) -> Iterator[str]:
     """Yield the lines of a CSV file; see `graphtask.storage.csv_table` for cells that look like formulas."""
     yield from csv_lines([columns])
-    yield from csv_lines([_cell(record.get(name)) for name in columns] for record in records)
+    yield from csv_lines([cell(record.get(name)) for name in columns] for record in records)
 
 
 def json_texts(columns: Sequence[str], records: Iterable[Record]) -> Iterator[str]:
@@ -131,56 +112,8 @@ TEXTS: dict[str, Callable[[Sequence[str], Iterable[Record]], Iterator[str]]] = {
 }
 
 
-def _cell(value: Any) -> Any:
-    value = plain(value)
-    return "/".join(map(str, value)) if isinstance(value, list | tuple) else value
-
-
 def _strict(value: Any) -> Any:
     value = plain(value)
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else str(value)
     return value
-
-
-def _write_parquet(
-    file: IO[bytes], columns: Sequence[str], rows: Iterable[Record], kinds: Mapping[str, set[type]]
-) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    types = {column: _arrow_type(kinds.get(column, set())) for column in columns}
-    schema = pa.schema([(_unicode(column), kind) for column, kind in types.items()])
-    remaining = iter(rows)
-    with pq.ParquetWriter(file, schema) as writer:
-        while group := list(islice(remaining, _ROW_GROUP)):
-            arrays = [_array([row.get(column) for row in group], kind) for column, kind in types.items()]
-            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
-
-
-def _arrow_type(kinds: set[type]) -> "pa.DataType":
-    import pyarrow as pa
-
-    if kinds == {bool}:
-        return pa.bool_()
-    if kinds == {int}:
-        return pa.int64()
-    return pa.float64() if kinds <= {int, float} else pa.string()
-
-
-def _array(values: list[Any], kind: "pa.DataType") -> "pa.Array":
-    import pyarrow as pa
-
-    cells = [_cell(value) for value in values]
-    if kind == pa.string():
-        cells = [None if cell is None else _unicode(str(cell)) for cell in cells]
-    elif kind == pa.float64():
-        cells = [None if cell is None else float(cell) for cell in cells]
-    else:  # an integer or a flag cannot be NaN
-        cells = [None if isinstance(cell, float) else cell for cell in cells]
-    return pa.array(cells, type=kind)
-
-
-def _unicode(text: str) -> str:
-    """Return the text without the marks that stand for bytes of a file name that is not UTF-8."""
-    return encoded(text).decode("utf-8", errors="replace")

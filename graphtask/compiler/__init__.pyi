@@ -2,6 +2,5 @@ from .budget import count_macs as count_macs
 from .budget import count_parameters as count_parameters
 from .budget import fit_channels as fit_channels
 from .module import GraphModule as GraphModule
-from .operations import cell_operations as cell_operations
 from .writeback import extract_subnetwork as extract_subnetwork
 from .writeback import write_back as write_back

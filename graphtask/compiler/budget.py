@@ -12,6 +12,7 @@ from graphtask.validation import image_size, integer
 
 if TYPE_CHECKING:
     from graphtask.compiler.blocks import BlockFactory, HeadFactory
+    from graphtask.compiler.module import GraphModule
 
 
 def count_parameters(
@@ -98,10 +99,13 @@ def count_macs(
     in_channels: int = 3,
     n_classes: int = 10,
     size: int | tuple[int, int] = 32,
+    block: "BlockFactory | str" = "standard",
+    head: "HeadFactory | str" = "pooled",
 ) -> int:
-    """Return the multiply-accumulate operations for one image, in the convolutions and the linear layer.
+    """Return the multiply-accumulate operations for one image, in convolutions and matrix products.
 
-    As usual, elementwise operations (edge weights, normalization, ReLU, pooling) are not counted.
+    As usual, elementwise operations (edge weights, normalization, ReLU, pooling) are not counted. For the standard block
+    it is a closed form; with another one PyTorch counts them, in a network without memory for its values.
 
     Args:
         graph: A valid architecture graph.
@@ -109,6 +113,8 @@ def count_macs(
         in_channels: Channels of the images, at least 1.
         n_classes: Number of scores, at least 1.
         size: Height and width of the images, in pixels; one number stands for both.
+        block: As in `compile`.
+        head: As in `compile`.
 
     Raises:
         GraphError: The graph is not valid.
@@ -125,16 +131,21 @@ def count_macs(
     plan = make_plan(graph)
     channels = integer(channels, name="channels")
     height, width = image_size(size, last_stage=plan.output.stage)
+    if (block, head) != ("standard", "pooled"):
+        net = _without_memory(
+            graph, channels, in_channels=in_channels, n_classes=n_classes, block=block, head=head
+        )
+        return _macs_of(net, height, width)
 
-    def block(inputs: int, stage: int) -> int:
+    def of_block(inputs: int, stage: int) -> int:
         pixels: int = -(-height // 2**stage) * -(-width // 2**stage)
         return inputs * (channels << stage) * 10 * pixels
 
-    macs = block(integer(in_channels, name="in_channels"), plan.input.stage)
+    macs = of_block(integer(in_channels, name="in_channels"), plan.input.stage)
     for node in plan.nodes:
         width_of_node = channels << node.stage
-        macs += block(width_of_node, node.stage) if node.incoming else 0
-        macs += sum(block(width_of_node, reduction.stage) for reduction in node.reduces)
+        macs += of_block(width_of_node, node.stage) if node.incoming else 0
+        macs += sum(of_block(width_of_node, reduction.stage) for reduction in node.reduces)
     return macs + (channels << plan.output.stage) * integer(n_classes, name="n_classes")
 
 
@@ -154,20 +165,46 @@ def _count(
     if (block, head) == ("standard", "pooled"):
         polynomial = parameter_polynomial(graph, **sizes)
         return lambda channels: polynomial.at(integer(channels, name="channels"))
-    import torch  # the closed form does without it
-
-    from graphtask.compiler.module import compile
 
     def counted(channels: int) -> int:
-        with torch.device("meta"):
-            net = compile(
-                graph,
-                channels=channels,
-                in_channels=sizes["in_channels"],
-                n_classes=sizes["n_classes"],
-                block=block,
-                head=head,
-            )
+        net = _without_memory(graph, channels, **sizes, block=block, head=head)
         return sum(parameter.numel() for parameter in net.parameters())
 
     return counted
+
+
+def _without_memory(
+    graph: igraph.Graph,
+    channels: int,
+    *,
+    in_channels: int,
+    n_classes: int,
+    block: "BlockFactory | str",
+    head: "HeadFactory | str",
+) -> "GraphModule":
+    """Return the network on the device ``meta``, whose tensors have no values."""
+    import torch  # the closed forms do without it
+
+    from graphtask.compiler.module import compile
+
+    with torch.device("meta"):
+        net = compile(
+            graph,
+            channels=channels,
+            in_channels=in_channels,
+            n_classes=n_classes,
+            execution="plain",
+            block=block,
+            head=head,
+        )
+    return net.to("meta")
+
+
+def _macs_of(net: "GraphModule", height: int, width: int) -> int:
+    """Return half of the floating-point operations that PyTorch counts for one image."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        net.eval()(torch.zeros(1, net.in_channels, height, width, device="meta"))
+    return int(counter.get_total_flops()) // 2

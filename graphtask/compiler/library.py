@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from graphtask.compiler.blocks import BlockFactory, ConvBlock, DenseHead, Head, HeadFactory
+from graphtask.compiler.operations import cell_operations
 from graphtask.errors import ArgumentError
 from graphtask.named import load_named, name_of
 from graphtask.types import STANDARD
@@ -179,6 +180,7 @@ BLOCKS: dict[str, BlockFactory] = {
     "mlp": mlp,
     "conv1d": conv1d,
     "transformer": Transformer,
+    "operations": cell_operations,
 }
 """Every block that has a name."""
 

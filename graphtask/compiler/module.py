@@ -74,8 +74,7 @@ def compile(
             again, to keep less; in all stages, or in those listed. `GraphModule.explain` shows what each stage keeps.
         block: Name in `graphtask.blocks.BLOCKS`, ``package.module:name``, or a function that makes a node's block from
             its input channels, output channels and stride; the block must return ``ceil(size / stride)`` pixels per side.
-            `graphtask.compiler.cell_operations` takes the operation of each node, its attribute ``op``, as cells of
-            architecture search have it.
+            "operations" takes the operation of each node, its attribute ``op``, as cells of architecture search have it.
         head: Head that reads the value of the output node: "pooled", "dense" (scores of every pixel, of the size of the
             images if the last stage divides it), ``package.module:name``, or a function that makes one from the channels,
             the number of outputs and the stride of the output node.
@@ -305,7 +304,8 @@ class GraphModule(nn.Module):
         """Return the operation of a node; None for a node without one, which another node of the graph may be."""
         if OPERATION not in self._graph.vs.attributes():
             raise GraphError(
-                "no vertex has an `op`, which the block of operations needs", remedy="use another block"
+                "no vertex has an `op`, which the block of operations needs",
+                remedy="use another block, or a graph of a cell",
             )
         found = self._graph.vs.find(name=name)[OPERATION]
         return None if found is None else str(found)

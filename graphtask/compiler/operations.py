@@ -1,4 +1,4 @@
-"""Blocks of the operations of cells: the attribute ``op`` of each node selects its block (``block=cell_operations``).
+"""Blocks of the operations of cells: the attribute ``op`` of each node selects its block (``block="operations"``).
 
 A node computes its operation on the weighted sum of its inputs. Names are those of NAS-Bench-101, NAS-Bench-201 and
 DARTS, each with the order of normalization, convolution and ReLU of its source:

@@ -64,7 +64,7 @@ class RowCache:
         self, path: str | os.PathLike[str], settings: Settings, *, notify: Callable[[str], object]
     ) -> None:
         self._file = Path(path) / _NAME if Path(path).is_dir() else Path(path)
-        self._context = _context(settings)
+        self._context = context_of(settings)
         self._notify = notify
         self._waiting: list[tuple[bytes, bytes, int]] = []
         self._written = time.monotonic()
@@ -152,7 +152,8 @@ def _opened(file: Path) -> sqlite3.Connection:
     return database
 
 
-def _context(settings: Settings) -> str:
+def context_of(settings: Settings) -> str:
+    """Return all that rows depend on, except their files: settings, code, and versions of libraries."""
     versions = {name: importlib.metadata.version(name) for name in _LIBRARIES}
     metrics = [_described(metric) for metric in settings.selection.metrics]
     return json.dumps(

@@ -1,14 +1,19 @@
-"""Read the bytes of entries in their order; those of an archive in one pass."""
+"""Read the bytes of entries in their order; those of an archive or a table in one pass, those at URLs in parallel."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import groupby
 from typing import NamedTuple
 
 from graphtask.corpus.archives import members
+from graphtask.corpus.edge_columns import edge_lists
 from graphtask.corpus.entries import Entry
+from graphtask.corpus.urls import fetch
 from graphtask.errors import FormatError, GraphtaskError
 from graphtask.storage.content import load
+
+_DOWNLOADS = 4  # in parallel
 
 
 class Content(NamedTuple):
@@ -26,7 +31,7 @@ def contents(entries: Iterable[Entry], *, needs_content: bool = True) -> Iterato
 
     Args:
         entries: Result of `graphtask.corpus.entries.find`.
-        needs_content: If False, only members of archives are read; the content of other files is None.
+        needs_content: If False, files on disk are not read; their content is None.
 
     Example:
         >>> import pathlib, tempfile
@@ -35,9 +40,15 @@ def contents(entries: Iterable[Entry], *, needs_content: bool = True) -> Iterato
         >>> [(found.content, found.error) for found in contents([Entry(str(path))])]
         [(b'0 1', None)]
     """
-    for (path, is_member), group in groupby(entries, key=lambda entry: (entry.path, entry.place >= 0)):
-        if is_member:
+    for (kind, path), group in groupby(entries, key=_source):
+        if kind == "archive":
             yield from _from_archive(path, list(group))
+            continue
+        if kind == "table":
+            yield from _from_table(path, list(group))
+            continue
+        if kind == "url":
+            yield from _from_urls(group)
             continue
         for entry in group:
             if entry.problem:
@@ -48,11 +59,51 @@ def contents(entries: Iterable[Entry], *, needs_content: bool = True) -> Iterato
                 yield Content(entry, None, None)
 
 
+def _source(entry: Entry) -> tuple[str, str]:
+    """Return the kind of a source that is read in one pass, and its path."""
+    if entry.is_remote:
+        return "url", ""
+    if entry.place < 0:
+        return "file", entry.path
+    return ("table" if entry.column else "archive"), entry.path
+
+
 def _loaded(entry: Entry) -> Content:
     try:
         return Content(entry, load(entry.path), None)
     except GraphtaskError as error:
         return Content(entry, None, error)
+
+
+def _fetched(entry: Entry) -> Content:
+    try:
+        return Content(entry, fetch(entry.path), None)
+    except GraphtaskError as error:
+        return Content(entry, None, error)
+
+
+def _from_urls(entries: Iterable[Entry]) -> Iterator[Content]:
+    """Yield the entries at URLs; a few are read ahead."""
+    with ThreadPoolExecutor(_DOWNLOADS) as threads:
+        waiting: deque[Future[Content]] = deque()
+        for entry in entries:
+            waiting.append(threads.submit(_fetched, entry))
+            if len(waiting) > _DOWNLOADS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _from_table(path: str, entries: list[Entry]) -> Iterator[Content]:
+    """Yield the rows of one table."""
+    waiting = deque(entries)
+    try:
+        for cell in edge_lists(path, entries[0].column, [entry.place for entry in entries]):
+            error = FormatError(cell.problem) if cell.problem else None
+            yield Content(waiting.popleft(), cell.content, error)
+    except FormatError as error:
+        for entry in waiting:
+            yield Content(entry, None, error)
 
 
 def _from_archive(path: str, entries: list[Entry]) -> Iterator[Content]:

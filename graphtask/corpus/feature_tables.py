@@ -26,7 +26,7 @@ def read_table(path: str | os.PathLike[str]) -> "pd.DataFrame":
     r"""Read a table with one row per graph, as `graphtask metrics -o` and `graphtask study results -o` write it.
 
     Args:
-        path: A .csv, .json (a list of objects) or .parquet file.
+        path: A .csv, .json (a list of objects) or .parquet file, or a folder of .parquet files with equal columns.
 
     Raises:
         FormatError: The file cannot be read, has no rows, more than 20 million cells, or another suffix.
@@ -39,6 +39,30 @@ def read_table(path: str | os.PathLike[str]) -> "pd.DataFrame":
         >>> table["log_paths"].tolist(), table["dataset"].fillna("").tolist()
         ([inf, nan], ['cmnist', ''])
     """
+    if os.path.isdir(path):  # noqa: PTH112 - a path stays as it was given
+        return _from_folder(path)
+    return _from_file(path)
+
+
+def _from_folder(path: str | os.PathLike[str]) -> "pd.DataFrame":
+    import pandas as pd
+
+    tables: list[pd.DataFrame] = []
+    n_cells = 0
+    for file in sorted(Path(path).glob("[!._]*.parquet")):
+        tables.append(_from_file(file))
+        n_cells += tables[-1].size
+        if n_cells > _MAX_CELLS or list(tables[-1].columns) != list(tables[0].columns):
+            problem = (
+                "has other columns than the files before it" if n_cells <= _MAX_CELLS else _too_large(n_cells)
+            )
+            raise FormatError(about(file, FormatError(problem)))
+    if not tables:
+        raise FormatError(about(path, FormatError("the folder has no .parquet file")))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _from_file(path: str | os.PathLike[str]) -> "pd.DataFrame":
     suffix = Path(path).suffix.lower()
     try:
         return _checked(load(path) if suffix in SUFFIXES else b"", suffix)
@@ -103,7 +127,11 @@ def _from_parquet(content: bytes) -> "pd.DataFrame":
 
 def _check_cells(n_cells: int) -> None:
     if n_cells > _MAX_CELLS:
-        raise FormatError(f"has {n_cells:,} cells; tables of more than {_MAX_CELLS:,} are not read")
+        raise FormatError(_too_large(n_cells))
+
+
+def _too_large(n_cells: int) -> str:
+    return f"has {n_cells:,} cells; tables of more than {_MAX_CELLS:,} are not read"
 
 
 def _number(value: Any) -> Any:

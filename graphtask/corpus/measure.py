@@ -3,23 +3,26 @@
 import os
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
-from typing import NamedTuple
+from pathlib import Path
+from typing import Literal, NamedTuple
 
 from graphtask.corpus.cache import RowCache
 from graphtask.corpus.contents import Content, contents
 from graphtask.corpus.entries import Entry, find
+from graphtask.corpus.partitioned import PART_SIZE, EngineFactory, engine_factory, measure_parts
 from graphtask.corpus.pool import MeasuringPool
 from graphtask.corpus.rows import ERROR, FILE, KEPT_STAGES, SHA256, Row, Settings, sha256
 from graphtask.corpus.worker import answer
+from graphtask.errors import ArgumentError, RunError
 from graphtask.metrics.view import LayoutOrder, Options
 from graphtask.priors.orient import Order
 from graphtask.pruning import check_relative
 from graphtask.reading import ReadOptions
 from graphtask.storage.content import about
-from graphtask.validation import integer
+from graphtask.validation import counted, integer
 from graphtask.workers import n_cores, reserve_blas
 
 _AHEAD = 64  # rows per process that may wait for an earlier one
@@ -43,8 +46,13 @@ def measure_files(
     join: bool = False,
     merge: bool = False,
     order: Order | None = None,
+    column: str | None = None,
+    schemes: Collection[str] = (),
     n_jobs: int | None = 1,
     cache: str | os.PathLike[str] | None = None,
+    out: str | os.PathLike[str] | None = None,
+    engine: Literal["local", "ray"] | EngineFactory | None = None,
+    part_size: int = PART_SIZE,
 ) -> Iterator[Row]:
     """Measure a corpus of graphs; yield one row per graph, in the order of the files.
 
@@ -53,9 +61,13 @@ def measure_files(
     measured has the reason in ``error``, and no metrics; so has a folder without graphs, and a pattern without matches.
     Rows do not depend on the number of processes, and are not kept: a corpus may be larger than memory.
 
+    With ``out``, the rows become a folder of Parquet files, before the first of them is yielded. A call that is
+    interrupted is resumed by the same call: parts that are there are verified and kept. A process or machine that is
+    lost costs the time of its part. The files of ``out`` make one table (`read_table`, `pandas.read_parquet`).
+
     Args:
         paths: Graph files; folders, which stand for all graphs in them; run folders; archives (.zip, .tar, .tar.gz);
-            and patterns such as ``"graphs/**/*.gml"``.
+            tables (.parquet) with ``column``; URLs with ``schemes``; and patterns such as ``"graphs/**/*.gml"``.
         metrics: Name of a set of metrics, or names; see `measure`, also for the next six.
         channels: Channels of stage 0.
         in_channels: Channels of the images.
@@ -70,13 +82,23 @@ def measure_files(
         join: If True, several inputs (outputs) get one new node.
         merge: If True, duplicate edges become one.
         order: For graphs that are undirected or have cycles.
-        n_jobs: Number of processes. 1 measures in this one; None selects one per core from 24 files on. Custom metrics
-            must be registered in a module that other processes can import.
+        column: Column of edge lists in .parquet files, a graph per row: text, or lists of pairs of nodes.
+        schemes: Schemes of URLs that may be opened through fsspec, such as ``["https"]`` (extra ``urls``).
+        n_jobs: Number of processes. 1 measures in this one; None selects one per core from 24 files on, with ``out``
+            always; on a cluster, as many as fit. Custom metrics must be registered in a module that other processes
+            can import.
         cache: File (or folder for it) that caches rows: a graph whose bytes have not changed is not measured again with
             the same settings, the same code of graphtask, and the same versions of igraph, numpy and scipy.
+        out: Folder of Parquet files, on storage that all machines share; excludes ``cache``.
+        engine: With ``out``: ``"local"``, processes on this machine (the default); ``"ray"``, the Ray cluster of this
+            machine; or a function that returns an engine for the parts, such as
+            ``lambda parts: gt.engines.RayEngine(parts, address="head:6379")``.
+        part_size: With ``out``: graphs per file.
 
     Raises:
-        ArgumentError: An argument is out of range, or a metric is unknown.
+        ArgumentError: An argument is out of range, a metric is unknown, or the engine is not available.
+        GraphtaskError: ``out`` cannot be written to, or has other files.
+        RunError: Parts of ``out`` are missing, because their processes died again and again.
 
     Example:
         >>> import pathlib, tempfile, graphtask as gt
@@ -102,7 +124,27 @@ def measure_files(
         threshold=threshold,
         relative=relative,
     )
-    return measure_entries(find(paths), settings, n_jobs=n_jobs, cache=cache)
+    if out is None:
+        if engine is not None:
+            raise ArgumentError("engine needs out, a folder on storage that all machines share")
+        return measure_entries(
+            find(paths, column=column, schemes=schemes), settings, n_jobs=n_jobs, cache=cache
+        )
+    if cache is not None:
+        raise ArgumentError("cache cannot be combined with out, whose parts are kept themselves")
+    check_relative(relative, threshold=threshold)
+    report = measure_parts(
+        find(paths, exclude=[out], column=column, schemes=schemes),
+        settings,
+        out=Path(out),
+        engine=engine_factory(engine or "local", n_jobs=n_jobs),
+        part_size=part_size,
+        notify=warnings.warn,
+    )
+    report_kept(report.n_kept, warnings.warn)
+    for name, reason in report.failed.items():
+        raise RunError(f"{counted(len(report.failed), 'part')} of {os.fspath(out)} failed; {name}: {reason}")
+    return report.rows()
 
 
 def measure_entries(
@@ -128,7 +170,7 @@ def measure_entries(
     n_processes = _n_processes(n_jobs, len(entries))
     _ = settings.selection
     check_relative(settings.relative, threshold=settings.threshold)
-    return _with_notice(_rows(entries, settings, n_jobs=n_processes, cache=cache, notify=notify), notify)
+    return _with_notice(rows_of(entries, settings, n_jobs=n_processes, cache=cache, notify=notify), notify)
 
 
 def _with_notice(rows: Iterable[Row], notify: Callable[[str], object]) -> Iterator[Row]:
@@ -137,12 +179,17 @@ def _with_notice(rows: Iterable[Row], notify: Callable[[str], object]) -> Iterat
     for row in rows:
         n_kept += row.pop(KEPT_STAGES, False)
         yield row
+    report_kept(n_kept, notify)
+
+
+def report_kept(n_kept: int, notify: Callable[[str], object]) -> None:
+    """Report how many graphs kept stages other than those requested, if any."""
+    graphs = (
+        "1 graph keeps the stages that it has"
+        if n_kept == 1
+        else f"{n_kept} graphs keep the stages that they have"
+    )
     if n_kept:
-        graphs = (
-            "1 graph keeps the stages that it has"
-            if n_kept == 1
-            else f"{n_kept} graphs keep the stages that they have"
-        )
         notify(f"{graphs}; stages (--stages) applies to graphs without")
 
 
@@ -161,19 +208,32 @@ def _n_processes(n_jobs: int | None, n_entries: int) -> int:
     return min(integer(n_jobs, name="n_jobs"), max(n_entries, 1))
 
 
-def _rows(
+def rows_of(
     entries: Sequence[Entry],
     settings: Settings,
     *,
-    n_jobs: int,
-    cache: str | os.PathLike[str] | None,
-    notify: Callable[[str], object],
+    n_jobs: int = 1,
+    is_isolated: bool = False,
+    cache: str | os.PathLike[str] | None = None,
+    notify: Callable[[str], object] = warnings.warn,
 ) -> Iterator[Row]:
+    """Yield the rows of these entries, with `KEPT_STAGES`; arguments as those of `measure_entries`.
+
+    Args:
+        entries: Result of `graphtask.corpus.entries.find`.
+        settings: What is done with every graph.
+        n_jobs: Number of processes.
+        is_isolated: If True, one process is a child process too, which may die without harm.
+        cache: File (or folder for it) that caches rows.
+        notify: Receives a message if the cache cannot be used.
+    """
     with ExitStack() as stack:
         known = None if cache is None else RowCache(cache, settings, notify=notify)
         if known is not None:
             stack.callback(known.close)
-        pool = stack.enter_context(MeasuringPool(settings, n_jobs=n_jobs)) if n_jobs > 1 else None
+        pool = (
+            stack.enter_context(MeasuringPool(settings, n_jobs=n_jobs)) if n_jobs > 1 or is_isolated else None
+        )
         if pool is None:
             reserve_blas()
         waiting: deque[_Pending] = deque()

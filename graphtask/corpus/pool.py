@@ -23,7 +23,7 @@ class MeasuringPool:
     """
 
     def __init__(self, settings: Settings, *, n_jobs: int) -> None:
-        modules = _modules(settings)
+        modules = custom_modules(settings)
         self._has_measured = False
         self._pool = Pool(
             "graphtask.corpus.worker",
@@ -61,8 +61,12 @@ class MeasuringPool:
         return {ERROR: about(file, GraphtaskError(reason)), SHA256: digest}
 
 
-def _modules(settings: Settings) -> Sequence[str]:
-    """Return the modules that register metrics other than those of graphtask; other processes import them."""
+def custom_modules(settings: Settings) -> Sequence[str]:
+    """Return the modules that register metrics other than those of graphtask; other processes import them.
+
+    Raises:
+        ArgumentError: A metric is registered in a script, which other processes cannot import.
+    """
     names = {getattr(metric.compute, "__module__", "") for metric in settings.selection.metrics}
     foreign = sorted(name for name in names if not name.startswith("graphtask."))
     if "__main__" in foreign or "" in foreign:

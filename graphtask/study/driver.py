@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, as_completed, wait
 from typing import NamedTuple
 
+from graphtask.engines.protocol import Ending, Engine
 from graphtask.errors import RunInterruptedError
-from graphtask.study.engines.protocol import Engine
-from graphtask.study.job import Ending, Job, Jobs
+from graphtask.study.job import Job, Jobs
 from graphtask.study.progress import Reporter
 from graphtask.study.status import Mark, forget_failure, is_settled, mark_of, record_failure, state_of
 

@@ -3,11 +3,11 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import igraph
 
@@ -61,14 +61,6 @@ class Prior:
             return KINDS[self.kind](**arguments)
         function = load_named(self.kind, home=KINDS, name="kind")
         return valid_graph(called(function, self.kind, name="kind", **arguments))
-
-
-class Ending(NamedTuple):
-    """Outcome of a job; see `graphtask.study.engines.protocol`."""
-
-    kind: Literal["finished", "failed", "died", "busy", "refused", "interrupted"]
-    reason: str = ""
-    """Reason in one line; may be empty."""
 
 
 class Jobs(Protocol):
@@ -133,6 +125,25 @@ class Job:
     def threads(self) -> int:
         """CPU threads of the run."""
         return self.config.runtime.threads or 1
+
+    @property
+    def worker(self) -> str:
+        """Module that trains it; see `graphtask.engines.protocol.Task`, also for the next four."""
+        return "graphtask.study.worker"
+
+    @property
+    def log(self) -> Path:
+        """File that receives all output of processes on this machine."""
+        return self.out / "study.log"
+
+    @property
+    def names_code(self) -> bool:
+        """Return True if it imports code of the user."""
+        return bool(self.code)
+
+    def on_cpu(self) -> "Job":
+        """Return the job with the CPU as its device, if the device is free to choose."""
+        return replace(self, config=self.config.replace(device="cpu")) if self.device == "auto" else self
 
     @property
     def name(self) -> str:

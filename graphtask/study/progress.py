@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from graphtask.columns import shown_score, words
+from graphtask.engines.protocol import Ending, Engine
 from graphtask.live import LiveBars
-from graphtask.study.engines.protocol import Engine
-from graphtask.study.job import Ending, Job
+from graphtask.study.job import Job
 from graphtask.study.status import State, seconds_left, state_of
 from graphtask.terminal import duration, shown
 from graphtask.validation import counted

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from graphtask.engines.protocol import Engine
 from graphtask.study import cost, results, status, summary
 from graphtask.study.driver import Report, drive
-from graphtask.study.engines.local import local_engine
-from graphtask.study.engines.protocol import Engine
 from graphtask.study.job import Job
+from graphtask.study.local import local_engine
 from graphtask.study.progress import Silence, StudyProgress
 from graphtask.study.spec import check_snapshot, read_plan, write_snapshot
 from graphtask.validation import counted, integer
@@ -126,7 +126,7 @@ class Study:
             n_jobs: Processes on the CPU; None selects one for every ``threads`` cores.
             gpus: Numbers of the GPUs to use; None selects all of them, unless the study uses the CPU.
             jobs_per_gpu: Processes per GPU.
-            engine: Another place for the runs, such as `RayEngine`; excludes ``n_jobs``, ``gpus``, ``jobs_per_gpu``.
+            engine: Another place for the runs, such as `graphtask.engines.RayEngine`; excludes ``n_jobs``, ``gpus``, ``jobs_per_gpu``.
             retries: Retries of a run whose process died, before each new checkpoint.
             progress: Report on standard error.
 

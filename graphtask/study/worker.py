@@ -8,12 +8,14 @@ import contextlib
 import gc
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import filelock
 
+from graphtask.engines.protocol import Ending
 from graphtask.errors import GraphtaskError, RunInterruptedError, RunInUseError
-from graphtask.study.job import Ending, Job
+from graphtask.study.job import Job
 from graphtask.study.outcome import record_outcome
 from graphtask.training.config import DataConfig
 from graphtask.workers import Parent
@@ -38,12 +40,17 @@ def perform(job: Job) -> Ending:
         _tidy_up()
 
 
+def perform_values(values: Mapping[str, Any]) -> Ending:
+    """Perform the job of these values; see `Job.to_dict`."""
+    return perform(Job.from_dict(values))
+
+
 def serve() -> None:
     """Perform the jobs that the parent process sends until it ends."""
     parent = Parent("save")
     with contextlib.suppress(KeyboardInterrupt):
         for values, _ in parent.requests():
-            parent.reply(perform(Job.from_dict(values))._asdict())
+            parent.reply(perform_values(values)._asdict())
 
 
 def _performed(job: Job) -> Ending:

@@ -275,7 +275,7 @@ class OptimizationConfig(_Checked):
 
     warm_up: float | None = _option(None, "Epochs in which the learning rate rises linearly, step by step.")
     """Epochs, at least 0 and not necessarily whole, in which the learning rate rises linearly to that of the schedule:
-    after t of them it is multiplied by min(t / ``warm_up``, 1), changed at every step (Goyal et al. 2017). None is 0."""
+    after t of them it is multiplied by min(t / ``warm_up``, 1), again for every step (Goyal et al. 2017). None is 0."""
 
     gradient_clip: float | None = _option(None, "Largest norm of the gradient; a larger one is scaled down.")
     """Largest Euclidean norm of the gradient of all parameters, above 0; a larger gradient is scaled down to it

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from graphtask.compiler.module import GraphModule
 from graphtask.graph import edge_array
+from graphtask.validation import choice
 
 
 class EdgePenalty:
@@ -76,6 +77,7 @@ def scale_free(magnitudes: Tensor, incoming: Tensor, *, kind: str) -> Tensor:
         ... ]
         [2.0, 2.0]
     """
+    choice(kind, name="kind", choices=("relative", "hoyer"))
     padded = torch.cat([magnitudes, magnitudes.new_zeros(1)])[incoming]
     strongest = padded.amax(dim=1, keepdim=True).clamp_min(torch.finfo(padded.dtype).tiny)
     if kind == "relative":

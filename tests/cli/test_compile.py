@@ -88,3 +88,49 @@ def test_a_full_folder_of_temporary_files_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
     with pytest.raises(gt.GraphtaskError, match=r"missing: .*; set TMPDIR to another folder$"):
         Spool()
+
+
+CELL = "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_1x1~1|+|avg_pool_3x3~0|none~1|nor_conv_3x3~2|"
+
+
+def test_cells_are_counted_and_exported_with_their_operations(call, tmp_path):
+    import torch
+
+    (tmp_path / "cell.txt").write_text(CELL)
+    options = ["--stages", 1, "--block", "operations", "--channels", 4, "--size", 8]
+    record = numbers(call("compile", "cell.txt", *options, "-o", "cell.pt2", "--format", "json"))
+    graph = gt.read(tmp_path / "cell.txt", stages=1)
+    net = gt.compile(graph, channels=4, block="operations").eval()
+    assert record["parameters"] == sum(parameter.numel() for parameter in net.parameters())
+    assert record["macs_8x8"] == gt.compiler.count_macs(graph, channels=4, size=8, block="operations")
+    images = torch.rand(3, 3, 8, 8)
+    torch.testing.assert_close(torch.export.load(tmp_path / "cell.pt2").module()(images), net(images))
+
+
+def test_a_graph_without_operations_and_an_unknown_block_are_one_line(call, tmp_path):
+    gt.write(gt.full_dag(4), tmp_path / "full.graphml")
+    result = call("compile", "full.graphml", "--block", "operations")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "graphtask: error: full.graphml: no vertex has an `op`, which the block of operations needs; use another block, "
+        "or a graph of a cell\n"
+    )
+    result = call("compile", "full.graphml", "--block", "operation")
+    assert result.exit_code in {1, 2}
+    assert "did you mean 'operations'" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_run_with_another_block_is_counted_with_it(call, tmp_path):
+    digits = gt.load_data("cdigits").subset(n_train=20, n_test=10, seed=0)
+    run = gt.train(
+        gt.chain_dag(3),
+        data=digits,
+        channels=2,
+        epochs=1,
+        block="simple",
+        out=tmp_path / "run",
+        progress=False,
+    )
+    record = numbers(call("compile", tmp_path / "run", "--format", "json"))
+    assert record["parameters"] == sum(parameter.numel() for parameter in run.module().parameters())

@@ -1,6 +1,8 @@
-"""Every file that a command reads is a regular file, or refused in one line, at once."""
+"""Every file that a command reads or writes is a regular file, or refused in one line, at once."""
 
 import os
+import resource
+from pathlib import Path
 
 import click
 import pytest
@@ -45,7 +47,58 @@ READ = {
 }
 """The call that reads a file, for every parameter that names one."""
 
-WRITTEN = {"out", "plot", "table", "mean", "save", "target", "page", "stability"}
+NEW = {
+    "full": [],
+    "chain": [],
+    "banded": ["--bandwidth", 2],
+    "erdos-renyi": ["--p", 0.5],
+    "watts-strogatz": ["--neighbors", 2, "--p", 0.5],
+    "barabasi-albert": ["--attachments", 2],
+    "random-dag": [],
+}
+SMALL = [
+    *("--channels", 2, "--epochs", 1, "--batch-size", 256, "--transform", "subset:300", "--threads", 1),
+    *("--data", "cdigits", "--quiet"),
+]
+WRITE = {
+    **{
+        (f"new {kind}", "out"): ["new", kind, "--nodes", 6, *options, "-o", "X.graphml"]
+        for kind, options in NEW.items()
+    },
+    ("new from", "out"): ["new", "from", "g.graphml", "-o", "X.graphml"],
+    ("convert", "target"): ["convert", "g.graphml", "X.gml"],
+    ("trace", "out"): ["trace", "net:make", "-o", "X.graphml"],
+    ("compile", "out"): ["compile", "g.graphml", "--channels", 2, "-o", "X.pt2"],
+    ("train", "out"): ["train", "g.graphml", *SMALL, "-o", "X"],
+    ("path", "out"): ["path", "g.graphml", *SMALL, "-o", "X"],
+    ("path", "table"): ["path", "g.graphml", *SMALL, "-o", "runs", "--table", "X.csv"],
+    ("path", "plot"): ["path", "g.graphml", *SMALL, "-o", "runs", "--plot", "X.png"],
+    ("prune", "out"): ["prune", "g.graphml", "-o", "X.graphml"],
+    ("metrics", "out"): ["metrics", "g.graphml", "--metrics", "edges", "-o", "X.csv"],
+    ("sweep", "out"): ["sweep", "run", "--thresholds", "0", "--metrics", "edges", "-o", "X.csv"],
+    ("sweep", "plot"): ["sweep", "run", "--thresholds", "0,0.1", "--metrics", "edges", "--plot", "X.png"],
+    ("retrain", "out"): ["retrain", "run", "--quiet", "-o", "X"],
+    ("retrain", "table"): ["retrain", "run", "--quiet", "-o", "again", "--table", "X.csv"],
+    ("retrain", "plot"): ["retrain", "run", "--quiet", "-o", "again", "--plot", "X.png"],
+    ("compare", "out"): ["compare", "a", "b", "--by", "folder", "--test", "metrics", "-o", "X"],
+    ("dynamics", "out"): ["dynamics", "run", "-o", "X.csv"],
+    ("dynamics", "plot"): ["dynamics", "run", "--plot", "X.png"],
+    ("dynamics", "stability"): ["dynamics", "run", "--stability", "X.graphml"],
+    ("draw", "out"): ["draw", "g.graphml", "-o", "X.svg"],
+    ("diff", "out"): ["diff", "g.graphml", "h.graphml", "-o", "X.svg"],
+    ("view", "out"): ["view", "g.graphml", "-o", "X.html"],
+    ("report", "out"): ["report", "g.graphml", "-o", "X.html"],
+    ("sample", "out"): ["sample", "g.graphml", "h.graphml", "-n", 2, "-o", "X"],
+    ("sample", "table"): ["sample", "g.graphml", "h.graphml", "-n", 2, "-o", "s", "--table", "X.csv"],
+    ("sample", "plot"): ["sample", "g.graphml", "h.graphml", "-n", 2, "-o", "s", "--plot", "X.png"],
+    ("sample", "mean"): ["sample", "g.graphml", "h.graphml", "-n", 2, "-o", "s", "--mean-graph", "X.graphml"],
+    ("sample", "save"): ["sample", "g.graphml", "h.graphml", "-n", 2, "-o", "s", "--save", "X.json"],
+    ("study watch", "page"): ["study", "watch", "s.toml", "--once", "--html", "X.html"],
+    ("study results", "out"): ["study", "results", "s.toml", "-o", "X.csv"],
+}
+"""The call that writes a file or folder, for every parameter that names one; ``demo`` has the folder of ``study run``."""
+
+WRITTEN = {name for _, name in WRITE}
 NOT_FILES = {("trace", "source")}
 
 
@@ -58,13 +111,21 @@ def parameters(group=cli, above=()):
             yield from parameters(command, (*above, name))
             continue
         for param in command.params:
-            is_file = isinstance(param.type, click.Path | DataSource) and not isinstance(param.type, Folder)
-            if (is_file or isinstance(param, click.Argument)) and param.name not in WRITTEN:
-                yield " ".join([*above, name]), param.name
+            is_path = isinstance(param.type, click.Path | DataSource)
+            if is_path or isinstance(param, click.Argument):
+                yield " ".join([*above, name]), param
 
 
 def test_every_parameter_that_names_a_file_is_tested():
-    assert set(READ) == set(parameters()) - NOT_FILES
+    found = list(parameters())
+    read = {
+        (command, param.name)
+        for command, param in found
+        if param.name not in WRITTEN and not isinstance(param.type, Folder)
+    }
+    assert set(READ) == read - NOT_FILES
+    written = {(command, param.name) for command, param in found if param.name in WRITTEN}
+    assert set(WRITE) == written - {("demo", "out")}
 
 
 @pytest.fixture
@@ -128,3 +189,60 @@ def test_a_pipe_in_a_run_folder_never_blocks_a_command(call, run_folder, tmp_pat
         result = call(*words)
         assert isinstance(result.exception, SystemExit | None), (words, result.exception)
         assert result.exit_code in {0, 1}, result.output
+
+
+@pytest.fixture
+def written(tmp_path, run_folder):
+    """A folder with two graphs, a finished run and a study, and what is in it."""
+    for name, weights in (("g", (0.5, 0.25)), ("h", (0.75, 0.125))):
+        graph = gt.full_dag(5, stages=2)
+        graph.es["weight"] = graph.es["w"] = [weights[i % 2] for i in range(graph.ecount())]
+        gt.write(graph, tmp_path / f"{name}.graphml")
+        for folder in (tmp_path / "a", tmp_path / "b"):
+            folder.mkdir(exist_ok=True)
+            gt.write(graph, folder / f"{name}.graphml")
+    (tmp_path / "run").symlink_to(run_folder)
+    (tmp_path / "net.py").write_text(
+        "import torch\ndef make():\n    return torch.nn.Sequential(torch.nn.Conv2d(3, 2, 1))\n"
+    )
+    (tmp_path / "s.toml").write_text(
+        'name = "s"\nout = "study"\nseeds = 1\nepochs = 1\n[priors.full]\nnodes = 6\n[data.cdigits]\n'
+    )
+    return lambda: sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*"))
+
+
+def check_refused_output(result, words):
+    assert isinstance(result.exception, SystemExit), (words, result.exception)
+    assert result.exit_code == 1, result.output
+    assert "Traceback" not in result.output
+    assert len([line for line in result.stderr.splitlines() if "error:" in line]) == 1, result.stderr
+
+
+@pytest.mark.parametrize("words", WRITE.values(), ids=lambda words: " ".join(map(str, words)))
+@pytest.mark.parametrize("kind", ["pipe", pytest.param("device", marks=pytest.mark.slow)])
+def test_a_pipe_or_device_is_not_written(call, written, tmp_path, words, kind):
+    name = next(word for word in map(str, words) if word.startswith("X"))
+    if kind == "pipe":
+        os.mkfifo(tmp_path / name)
+    else:
+        (tmp_path / name).symlink_to("/dev/full")
+    before = written()
+    result = call(*words)
+    check_refused_output(result, words)
+    assert name in result.stderr
+    assert written() == before  # refused before the work, not after it
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", WRITE.values(), ids=lambda words: " ".join(map(str, words)))
+def test_a_full_disk_is_one_line(call, written, words):
+    before = written()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40, limits[1]))
+    try:
+        result = call(*words)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    check_refused_output(result, words)
+    left = {path for path in map(Path, set(written()) - set(before)) if path.suffix == ".tmp"}
+    assert not left

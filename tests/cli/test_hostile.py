@@ -28,10 +28,10 @@ RAW = (TITLE, CLEAR, MIRROR, BELL, C1, "\udcff", "\ud800")
 # Runs every command of a file in one process, so that one terminal sees them all, and PyTorch is imported once.
 RUNNER = """
 import json, sys
-import graphtask.study.engines.local
+import graphtask.study.local
 from graphtask_cli.main import cli
 from helpers import InlineEngine
-graphtask.study.engines.local.local_engine = lambda *_, **__: InlineEngine()
+graphtask.study.local.local_engine = lambda *_, **__: InlineEngine()
 for arguments in json.load(open(sys.argv[1])):
     print("=====", ascii(arguments[0]), flush=True)
     try:

@@ -8,14 +8,14 @@ import pytest
 from helpers import InlineEngine
 
 import graphtask as gt
-from graphtask.study.job import Ending
+from graphtask.engines.protocol import Ending
 
 STUDIES = Path(__file__).parents[2] / "studies"
 
 
 @pytest.fixture
 def inline(monkeypatch):
-    monkeypatch.setattr("graphtask.study.engines.local.local_engine", lambda *_, **__: InlineEngine())
+    monkeypatch.setattr("graphtask.study.local.local_engine", lambda *_, **__: InlineEngine())
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from graphtask.errors import ArgumentError, GraphError
 from graphtask.reading import ReadOptions, from_bytes
 
 OPS = sorted({*_CONVOLUTIONS, *_UNPARAMETRIZED} - {"stem", "preprocess"} | {"input"})
-OPERATIONS = gt.compiler.cell_operations
+OPERATIONS = "operations"
 
 
 def cell(text, name="cell.txt", **options):
@@ -99,3 +99,28 @@ def test_the_same_seed_gives_the_same_parameters():
     graph = cell("|nor_conv_3x3~0|+|skip_connect~0|nor_conv_1x1~1|")
     first, again = (gt.compile(graph, channels=2, block=OPERATIONS, seed=3).state_dict() for _ in range(2))
     assert all(torch.equal(first[key], again[key]) for key in first)
+
+
+@pytest.mark.parametrize("size", [8, (9, 7)])
+def test_multiplications_of_cells_are_those_of_their_layers(size):
+    graph = cell("|nor_conv_3x3~0|+|skip_connect~0|sep_conv_5x5~1|+|avg_pool_3x3~0|none~1|nor_conv_1x1~2|")
+    pixels = 64 if size == 8 else 63
+    stem, nor, depthwise, point, last = 9 * 3 * 4, 9 * 16, 25 * 4, 16, 16
+    expected = pixels * (stem + nor + 2 * (depthwise + point) + last) + 4 * 10
+    assert gt.compiler.count_macs(graph, channels=4, size=size, block=OPERATIONS) == expected
+
+
+def test_counted_multiplications_of_the_standard_block_are_its_closed_form():
+    graph = gt.full_dag(6, stages=2)
+    shape = {"channels": 4, "in_channels": 2, "n_classes": 5, "size": (9, 7)}
+    counted = gt.compiler.count_macs(graph, block=gt.blocks.ConvBlock, **shape)
+    assert counted == gt.compiler.count_macs(graph, **shape)
+
+
+def test_the_block_has_a_name_and_a_run_keeps_it():
+    from graphtask.compiler.operations import cell_operations
+    from graphtask.training.config import TrainConfig
+
+    assert gt.blocks.BLOCKS["operations"] is cell_operations
+    assert TrainConfig(block=cell_operations).model.block == "operations"
+    assert TrainConfig(block="operations").code == {}, "which needs no --allow-import"

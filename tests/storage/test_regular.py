@@ -79,7 +79,7 @@ OPENING = {
 OPENERS = {
     "storage/regular.py": "the one place",
     "storage/atomic.py": "writes",
-    "study/engines/shared_folder.py": "writes",
+    "engines/shared_folder.py": "writes",
     "workers.py": "writes the log",
     "reporting/animation.py": "reads what ffmpeg wrote",
     "reporting/page.py": "reads files of graphtask",

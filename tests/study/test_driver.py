@@ -11,8 +11,8 @@ import pytest
 from run_folders import accept
 
 import graphtask as gt
+from graphtask.engines.protocol import Ending
 from graphtask.study import driver
-from graphtask.study.job import Ending
 from graphtask.study.progress import Silence
 from graphtask.study.status import state_of
 

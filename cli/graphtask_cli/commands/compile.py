@@ -17,7 +17,7 @@ from graphtask_cli.options import (
 )
 from graphtask_cli.param_types import PATH, Integer
 from graphtask_cli.render import show
-from graphtask_cli.sources import graph_path, is_run, named, read_graph, run_config
+from graphtask_cli.sources import graph_path, is_run, named, read_graph, run_blocks, run_config
 
 if TYPE_CHECKING:
     import igraph
@@ -32,6 +32,7 @@ _SIZE = 32
         "graphtask compile full.graphml --channels 11",
         "graphtask compile full.graphml --budget 853018 -o net.pt2",
         "graphtask compile fixtures/graphs/trained_12.graphml --channels 4 -o net.onnx",
+        "graphtask compile cell.txt --stages 1 --block operations --channels 16 -o cell.onnx",
     )
 )
 @click.argument("graph_file", type=PATH, metavar="GRAPH|RUN|-")
@@ -70,6 +71,13 @@ _SIZE = 32
     show_default="32, or the run's",
     help="Height and width of the images, in pixels.",
 )
+@option(
+    "--block",
+    section="Model",
+    metavar="NAME",
+    show_default="standard, or the run's",
+    help="Block of the nodes: a name, such as operations for cells, or package.module:name.",
+)
 @imports_option
 @reading_options
 @out_option(
@@ -84,6 +92,7 @@ def compile(  # noqa: A001 - the word the field uses
     in_channels: int | None,
     n_classes: int | None,
     size: int | None,
+    block: str | None,
     imports: tuple[str, ...],
     out: Path | None,
     form: str,
@@ -91,8 +100,8 @@ def compile(  # noqa: A001 - the word the field uses
 ) -> None:
     """Print the size of a graph's network; export it with -o.
 
-    Counting does not load PyTorch. The network of a run is the trained one, unless other channels or classes are
-    given. The network of a graph is initialized; edges that have trained weights keep them.
+    Counting standard blocks does not load PyTorch. The network of a run is the trained one, unless other channels, classes or
+    blocks are given. The network of a graph is initialized; edges that have trained weights keep them.
     """
     import graphtask as gt
 
@@ -100,20 +109,26 @@ def compile(  # noqa: A001 - the word the field uses
         raise click.UsageError("--channels and --budget exclude each other; pass one of them")
     graph = read_graph(graph_path(graph_file), **reading)
     known = run_config(graph_file) if is_run(graph_file) else {}
-    trained = bool(known) and channels is budget is in_channels is n_classes is None
+    trained = bool(known) and all(
+        value is None for value in (channels, budget, in_channels, n_classes, block)
+    )
     n_in = known.get("in_channels", 3) if in_channels is None else in_channels
     n_out = known.get("n_classes", 10) if n_classes is None else n_classes
+    blocks = run_blocks(graph_file, imports=imports) if known else {}
+    if block is not None:
+        blocks["block"] = block
+    shape = {"in_channels": n_in, "n_classes": n_out, **blocks}
     if budget is not None:
-        channels = gt.compiler.fit_channels(graph, budget=budget, in_channels=n_in, n_classes=n_out)
+        channels = gt.compiler.fit_channels(graph, budget=budget, **shape)
     elif channels is None:
         channels = known.get("channels", _CHANNELS)
     if size is None:
         size = known.get("size", _SIZE)
     with named(graph_file):
-        record = _record(graph, channels=channels, size=size, in_channels=n_in, n_classes=n_out)
+        record = _record(graph, channels=channels, size=size, **shape)
     if out is not None:
-        shape = None if trained else {"channels": channels, "in_channels": n_in, "n_classes": n_out}
-        _export(graph_file, graph, out, size=size, shape=shape, imports=imports)
+        changed = None if trained else {"channels": channels, **shape}
+        _export(graph_file, graph, out, size=size, shape=changed, imports=imports)
     show([record], form=form)
 
 

@@ -1,5 +1,6 @@
 """``graphtask metrics``: one row of numbers for each graph."""
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,12 +21,11 @@ from graphtask_cli.options import (
     jobs_option,
     metrics_option,
     option,
-    out_option,
     reading_options,
     relative_option,
     threshold_option,
 )
-from graphtask_cli.param_types import PATH, Choice, Integer
+from graphtask_cli.param_types import GRAPHS, PATH, Choice, Integer
 from graphtask_cli.render import show, show_rows
 from graphtask_cli.sources import labels, listed
 from graphtask_cli.spool import Spool
@@ -46,6 +46,8 @@ _MOST_REASONS = 1_000
         "graphtask metrics runs --threshold 0.006 -o features.csv",
         "graphtask metrics 'corpus/**/*.gml' more.zip --stages 3 --cache . -o features.parquet",
         "find . -name '*.graphml' | graphtask metrics - --jobs 2 --format csv",
+        "graphtask metrics graphs.parquet --column edges --stages 1 --engine ray -o features/",
+        "graphtask metrics - --scheme https --jobs 2 -o features/ < urls.txt",
         "graphtask metrics fixtures/graphs/trained_12.graphml --metrics motifs --null 99 --seed 0",
         "graphtask metrics --list",
     )
@@ -98,7 +100,36 @@ _MOST_REASONS = 1_000
 )
 @option("--seed", type=Integer(0), default=0, section="Null model", help="Seed of the random graphs.")
 @reading_options
-@jobs_option(default="the CPU cores for many graphs, else 1", text="Processes in parallel.")
+@option(
+    "--column",
+    metavar="NAME",
+    section="Reading graphs",
+    help="Column of edge lists in .parquet files, a graph per row: text, or lists of pairs of nodes.",
+)
+@option(
+    "--scheme",
+    "schemes",
+    multiple=True,
+    metavar="NAME",
+    section="Reading graphs",
+    help="Open URLs of this scheme, such as https or s3, through fsspec (pip install 'graphtask-nn[urls]'); may be repeated.",
+)
+@option(
+    "--engine",
+    "engine_name",
+    type=Choice(["local", "ray"]),
+    default="local",
+    section="Runtime",
+    help="Measure in processes on this machine, or on a Ray cluster (pip install 'graphtask-nn[ray]'), with -o FOLDER/.",
+)
+@option(
+    "--address",
+    metavar="auto|HOST:PORT|ray://HOST:10001",
+    section="Runtime",
+    show_default="auto, the cluster of this machine",
+    help="Address of the Ray cluster.",
+)
+@jobs_option(default="the CPU cores for many graphs, else 1; all of a cluster", text="Processes in parallel.")
 @option(
     "--cache",
     type=PATH,
@@ -112,7 +143,22 @@ _MOST_REASONS = 1_000
     section="Output",
     help="Exit with status 1 if any graph cannot be measured, not only if all cannot.",
 )
-@out_option(text="Write the table to a .csv, .json or .parquet file, not to standard output.")
+@option(
+    "-o",
+    "--out",
+    type=GRAPHS,
+    metavar="FILE|FOLDER/",
+    section="Output",
+    help="Write the table to a .csv, .json or .parquet file, or to a folder of Parquet files, which the same command resumes.",
+)
+@option(
+    "--part-size",
+    type=Integer(1),
+    section="Output",
+    show_default="1000",
+    metavar="N",
+    help="Graphs per file of a folder.",
+)
 @format_option
 def metrics(
     paths: tuple[str, ...],
@@ -130,8 +176,13 @@ def metrics(
     seed: int,
     n_jobs: int | None,
     cache: Path | None,
+    column: str | None,
+    schemes: tuple[str, ...],
+    engine_name: Any,
+    address: str | None,
     strict: bool,
-    out: Path | None,
+    out: str | None,
+    part_size: int | None,
     form: str,
     **reading: Any,
 ) -> None:
@@ -141,6 +192,8 @@ def metrics(
     archive (.zip, .tar, .tar.gz) for its graphs, a quoted pattern ('graphs/**/*.gml') for the matching files, and -
     for the paths on standard input, one per line. Graph files are .graphml, .gml, node-link .json, adjacency .npz, and
     edge lists or adjacency matrices as .csv, .tsv, .txt or .edges.
+
+    A table (.parquet) with --column stands for a graph per row, and a URL with --scheme for the file there.
 
     A graph that cannot be read gets a row with the reason. Tables are rounded; --format csv and json, and files, have
     every digit, and the path and SHA-256 of every file. In CSV, text that a spreadsheet would evaluate as a formula
@@ -152,8 +205,13 @@ def metrics(
         return
     if not paths:
         raise click.UsageError("missing graph files, runs or folders; or pass --list")
-    if out is not None:
-        check_table_path(out)
+    folder = _folder(out)
+    _check_placement(
+        folder, engine_name, part_size=part_size, address=address, cache=cache, null=n_nulls, form=form
+    )
+    file = Path(out) if out is not None and folder is None else None
+    if file is not None:
+        check_table_path(file)
     _check_paths(paths)
     from graphtask.corpus.entries import find
     from graphtask.corpus.measure import measure_entries
@@ -170,27 +228,100 @@ def metrics(
         relative=relative,
         null_model=None if n_nulls is None else NullModel(n_nulls, preserve, seed),
     )
-    written = [path for path in (out, cache) if path is not None and not path.is_dir()]
-    entries = find(listed(paths), exclude=written)
+    written = [path for path in (file, cache) if path is not None and not path.is_dir()]
+    written += [folder] if folder is not None else []
+    entries = find(listed(paths), exclude=written, column=column, schemes=schemes)
     if not entries:
         raise ArgumentError("no paths on standard input; pass one path per line")
+    if folder is not None:
+        n_errors = _measure_parts(
+            entries, settings, folder, engine_name, address=address, n_jobs=n_jobs, part_size=part_size
+        )
+        if n_errors and (strict or n_errors == len(entries)):
+            raise click.exceptions.Exit(1)
+        return
     with Spool() as spool:
         rows = measure_entries(entries, settings, n_jobs=n_jobs, cache=cache, notify=note)
         n_errors = _collect(rows, spool, n_rows=len(entries))
         all_failed = n_errors == len(entries)
         # A table of errors alone must not replace a file with measurements.
-        has_reasons = form != "table" if out is None else not all_failed
+        has_reasons = form != "table" if file is None else not all_failed
         is_written = has_reasons or not all_failed
         if is_written and settings.null_model is not None:
-            publish_tests(spool, [entry.run or entry.file for entry in entries], out=out, form=form)
+            publish_tests(spool, [entry.run or entry.file for entry in entries], out=file, form=form)
         elif is_written:
-            _publish(spool, entries, settings, out=out, form=form)
+            _publish(spool, entries, settings, out=file, form=form)
         if n_errors > 1:
             _report_errors(n_errors, n_rows=len(entries), has_reasons=has_reasons)
-        if out is not None and not is_written:
-            problem(f"{out} is not written")
+        if file is not None and not is_written:
+            problem(f"{file} is not written")
     if n_errors and (strict or all_failed):
         raise click.exceptions.Exit(1)
+
+
+def _folder(out: str | None) -> Path | None:
+    """Return the folder of ``-o FOLDER/``, or of a folder that exists; None for a file."""
+    return Path(out) if out is not None and (out.endswith(("/", os.sep)) or Path(out).is_dir()) else None
+
+
+def _check_placement(folder: Path | None, engine_name: str, *, form: str, **options: Any) -> None:
+    """Check the options that need a folder, and those that exclude it."""
+    if folder is None and (engine_name != "local" or options["part_size"] is not None):
+        name = "--part-size" if engine_name == "local" else f"--engine {engine_name}"
+        raise click.UsageError(f"{name} needs a folder for its files; pass -o FOLDER/")
+    if engine_name == "local" and options["address"] is not None:
+        raise click.UsageError("--address excludes --engine local")
+    if folder is None:
+        return
+    for name in ("cache", "null"):
+        if options[name] is not None:
+            raise click.UsageError(f"--{name} excludes a folder; pass -o FILE")
+    if form != "table":
+        raise click.UsageError("--format excludes a folder, whose files are in Parquet")
+
+
+def _measure_parts(
+    entries: Sequence["Entry"],
+    settings: "Settings",
+    folder: Path,
+    engine_name: Any,
+    *,
+    address: str | None,
+    n_jobs: int | None,
+    part_size: int | None,
+) -> int:
+    """Measure the graphs into a folder, report about it, and return the number of errors.
+
+    Raises:
+        Exit: Parts are missing, because their processes died.
+    """
+    from graphtask.corpus.measure import report_kept
+    from graphtask.corpus.partitioned import PART_SIZE, engine_factory, measure_parts
+
+    with progress(visible=len(entries) > 1) as bar:
+        task = bar.add_task("measuring", total=len(entries))
+        report = measure_parts(
+            entries,
+            settings,
+            out=folder,
+            engine=engine_factory(engine_name, n_jobs=n_jobs, address=address),
+            part_size=part_size or PART_SIZE,
+            notify=note,
+            watch=lambda n_graphs: bar.advance(task, n_graphs),
+        )
+    report_kept(report.n_kept, note)
+    for error in report.errors[:SHOWN_MESSAGES]:
+        problem(error)
+    if report.n_errors > 1:
+        _report_errors(report.n_errors, n_rows=len(entries), has_reasons=True)
+    resumed = f", {report.n_resumed:,} of them kept" if report.n_resumed else ""
+    if report.files:
+        say(f"{folder}: {counted(len(entries), 'graph')} in {counted(len(report.files), 'part')}{resumed}")
+    for name, reason in report.failed.items():
+        problem(f"{folder / name}: {reason}")
+    if report.failed:
+        raise click.exceptions.Exit(1)
+    return report.n_errors
 
 
 def _check_paths(paths: Sequence[str]) -> None:

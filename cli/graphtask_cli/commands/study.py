@@ -39,7 +39,7 @@ from graphtask_cli.tables import check_table_path, records_of, write_table
 if TYPE_CHECKING:
     import pandas as pd
 
-    from graphtask.study.engines.protocol import Engine
+    from graphtask.engines.protocol import Engine
     from graphtask.study.job import Job
     from graphtask.study.study import Study
 
@@ -176,8 +176,8 @@ _OTHER = {
 
 def _engine(plan: "Study", *, engine_name: str, n_jobs: int | None, **options: Any) -> "Engine":
     """Return the engine that trains the runs."""
-    from graphtask.study.engines.local import local_engine
-    from graphtask.study.engines.ray import RayEngine
+    from graphtask.engines.ray import RayEngine
+    from graphtask.study.local import local_engine
 
     for name in _OTHER[engine_name]:
         if options[name] is not None:

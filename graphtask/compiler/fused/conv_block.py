@@ -14,8 +14,6 @@ from graphtask.compiler.blocks import ConvBlock
 from graphtask.compiler.fused.workspace import Activation, StageBuffers
 from graphtask.compiler.sync_batch_norm import Moments, combined
 
-_LOW_PRECISION = {torch.bfloat16, torch.float16}  # statistics of many values need more
-
 Updates: TypeAlias = list[tuple[ConvBlock, Moments]]
 """Batch statistics that enter the running statistics after the forward."""
 
@@ -34,6 +32,7 @@ class ConvStep:
     a: Activation
     x: Activation
     dx: Activation | None = None
+    """Place of the gradient of x, if it is wanted; ``x`` itself in a reduce block."""
     da: Activation | None = None
     """Place of the gradient of a, if it is wanted; may be ``a`` itself."""
     add: bool = False
@@ -47,15 +46,11 @@ class ConvStep:
             block.weight3x3, block.weight1x1, block.scale3x3, block.scale1x1, block.shift3x3, block.shift1x1
         ]  # fmt: skip
         self.needs = [parameter.requires_grad for parameter in self.parameters]
+        self.reads_argument = self.recompute or self.da is not None or any(self.needs[:2])  # in the backward
         self.gradients: list[Tensor | None] = []
         self._weight3x3, self._weight1x1 = (p.detach().to(self.a.image.dtype) for p in self.parameters[:2])
         vectors = torch.cat([parameter.detach() for parameter in self.parameters[2:]])
         self._scales, self._shifts = vectors.view(2, 2, -1).unbind()
-
-    @property
-    def reads_argument(self) -> bool:
-        """True if the backward reads the argument."""
-        return self.recompute or self.da is not None or any(self.needs[:2])
 
     def infer(self, updates: Updates) -> None:
         """Write x; u and v are lost."""
@@ -75,7 +70,7 @@ class ConvStep:
         """Write x, and u and v."""
         block, layout = self.block, self.into.layout
         self._convolve()
-        moments = Moments(block.running_means, block.running_vars, layout.pixels)
+        moments = Moments(block.running_means.clone(), block.running_vars, layout.n_values)
         if block.training:
             moments = self._moments()
             if block.gather is not None:
@@ -87,7 +82,8 @@ class ConvStep:
         shift = torch.addcmul(self._shifts, mean, scale, value=-1).sum(dim=0, keepdim=True)
         scale3x3, scale1x1, shift = layout.tile(scale, shift)
         torch.addcmul(shift, self.u.wide, scale3x3, out=self.x.wide).addcmul_(self.v.wide, scale1x1)
-        self._norm = mean, rstd, scale, n_values  # the normalization of u and v is y ↦ scale·y + shift
+        # For the backward, which follows the mode of the forward: no count if the statistics are the running ones.
+        self._norm = mean, rstd, scale, n_values if block.training else None
 
     def backward(self) -> None:
         """Compute the gradients of the parameters, and write or add da."""
@@ -122,28 +118,25 @@ class ConvStep:
             if self.add:
                 self.da.image.add_(through)
             self._read(self.da).add_(d_read)
-        if (
-            self.needs[0] and self.parameters[0].is_contiguous()
-        ):  # fused optimizers take this order for granted
+        if self.needs[0] and self.parameters[0].is_contiguous():  # fused optimizers rely on this order
             d_weight3x3 = d_weight3x3.contiguous()
         return d_weight3x3, d_weight1x1
 
     def _moments(self) -> Moments:
         """Return mean and (biased) variance of each channel of u and v."""
-        layout, low = self.into.layout, self.u.columns.dtype in _LOW_PRECISION
+        layout, precise = self.into.layout, torch.promote_types(self.u.columns.dtype, torch.float32)
         found = [
-            torch.batch_norm_update_stats(y.columns.float() if low else y.columns, None, None, 0.0)
-            for y in (self.u, self.v)
+            torch.batch_norm_update_stats(y.columns.to(precise), None, None, 0.0) for y in (self.u, self.v)
         ]
         means, within = torch.cat([*found[0], *found[1]]).view(2, 2, layout.repeats, -1).unbind(dim=1)
         mean = means.mean(dim=1, keepdim=True)
         variance = (means - mean).square_().add_(within).mean(dim=1)
-        return Moments(mean.squeeze(1), variance, layout.pixels)
+        return Moments(mean.squeeze(1), variance, layout.n_values)
 
     def _sums(self, dx: Activation) -> tuple[Tensor, Tensor]:
         """Return Σdx, and Σ dx·ŷ for u and v with ŷ = (y − mean)·rstd: the gradients of shifts and scales."""
         layout, (mean, rstd, *_) = self.into.layout, self._norm
-        if not layout.pixels:  # of which PyTorch makes a division by zero
+        if not layout.n_values:  # of which PyTorch makes a division by zero
             return torch.zeros_like(mean[:1]), torch.zeros_like(mean)
         tiled = [vector.flatten() for vector in layout.tile(mean, rstd)]
         (_, products3x3, total), (_, products1x1, _) = (
@@ -162,7 +155,7 @@ class ConvStep:
         s·dx + slope·y + shift; else dy = s·dx. Where processes share a batch, these sums are over all its values.
         """
         layout, (mean, rstd, scale, n_values) = self.into.layout, self._norm
-        if not self.block.training:
+        if n_values is None:
             for factor, dy in zip(layout.tile(scale), (self.into.du, self.into.dv), strict=True):
                 torch.mul(dx.wide, factor, out=dy.wide)
             return

@@ -43,7 +43,7 @@ class Explanation:
     why_plain: str | None
     """Reason why the plain execution is taken instead; None if it is not."""
     recompute: tuple[int, ...]
-    """Stages that keep next to nothing for the backward."""
+    """Stages that keep only values for the backward."""
     stages: tuple[StageExplanation, ...]
     training_bytes: int
     """Memory of a training step."""
@@ -68,18 +68,17 @@ class Explanation:
         """Return the plan as a table."""
         plain = f"plain execution: {self.why_plain}; the fused one would be"
         taken = plain if self.why_plain else "fused execution"
-        head = f"{counted(self.batch, 'image')} of {self.size[0]}×{self.size[1]} pixels, {taken}:"
-        lines = [head, "stage  nodes  sources  edges  sums    GFLOP  MB kept"]
-        lines += [
+        rows = [
             f"{s.stage:5d}  {s.nodes:5d}  {s.sources:7d}  {s.edges:5d}  {s.strategy:6}  {s.flops / 1e9:5.1f}  "
             f"{s.kept_bytes / 1e6:7,.0f}"
             for s in self.stages
         ]
-        lines.append(
+        head = f"{counted(self.batch, 'image')} of {self.size[0]}×{self.size[1]} pixels, {taken}:"
+        total = (
             f"{self.flops / 1e9:,.1f} GFLOP; {self.training_bytes / 1e6:,.0f} MB in training "
             f"({self.least_bytes / 1e6:,.0f} MB with recompute=True), {self.inference_bytes / 1e6:,.0f} MB in inference"
         )
-        return "\n".join(lines)
+        return "\n".join([head, "stage  nodes  sources  edges  sums    GFLOP  MB kept", *rows, total])
 
 
 def explain(module: "GraphModule", images: Tensor, why_plain: str | None) -> Explanation:
@@ -96,7 +95,6 @@ def explain(module: "GraphModule", images: Tensor, why_plain: str | None) -> Exp
         flops, kept_bytes = 2 * 10 * inputs * layout.numel, kept * layout.numel * itemsize
         sizes = stage.n_nodes, stage.n_sources, len(stage.edges)
         found.append(StageExplanation(stage.stage, *sizes, stage.strategy, flops, kept_bytes))
-    every = [stage.stage for stage in stages]
     return Explanation(
         batch=len(images),
         size=(images.shape[2], images.shape[3]),
@@ -104,6 +102,6 @@ def explain(module: "GraphModule", images: Tensor, why_plain: str | None) -> Exp
         recompute=recompute,
         stages=tuple(found),
         training_bytes=Regions.training(stages, layouts, recompute).numel * itemsize,
-        least_bytes=Regions.training(stages, layouts, every).numel * itemsize,
+        least_bytes=Regions.training(stages, layouts, [stage.stage for stage in stages]).numel * itemsize,
         inference_bytes=Regions.inference(stages, layouts).numel * itemsize,
     )

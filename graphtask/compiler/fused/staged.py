@@ -4,13 +4,13 @@ The values of a stage are the rows of one table: first those that reduce blocks 
 of its own nodes. Weighted sums are therefore matrix products over the table, in blocks of a few nodes
 (`weighted_sum`). The backward pulls: each node leaves the gradient of its sum in place of the sum, and the gradient of a
 node's value is a product over the rows of the nodes after it. Nothing of the size (predecessors × activation) exists,
-and the whole network is one node of the autograd graph.
+and the whole network, without gates and head, is one node of the autograd graph.
 """
 
 import threading
 import weakref
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,14 +21,7 @@ from graphtask.compiler.blocks import ConvBlock
 from graphtask.compiler.fused.conv_block import ConvStep, Updates
 from graphtask.compiler.fused.stages import StagePlan, plan_stages
 from graphtask.compiler.fused.weighted_sum import DenseSum, SparseSum, WeightedSum
-from graphtask.compiler.fused.workspace import (
-    AT_ONCE,
-    Activation,
-    Regions,
-    StageBuffers,
-    Workspace,
-    step_layouts,
-)
+from graphtask.compiler.fused.workspace import Activation, Regions, StageBuffers, Workspace, step_layouts
 from graphtask.compiler.plan import Plan
 from graphtask.errors import GraphtaskError
 
@@ -48,7 +41,7 @@ class Program:
     def __init__(
         self, plan: Plan, recompute: Collection[int] = (), *, channels_last: bool | None = None
     ) -> None:
-        self.plan, self.recompute, self.channels_last = plan, frozenset(recompute), channels_last
+        self.recompute, self.channels_last = frozenset(recompute), channels_last
         self.stages = plan_stages(plan)
         self.workspace = Workspace()
         self._sums: dict[torch.device, list[WeightedSum]] = {}
@@ -74,11 +67,11 @@ def run_fused(module: "GraphModule", images: Tensor) -> Tensor:
     gates = module.edge_weights()
     parameters = chain((images, gates), module.nodes.parameters(), module.reduces.parameters())
     if torch.is_grad_enabled() and any(parameter.requires_grad for parameter in parameters):
-        step = _Step(module, images, gates, training=True)
+        step = _Step(module, images, gates, with_gradients=True)
         value = _Staged.apply(step, images, gates, *step.parameters)
     else:
         with torch.no_grad():
-            value = _Step(module, images, gates, training=False).infer()
+            value = _Step(module, images, gates, with_gradients=False).infer()
     logits: Tensor = module.head(value)
     return logits
 
@@ -95,7 +88,7 @@ class _Staged(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, step: "_Step", images: Tensor, gates: Tensor, *parameters: Tensor) -> Tensor:
-        # Autograd reports changes of saved tensors before the backward, which reads all parameters but the shifts.
+        # Autograd reports changes of saved tensors before the backward; no gradient depends on the shifts.
         read = [parameter for index, parameter in enumerate(parameters) if index % 6 < 4]
         ctx.save_for_backward(*([images] if step.blocks[0].reads_argument else []), gates, *read)
         ctx.step = step
@@ -112,9 +105,7 @@ class _Staged(torch.autograd.Function):
         keep = torch._C._autograd._get_current_graph_task_keep_graph()  # noqa: SLF001  # no public way
         step: _Step | None = ctx.step
         if step is None:
-            raise GraphtaskError(
-                "an interrupted backward has overwritten the buffers; compute the logits again"
-            )
+            raise GraphtaskError("an interrupted backward overwrote the buffers; compute the logits again")
         if not keep:
             ctx.step = None  # the memory is free for the next step, also while the loss is referenced
         with step.lock, torch.autocast(gradients[0].device.type, enabled=False):
@@ -130,62 +121,46 @@ class _Stage(NamedTuple):
     """As `prepare` of the sum returns them."""
     buffers: StageBuffers
 
-    def fill(self) -> Iterator[int]:
-        """Compute the weighted sums: yield each node whose sum is complete, and whose value is needed next."""
-        return self.sum.fill(self.weights, self.buffers.table, self.buffers.sums)
-
 
 class _Step:
-    """One batch of images through a module: `forward` and `backward`, or `infer`.
+    """One batch of images through a module, with the factors of its edges: `forward` and `backward`, or `infer`."""
 
-    Args:
-        module: The network.
-        images: The images.
-        gates: Factor of each edge.
-        training: Whether the step has gradients.
-    """
-
-    def __init__(self, module: "GraphModule", images: Tensor, gates: Tensor, *, training: bool) -> None:
-        program, dtype, on_cpu = module.program, step_dtype(images), images.device.type == "cpu"
+    def __init__(self, module: "GraphModule", images: Tensor, gates: Tensor, *, with_gradients: bool) -> None:
+        program, stages, dtype = module.program, module.program.stages, step_dtype(images)
         self.module, self.updates, self.gates = module, Updates(), gates
         self.lock = threading.Lock()  # the backwards of one step follow each other
-        layouts = step_layouts(
-            program.stages,
-            images.shape,
-            channels=module.channels,
-            channels_last=on_cpu if program.channels_last is None else program.channels_last,
-        )
-        regions = (
-            Regions.training(program.stages, layouts, program.recompute)
-            if training
-            else Regions.inference(program.stages, layouts)
-        )
+        last = images.device.type == "cpu" if program.channels_last is None else program.channels_last
+        layouts = step_layouts(stages, images.shape, channels=module.channels, channels_last=last)
+        if with_gradients:
+            regions = Regions.training(stages, layouts, program.recompute)
+        else:
+            regions = Regions.inference(stages, layouts)
         memory = program.workspace.take(regions.numel, dtype=dtype, device=images.device)
         weakref.finalize(self, program.workspace.give_back, memory).atexit = False
         buffers = regions.buffers(memory, layouts)
         weighted, factors = program.sums(images.device), gates.detach().to(dtype)
         weights = [stage.prepare(factors) for stage in weighted]
-        self.stages = list(map(_Stage, program.stages, weighted, weights, buffers))
+        self.stages = list(map(_Stage, stages, weighted, weights, buffers))
         # The images are the argument of the first node, so they take the place of a sum.
         argument, none = layouts[0].view_or_copy(images.detach().to(dtype)), memory[:0, None]
-        self.d_images = torch.empty_like(argument) if training and images.requires_grad else none
-        self.input = StageBuffers(layouts[0], none, argument, none, self.d_images, regions.scratch.of(memory))
-        if training:
+        d_images = torch.empty_like(argument) if with_gradients and images.requires_grad else none
+        self.input = StageBuffers(layouts[0], none, argument, none, d_images, regions.scratch.of(memory))
+        if with_gradients:
             self.images_format = torch.contiguous_format if images.is_contiguous() else torch.channels_last
             self.nodes = self._training_blocks()
             self.blocks = [block for blocks in self.nodes for block in blocks]
             self.parameters = [parameter for block in self.blocks for parameter in block.parameters]
 
     def forward(self) -> Tensor:
-        """Return the value of the output node."""
+        """Return a copy of the value of the output node."""
         for stage in self.stages:
-            for node in stage.fill():
+            for node in stage.sum.fill(stage.weights, stage.buffers.table, stage.buffers.sums):
                 for block in self.nodes[stage.plan.first + node]:
                     block.forward(self.updates)
         return self._output()
 
     def infer(self) -> Tensor:
-        """Return the value of the output node, keeping nothing for a backward."""
+        """Return a copy of the value of the output node, keeping nothing for a backward."""
         for stage in self.stages:
             stage.sum.clear(stage.buffers.sums)
         for place, (plan, weighted, weights, own) in enumerate(self.stages):
@@ -193,54 +168,44 @@ class _Step:
                 self._node(self.stages[place], node, own.values[node]).infer(self.updates)
             for into in self.stages[place + 1 :]:
                 rows, brought = into.plan.rows_from(plan), into.buffers
-                for low in rows[::AT_ONCE]:
-                    part = range(low, min(low + AT_ONCE, rows.stop))
+                while rows:
+                    part, rows = rows[: len(brought.pulled)], rows[len(brought.pulled) :]
                     for x, row in zip(brought.gradients, part, strict=False):
                         a = own.values[into.plan.sources[row].node - plan.first]
                         self._reduction(into, row, own, a=a, x=x).infer(self.updates)
                     sources = brought.pulled[: len(part)]
-                    into.sum.add_sources(into.weights, low, part.stop, sources, brought.sums)
+                    into.sum.add_sources(into.weights, part.start, part.stop, sources, brought.sums)
         return self._output()
 
     def backward(self, gradient: Tensor, *, keep: bool) -> list[Tensor | None]:
-        """Return the gradients of the images, the gates, and the parameters of the blocks.
-
-        Args:
-            gradient: Gradient of the value of the output node.
-            keep: Whether another backward may follow, for which the buffers are restored.
-        """
-        written = (
-            [m for stage in self.stages for m in (stage.buffers.table, stage.buffers.sums)] if keep else []
-        )
-        saved = [matrix.clone() for matrix in written]
+        """Return the gradients of the images, the gates and the parameters; ``keep`` restores the buffers."""
+        owned = [stage.buffers for stage in self.stages] if keep else []
+        saved = [(matrix, matrix.clone()) for own in owned for matrix in (own.table, own.sums)]
         d_gates = torch.zeros_like(self.gates, dtype=gradient.dtype)
         try:
             for stage in reversed(self.stages):
-                self._backward_stage(stage, gradient)
-                plan, weighted, weights, own = stage
-                if self.gates.requires_grad:
-                    d_gates[weighted.edges] = weighted.weight_gradient(own.table, own.sums)
-                weighted.pull_sources(weights, own.sums, own.table[: plan.n_sources])
+                self._backward_stage(stage, gradient, d_gates)
         finally:
-            for matrix, values in zip(written, saved, strict=True):
+            for matrix, values in saved:
                 matrix.copy_(values)
-        d_images = None
-        if len(self.d_images):
-            (found, *_) = self.input.layout.activations(self.d_images.clone())[0]
-            d_images = found.contiguous(memory_format=self.images_format)
-        return [d_images, d_gates, *(found for block in self.blocks for found in block.gradients)]
+        d_images = [dx.image.clone(memory_format=self.images_format) for dx in self.input.gradients]
+        d_parameters = [found for block in self.blocks for found in block.gradients]
+        return [d_images[0] if d_images else None, d_gates, *d_parameters]
 
-    def _backward_stage(self, stage: _Stage, gradient: Tensor) -> None:
-        """Turn the sums of a stage into their gradients; later stages are complete."""
+    def _backward_stage(self, stage: _Stage, gradient: Tensor, d_gates: Tensor) -> None:
+        """Turn the sums of a stage, then its sources, into their gradients; later stages are complete."""
         plan, weighted, weights, own = stage
         if not own.kept:
-            deque(stage.fill(), maxlen=0)
+            deque(weighted.fill(weights, own.table, own.sums), maxlen=0)
         for node in weighted.pull(weights, own.sums, own.pulled):
             blocks = self.nodes[plan.first + node]
             if blocks is self.nodes[-1]:  # the output, which no edge leaves
                 own.gradients[node % plan.width].image.copy_(gradient)
             for block in reversed(blocks):
                 block.backward()
+        if self.gates.requires_grad:
+            d_gates[weighted.edges] = weighted.weight_gradient(own.table, own.sums)
+        weighted.pull_sources(weights, own.sums, own.table[: plan.n_sources])
 
     def _training_blocks(self) -> list[list[ConvStep]]:
         """Return the block of each node, followed by its reductions."""
@@ -250,11 +215,10 @@ class _Step:
             for node in range(plan.n_nodes):
                 x, dx = own.values[plan.n_sources + node], own.gradients[node % plan.width]
                 nodes.append([self._node(stage, node, x, dx=dx)])
-            for start in self.stages:
-                for row in plan.rows_from(start.plan):
-                    blocks, x = nodes[plan.sources[row].node], own.values[row]
-                    a, da = blocks[0].x, blocks[0].dx
-                    blocks.append(self._reduction(stage, row, start.buffers, a=a, x=x, dx=x, da=da, add=True))
+            for row, source in enumerate(plan.sources):
+                blocks, x = nodes[source.node], own.values[row]
+                a, da, start = blocks[0].x, blocks[0].dx, blocks[0].into
+                blocks.append(self._reduction(stage, row, start, a=a, x=x, dx=x, da=da, add=True))
         return nodes
 
     def _node(self, stage: _Stage, node: int, x: Activation, dx: Activation | None = None) -> ConvStep:
@@ -272,12 +236,9 @@ class _Step:
 
     def _output(self) -> Tensor:
         """Update the running statistics, and return a copy of the output in PyTorch's usual order."""
-        if self.updates:
-            blocks, moments = zip(*self.updates, strict=True)
-            for running, values in (
-                ([block.running_means for block in blocks], [found.mean for found in moments]),
-                ([block.running_vars for block in blocks], [found.unbiased() for found in moments]),
-            ):
-                cast = [value.to(old.dtype) for value, old in zip(values, running, strict=True)]
-                torch._foreach_lerp_(running, cast, ConvBlock.momentum)
+        running = [old for block, _ in self.updates for old in (block.running_means, block.running_vars)]
+        found = [new for _, moments in self.updates for new in (moments.mean, moments.unbiased())]
+        if running:
+            cast = [new.to(old.dtype) for new, old in zip(found, running, strict=True)]
+            torch._foreach_lerp_(running, cast, ConvBlock.momentum)
         return self.stages[-1].buffers.values[-1].image.clone(memory_format=torch.contiguous_format)

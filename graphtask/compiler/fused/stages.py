@@ -41,7 +41,7 @@ class StagePlan:
     sources: tuple[Source, ...]
     """Values from earlier stages, ordered by node."""
     targets: IntArray
-    """Target of each edge into the stage, counted from the first node of the stage."""
+    """Target of each edge into the stage, counted from the first node of the stage; edges are ordered by target."""
     rows: IntArray
     """Row of the table that each edge reads."""
     edges: IntArray

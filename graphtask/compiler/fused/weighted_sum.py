@@ -16,18 +16,16 @@ from graphtask.compiler.fused.stages import StagePlan
 from graphtask.types import IntArray
 
 _PIECE = 4096  # elements: a long sparse sum is computed in pieces that stay in the cache, in parallel
-_FEW = 6  # rows that are added one by one: the sum stays in the cache meanwhile
+_FEW = 6  # up to this number of rows are added one by one: the sum stays in the cache meanwhile
 
 
 class DenseSum:
     """Sums as matrix products: blocks of nodes share one over everything before the block."""
 
     def __init__(self, stage: StagePlan, device: torch.device) -> None:
-        self.n_sources, self.shape = stage.n_sources, (stage.n_nodes, stage.n_rows)
-        self.width = stage.width
-        self.blocks = [
-            (low, min(low + self.width, stage.n_nodes)) for low in range(0, stage.n_nodes, self.width)
-        ]
+        self.n_sources, self.width, n = stage.n_sources, stage.width, stage.n_nodes
+        self.shape = n, stage.n_rows
+        self.blocks = [(low, min(low + self.width, n)) for low in range(0, n, self.width)]
         self.edges = torch.from_numpy(stage.edges).to(device)
         self.entries = torch.from_numpy(stage.targets * stage.n_rows + stage.rows).to(device)
 
@@ -38,27 +36,26 @@ class DenseSum:
         return matrix
 
     def clear(self, sums: Tensor) -> None:
-        """Zero the sums that are added to before they are written."""
-        sums[: None if self.n_sources else self.width].zero_()
+        """Zero the sums that sources are added to."""
+        if self.n_sources:
+            sums.zero_()
 
     def add_sources(self, w: Tensor, low: int, high: int, sources: Tensor, sums: Tensor) -> None:
         """Add the terms of the sources low … high, of which ``sources`` holds the values."""
         sums.addmm_(w[:, low:high], sources)
 
     def fill(self, w: Tensor, table: Tensor, sums: Tensor, *, brought: bool = False) -> Iterator[int]:
-        """Compute the sums: yield each node whose sum is complete, and whose value is needed next.
+        """Compute the sums: yield each node whose sum is complete; its value must be in the table before the next.
 
-        If the sums were cleared and ``brought`` from the sources, the table has the nodes only.
+        With ``brought``, the sums hold the terms of the sources already, and the table has the nodes only.
         """
         n = self.n_sources
         across, inside, nodes = w[:, :n], w[:, n:], table if brought else table[n:]
         if n and not brought:
             torch.mm(across, table[:n], out=sums)
-        elif not brought:
-            self.clear(sums)
         for low, high in self.blocks:
             out = sums[low:high]
-            if low:
+            if low or not n:  # a product over nothing writes zeros
                 torch.addmm(out, inside[low:high, :low], nodes[:low], beta=bool(n), out=out)
             for node in range(low, high):
                 if node > low:
@@ -66,16 +63,13 @@ class DenseSum:
                 yield node
 
     def pull(self, w: Tensor, d_sums: Tensor, out: Tensor) -> Iterator[int]:
-        """Compute the gradients of the nodes' values in reverse: yield each node whose d_sum is needed next.
+        """Compute the gradients of the nodes' values in reverse: yield each node whose gradient is complete.
 
-        The gradient of the first node of a block is row 0 of ``out``, and so on.
+        Its row of ``d_sums`` must be final before the next one. The gradient of the first node of a block is row 0 of ``out``, and so on.
         """
         inside = w[:, self.n_sources :].t()
         for low, high in reversed(self.blocks):
-            if high < len(d_sums):
-                torch.mm(inside[low:high, high:], d_sums[high:], out=out[: high - low])
-            else:
-                out.zero_()
+            torch.mm(inside[low:high, high:], d_sums[high:], out=out[: high - low])
             for node in reversed(range(low, high)):
                 if node + 1 < high:
                     row = out[node - low : node - low + 1]
@@ -102,15 +96,13 @@ class SparseSum:
         self.inside = _terms(stage.targets, stage.rows - n, device)
         self.back = _terms(stage.rows, stage.targets, device)
         self.cleared = set(stage.targets[stage.rows < n].tolist())
-        places = [place for terms in self.terms.values() for place in terms.places]
-        self.places = torch.tensor(places, dtype=torch.int64, device=device)
 
     def prepare(self, gates: Tensor) -> Tensor:
         """Return the vector (E) of weights."""
         return gates[self.edges]
 
     def clear(self, sums: Tensor) -> None:
-        """Zero the sums that are added to before they are written."""
+        """Zero the sums that sources are added to."""
         for node in self.cleared:
             sums[node].zero_()
 
@@ -144,11 +136,8 @@ class SparseSum:
 
     def weight_gradient(self, table: Tensor, d_sums: Tensor) -> Tensor:
         """Return the gradient of the weight of each of ``edges``."""
-        result = table.new_zeros(len(self.edges))
-        if self.terms:
-            dots = [terms.dots(d_sums[target], table) for target, terms in self.terms.items()]
-            result[self.places] = torch.cat(dots)
-        return result
+        dots = (terms.dots(d_sums[target], table) for target, terms in self.terms.items())
+        return torch.cat([table.new_zeros(0), *dots])  # edges are ordered by target
 
 
 WeightedSum: TypeAlias = DenseSum | SparseSum
@@ -208,10 +197,8 @@ class _Terms:
 
 def n_pieces(numel: int) -> int:
     """Return the number of equal pieces, of at most 4,096 elements, of a row."""
-    found = -(-numel // _PIECE)
-    while numel % found:
-        found += 1
-    return found
+    fewest = -(-numel // _PIECE)
+    return next(n for n in range(fewest, numel + 1) if numel % n == 0)
 
 
 def _terms(groups: IntArray, rows: IntArray, device: torch.device) -> dict[int, _Terms]:

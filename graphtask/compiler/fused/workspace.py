@@ -1,25 +1,25 @@
 """Buffers of a fused step: matrices in one flat tensor, laid out in advance, which the next step uses again.
 
-A row of a matrix is one activation. The backward goes through the stages, and the nodes of each, from the last to the
-first; for each node it calls the reduce blocks of its value, then its own block. Contents may be overwritten:
+A row of a matrix is one activation of the whole batch. The backward goes through the stages, and the nodes of each, from
+the last to the first; for each node it calls the reduce blocks of its value, then its own block. After the first node of
+a stage come the gradients of its weights, then those of its sources. Who overwrites what, and when:
 
-- ``table``, the values of sources and nodes: a node after the backward of its stage; a source after the weight
-  gradients of the stage, when its gradient takes its place, until the backward of its reduce block (as dx).
-- ``sums``, the arguments of the nodes: a in the backward of its block, by da, which earlier nodes, sources and weights
-  read; da after the backward of the stage. Stages that are computed again share one matrix, and fill it first.
-- ``kept``, u and v of each row of the table: after the backward of the row's block. Stages that are computed again have
-  none.
-- ``pulled``, dx of a few nodes, which a sum writes and the reduce blocks add to: after the backward of the node's own
-  block. All stages share it.
-- ``scratch``, du, dv and ReLU(a) of one block: after any call of a block. In stages that are computed again, u and v lie
-  in the places of du and dv.
+- ``table``, values of sources and nodes: the gradient of a source (dx of its reduce block) takes its place after the
+  weight gradients of the stage. Values of nodes stay.
+- ``sums``, the arguments a: the block of a node overwrites a by da, which earlier nodes, sources and weights read. The
+  first node reads the images instead. Stages that are computed again share one matrix, which each fills first.
+- ``kept``, u and v of each row of the table: nothing, as a backward may be repeated. Stages computed again have none.
+- ``pulled``, dx of a few nodes, which `pull` writes and reduce blocks add to: free after the node's own block.
+- ``scratch``, du, dv and ReLU(a) of one block, of the largest size: every block. u and v lie in du and dv in stages that
+  are computed again and without gradients, where ReLU(a) shares dv.
 
 A backward that keeps the graph (``retain_graph=True``) saves tables and sums first, and restores them. Without gradients
 nothing is kept: the value of a node overwrites its sum (``table`` and ``sums`` are one matrix, of the nodes), and
 ``pulled`` holds a few sources of a later stage until they are added to its sums.
 
-Fresh memory is slow on the CPU: the system returns it page by page, zeroed. So a step returns its memory to the
-workspace, and the next step takes it. Accelerators have an allocator that does this already.
+Fresh memory is slow on the CPU: the system returns it page by page, zeroed. So a step returns its memory when it ends:
+after a backward that frees the graph, when the graph is dropped, or after inference; the next step takes it.
+Accelerators have an allocator that does this already.
 """
 
 import math
@@ -33,10 +33,10 @@ from torch import Tensor
 
 from graphtask.compiler.fused.stages import StagePlan
 
-AT_ONCE = 4  # sources that are added to a later stage together, without gradients
+_AT_ONCE = 4  # sources that are added to a later stage together, without gradients
 _LINE = 64  # elements: a region starts on a cache line, whatever the dtype
 _GAP = 80  # elements between rows: at distances of a power of two, all would share a few places in the caches
-_COLUMNS = 1024  # of a matrix of several pixels a row, at most
+_COLUMNS = 1024  # of ``wide``, at most
 _KEPT_BY_MALLOC = 2**24  # bytes: freed blocks up to this size stay, up to twice as much
 
 
@@ -54,9 +54,9 @@ class Activation(NamedTuple):
 class Layout(NamedTuple):
     """Shape of an activation, and its order in memory.
 
-    PyTorch's normalizations of few channels are slow with channels last. There, several pixels share a row of a matrix,
-    and per-channel vectors are tiled: loops are long enough to vectorize, and each column of the matrix is a channel
-    for PyTorch's own statistics.
+    PyTorch's normalizations of few channels are slow with channels last. There, several pixels share a row of ``wide``,
+    and per-channel vectors are tiled: loops are long enough to vectorize, and each column of ``wide`` is a channel for
+    PyTorch's own statistics.
     """
 
     batch: int
@@ -66,14 +66,14 @@ class Layout(NamedTuple):
     channels_last: bool
 
     @property
-    def pixels(self) -> int:
-        """Values of one channel."""
+    def n_values(self) -> int:
+        """Values of one channel in the batch."""
         return self.batch * self.height * self.width
 
     @property
     def numel(self) -> int:
         """Elements of the activation."""
-        return self.pixels * self.channels
+        return self.n_values * self.channels
 
     @property
     def memory_format(self) -> torch.memory_format:
@@ -82,9 +82,9 @@ class Layout(NamedTuple):
 
     @property
     def repeats(self) -> int:
-        """Pixels that share a row of a matrix: a power of two, so that it divides most numbers of pixels."""
+        """Pixels that share a row of ``wide``: a power of two, so that it divides most numbers of pixels."""
         most = max(_COLUMNS // self.channels, 1).bit_length() - 1
-        return math.gcd(self.pixels, 1 << most) if self.channels_last else 1
+        return math.gcd(self.n_values, 1 << most) if self.channels_last else 1
 
     def activations(self, matrix: Tensor) -> list[Activation]:
         """Return the views of the rows of a matrix (rows, numel or more)."""
@@ -94,7 +94,7 @@ class Layout(NamedTuple):
             rows = matrix.view(n, batch, channels, height, width).unbind()
             return [Activation(row, row, row) for row in rows]
         images = matrix.view(n, batch, height, width, channels).permute(0, 1, 4, 2, 3)
-        wide = matrix.view(n, self.pixels // self.repeats, self.repeats * channels)
+        wide = matrix.view(n, self.n_values // self.repeats, self.repeats * channels)
         columns = wide.transpose(1, 2)[:, None, :, :, None]
         return list(map(Activation, images.unbind(), wide.unbind(), columns.unbind()))
 
@@ -128,12 +128,14 @@ class Region(NamedTuple):
 
     def of(self, memory: Tensor) -> Tensor:
         """Return the matrix (rows, columns) in ``memory``."""
-        whole = memory[self.start : self.start + self.rows * self.stride].view(self.rows, self.stride)
-        return whole[:, : self.columns]
+        return memory.as_strided((self.rows, self.columns), (self.stride, 1), self.start)
 
 
 class Regions(NamedTuple):
-    """Places of the buffers of a step: one region for each stage; those of ``pulled`` overlap."""
+    """Places of the buffers of a step, one region for each stage.
+
+    Those of ``pulled`` overlap, and so do the sums of stages that are computed again; without gradients tables are sums.
+    """
 
     tables: list[Region]
     sums: list[Region]
@@ -164,32 +166,21 @@ class Regions(NamedTuple):
         """Return the places in a step without gradients; ``layouts`` are those of `step_layouts`."""
         place = partial(_place, stages, layouts)
         values, none = place(0, [s.n_nodes for s in stages]), place(0, [0] * len(stages))
-        pulled = place(_end(values), [min(AT_ONCE, s.n_sources) for s in stages], shared=[True] * len(stages))
+        pulled = place(
+            _end(values), [min(_AT_ONCE, s.n_sources) for s in stages], shared=[True] * len(stages)
+        )
         return cls(values, values, none, pulled, _scratch(_end(pulled), 2, layouts))
 
     def buffers(self, memory: Tensor, layouts: Sequence[Layout]) -> "list[StageBuffers]":
         """Return the buffers of each stage in flat memory."""
-        scratch = self.scratch.of(memory)
-        places = zip(layouts[1:], self.tables, self.sums, self.kept, self.pulled, strict=True)
         return [
-            StageBuffers(
-                layout, table.of(memory), sums.of(memory), kept.of(memory), pulled.of(memory), scratch
-            )
-            for layout, table, sums, kept, pulled in places
+            StageBuffers(layout, *(place.of(memory) for place in (*own, self.scratch)))
+            for layout, *own in zip(layouts[1:], self.tables, self.sums, self.kept, self.pulled, strict=True)
         ]
 
 
 class StageBuffers:
-    """Buffers of one stage in a step, as matrices and as the activations in their rows.
-
-    Args:
-        layout: Layout of the activations.
-        table: Values of sources and nodes.
-        sums: Weighted sums of the nodes.
-        kept: u and v of each row of the table, alternating; no rows if they are not kept.
-        pulled: Gradients of values.
-        scratch: Activations du, dv and ReLU(a); without gradients, ReLU(a) shares the row of dv.
-    """
+    """Buffers of one stage, or of the images, as matrices and as the activations in their rows; ``kept`` alternates u and v."""
 
     def __init__(
         self, layout: Layout, table: Tensor, sums: Tensor, kept: Tensor, pulled: Tensor, scratch: Tensor
@@ -201,7 +192,7 @@ class StageBuffers:
 
 
 class Workspace:
-    """Memory of the last step, for the next one; threads may share it without a lock, as ``dict.pop`` is atomic."""
+    """The largest memory of ended steps, for the next one; threads may share it without a lock, as ``dict.pop`` is atomic."""
 
     def __init__(self) -> None:
         self._free: dict[str, Tensor] = {}
@@ -230,18 +221,13 @@ def step_layouts(
 ) -> list[Layout]:
     """Return the layout of images of shape (batch, channels, height, width), followed by that of each stage."""
     batch, in_channels, height, width = images
-    return [
-        Layout(batch, in_channels, height, width, channels_last),
-        *(
-            Layout(batch, channels << s, -(-height // 2**s), -(-width // 2**s), channels_last)
-            for s in (stage.stage for stage in stages)
-        ),
-    ]
+    sizes = [(in_channels, 0), *((channels << stage.stage, stage.stage) for stage in stages)]
+    return [Layout(batch, c, -(-height // 2**s), -(-width // 2**s), channels_last) for c, s in sizes]
 
 
 @lru_cache(maxsize=64)
 def _tiling(channels: int, repeats: int, device: torch.device) -> Tensor:
-    """Return the channel of each column of a matrix; faster than ``repeat`` by a factor of four."""
+    """Return the channel of each column of ``wide``; faster than ``repeat`` by a factor of four."""
     return torch.arange(channels, device=device).repeat(repeats)
 
 

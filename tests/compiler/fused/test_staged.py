@@ -158,6 +158,33 @@ def test_blocks_may_be_in_evaluation_mode(channels_last, graph, module):
     )
 
 
+@ORDERS
+@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize("training", [True, False])
+def test_the_backward_follows_the_mode_of_its_forward(channels_last, graph, module, recompute, training):
+    fused = fused_execution(module, recompute=recompute, channels_last=channels_last)
+    found = []
+    for execute in (fused, run_plain):
+        network = copy.deepcopy(module).train(training)
+        images = images_for(graph).requires_grad_()
+        logits = execute(network, images).square().sum()
+        network.train(not training)
+        found.append(torch.autograd.grad(logits, [images, *network.parameters()]))
+    torch.testing.assert_close(*found, rtol=1e-9, atol=1e-9)
+
+
+@ORDERS
+def test_statistics_may_change_between_an_evaluation_and_its_backward(channels_last, graph, module):
+    """The plain execution refuses this; the gradients are those of the statistics of the forward."""
+    fused, parameters = fused_execution(module, channels_last=channels_last), list(module.parameters())
+    images = images_for(graph)
+    expected = torch.autograd.grad(fused(module.eval(), images).square().sum(), parameters)
+    logits = fused(module, images).square().sum()
+    with torch.no_grad():
+        fused(module.train(), images_for(graph, seed=1))
+    torch.testing.assert_close(torch.autograd.grad(logits, parameters), expected)
+
+
 @pytest.mark.parametrize("recompute", [False, True])
 def test_statistics_are_updated_once_a_forward_in_training_only(module, graph, recompute):
     fused = fused_execution(module, recompute=recompute)

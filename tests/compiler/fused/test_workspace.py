@@ -281,7 +281,7 @@ def test_regions_overlap_only_where_they_are_shared(graph, recompute):
 @pytest.mark.parametrize(("channels", "pixels"), [(11, 32), (8, 32), (88, 31), (3000, 4)])
 def test_a_row_of_pixels_is_long_enough_to_vectorize(channels, pixels):
     layout = Layout(64, channels, pixels, pixels, channels_last=True)
-    assert layout.pixels % layout.repeats == 0
+    assert layout.n_values % layout.repeats == 0
     assert layout.repeats == 1 or 256 < layout.repeats * channels <= 1024
     assert layout.repeats > 1 or channels > 1000
 

@@ -3,7 +3,8 @@ import os
 import pytest
 
 import graphtask as gt
-from graphtask.study.engines.local import LocalEngine, local_engine
+from graphtask.engines.local import LocalEngine
+from graphtask.study.local import local_engine
 from graphtask.workers import n_cores
 
 
@@ -53,7 +54,7 @@ def test_without_a_word_there_are_as_many_processes_as_cores_for_their_threads(v
 
 
 def test_a_gpu_that_is_not_here_is_refused_before_anything_begins(values, monkeypatch):
-    monkeypatch.setattr("graphtask.study.engines.local._n_gpus", lambda: 1)
+    monkeypatch.setattr("graphtask.study.local._n_gpus", lambda: 1)
     study = gt.Study.read(values)
     assert local_engine(study.jobs, n_jobs=None, gpus=[0], jobs_per_gpu=2).slots() == 2
     with pytest.raises(
@@ -88,7 +89,7 @@ def test_a_reply_that_is_cut_off_is_that_of_a_dead_process(study, monkeypatch, c
     with LocalEngine(n_jobs=1) as engine:
         ending = engine.submit(study.jobs[0]).result()
     assert ending.kind == "died"
-    assert ending.reason.startswith("the process that trained it ended (status 0)")
+    assert ending.reason.startswith("its process ended (status 0)")
 
 
 def test_a_process_that_answers_nonsense_and_stays_is_ended(study, monkeypatch):

@@ -1,6 +1,6 @@
-"""Engine of processes on this machine; a process that dies costs its job a retry.
+"""Engine of processes on this machine; a process that dies costs its task a retry.
 
-The processes live as long as the engine, so that each imports PyTorch once. When the driver ends, for whatever reason,
+The processes live as long as the engine, so that each imports its libraries once. When the driver ends, for whatever reason,
 they save their state and end.
 """
 
@@ -10,18 +10,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from graphtask.engines.protocol import Ending
 from graphtask.errors import ArgumentError
-from graphtask.study.job import Ending
 from graphtask.validation import integer, invalid
-from graphtask.workers import Pool, Reply, encoded, n_cores
+from graphtask.workers import Pool, Reply, encoded
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from graphtask.study.job import Job
-
-LOG = "study.log"
-"""In the folder of all runs: everything that the processes print."""
+    from graphtask.engines.protocol import Task
 
 
 class LocalEngine:
@@ -58,19 +55,19 @@ class LocalEngine:
         """Return the number of processes."""
         return len(self._places)
 
-    def submit(self, job: "Job") -> "Future[Ending]":
-        """Perform a job in the next free process."""
+    def submit(self, job: "Task") -> "Future[Ending]":
+        """Perform a task in the next free process."""
         if self._pool is None:
             self._pool = Pool(
-                "graphtask.study.worker",
+                job.worker,
                 environments=self._places,
                 at_end="save",
                 keys=Ending._fields,
-                log=job.out / LOG,
+                log=job.log,
             )
         if self._is_stopped:
             self._pool.stop()
-        return self._pool.submit(encoded(job.to_dict()), then=partial(_ending, job.out / LOG))
+        return self._pool.submit(encoded(job.to_dict()), then=partial(_ending, job.log))
 
     def stop(self) -> None:
         """Ask all processes to save and to end."""
@@ -86,33 +83,6 @@ class LocalEngine:
             self._pool.close()
 
 
-def local_engine(
-    jobs: "Sequence[Job]", *, n_jobs: int | None, gpus: Sequence[int] | None, jobs_per_gpu: int = 1
-) -> LocalEngine:
-    """Return the processes for these jobs on this machine; arguments as those of `graphtask.Study.run`.
-
-    Raises:
-        ArgumentError: An argument is out of range, or this machine has no such GPU.
-    """
-    may_use_gpu = any(job.device in {"auto", "cuda"} for job in jobs)
-    available = _n_gpus() if gpus or (gpus is None and n_jobs is None and may_use_gpu) else 0
-    selected = range(available) if gpus is None else gpus
-    if selected:
-        engine = LocalEngine(n_jobs=n_jobs, gpus=selected, jobs_per_gpu=jobs_per_gpu)
-        if max(selected) >= available:
-            raise invalid("gpus", f"numbers below {available}, the GPUs that PyTorch finds", max(selected))
-        return engine
-    threads = max(job.threads for job in jobs)
-    n_processes = max(1, n_cores() // threads) if n_jobs is None else integer(n_jobs, name="n_jobs")
-    return LocalEngine(n_jobs=min(n_processes, len(jobs)))
-
-
-def _n_gpus() -> int:
-    import torch
-
-    return torch.cuda.device_count()
-
-
 def _ending(log: Path, reply: Reply) -> Ending:
     if reply.kind == "replied":
         assert reply.values is not None
@@ -122,7 +92,7 @@ def _ending(log: Path, reply: Reply) -> Ending:
     if reply.kind == "not started":
         return Ending("died", f"no process can be started ({reply.problem})")
     hint = "its memory may have run out" if reply.problem == "SIGKILL" else f"see {log}"
-    return Ending("died", f"the process that trained it ended ({reply.problem}); {hint}")
+    return Ending("died", f"its process ended ({reply.problem}); {hint}")
 
 
 def _gpu_variables(gpu: int) -> Mapping[str, str]:

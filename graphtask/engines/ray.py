@@ -1,10 +1,11 @@
-"""Engine on a Ray cluster: every run is a task that takes CPUs, and a share of a GPU, on one of its nodes.
+"""Engine on a Ray cluster: every task takes CPUs, and a share of a GPU, on one of its nodes.
 
-Runs are stored in the folder of the study, which all nodes must share; Ray transports only jobs and endings. Ray itself
-retries nothing: `graphtask.study.driver` does, from the last checkpoint.
+Results are files in a folder that all nodes must share; Ray transports only tasks and endings. Ray itself retries
+nothing: the drivers do, `graphtask.study.driver` from the last checkpoint.
 """
 
 import contextlib
+import importlib
 import math
 import os
 import signal
@@ -14,15 +15,14 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
+from graphtask.engines.cluster_watch import ClusterWatch, knock
+from graphtask.engines.protocol import Ending, Task, Tasks
+from graphtask.engines.shared_folder import Mark
 from graphtask.errors import ArgumentError, RunError
-from graphtask.study.engines.cluster_watch import ClusterWatch, knock
-from graphtask.study.engines.shared_folder import Mark
-from graphtask.study.job import Ending, Job, Jobs
 from graphtask.types import DISTRIBUTION
 from graphtask.validation import counted, install_hint, integer, invalid
 
@@ -34,7 +34,7 @@ class RayEngine:
     """Nodes of a Ray cluster; connects on first use.
 
     Args:
-        study: The study; its folder must be on storage that all nodes share.
+        study: The study, or the parts of a corpus; its folder must be on storage that all nodes share.
         address: Address of the cluster: ``auto`` (the one of this machine), ``host:port``, or ``ray://host:10001`` from
             outside. If the cluster requires a token, set ``RAY_AUTH_MODE=token`` and ``RAY_AUTH_TOKEN`` (or have the
             token in ``~/.ray/auth_token``).
@@ -49,12 +49,12 @@ class RayEngine:
     Example:
         >>> import graphtask as gt
         >>> study = gt.Study.read("studies/paper.toml")  # doctest: +SKIP
-        >>> study.run(engine=gt.study.RayEngine(study, gpus_per_run=0.25))  # doctest: +SKIP
+        >>> study.run(engine=gt.engines.RayEngine(study, gpus_per_run=0.25))  # doctest: +SKIP
     """
 
     def __init__(
         self,
-        study: Jobs,
+        study: Tasks,
         *,
         address: str = "auto",
         gpus_per_run: float | None = None,
@@ -91,27 +91,24 @@ class RayEngine:
         if self._watch is not None and self._watch.seconds_since_seen() > _PATIENCE_WITH_HEAD:
             self._is_lost = True
             raise RunError(
-                f"the Ray cluster at {self._watch.address} is lost; when it is back, run the same command again to resume "
-                f"every run from its last checkpoint"
+                f"the Ray cluster at {self._watch.address} is lost; when it is back, run the same command again to resume"
             )
         if self._n_jobs is not None:
             return self._n_jobs
         nodes = self._watch.nodes if self._watch else self._nodes()
         return max(1, sum(self._room(node) for node in nodes if node["NodeID"] not in self._refusing))
 
-    def submit(self, job: Job) -> "Future[Ending]":
-        """Perform a job on a node with enough free CPUs and GPUs."""
+    def submit(self, job: Task) -> "Future[Ending]":
+        """Perform a task on a node with enough free CPUs and GPUs."""
         gpus = self._gpus or 0.0
-        if not gpus and job.device == "auto":
-            job = replace(
-                job, config=job.config.replace(device="cpu")
-            )  # the GPUs of a node belong to those who asked Ray for them
+        if not gpus:  # the GPUs of a node belong to those who asked Ray for them
+            job = job.on_cpu()
         options: dict[str, Any] = {"num_cpus": job.threads, "num_gpus": gpus, "name": f"graphtask {job.name}"}
         if self._refusing:
             options["label_selector"] = {"ray.io/node-id": f"!in({','.join(sorted(self._refusing))})"}
         assert self._mark is not None
         future: Future[Ending] = Future()
-        reference = self._task.options(**options).remote(job.to_dict(), self._mark)
+        reference = self._task.options(**options).remote(job.worker, job.to_dict(), self._mark)
         self._running[future] = reference
         reference.future().add_done_callback(lambda done: self._end(future, done))
         return future
@@ -153,7 +150,7 @@ class RayEngine:
         if not self._ray.is_initialized():
             with _sigterm_kept():
                 self._is_own = True
-                names_code = any(job.code for job in self._study.jobs)
+                names_code = any(job.names_code for job in self._study.jobs)
                 _connect(self._ray, self._address, with_current_folder=names_code)
         self._is_connected = True
         if self._gpus is None:
@@ -196,8 +193,8 @@ class RayEngine:
         for node, problem in problems.items():
             if problem:
                 raise RunError(
-                    f"node {node} of the cluster cannot be used: {problem}; all nodes need the same graphtask, and the folder "
-                    f"of the study on shared storage"
+                    f"node {node} of the cluster cannot be used: {problem}; all nodes need the same graphtask, and the output "
+                    f"folder on shared storage"
                 )
 
     def _answer(self, reference: Any) -> str:
@@ -239,17 +236,21 @@ def runs_on_gpus(n_gpus: int, gpus_per_run: float) -> int:
     return int(n_gpus // gpus_per_run)
 
 
-def _perform(job: dict[str, Any], mark: Mark) -> tuple[str, str, str]:
-    """Perform a job on a node; return its ending, and the node."""
-    import ray
+def _perform(worker: str, values: dict[str, Any], mark: Mark) -> tuple[str, str, str]:
+    """Perform a task on a node; return its ending, and the node.
 
-    from graphtask.study.worker import perform
+    Args:
+        worker: Module of graphtask; see `Task.worker`.
+        values: Result of `Task.to_dict`.
+        mark: Mark in the folder of the results.
+    """
+    import ray
 
     node = ray.get_runtime_context().get_node_id()
     problem = mark.problem()
     if problem:  # a node that joined later; another one may perform it
         return "refused", f"node {socket.gethostname()} of the cluster cannot be used: {problem}", node
-    ending = perform(Job.from_dict(job))
+    ending = importlib.import_module(worker).perform_values(values)
     return ending.kind, ending.reason, node
 
 
@@ -259,7 +260,7 @@ def _problem(mark: Mark, wanted: str) -> str:
     return mark.problem() if there == wanted else f"it has graphtask {there}, not {wanted}"
 
 
-def _check_gpus_per_run(gpus: float | None, study: Jobs) -> None:
+def _check_gpus_per_run(gpus: float | None, study: Tasks) -> None:
     if gpus is not None and not (0 <= gpus < math.inf and (gpus < 1 or gpus == int(gpus))):
         raise invalid("gpus_per_run", "a share below 1, or an integer >= 0", gpus)
     if gpus == 0 and any(job.device.startswith("cuda") for job in study.jobs):

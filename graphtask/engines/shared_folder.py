@@ -1,6 +1,6 @@
-"""Check that every machine shares the folder of a study, with a file of random text.
+"""Check that every machine shares the folder of the results, with a file of random text.
 
-A machine with a local folder of the same name would train there, and no other machine would find the run.
+A machine with a local folder of the same name would work there, and no other machine would find the results.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from graphtask.storage.regular import read_regular
 
 
 class Mark(NamedTuple):
-    """File in the folder of all runs, with its content."""
+    """File in the folder of the results, with its content."""
 
     path: Path
     text: str
@@ -26,7 +26,7 @@ class Mark(NamedTuple):
             RunError: The folder cannot be written.
         """
         text = secrets.token_hex(16)
-        mark = cls(out / f".study-{text[:8]}.mark", text)
+        mark = cls(out / f".graphtask-{text[:8]}.mark", text)
         try:
             out.mkdir(parents=True, exist_ok=True)
             mark.path.write_text(text, encoding="utf-8")

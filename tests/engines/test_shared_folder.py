@@ -1,7 +1,7 @@
 import pytest
 
 import graphtask as gt
-from graphtask.study.engines.shared_folder import Mark
+from graphtask.engines.shared_folder import Mark
 
 
 def test_who_sees_the_mark_may_work_in_the_folder(tmp_path):

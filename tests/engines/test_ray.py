@@ -18,12 +18,12 @@ from click.testing import CliRunner
 from processes import plant
 
 import graphtask as gt
-from graphtask.study.engines import cluster_watch
-from graphtask.study.engines import ray as ray_engine
-from graphtask.study.engines.cluster_watch import ClusterWatch
-from graphtask.study.engines.ray import RayEngine, runs_on_gpus
-from graphtask.study.engines.shared_folder import Mark
-from graphtask.study.job import Ending
+from graphtask.engines import cluster_watch
+from graphtask.engines import ray as ray_engine
+from graphtask.engines.cluster_watch import ClusterWatch
+from graphtask.engines.protocol import Ending
+from graphtask.engines.ray import RayEngine, runs_on_gpus
+from graphtask.engines.shared_folder import Mark
 from graphtask.study.worker import perform
 from graphtask_cli.main import cli
 
@@ -179,7 +179,7 @@ def test_whatever_happens_to_a_task_is_an_ending_in_one_line(study, error, kind,
 def test_a_node_that_does_not_see_the_folder_trains_nothing(study):
     mark = Mark.leave(study.out)
     mark.remove()
-    kind, reason, _ = ray_engine._perform(study.jobs[0].to_dict(), mark)
+    kind, reason, _ = ray_engine._perform(study.jobs[0].worker, study.jobs[0].to_dict(), mark)
     assert kind == "refused"
     assert "cannot be used" in reason
     assert not study.jobs[0].folder.exists()

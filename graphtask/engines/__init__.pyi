@@ -1,0 +1,2 @@
+from .local import LocalEngine as LocalEngine
+from .ray import RayEngine as RayEngine

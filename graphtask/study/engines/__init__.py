@@ -1,1 +1,0 @@
-"""Engines that perform the jobs of a study."""
