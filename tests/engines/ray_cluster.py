@@ -7,7 +7,7 @@ import os
 import sys
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-os.environ["RAY_raylet_start_wait_time_s"] = "240"  # noqa: SIM112  # Ray's own spelling; for busy machines; read at import
+os.environ["RAY_raylet_start_wait_time_s"] = "1500"  # noqa: SIM112  # Ray's own spelling; for busy machines; read at import
 
 from ray.cluster_utils import Cluster
 
