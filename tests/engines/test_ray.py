@@ -184,6 +184,14 @@ def test_whatever_happens_to_a_task_is_an_ending_in_one_line(study, error, kind,
     assert "\n" not in ending.reason
 
 
+@pytest.fixture
+def on_a_node(monkeypatch):
+    """Stands for Ray in a task; Ray itself would start a cluster."""
+    context = SimpleNamespace(get_node_id=lambda: "here")
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(get_runtime_context=lambda: context))
+
+
+@pytest.mark.usefixtures("on_a_node")
 def test_a_node_that_does_not_see_the_folder_trains_nothing(study):
     mark = Mark.leave(study.out)
     mark.remove()
@@ -218,11 +226,12 @@ def test_parts_of_a_corpus_take_a_cpu_each_and_no_gpu(puppet, parts):
     assert RayEngine(Corpus(parts[0].out, parts), gpus_per_run=0).slots() == 5
 
 
+@pytest.mark.usefixtures("on_a_node")
 def test_a_node_performs_a_part(parts):
     parts[1].out.mkdir()
     mark = Mark.leave(parts[1].out)
-    kind, reason, _ = ray_engine._perform(parts[1].worker, parts[1].to_dict(), mark)
-    assert (kind, reason) == ("finished", "")
+    found = ray_engine._perform(parts[1].worker, parts[1].to_dict(), mark)
+    assert found == ("finished", "", "here")
     assert [row["file"].rpartition("/")[2] for row in read_part(parts[1].path)] == [
         f"{row}.edges" for row in range(4, 8)
     ]
