@@ -96,15 +96,21 @@ def test_the_lightning_module_of_the_documentation_is_a_run_for_all_tools(tmp_pa
     code = re.search(r"```py\n(import graphtask as gt\nimport lightning.*?)```", page, re.DOTALL)[1]
     quick = "max_epochs=2, logger=False, enable_checkpointing=False, accelerator='cpu'"
     found = {}
-    exec(code.replace("max_epochs=8", quick), found)
+    for old, new in (
+        ("max_epochs=8", quick),
+        ("full_dag(8, stages=3)", "full_dag(5)"),
+        ("channels=8", "channels=2"),
+    ):
+        assert old in code
+        code = code.replace(old, new)
+    exec(code, found)
     run = gt.Run.open("runs/lightning")
-    assert run.history.w.shape == (3, 28)
+    assert run.history.w.shape == (3, 10)
     assert run.test_score > 0.2
     assert run.metrics["epoch"].tolist() == [1, 2]
     swept = gt.sweep(run, thresholds=[0], metrics="edges", device="cpu", progress=False)
     assert swept.table["test_accuracy"][0] == run.test_score
     gt.dynamics.edge_dynamics(run.history, retained=gt.prune(run.graph, threshold=0.1))
-    assert gt.report(["runs/lightning"], out="report.html").exists()
 
 
 def test_a_history_of_another_network_and_a_module_without_edges_are_refused(trained, digits):
