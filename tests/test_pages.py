@@ -260,7 +260,7 @@ def stock(tmp_path_factory):
     igraph.Graph([(0, 2), (1, 2), (2, 3)], directed=True).write_graphml(str(folder / "gephi.graphml"))
     for name in ("full", "pruned"):
         gt.write(graph, folder / f"{name}.graphml")
-    gt.write(gt.full_dag(5), folder / "flat.graphml")
+    gt.write(gt.full_dag(5, stages=1), folder / "flat.graphml")
     cell = nx.node_link_data(nx.DiGraph([(0, 1), (0, 2), (1, 2)]), edges="links")
     (folder / "cell.json").write_text(json.dumps(cell), encoding="utf-8")
     with contextlib.chdir(folder):
