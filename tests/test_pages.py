@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import json
 import os
 import re
 import shlex
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import click
 import igraph
+import networkx as nx
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -258,23 +260,17 @@ def stock(tmp_path_factory):
     igraph.Graph([(0, 2), (1, 2), (2, 3)], directed=True).write_graphml(str(folder / "gephi.graphml"))
     for name in ("full", "pruned"):
         gt.write(graph, folder / f"{name}.graphml")
+    gt.write(gt.full_dag(5), folder / "flat.graphml")
+    cell = nx.node_link_data(nx.DiGraph([(0, 1), (0, 2), (1, 2)]), edges="links")
+    (folder / "cell.json").write_text(json.dumps(cell), encoding="utf-8")
     with contextlib.chdir(folder):
         shell("graphtask study run studies/digits.toml --jobs 1")
-        stored = sorted(Path("runs/digits/cdigits/full").iterdir())
-        for name in ("full-0", "a", "separable-0", "cdigits-0", "cdigits/seed-0", "seeds/seed-0"):
-            shutil.copytree(stored[0], f"runs/{name}")
-        for name in ("full-1", "b", "cdigits/seed-1", "seeds/seed-1"):
-            shutil.copytree(stored[1], f"runs/{name}")
-        shutil.copytree(stored[0], "old-runs/a")
-        shutil.copy("runs/a/trained.graphml", "trained.graphml")
+        shutil.copy("runs/digits/cdigits/full/seed-0/trained.graphml", "trained.graphml")
         for k, name in enumerate(["graphs/thin", "graphs/thick"]):
             Path(name).mkdir(parents=True)
             for seed in range(3):
                 gt.write(gt.priors.erdos_renyi_dag(8, p=0.3 + 0.4 * k, seed=seed), f"{name}/{seed}.graphml")
                 gt.write(gt.priors.erdos_renyi_dag(8, p=0.5, seed=seed), f"graphs/{k}{seed}.graphml")
-        shell(
-            "graphtask train full.graphml --data tiny.npz --channels 2 --epochs 1 --block mypackage.blocks:gated -o runs/custom"
-        )
         shell("graphtask metrics runs/digits --threshold 0 -o features.csv")
         shell("graphtask sample runs/digits --label cdigits -n 1 --save cdigits.json -o samples")
     return folder
@@ -303,6 +299,21 @@ def shell(line):
     assert done.returncode == 0, f"{line}\n{done.stderr}"
 
 
+def provide(path):
+    """Copy a run, or two of them, to a path that a command reads and that does not exist."""
+    stored = sorted(Path("runs/digits/cdigits/full").iterdir())
+    if path.exists():
+        return
+    if path.name == "custom":
+        options = "--channels 2 --epochs 1 --block mypackage.blocks:gated"
+        shell(f"graphtask train full.graphml --data tiny.npz {options} -o {path}")
+    elif path.name in ("seeds", "cdigits", "banded", "old-runs"):
+        for run in stored[:2]:
+            shutil.copytree(run, path / run.name)
+    else:
+        shutil.copytree(stored[path.name[-1] in "1b"], path)
+
+
 def paste(script, folder, monkeypatch):
     """Run the lines that can be run, in their order; runs of their own replace those of the stock."""
     monkeypatch.chdir(folder)
@@ -311,6 +322,8 @@ def paste(script, folder, monkeypatch):
     for line in filter(is_run, script):
         for name, ready in READY.items():
             line = re.sub(name, ready, line)  # noqa: PLW2901 - the line as it is run
+        for name in re.findall(r"(?<!-o )\b(runs/[\w-]+|old-runs)", line):
+            provide(Path(name))
         target = re.search(r" -o (runs/\S+|retrained)\s*", line)
         if target and target[1] not in own and (" train " in line or " path " in line or " retrain " in line):
             shutil.rmtree(target[1], ignore_errors=True)

@@ -25,6 +25,7 @@ from graphtask.storage.matrix import dense_parts, sparse_parts
 _Array = npt.NDArray[Any]
 
 _DENSE = ("adjacency", "arr_0")
+_DATA = {"x_train", "train_images"}  # arrays of data sets
 _COMPRESSED = {"csr": ("row", "column"), "csc": ("column", "row")}
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _MAX_MEMBERS = 64
@@ -63,9 +64,12 @@ def parse(content: bytes) -> Parts:
         name = _only_square(arrays)
     if name is None:
         shown = ", ".join(sorted(arrays)[:5]) or "none"
-        raise FormatError(
-            f"has no array named adjacency (its arrays: {shown}); give the adjacency matrix that name"
+        remedy = (
+            "it is a data set, so train on it: graphtask train GRAPH --data"
+            if _DATA & arrays.keys()
+            else "give the adjacency matrix that name"
         )
+        raise FormatError(f"has no array named adjacency (its arrays: {shown}); {remedy}")
     return _with_names_and_stages(dense_parts(arrays[name]), arrays)
 
 

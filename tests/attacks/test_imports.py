@@ -127,16 +127,20 @@ def test_no_text_of_study_json_is_imported(study):
         path.write_text(text)
         for job in study.jobs:
             shutil.rmtree(job.folder, ignore_errors=True)
-    assert n_read >= 3
+    assert n_read >= 2
 
 
 @pytest.mark.usefixtures("planted")
-@pytest.mark.parametrize("keyword", ["block", "head", "task", "loss", "score", "optimizer", "schedule"])
+@pytest.mark.parametrize(
+    "keyword", ["data", "kind", "block", "head", "task", "loss", "score", "optimizer", "schedule"]
+)
 def test_code_that_study_json_names_is_refused_until_the_user_repeats_it(study, keyword):
-    changed = [job.config.replace(**{keyword: NAMES[0]}) for job in study.jobs]
     path = study.out / "study.json"
     content = json.loads(path.read_text())
-    content["jobs"][0]["config"] = changed[0].to_json()
+    if keyword == "kind":
+        content["jobs"][0]["prior"]["kind"] = NAMES[0]
+    else:
+        content["jobs"][0]["config"] = study.jobs[0].config.replace(**{keyword: NAMES[0]}).to_json()
     path.write_text(json.dumps(content))
     message = (
         rf"study\.json: names code, {keyword} = '{NAMES[0]}', .*repeat the name: --allow-import {NAMES[0]}"

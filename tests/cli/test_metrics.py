@@ -9,6 +9,7 @@ import sys
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from helpers import InlineParts
 
 import graphtask as gt
 from graphtask_cli.main import cli
@@ -477,3 +478,82 @@ def test_null_shows_people_the_tested_metrics_only(call, tmp_path):
     failed = call("metrics", "random.graphml", "--null", 1)
     assert failed.exit_code == 2
     assert "--null must be an integer >= 2, got 1" in failed.stderr
+
+
+@pytest.fixture
+def inline(monkeypatch):
+    monkeypatch.setattr("graphtask.corpus.partitioned.LocalEngine", lambda **_: InlineParts(None))
+
+
+@pytest.mark.usefixtures("inline", "files")
+def test_a_folder_of_parts_is_resumed_and_is_one_table(call, tmp_path):
+    (tmp_path / "broken.edges").write_text("?")
+    arguments = ["metrics", "a.graphml", "b.graphml", "broken.edges", "--metrics", "edges", "-o", "features/"]
+    result = call(*arguments, "--part-size", 2)
+    assert (result.exit_code, result.stdout) == (0, "features: 3 graphs in 2 parts\n")
+    assert result.stderr.startswith("graphtask: error: broken.edges: ")
+    assert call(*arguments, "--part-size", 2).stdout == "features: 3 graphs in 2 parts, 2 of them kept\n"
+    assert gt.read_table(tmp_path / "features")["edges"].fillna(0).tolist() == [15, 15, 0]
+    result = call(*arguments, "--strict", "--part-size", 2)
+    assert result.exit_code == 1
+    result = call(*arguments, "--part-size", 1)
+    assert result.exit_code == 1
+    assert "another part_size; choose another folder" in result.stderr.splitlines()[-1]
+    result = call("metrics", "broken.edges", "-o", "none/")
+    assert result.exit_code == 1
+
+
+@pytest.mark.usefixtures("files")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--engine", "ray"], "--engine ray needs a folder for its files; pass -o FOLDER/"),
+        (["--engine", "ray", "-o", "t.csv"], "--engine ray needs a folder for its files; pass -o FOLDER/"),
+        (["--part-size", 5], "--part-size needs a folder for its files; pass -o FOLDER/"),
+        (["--address", "auto", "-o", "f/"], "--address excludes --engine local"),
+        (["--cache", ".", "-o", "f/"], "--cache excludes a folder; pass -o FILE"),
+        (["--null", 9, "-o", "f/"], "--null excludes a folder; pass -o FILE"),
+        (["--format", "csv", "-o", "f/"], "--format excludes a folder, whose files are in Parquet"),
+    ],
+)
+def test_options_that_need_or_exclude_a_folder(call, tmp_path, options, message):
+    result = call("metrics", "a.graphml", *options)
+    assert (result.exit_code, result.stderr) == (
+        2,
+        f"graphtask: error: {message} (see graphtask metrics --help)\n",
+    )
+    assert not (tmp_path / "f").exists()
+
+
+@pytest.mark.usefixtures("files")
+def test_a_cluster_without_ray_is_one_line_that_installs_it(call, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    result = call("metrics", "a.graphml", "--engine", "ray", "-o", "f/")
+    assert result.exit_code == 1
+    assert result.stderr.endswith("pip install 'graphtask-nn[ray]'\n")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_column_of_edge_lists_and_a_scheme_are_options(call, tmp_path):
+    pd.DataFrame({"edges": ["0 1", "0 1\n1 2"]}).to_parquet(tmp_path / "graphs.parquet")
+    result = call(
+        "metrics",
+        "graphs.parquet",
+        "--column",
+        "edges",
+        "--stages",
+        1,
+        "--metrics",
+        "edges",
+        "--format",
+        "csv",
+    )
+    assert [row["edges"] for row in rows(result)] == ["1", "2"]
+    assert [row["graph"] for row in rows(result)] == ["0", "1"]
+    result = call("metrics", "graphs.parquet")
+    assert "name its edge lists with --column edges" in result.stderr
+    result = call("metrics", "https://localhost/a.gml")
+    assert "its scheme is not allowed; allow it with --scheme https" in result.stderr
+    result = call("metrics", "x", "--scheme", "nosuch")
+    assert result.exit_code in {1, 2}
+    assert "must be schemes that fsspec knows" in result.stderr

@@ -10,10 +10,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from helpers import InlineParts
 from processes import PATIENCE, wait_until
 
 import graphtask as gt
-from graphtask.corpus import part_worker
 from graphtask.corpus.entries import find
 from graphtask.corpus.measure import measure_entries
 from graphtask.corpus.partitioned import engine_factory, measure_parts
@@ -26,35 +26,6 @@ from graphtask.reading import ReadOptions
 FAST = ["edges", "nodes_stage_k", "log_paths"]
 
 
-class Inline:
-    """Performs parts at once, in this process; fails as planned, by the number of the attempt."""
-
-    def __init__(self, tasks, plan=()):
-        self.tasks, self.plan, self.performed = tasks, dict(plan), []
-
-    def slots(self):
-        return 2
-
-    def submit(self, part):
-        attempt = len(self.performed)
-        self.performed.append(part)
-        future = Future()
-        planned = self.plan.get(attempt)
-        if planned == "Ctrl-C":
-            raise KeyboardInterrupt
-        future.set_result(planned or part_worker.perform_values(json.loads(json.dumps(part.to_dict()))))
-        return future
-
-    def stop(self):
-        pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
-
-
 @pytest.fixture
 def inline():
     """Measure into parts in this process; returns the report, the engine and the messages."""
@@ -63,7 +34,7 @@ def inline():
         engines, notes = [], []
 
         def factory(tasks):
-            engines.append(Inline(tasks, plan))
+            engines.append(InlineParts(tasks, plan))
             return engines[-1]
 
         settings = Settings(metrics=metrics, reading=ReadOptions(stages=stages), options=Options(), **options)
@@ -239,7 +210,7 @@ def test_leftovers_of_a_killed_writer_are_removed(inline, graphs, tmp_path):
 def test_null_models_and_a_cache_need_one_table(graphs, tmp_path):
     settings = Settings(metrics=FAST, null_model=NullModel(5, "degree", 0))
     with pytest.raises(gt.errors.ArgumentError, match="write one table instead of a folder"):
-        measure_parts(find(graphs), settings, out=tmp_path / "out", engine=Inline, notify=print)
+        measure_parts(find(graphs), settings, out=tmp_path / "out", engine=InlineParts, notify=print)
     with pytest.raises(gt.errors.ArgumentError, match="cache cannot be combined with out"):
         gt.measure_files(graphs, out=tmp_path / "out", cache=tmp_path)
     with pytest.raises(gt.errors.ArgumentError, match="engine needs out"):
@@ -257,7 +228,7 @@ def test_rows_of_a_table_of_edge_lists_in_parts(tmp_path):
         pa.table({"edges": [f"0 1\n1 {index + 2}" for index in range(30)]}), path, row_group_size=7
     )
     rows = gt.measure_files(
-        [path], column="edges", metrics=FAST, stages=1, out=tmp_path / "out", engine=Inline, part_size=4
+        [path], column="edges", metrics=FAST, stages=1, out=tmp_path / "out", engine=InlineParts, part_size=4
     )
     expected = gt.measure_files([path], column="edges", metrics=FAST, stages=1)
     assert same(rows, expected)
@@ -265,7 +236,13 @@ def test_rows_of_a_table_of_edge_lists_in_parts(tmp_path):
 
 def test_a_folder_inside_the_corpus_is_not_measured(tmp_path):
     pq.write_table(pa.table({"edges": ["0 1"] * 3}), tmp_path / "graphs.parquet")
-    options = {"column": "edges", "metrics": FAST, "stages": 1, "engine": Inline, "out": tmp_path / "out"}
+    options = {
+        "column": "edges",
+        "metrics": FAST,
+        "stages": 1,
+        "engine": InlineParts,
+        "out": tmp_path / "out",
+    }
     assert len(list(gt.measure_files([tmp_path], **options))) == 3
     assert len(list(gt.measure_files([tmp_path], **options))) == 3
 

@@ -7,23 +7,31 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from processes import plant
 
 import graphtask as gt
+from graphtask.corpus.entries import find
+from graphtask.corpus.partitioned import Corpus
+from graphtask.corpus.parts import Part, read_part
+from graphtask.corpus.rows import Settings
 from graphtask.engines import cluster_watch
 from graphtask.engines import ray as ray_engine
 from graphtask.engines.cluster_watch import ClusterWatch
 from graphtask.engines.protocol import Ending
 from graphtask.engines.ray import RayEngine, runs_on_gpus
 from graphtask.engines.shared_folder import Mark
+from graphtask.reading import ReadOptions
 from graphtask.study.worker import perform
 from graphtask_cli.main import cli
 
@@ -176,6 +184,14 @@ def test_whatever_happens_to_a_task_is_an_ending_in_one_line(study, error, kind,
     assert "\n" not in ending.reason
 
 
+@pytest.fixture
+def on_a_node(monkeypatch):
+    """Stands for Ray in a task; Ray itself would start a cluster."""
+    context = SimpleNamespace(get_node_id=lambda: "here")
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(get_runtime_context=lambda: context))
+
+
+@pytest.mark.usefixtures("on_a_node")
 def test_a_node_that_does_not_see_the_folder_trains_nothing(study):
     mark = Mark.leave(study.out)
     mark.remove()
@@ -183,6 +199,42 @@ def test_a_node_that_does_not_see_the_folder_trains_nothing(study):
     assert kind == "refused"
     assert "cannot be used" in reason
     assert not study.jobs[0].folder.exists()
+
+
+@pytest.fixture
+def parts(tmp_path):
+    """Twenty edge lists in a column of a table, as five parts."""
+    path = tmp_path / "graphs.parquet"
+    pq.write_table(pa.table({"edges": [f"0 1\n1 {index + 2}" for index in range(20)]}), path)
+    entries = find([path], column="edges")
+    settings = Settings(metrics=["edges"], reading=ReadOptions(stages=1))
+    return [
+        Part(
+            out=tmp_path / "out",
+            number=number,
+            entries=tuple(entries[4 * number : 4 * number + 4]),
+            settings=settings,
+            modules=(),
+            digest=str(number),
+        )
+        for number in range(5)
+    ]
+
+
+def test_parts_of_a_corpus_take_a_cpu_each_and_no_gpu(puppet, parts):
+    puppet.cluster = [node(3, 1), node(2)]
+    assert RayEngine(Corpus(parts[0].out, parts), gpus_per_run=0).slots() == 5
+
+
+@pytest.mark.usefixtures("on_a_node")
+def test_a_node_performs_a_part(parts):
+    parts[1].out.mkdir()
+    mark = Mark.leave(parts[1].out)
+    found = ray_engine._perform(parts[1].worker, parts[1].to_dict(), mark)
+    assert found == ("finished", "", "here")
+    assert [row["file"].rpartition("/")[2] for row in read_part(parts[1].path)] == [
+        f"{row}.edges" for row in range(4, 8)
+    ]
 
 
 def test_a_node_that_refused_gets_no_more_runs(puppet, study):
@@ -415,6 +467,39 @@ def test_a_killed_worker_and_a_lost_node_cost_nothing_but_time(study_file, clust
     undisturbed = gt.Study.read(path, out=tmp_path / "undisturbed", threads=1)
     assert {perform(job) for job in undisturbed.jobs} == {Ending("finished")}
     assert results(study).equals(results(undisturbed))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_a_killed_worker_costs_a_part_of_a_corpus_nothing_but_time(cluster, tmp_path):
+    texts = [f"0 1\n1 {index % 7 + 2}\n0 {index % 7 + 2}" for index in range(4000)]
+    pq.write_table(pa.table({"edges": texts}), tmp_path / "graphs.parquet")
+    options = {"column": "edges", "metrics": ["edges", "nodes"], "stages": 1}
+    killed = []
+
+    def kill():
+        while not killed:
+            for process in psutil.process_iter():
+                with contextlib.suppress(psutil.Error):
+                    if re.search(r"graphtask part-\d+", " ".join(process.cmdline()[:1])):
+                        process.kill()
+                        killed.append(process.pid)
+                        return
+            time.sleep(0.01)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with pytest.warns(UserWarning, match="its process on the cluster ended .*; measured again"):
+        rows = gt.measure_files(
+            [tmp_path / "graphs.parquet"],
+            out=tmp_path / "out",
+            engine=lambda tasks: RayEngine(tasks, address=cluster.address, gpus_per_run=0),
+            part_size=500,
+            **options,
+        )
+    killer.join()
+    assert list(rows) == list(gt.measure_files([tmp_path / "graphs.parquet"], **options))
+    assert len(list((tmp_path / "out").glob("*.parquet"))) == 8
 
 
 def test_the_token_of_the_user_is_for_clusters_on_this_machine_only(monkeypatch, tmp_path):

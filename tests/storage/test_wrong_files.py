@@ -110,6 +110,7 @@ def zipped_zeros(n_bytes):
         ("a.npz", b"", "is not a complete .npz file"),
         ("a.npz", b"PK\x03\x04" + bytes(100), "is not a complete .npz file"),
         ("a.npz", npz(a=np.eye(2), b=np.eye(2)), "has no array named adjacency (its arrays: a, b)"),
+        ("a.npz", npz(x_train=np.zeros((3, 2)), y_train=np.zeros(3)), "train on it: graphtask train GRAPH --data"),
         ("a.npz", npz(adjacency=np.ones((2, 3))), "must be square, got the shape 2 × 3"),
         ("a.npz", npz(adjacency=np.array([["a", "b"], ["c", "d"]])), "must hold numbers, got <U1"),
         ("a.npz", npz(adjacency=np.array([[0, 1j], [0, 0]])), "holds complex128, not numbers"),

@@ -29,7 +29,7 @@ _SHOWN = ("edge_l1", "status", "sparsity", "edges", "nodes")
 @command(
     epilog=examples(
         "graphtask path full.graphml --data cdigits --channels 5 --epochs 8 --batch-size 32 --edge-l1 0.02 -o runs/path",
-        "graphtask path full.graphml --data cdigits --channels 5 --epochs 8 --edge-l1s log:0.002:0.2:9 -o runs/path --plot path.svg",
+        "graphtask path full.graphml --data cdigits --channels 5 --epochs 8 --edge-l1s log:0.002:0.2:9 -o runs/path-9 --plot path.svg",
     )
 )
 @click.argument("graph_file", type=PATH, metavar="GRAPH")

@@ -275,7 +275,7 @@ training_options = in_turn(
         "graphtask train full.graphml --data cdigits --channels 5 --epochs 16 --batch-size 32 --edge-l1 0.02 -o runs/full-0",
         "graphtask train full.graphml --data cdigits --channels 8 --epochs 16 --batch-size 32 --edge-l1 0.02 --block separable "
         "-o runs/separable-0",
-        "graphtask train full.graphml --data houses.npz --task regression --block mlp --learning-rate 0.01 -o runs/houses",
+        "graphtask train flat.graphml --data houses.npz --task regression --block mlp --learning-rate 0.01 -o runs/houses",
     )
 )
 @click.argument("graph_file", type=PATH, metavar="GRAPH")
