@@ -4,17 +4,22 @@ Importing a module runs its code. This is the only place of the library that imp
 callers pass names that the user has typed, never names that were read from a graph, a run folder or ``study.json``.
 """
 
+import contextlib
 import importlib
+import importlib.util
 import inspect
 import os
 import re
 import sys
 from collections.abc import Mapping
-from types import ModuleType
+from pathlib import Path
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from graphtask.errors import ArgumentError
 from graphtask.validation import invalid, suggestion
+
+_LOCAL_SETTINGS = MappingProxyType({"matplotlibrc": "matplotlib", ".numba_config.yaml": "numba"})
 
 _CODE = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*")
 
@@ -67,6 +72,17 @@ def import_named(module: str) -> ModuleType:
         raise ArgumentError(
             f"module {module!r} cannot be imported ({type(error).__name__}: {reason})"
         ) from error
+
+
+def ignore_local_settings() -> None:
+    """Import libraries that read settings from the current folder in another one, if it holds such settings.
+
+    matplotlib reads ``matplotlibrc``, which can name a program to run, and numba ``.numba_config.yaml``.
+    """
+    for file, library in _LOCAL_SETTINGS.items():
+        if os.path.lexists(file) and importlib.util.find_spec(library):
+            with contextlib.chdir(Path(__file__).parent):
+                importlib.import_module(library)
 
 
 def load_named(

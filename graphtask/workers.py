@@ -28,6 +28,7 @@ from queue import SimpleQueue
 from typing import IO, Any, Literal, NamedTuple, Self, TypeVar
 
 from graphtask.errors import GraphtaskError
+from graphtask.named import ignore_local_settings
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -352,6 +353,7 @@ def prepare() -> None:
     Raises:
         GraphtaskError: There is not enough memory to import the libraries.
     """
+    ignore_local_settings()
     for name in THREAD_VARIABLES:
         os.environ.setdefault(name, "1")
     if "numpy" not in sys.modules:

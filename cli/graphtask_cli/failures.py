@@ -52,6 +52,8 @@ def in_one_line() -> Iterator[None]:
         _end(error, usage_message(error), status=error.exit_code)
     except GraphtaskError as error:
         _end(error, str(error), status=FAILED)
+    except MemoryError as error:
+        _end(error, f"memory ran out{f' ({error})' if str(error) else ''}; use smaller inputs", status=FAILED)
     except OSError as error:
         if error.errno == errno.EPIPE:  # click ends quietly when the reader of a pipe has gone
             raise

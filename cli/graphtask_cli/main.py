@@ -7,6 +7,7 @@ import click
 
 try:
     from graphtask import __version__
+    from graphtask.named import ignore_local_settings
     from graphtask_cli.command import LazyGroup
     from graphtask_cli.options import examples
 except ImportError as error:
@@ -78,3 +79,4 @@ For fish, write the same into ~/.config/fish/completions/graphtask.fish:
 )
 def cli() -> None:
     """Learn the wiring of neural networks as graphs."""
+    ignore_local_settings()

@@ -45,6 +45,7 @@ _CODE = (
 _LIBRARIES = (DISTRIBUTION, "igraph", "numpy", "scipy")  # on whose version values may depend
 _SECONDS = 2.0  # between two writes
 _HEADER = b"SQLite format 3\0"
+_TABLE = "CREATE TABLE rows (key BLOB PRIMARY KEY, row BLOB, crc INTEGER) WITHOUT ROWID"
 
 
 class RowCache:
@@ -136,20 +137,28 @@ class RowCache:
 
 
 def _opened(file: Path) -> sqlite3.Connection:
+    for own in (file, *(file.with_name(file.name + end) for end in ("-journal", "-wal", "-shm"))):
+        if own.is_symlink() or (own.exists() and not own.is_file()):
+            raise ValueError(f"{own.name} is a link, a pipe, a device or a folder")
     if file.exists():
         with open_regular(file) as content:
             if content.read(len(_HEADER)) not in {b"", _HEADER}:
                 raise ValueError("it is not a cache")
     database = sqlite3.connect(file, timeout=30)
     try:
-        database.execute(
-            "CREATE TABLE IF NOT EXISTS rows (key BLOB PRIMARY KEY, row BLOB, crc INTEGER) WITHOUT ROWID"
-        )
-        database.execute("SELECT key, row, crc FROM rows LIMIT 1").fetchone()
-    except sqlite3.Error:
+        database.execute("PRAGMA trusted_schema = OFF")
+        database.execute(_TABLE.replace("TABLE", "TABLE IF NOT EXISTS", 1))
+        _check_only_table(database)
+    except (sqlite3.Error, ValueError):
         database.close()
         raise
     return database
+
+
+def _check_only_table(database: sqlite3.Connection) -> None:
+    # A view or a trigger of another database would run for ever.
+    if database.execute("SELECT sql FROM sqlite_master LIMIT 2").fetchall() != [(_TABLE,)]:
+        raise ValueError("it is another database")
 
 
 def context_of(settings: Settings) -> str:

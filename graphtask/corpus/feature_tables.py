@@ -116,7 +116,7 @@ def _from_parquet(content: bytes) -> "pd.DataFrame":
         for field in file.schema_arrow
         if types.is_string(field.type) or types.is_large_string(field.type) or types.is_binary(field.type)
     ]
-    table = pq.read_table(io.BytesIO(content), read_dictionary=texts).to_pandas()
+    table = pq.read_table(io.BytesIO(content), read_dictionary=texts).to_pandas(ignore_metadata=True)
     for name in texts:
         values = table[name].array
         choices = np.array([*values.categories, None], dtype=object)

@@ -24,6 +24,9 @@ from graphtask.storage.content import about, load
 FORMAT = "graphtask distribution of graphs"
 VERSION = 3
 
+_MOST_NODES = 10_000  # of a stage
+_MOST_GRAPHS = 1 << 40
+_LARGEST_FACTOR = 1e9
 _DAMAGED = "is not a complete distribution of graphs"
 
 Document = dict[str, Any]
@@ -100,7 +103,7 @@ def _distribution(document: Document) -> GraphDistribution:
     tilt, (value, error) = Tilt(*_numbers(document["tilt"], 2)), _numbers(document["log_normalizer"], 2)
     _require(max(map(abs, tilt)) <= 100 and value <= 0.5 and error >= 0)
     factor = SizeFactor(*_numbers(document["size_factor"], 4))
-    _require(min(factor) >= 0)
+    _require(min(factor) >= 0 and max(factor) <= _LARGEST_FACTOR and value >= -_LARGEST_FACTOR)
     mean_nodes, mean_edges = means
     result = GraphDistribution(model, n_graphs, mean_nodes, mean_edges, facts, tilt, factor)
     # Estimated once; the file keeps it, so that it is the same for all who read it.
@@ -194,6 +197,7 @@ def _size_distribution(stored: Document) -> SizeDistribution:
     times = _whole(stored["times"], len(values))
     least, q, tilt = int(stored["least"]), float(stored["q"]), float(stored["tilt"])
     _require(len(values) >= 1 and 0 <= least <= values.min() and times.min() >= 1 and 0 < q <= 0.9)
+    _require(values.max() <= _MOST_NODES and times.max() <= _MOST_GRAPHS)
     _require(abs(tilt) <= 100 and np.exp(tilt) * q < 0.99)
     return SizeDistribution(values, times, least, q, tilt)
 

@@ -137,7 +137,10 @@ def load_history(path: Path) -> EdgeHistory:
 def _arrays(content: bytes) -> dict[str, npt.NDArray[Any]]:
     arrays = {}
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        for member in archive.infolist():
+        members = archive.infolist()
+        if len(members) > len(_ARRAYS):
+            raise FormatError(f"{len(members):,} arrays instead of {len(_ARRAYS)}")
+        for member in members:
             # `EdgeHistory.save` does not compress, so no member is larger than the file.
             if member.compress_type != zipfile.ZIP_STORED or member.file_size > len(content):
                 raise FormatError(f"array {member.filename!r} is compressed")

@@ -114,6 +114,25 @@ def check_folder(folder: Path) -> None:
         )
 
 
+def check_inside(root: Path, folder: Path) -> None:
+    """Raise if the way from ``root`` to ``folder`` leads through a symbolic link; ``root`` itself may be one.
+
+    Raises:
+        GraphtaskError: It does.
+
+    Example:
+        >>> import tempfile
+        >>> check_inside(Path(tempfile.gettempdir()), Path(tempfile.gettempdir()) / "digits" / "seed-0")
+    """
+    place = root
+    for part in folder.relative_to(root).parts:
+        place = place / part
+        if place.is_symlink():
+            raise GraphtaskError(
+                f"{place}: is a symbolic link, and runs in {root} are not written elsewhere; replace it by the folder"
+            )
+
+
 def _checked(path: str | os.PathLike[str]) -> Path:
     target = Path(path)
     if (

@@ -1,6 +1,7 @@
 """Graph under construction: named nodes and edges with attributes, in the order in which a file has them."""
 
 import re
+from collections import defaultdict
 from typing import Any
 
 from graphtask.errors import FormatError
@@ -29,6 +30,7 @@ class GraphBuilder:
         self.graph_values: dict[str, Any] = {}
         self.position: dict[str, int] = {}
         self._n_bytes = n_bytes
+        self._used: defaultdict[str, int] = defaultdict(lambda: 1)  # numbers of names that were wished twice
         self._nodes: list[dict[str, Any]] = []
         self._edges: list[tuple[int, int]] = []
         self._records: list[dict[str, Any]] = []
@@ -54,6 +56,22 @@ class GraphBuilder:
         if values:
             self._nodes[index].update(values)
         return index
+
+    def new_name(self, wish: str) -> str:
+        """Return ``wish``, with the next free number if a node has this name already.
+
+        Example:
+            >>> builder = GraphBuilder(n_bytes=100)
+            >>> for _ in range(3):
+            ...     _ = builder.add_node(builder.new_name("Relu"))
+            >>> list(builder.position)
+            ['Relu', 'Relu_2', 'Relu_3']
+        """
+        name = wish
+        while name in self.position:
+            self._used[wish] += 1
+            name = f"{wish}_{self._used[wish]}"
+        return name
 
     def add_edge(self, source: str, target: str, values: dict[str, Any] | None = None) -> None:
         """Add an edge; missing nodes are created.

@@ -7,6 +7,7 @@ operation on the sum of its inputs. Nothing is executed: a genotype is read by `
 
 import ast
 import re
+from collections import defaultdict
 from typing import Any
 
 from graphtask.errors import FormatError
@@ -61,6 +62,7 @@ class _Cell:
         self.ops: list[str] = []
         self.edges: list[tuple[int, int]] = []
         self._position: dict[str, int] = {}
+        self._used: defaultdict[str, int] = defaultdict(lambda: 1)  # numbers of names that were wished twice
 
     def node(self, name: str, op: str) -> None:
         self._position[name] = len(self.names)
@@ -75,8 +77,10 @@ class _Cell:
         label = name or f"{source}>{target}"
         if label in self._position:
             label = f"{label}.{op}"
+        wish = label
         while label in self._position:
-            label += "'"
+            self._used[wish] += 1
+            label = f"{wish}.{self._used[wish]}"
         self.node(label, op)
         self.edge(source, label)
         return label

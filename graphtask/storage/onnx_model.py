@@ -1,12 +1,11 @@
 """Computation graph of an ONNX model, read by the package onnx; the model is never executed."""
 
-import math
 from typing import Any
 
 from graphtask.errors import FormatError, GraphtaskError
 from graphtask.storage.assembly import Parts
 from graphtask.storage.builder import GraphBuilder
-from graphtask.storage.limits import MAX_NODES
+from graphtask.storage.limits import MAX_NODES, n_elements
 from graphtask.storage.values import one_line
 from graphtask.validation import install_hint
 
@@ -26,7 +25,7 @@ def parse(content: bytes) -> Parts:
         GraphtaskError: onnx is not installed.
     """
     graph = _model(content).graph
-    sizes = {tensor.name: math.prod(tensor.dims) for tensor in graph.initializer}
+    sizes = {tensor.name: n_elements(tensor.dims) for tensor in graph.initializer}
     for node in graph.node:
         if node.op_type == "Constant":
             sizes.update(dict.fromkeys(node.output, 0))
@@ -80,9 +79,7 @@ def _add(
     builder: GraphBuilder, maker: dict[str, str], wish: str, op: str, outputs: Any, shapes: dict[str, str]
 ) -> str:
     """Add a node under a new name and return the name."""
-    name, number = wish, 2
-    while name in builder.position:
-        name, number = f"{wish}_{number}", number + 1
+    name = builder.new_name(wish)
     shape = next((shapes[output] for output in outputs if shapes.get(output)), "")
     builder.add_node(name, {OP: op} | ({"shape": shape} if shape else {}))
     for output in outputs:

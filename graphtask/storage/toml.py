@@ -8,7 +8,8 @@ from typing import Any
 from graphtask.storage.regular import read_regular
 
 _LARGEST = 16 << 20  # bytes
-_LONG_KEY = re.compile(r"(?<![\w-])(?:[\w-]+\s*\.\s*){100}")  # for which tomllib takes quadratic time
+# For which tomllib takes quadratic time; a key may be quoted.
+_LONG_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){100}""")
 
 
 def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -46,16 +46,25 @@ def parse(content: bytes) -> Parts:
     except Exception as error:  # noqa: BLE001 - torch raises whatever its reader meets in a damaged file
         reason = one_line(str(error).partition("\n")[0])
         raise FormatError(f"is not a file of torch that is safe to read ({reason})") from None
+    try:
+        return geometric_parts(_checked(found, kind, n_bytes=len(content)))
+    except FormatError:
+        raise
+    except (AttributeError, TypeError, IndexError, RuntimeError, OverflowError, ValueError) as error:
+        raise FormatError(f"holds a damaged graph ({one_line(str(error))})") from None
+
+
+def _checked(found: Any, kind: Any, *, n_bytes: int) -> Any:
+    """Return the ``Data`` that a file of ``n_bytes`` holds, whose tensors are no larger than the file."""
     if isinstance(found, dict) and "edge_index" in found and all(isinstance(key, str) for key in found):
         found = kind(**found)
     if not is_data(found):
         raise FormatError(f"must hold a torch_geometric.data.Data, got {type(found).__name__}")
-    try:
-        index = found.edge_index
-        check_size(int(found.num_nodes or 0), int(index.shape[-1]), n_cells=0, n_bytes=len(content))
-        return geometric_parts(found)
-    except (AttributeError, TypeError, IndexError, RuntimeError, OverflowError) as error:
-        raise FormatError(f"holds a damaged graph ({one_line(str(error))})") from None
+    # A tensor of stride 0 repeats one stored value any number of times.
+    if any(getattr(value, "numel", int)() > n_bytes for value in found.to_dict().values()):
+        raise FormatError("holds a tensor of more elements than the file has bytes")
+    check_size(int(found.num_nodes or 0), int(found.edge_index.shape[-1]), n_cells=0, n_bytes=n_bytes)
+    return found
 
 
 def _safe_classes(kind: Any) -> list[Any]:

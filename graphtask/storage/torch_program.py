@@ -1,7 +1,6 @@
 """Computation graph of a ``torch.export`` program (.pt2), read as JSON: PyTorch is not loaded and nothing is executed."""
 
 import io
-import math
 import struct
 import zipfile
 import zlib
@@ -12,12 +11,13 @@ from graphtask.errors import FormatError
 from graphtask.storage.assembly import Parts
 from graphtask.storage.bounded_json import parse_json
 from graphtask.storage.builder import GraphBuilder
-from graphtask.storage.limits import MAX_NODES, check_bytes
+from graphtask.storage.limits import MAX_NODES, check_bytes, n_elements
 
 _MEMBERS = ("models/model.json", "serialized_exported_program.json")  # since PyTorch 2.8, and before
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, RuntimeError)
 _MOST_EXPANDED = 32  # times the size of the file; PyTorch does not compress
-_DAMAGED = (KeyError, TypeError, AttributeError, IndexError, ValueError)
+_DAMAGED = (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError)
+_MOST_READ = 1_000  # parameters by way of values that are computed from parameters alone
 
 
 def parse(content: bytes) -> Parts:
@@ -102,6 +102,8 @@ class _Program:
         sources = dict.fromkeys(self._maker[name] for name in reads if name in self._maker)
         none: frozenset[str] = frozenset()
         parameters = none.union(*(self._parameters.get(name, none) for name in reads))
+        if len(parameters) > _MOST_READ:
+            raise FormatError(f"has an operation that reads more than {_MOST_READ:,} parameters")
         if not results:
             return
         if not sources:
@@ -115,9 +117,7 @@ class _Program:
             self.builder.add_edge(source, label)
 
     def _add(self, wish: str, op: str, results: list[str], values: dict[str, Any]) -> str:
-        name, number = wish, 2
-        while name in self.builder.position:
-            name, number = f"{wish}_{number}", number + 1
+        name = self.builder.new_name(wish)
         self.builder.add_node(name, {"op": op} | self._shape(results) | values)
         self._maker.update(dict.fromkeys(results, name))
         return name
@@ -130,7 +130,7 @@ class _Program:
         return {"shape": "x".join(texts)} if texts else {}
 
     def _n_elements(self, name: str) -> int:
-        return math.prod(int(size["as_int"]) for size in self._sizes(name))
+        return n_elements([_integer(size) for size in self._sizes(name)])
 
 
 def _tensors(value: Any) -> Iterator[str]:
@@ -166,8 +166,15 @@ def _module(node: dict[str, Any]) -> dict[str, Any]:
     return {"module": path} if path else {}
 
 
+def _integer(size: dict[str, Any]) -> int:
+    found = size["as_int"]
+    if type(found) is not int or not -(2**63) <= found < 2**63:
+        raise FormatError("has a size that is not an integer of 64 bits")
+    return found
+
+
 def _size(size: dict[str, Any]) -> str:
     if "as_int" in size:
-        return str(int(size["as_int"]))
+        return str(_integer(size))
     text = str(size.get("as_expr", {}).get("expr_str", "?"))
     return text if text.isidentifier() else "?"

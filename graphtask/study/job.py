@@ -15,6 +15,7 @@ from graphtask.graph import untrained, with_initial_size
 from graphtask.named import called, is_code_name, load_named
 from graphtask.priors.registry import PRIORS
 from graphtask.reading import read
+from graphtask.storage.atomic import check_inside
 from graphtask.storage.graphml import dumps
 from graphtask.storage.names import safe_path
 from graphtask.storage.objects import valid_graph
@@ -152,8 +153,14 @@ class Job:
 
     @property
     def folder(self) -> Path:
-        """The run folder."""
-        return self.out / self.name
+        """The run folder.
+
+        Raises:
+            GraphtaskError: A symbolic link leads out of the folder of the study.
+        """
+        folder = self.out / self.name
+        check_inside(self.out, folder)
+        return folder
 
     @property
     def code(self) -> dict[str, str]:

@@ -14,6 +14,7 @@ from processes import PATIENCE, wait_until
 
 import graphtask as gt
 from graphtask_cli import messages
+from graphtask_cli.failures import in_one_line
 from graphtask_cli.main import COMMANDS, cli
 
 GRAPHTASK = str(Path(sys.executable).with_name("graphtask"))
@@ -249,3 +250,10 @@ def test_help_has_no_marks_of_its_source(call):
     assert '\n    eval "$(_GRAPHTASK_COMPLETE=bash_source graphtask)"\n' in call("--help").stdout
     for name in COMMANDS:
         assert "\\b" not in call(name, "--help").stdout
+
+
+def test_memory_that_runs_out_is_one_line(capsys):
+    with pytest.raises(click.exceptions.Exit) as raised, in_one_line():
+        raise MemoryError("Unable to allocate 74.5 GiB")
+    assert raised.value.exit_code == 1
+    assert "memory ran out (Unable to allocate 74.5 GiB); use smaller inputs" in capsys.readouterr().err

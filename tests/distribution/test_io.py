@@ -72,6 +72,10 @@ def test_a_damaged_file_is_named_in_one_line(fitted, name, tmp_path):
     [
         ("sizes", [{"values": [], "times": [], "least": 1, "q": 0.5, "tilt": 0.0}] * 2),
         ("sizes", [{"values": [3], "times": [1], "least": 1, "q": 1.5, "tilt": 0.0}] * 2),
+        *(
+            ("sizes", [{"values": [3], "times": [1], "least": 0, "q": 0.5, "tilt": 0.0} | {key: [large]}] * 2)
+            for key, large in (("values", 100_000), ("values", 10**9), ("times", 2**62))
+        ),
         ("ends", [[0, 7]]),
         ("ends", [[1, 0]]),
         ("ends", []),
