@@ -9,6 +9,14 @@ import graphtask as gt
 NAMES = sorted(gt.blocks.BLOCKS)
 
 
+def full_dag(n_nodes, *, stages):
+    """A full DAG whose nodes have operations, as one of the blocks needs them."""
+    graph = gt.full_dag(n_nodes, stages=stages)
+    operations = ["nor_conv_3x3", "avg_pool_3x3", "nor_conv_1x1"] * n_nodes
+    graph.vs["op"] = ["input", *operations[: n_nodes - 2], "output"]
+    return graph
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("stride", "size"), [(1, (5, 4)), (2, (5, 4)), (4, (9, 4)), (2, (1, 7))])
 def test_a_block_returns_the_size_over_its_stride_rounded_up(name, stride, size):
@@ -19,7 +27,7 @@ def test_a_block_returns_the_size_over_its_stride_rounded_up(name, stride, size)
 @pytest.mark.parametrize("name", NAMES)
 def test_the_gradients_of_a_network_are_those_of_finite_differences(name):
     net = gt.compile(
-        gt.full_dag(4, stages=2),
+        full_dag(4, stages=2),
         channels=2,
         in_channels=2,
         n_classes=2,
@@ -40,7 +48,7 @@ def test_the_gradients_of_a_network_are_those_of_finite_differences(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_number_of_parameters_is_that_of_the_network(name):
-    graph = gt.full_dag(5, stages=2)
+    graph = full_dag(5, stages=2)
     net = gt.compile(graph, channels=4, block=name)
     n_parameters = sum(parameter.numel() for parameter in net.parameters())
     assert gt.compiler.count_parameters(graph, channels=4, block=name) == n_parameters

@@ -81,6 +81,7 @@ OPENERS = {
     "storage/atomic.py": "writes",
     "engines/shared_folder.py": "writes",
     "workers.py": "writes the log",
+    "corpus/urls.py": "opens URLs of the schemes that the user names",
     "reporting/animation.py": "reads what ffmpeg wrote",
     "reporting/page.py": "reads files of graphtask",
     "corpus/cache.py": "reads the code of graphtask",
