@@ -30,6 +30,7 @@ class GraphBuilder:
         self.graph_values: dict[str, Any] = {}
         self.position: dict[str, int] = {}
         self._n_bytes = n_bytes
+        self._n_values = 0
         self._used: defaultdict[str, int] = defaultdict(lambda: 1)  # numbers of names that were wished twice
         self._nodes: list[dict[str, Any]] = []
         self._edges: list[tuple[int, int]] = []
@@ -54,6 +55,7 @@ class GraphBuilder:
                 )
             self._nodes.append({})
         if values:
+            self._count(values)
             self._nodes[index].update(values)
         return index
 
@@ -84,6 +86,7 @@ class GraphBuilder:
                 f"the graph has more than {MAX_EDGES:,} edges; graphs of that size are not read"
             )
         self._edges.append((self.add_node(source), self.add_node(target)))
+        self._count(values or {})
         self._records.append(values or {})
 
     def index_of(self, identity: str) -> int:
@@ -112,6 +115,11 @@ class GraphBuilder:
             directed=directed,
             is_ours=is_ours,
         )
+
+    def _count(self, values: dict[str, Any]) -> None:
+        """Raise as soon as defaults multiply values beyond the size of the file."""
+        self._n_values += len(values)
+        check_size(0, 0, n_cells=self._n_values, n_bytes=self._n_bytes)
 
     def _columns(self, records: list[dict[str, Any]]) -> dict[str, list[Any]]:
         names = list(dict.fromkeys(name for record in records for name in record))

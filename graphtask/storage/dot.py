@@ -20,7 +20,7 @@ from graphtask.storage.values import one_line
 MAX_BYTES = 64 << 20
 _MAX_DEPTH = 64
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-_MAX_FAN = 1_000_000  # edges that one statement { a b } -> { c d } may make
+_MAX_FAN = 1_000_000  # edges that all arrows such as { a b } -> { c d } may make, next to one for each
 
 _TOKEN = re.compile(
     r"""(?: [ \t\n\f\v\ufeff]++ | //[^\n]*+ | /\*(?:[^*]|\*(?!/))*+\*/ | (?m:^)\#[^\n]*+ )*+
@@ -79,6 +79,7 @@ class _Parser:
         self._builder = GraphBuilder(n_bytes=len(text))
         self._scopes: list[_Scope] = []
         self._arrow = "->"
+        self._fanned = 0  # edges that arrows between subgraphs make, next to one for each
 
     def parts(self) -> Parts:
         if self._token.value.lower() == "strict":
@@ -114,7 +115,8 @@ class _Parser:
                     break
                 chain, pending = suspended.pop()
                 self._scopes[-1].members.update(dict.fromkeys(members))
-                chain, pending = [*chain, members], False
+                chain.append(members)
+                pending = False
             elif self._is(";") or self._is(","):
                 self._advance()
                 self._finish(chain, {}, pending=pending)
@@ -127,9 +129,10 @@ class _Parser:
                     self._finish(chain, {}, pending=False)
                     chain = []
                 end = self._node_or_assignment()
-                chain, pending = ([*chain, [end]], False) if end is not None else (chain, pending)
                 if end is None:
                     continue
+                chain.append([end])
+                pending = False
             chain, pending = self._after_end(chain)
         if self._token.kind != "end":
             self._refuse(f"{one_line(self._token.value)} stands after the graph")
@@ -156,8 +159,9 @@ class _Parser:
             return
         record = {**self._scopes[-1].edge, **values}
         for sources, targets in itertools.pairwise(chain):
-            if len(sources) * len(targets) > _MAX_FAN:
-                self._refuse(f"one statement makes more than {_MAX_FAN:,} edges")
+            self._fanned += max(len(sources) * len(targets) - 1, 0)
+            if self._fanned > _MAX_FAN:
+                self._refuse(f"edges between subgraphs make more than {_MAX_FAN:,} edges")
             for source in sources:
                 for target in targets:
                     self._builder.add_edge(source, target, dict(record))

@@ -231,3 +231,25 @@ def test_operations_on_one_edge_of_a_cell_take_linear_time(tmp_path):
     (tmp_path / "c.txt").write_text("|" + "|".join(["nor_conv_3x3~0"] * 8_000) + "|")
     graph = gt.read(tmp_path / "c.txt", stages=1)
     assert len(set(graph.vs["name"])) == graph.vcount() == 8_002
+
+
+@pytest.mark.timeout(60)
+def test_a_long_chain_of_dot_takes_linear_time(tmp_path):
+    (tmp_path / "a.dot").write_text("digraph {" + "->".join(f"n{i}" for i in range(100_000)) + "}")
+    assert gt.read(tmp_path / "a.dot", stages=1).ecount() == 99_999
+
+
+def test_all_groups_of_dot_have_one_bound(tmp_path):
+    (tmp_path / "a.dot").write_text("digraph {" + " -> ".join(["{a b c d e f g h}"] * 20_000) + "}")
+    with pytest.raises(FormatError, match="edges between subgraphs make more than 1,000,000 edges"):
+        gt.read(tmp_path / "a.dot")
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("kind", ["node", "edge"])
+def test_defaults_of_dot_do_not_multiply(tmp_path, kind):
+    defaults = ",".join(f"a{i}=1" for i in range(20_000))
+    members = ";".join(f"n{i}" if kind == "node" else f"n->n{i}" for i in range(20_000))
+    (tmp_path / "a.dot").write_text(f"digraph {{ {kind} [{defaults}] {members} }}")
+    with pytest.raises(FormatError, match="attribute values, present or absent"):
+        gt.read(tmp_path / "a.dot")

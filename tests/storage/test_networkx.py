@@ -18,6 +18,10 @@ def by_source(graph):
     result.add_edges([graph.get_edgelist()[index] for index in order])
     for name in graph.es.attributes():
         result.es[name] = [graph.es[name][index] for index in order]
+    for items in (result.vs, result.es):  # networkx has no attribute without a value
+        for name in items.attributes():
+            if all(value is None for value in items[name]):
+                del items[name]
     return result
 
 
