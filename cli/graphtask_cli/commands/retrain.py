@@ -47,8 +47,8 @@ _SHOWN = {
 @command(
     epilog=examples(
         "graphtask retrain runs/full-0 -o retrained --fit-channels",
-        "graphtask retrain runs -o retrained --fit-channels --table retrained.csv --plot retrained.svg",
-        "graphtask retrain runs/digits/cdigits runs/banded -o retrained --fit-channels --jobs 4",
+        "graphtask retrain runs/digits -o retrained --fit-channels --table retrained.csv --plot retrained.svg",
+        "graphtask retrain runs/digits/cdigits -o retrained --fit-channels --jobs 4",
     )
 )
 @runs_argument
