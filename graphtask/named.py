@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
 
-from graphtask.errors import ArgumentError
+from graphtask.errors import ArgumentError, GraphtaskError
 from graphtask.validation import invalid, suggestion
 
 _LOCAL_SETTINGS = MappingProxyType({"matplotlibrc": "matplotlib", ".numba_config.yaml": "numba"})
@@ -34,14 +34,23 @@ def is_code_name(text: str) -> bool:
     return _CODE.fullmatch(text) is not None
 
 
-def called(function: Any, value: str, /, *, name: str, **arguments: Any) -> Any:
+def called(function: Any, value: str, /, *arguments: Any, name: str, **keywords: Any) -> Any:
     """Return the result of a function of the user, whose errors become one line.
 
+    Args:
+        function: The function.
+        value: Its name, for messages.
+        arguments: Its positional arguments.
+        name: Name of the option, for messages.
+        keywords: Its keyword arguments.
+
     Raises:
-        ArgumentError: The function raises an error.
+        ArgumentError: The function raises an error other than those of graphtask.
     """
     try:
-        return function(**arguments)
+        return function(*arguments, **keywords)
+    except GraphtaskError:
+        raise
     except Exception as error:
         reason = " ".join(str(error).split())
         raise ArgumentError(f"{name} {value!r} failed ({type(error).__name__}: {reason})") from error

@@ -69,23 +69,44 @@ def integer(value: object, *, name: str, least: int = 1, most: int | None = None
     return found
 
 
-def number(value: object, *, name: str, least: float = -math.inf, most: float = math.inf) -> float:
+def number(
+    value: object,
+    *,
+    name: str,
+    least: float = -math.inf,
+    most: float = math.inf,
+    least_open: bool = False,
+    most_open: bool = False,
+) -> float:
     """Return ``value`` as a finite float.
 
+    Args:
+        value: The value.
+        name: Name of the argument, for messages.
+        least: Lower bound.
+        most: Upper bound.
+        least_open: Exclude the lower bound.
+        most_open: Exclude the upper bound.
+
     Raises:
-        ArgumentError: It is not a finite number in [least, most].
+        ArgumentError: It is not a finite number within the bounds.
 
     Example:
         >>> number(1, name="p", least=0, most=1)
         1.0
+        >>> number(1, name="momentum", least=0, most=1, most_open=True)
+        Traceback (most recent call last):
+        graphtask.errors.ArgumentError: momentum must be a number in [0, 1), got 1
     """
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     try:
         found = float(value) if is_number else math.nan  # type: ignore[arg-type]
     except OverflowError:  # an int of more than 308 digits
         found = math.inf
-    if not least <= found <= most or math.isinf(found):
-        raise invalid(name, f"a number {_bounds(least, most)}".rstrip(), value)
+    is_out = not least <= found <= most or math.isinf(found)
+    if is_out or (least_open and found == least) or (most_open and found == most):
+        bounds = _bounds(least, most, least_open=least_open, most_open=most_open)
+        raise invalid(name, f"a number {bounds}".rstrip(), value)
     return found
 
 
@@ -161,10 +182,10 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def _bounds(least: float, most: float | None) -> str:
+def _bounds(least: float, most: float | None, *, least_open: bool = False, most_open: bool = False) -> str:
     if most is not None and not math.isinf(most):
-        return f"in [{least:g}, {most:g}]"
-    return "" if math.isinf(least) else f">= {least:g}"
+        return f"in {'(' if least_open else '['}{least:g}, {most:g}{')' if most_open else ']'}"
+    return "" if math.isinf(least) else f"{'>' if least_open else '>='} {least:g}"
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

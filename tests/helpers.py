@@ -179,8 +179,24 @@ def layout_distances(n: int, *, seed: int) -> np.ndarray:
     return np.array(igraph.Graph(n=n, edges=pairs).distances())
 
 
-class InlineParts:
-    """Performs parts at once, in this process; fails as planned, by the number of the attempt."""
+class Inline:
+    """An engine that performs tasks at once and in this process."""
+
+    def slots(self):
+        return 1
+
+    def stop(self):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
+class InlineParts(Inline):
+    """Performs parts; fails as planned, by the number of the attempt."""
 
     def __init__(self, tasks, plan=()):
         self.tasks, self.plan, self.performed = tasks, dict(plan), []
@@ -200,21 +216,9 @@ class InlineParts:
         future.set_result(planned or perform_values(json.loads(json.dumps(part.to_dict()))))
         return future
 
-    def stop(self):
-        pass
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
-
-
-class InlineEngine:
-    """An engine of studies that does its jobs at once and in this process, which has PyTorch already."""
-
-    def slots(self):
-        return 1
+class InlineEngine(Inline):
+    """Performs jobs of studies; this process has PyTorch already."""
 
     def submit(self, job):
         from graphtask.study.worker import perform
@@ -222,12 +226,3 @@ class InlineEngine:
         future = Future()
         future.set_result(perform(job))
         return future
-
-    def stop(self):
-        pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass

@@ -240,6 +240,27 @@ def jobs_option(
     )
 
 
+def engine_options(*, text: str) -> Decorator:
+    """Return the decorator of the options that select an engine."""
+    return in_turn(
+        option(
+            "--engine",
+            "engine_name",
+            type=Choice(["local", "ray"]),
+            default="local",
+            section="Runtime",
+            help=text,
+        ),
+        option(
+            "--address",
+            metavar="auto|HOST:PORT|ray://HOST:10001",
+            section="Runtime",
+            show_default="auto, the cluster of this machine",
+            help="Address of the Ray cluster.",
+        ),
+    )
+
+
 gpu_options = in_turn(
     option(
         "--gpus",

@@ -18,6 +18,7 @@ from graphtask.compiler.plan import NodePlan, make_plan, node_key, reduce_key
 from graphtask.compiler.randomness import seeded
 from graphtask.errors import ArgumentError, GraphError
 from graphtask.graph import RAW_WEIGHT, edge_names, provenance
+from graphtask.named import called
 from graphtask.storage.objects import GraphLike, valid_graph
 from graphtask.types import STANDARD
 from graphtask.validation import abbreviated, choice, counted, image_size, integer, invalid, stage_selection
@@ -151,13 +152,19 @@ class GraphModule(nn.Module):
         self.nodes = nn.ModuleDict({node.key: self._node_block(node) for node in self.plan.nodes})
         self.reduces = nn.ModuleDict(
             {
-                reduction.key: block(self._width(node.stage), self._width(reduction.stage), reduction.stride)
+                reduction.key: _built(
+                    block,
+                    self._width(node.stage),
+                    self._width(reduction.stage),
+                    reduction.stride,
+                    name="block",
+                )
                 for node in self.plan.nodes
                 for reduction in node.reduces
             }
         )
         stage = self.plan.output.stage
-        self.head = head(self._width(stage), self.n_classes, 1 << stage)
+        self.head = _built(head, self._width(stage), self.n_classes, 1 << stage, name="head")
         self.recompute = stage_selection(
             recompute, name="recompute", stages={node.stage for node in self.plan.nodes}
         )
@@ -298,7 +305,7 @@ class GraphModule(nn.Module):
         block = self.block
         if block is cell_operations:
             block = operation_block(self._operation(node.name), is_input=not node.incoming)
-        return block(width if node.incoming else self.in_channels, width, node.stride)
+        return _built(block, width if node.incoming else self.in_channels, width, node.stride, name="block")
 
     def _operation(self, name: str) -> str | None:
         """Return the operation of a node; None for a node without one, which another node of the graph may be."""
@@ -355,6 +362,18 @@ class GraphModule(nn.Module):
 
     def _casts(self, images: Tensor) -> bool:
         return images.is_floating_point() and torch.is_autocast_enabled(images.device.type)
+
+
+def _built(make: Callable[..., nn.Module], *sizes: int, name: str) -> nn.Module:
+    """Return a block or head of the user, or a built-in one.
+
+    Raises:
+        ArgumentError: ``make`` fails, or returns something else.
+    """
+    found = called(make, getattr(make, "__qualname__", type(make).__name__), *sizes, name=name)
+    if not isinstance(found, nn.Module):
+        raise invalid(name, "a class or function that returns a torch.nn.Module", found)
+    return found
 
 
 def _initial_weights(graph: igraph.Graph, *, gate: Gate, initial_weight: float) -> list[float]:

@@ -30,9 +30,13 @@ def draw_path(table: "pd.DataFrame", *, metrics: Sequence[str] = ()) -> "Figure"
         >>> [axes.get_title(loc="left") for axes in draw_path(pd.DataFrame(rows)).axes]
         ['test accuracy', 'edges']
     """
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     table, score = with_accuracy(table)
     titles = {"test_accuracy": f"test {score}", "edges": "edges", **{name: name for name in metrics}}
     require_columns(table, {"dataset", "prior", "edge_l1", *titles}, made_by="graphtask.l1_path")
+    is_narrow = table["edge_l1"].max() < 200 * table["edge_l1"].min()
+    subs = (1, 2, 5) if is_narrow else (1,)  # decades alone would leave a narrow axis without numbers
     n_rows = -(-len(titles) // 2)
     figure = new_figure(figsize=(WIDTH, 2.3 * n_rows + 0.3), layout="constrained")
     panels = figure.subplots(n_rows, 2, sharex=True, squeeze=False).flatten()
@@ -50,6 +54,9 @@ def draw_path(table: "pd.DataFrame", *, metrics: Sequence[str] = ()) -> "Figure"
                 label=group.label,
             )
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=subs))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
         tidy(axes, title=title, xlabel="λ, the L1 penalty on the edges")
     from_zero(panels[1])
     share_legend(panels[0])

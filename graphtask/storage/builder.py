@@ -6,7 +6,7 @@ from typing import Any
 
 from graphtask.errors import FormatError
 from graphtask.storage.assembly import Parts, with_names
-from graphtask.storage.limits import MAX_EDGES, MAX_NODES, check_size
+from graphtask.storage.limits import MAX_CELLS, MAX_EDGES, MAX_NODES, check_size
 from graphtask.storage.values import one_line
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
@@ -86,7 +86,8 @@ class GraphBuilder:
                 f"the graph has more than {MAX_EDGES:,} edges; graphs of that size are not read"
             )
         self._edges.append((self.add_node(source), self.add_node(target)))
-        self._count(values or {})
+        if values:
+            self._count(values)
         self._records.append(values or {})
 
     def index_of(self, identity: str) -> int:
@@ -119,7 +120,8 @@ class GraphBuilder:
     def _count(self, values: dict[str, Any]) -> None:
         """Raise as soon as defaults multiply values beyond the size of the file."""
         self._n_values += len(values)
-        check_size(0, 0, n_cells=self._n_values, n_bytes=self._n_bytes)
+        if self._n_values > MAX_CELLS:
+            check_size(0, 0, n_cells=self._n_values, n_bytes=self._n_bytes)
 
     def _columns(self, records: list[dict[str, Any]]) -> dict[str, list[Any]]:
         names = list(dict.fromkeys(name for record in records for name in record))

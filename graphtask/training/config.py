@@ -1,10 +1,8 @@
 """Training configuration: four frozen dataclasses that Python, TOML files and the command line share."""
 
 import dataclasses
-import math
 import os
 import re
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -275,7 +273,7 @@ class OptimizationConfig(_Checked):
 
     warm_up: float | None = _option(None, "Epochs in which the learning rate rises linearly, step by step.")
     """Epochs, at least 0 and not necessarily whole, in which the learning rate rises linearly to that of the schedule:
-    after t of them it is multiplied by min(t / ``warm_up``, 1), again for every step (Goyal et al. 2017). None is 0."""
+    after t of them it is multiplied by min(t / ``warm_up``, 1), which is set for every step (Goyal et al. 2017). None is 0."""
 
     gradient_clip: float | None = _option(None, "Largest norm of the gradient; a larger one is scaled down.")
     """Largest Euclidean norm of the gradient of all parameters, above 0; a larger gradient is scaled down to it
@@ -300,15 +298,17 @@ class OptimizationConfig(_Checked):
             seed=integer(self.seed, name="seed", least=0),
             epochs=integer(self.epochs, name="epochs"),
             batch_size=integer(self.batch_size, name="batch_size", least=2),
-            learning_rate=_positive(self.learning_rate, name="learning_rate"),
-            momentum=_below(self.momentum, name="momentum", most=1),
+            learning_rate=number(self.learning_rate, name="learning_rate", least=0, least_open=True),
+            momentum=number(self.momentum, name="momentum", least=0, most=1, most_open=True),
             weight_decay=number(self.weight_decay, name="weight_decay", least=0),
             milestones=_milestones(self.milestones),
-            learning_rate_decay=_positive(self.learning_rate_decay, name="learning_rate_decay", most=1),
+            learning_rate_decay=number(
+                self.learning_rate_decay, name="learning_rate_decay", least=0, most=1, least_open=True
+            ),
             edge_l1=number(self.edge_l1, name="edge_l1", least=0),
             edge_learning_rate=None
             if self.edge_learning_rate is None
-            else _positive(self.edge_learning_rate, name="edge_learning_rate"),
+            else number(self.edge_learning_rate, name="edge_learning_rate", least=0, least_open=True),
             edge_weight_decay=None
             if self.edge_weight_decay is None
             else number(self.edge_weight_decay, name="edge_weight_decay", least=0),
@@ -321,8 +321,8 @@ class OptimizationConfig(_Checked):
             warm_up=None if self.warm_up is None else number(self.warm_up, name="warm_up", least=0),
             gradient_clip=None
             if self.gradient_clip is None
-            else _positive(self.gradient_clip, name="gradient_clip"),
-            ema=None if self.ema is None else _below(self.ema, name="ema", most=1),
+            else number(self.gradient_clip, name="gradient_clip", least=0, least_open=True),
+            ema=None if self.ema is None else number(self.ema, name="ema", least=0, most=1, most_open=True),
             early_stopping=integer(self.early_stopping, name="early_stopping", least=0),
             threshold=number(self.threshold, name="threshold", least=0),
         )
@@ -631,22 +631,6 @@ def _check_names(values: Mapping[str, Any], known: Iterable[str], *, where: str 
 
 def _values(section: Any) -> dict[str, Any]:
     return {item.name: getattr(section, item.name) for item in fields(section)}
-
-
-def _positive(value: object, *, name: str, most: float = math.inf) -> float:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not 0 < value <= min(most, sys.float_info.max)
-    ):
-        raise invalid(name, f"a number in (0, {most:g}]" if most < math.inf else "a number > 0", value)
-    return float(value)
-
-
-def _below(value: object, *, name: str, most: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < most:
-        raise invalid(name, f"a number in [0, {most:g})", value)
-    return float(value)
 
 
 def _milestones(values: object) -> tuple[float, ...]:

@@ -242,6 +242,14 @@ class Trainer:
             step = self._optimization.edge_step(rate * edges)
             self._edge_step = self._edge_step.fill_(step) if isinstance(self._edge_step, Tensor) else step
 
+    def _loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        try:
+            return self.task.loss(outputs, labels)
+        except (TypeError, ValueError) as error:  # of a function that takes or returns something else
+            raise ArgumentError(
+                f"the loss of the task {self.task.name} failed ({type(error).__name__}: {error})"
+            ) from error
+
     def _kept(self, index: int, rate: float) -> Tensor:
         """Return the rate of a group in the tensor that a recorded step reads."""
         kept = self._rates.setdefault(index, torch.zeros((), dtype=torch.float32, device=self.device))
@@ -259,7 +267,7 @@ class Trainer:
             images, labels = images[part.images], labels[part.images]
             with autocast(self.device, self._precision):
                 outputs = self.module(images)
-            of_task = self.task.loss(outputs.float(), labels)
+            of_task = self._loss(outputs.float(), labels)
             loss = of_task
             if not self._is_proximal:
                 loss = of_task + self._optimization.edge_l1 * self._penalty()

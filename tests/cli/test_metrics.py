@@ -557,3 +557,11 @@ def test_a_column_of_edge_lists_and_a_scheme_are_options(call, tmp_path):
     result = call("metrics", "x", "--scheme", "nosuch")
     assert result.exit_code in {1, 2}
     assert "must be schemes that fsspec knows" in result.stderr
+
+
+def test_an_empty_name_is_no_folder(call, tmp_path):
+    gt.write(gt.full_dag(4), tmp_path / "g.graphml")
+    result = call("metrics", "g.graphml", "--metrics", "edges", "-o", "")
+    assert result.exit_code == 1
+    assert "must be .csv, .json or .parquet" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["g.graphml"]

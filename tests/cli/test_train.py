@@ -105,3 +105,16 @@ def test_the_options_for_reading_graphs_are_not_those_of_training(call, tmp_path
     )
     assert result.exit_code == 1
     assert result.stderr.startswith("graphtask: error: unknown data set")
+
+
+@pytest.mark.parametrize("part", ["block", "head", "loss"])
+def test_code_of_the_user_that_fails_is_one_line(call, tmp_path, part):
+    gt.write(gt.full_dag(4), tmp_path / "g.graphml")
+    words = (
+        "train g.graphml --data cdigits --transform subset:200 --channels 2 --epochs 1 --threads 1 --quiet"
+    )
+    result = call(*words.split(), f"--{part}", "os:getcwd", "-o", "run")
+    assert isinstance(result.exception, SystemExit), result.exception
+    assert result.exit_code == 1
+    assert part in result.stderr
+    assert "failed (TypeError: posix.getcwd() takes no arguments" in result.stderr

@@ -1,5 +1,7 @@
 """Custom blocks, which the plain execution computes whatever is asked for."""
 
+import re
+
 import pytest
 import torch
 from compiler.executions import images_for, result
@@ -70,3 +72,19 @@ def test_a_loss_on_features_that_a_hook_puts_aside_reaches_the_nodes_before_it(g
     module(images_for(graph))
     kept[0].square().sum().backward()
     assert module.node("v0").weight3x3.grad.any()
+
+
+@pytest.mark.parametrize("part", ["block", "head"])
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda *_: 1 / 0, "failed (ZeroDivisionError: division by zero)"),
+        (lambda: nn.Identity(), "failed (TypeError"),
+        (lambda *_: "no module", "must be a class or function that returns a torch.nn.Module"),
+    ],
+    ids=["raises", "arguments", "result"],
+)
+def test_a_block_or_head_that_cannot_be_made_is_one_line(part, make, words):
+    with pytest.raises(gt.errors.ArgumentError, match=rf"{part} .*{re.escape(words)}") as raised:
+        gt.compile(gt.full_dag(4), channels=2, **{part: make})
+    assert "\n" not in str(raised.value)

@@ -15,6 +15,7 @@ from graphtask_cli.messages import SHOWN_MESSAGES, note, problem, progress, say,
 from graphtask_cli.null_tables import publish_tests
 from graphtask_cli.options import (
     command,
+    engine_options,
     examples,
     format_option,
     graphs_argument,
@@ -114,20 +115,8 @@ _MOST_REASONS = 1_000
     section="Reading graphs",
     help="Open URLs of this scheme, such as https or s3, through fsspec (pip install 'graphtask-nn[urls]'); may be repeated.",
 )
-@option(
-    "--engine",
-    "engine_name",
-    type=Choice(["local", "ray"]),
-    default="local",
-    section="Runtime",
-    help="Measure in processes on this machine, or on a Ray cluster (pip install 'graphtask-nn[ray]'), with -o FOLDER/.",
-)
-@option(
-    "--address",
-    metavar="auto|HOST:PORT|ray://HOST:10001",
-    section="Runtime",
-    show_default="auto, the cluster of this machine",
-    help="Address of the Ray cluster.",
+@engine_options(
+    text="Measure in processes on this machine, or on a Ray cluster (pip install 'graphtask-nn[ray]'), with -o FOLDER/."
 )
 @jobs_option(default="the CPU cores for many graphs, else 1; all of a cluster", text="Processes in parallel.")
 @option(
@@ -261,7 +250,7 @@ def metrics(
 
 def _folder(out: str | None) -> Path | None:
     """Return the folder of ``-o FOLDER/``, or of a folder that exists; None for a file."""
-    return Path(out) if out is not None and (out.endswith(("/", os.sep)) or Path(out).is_dir()) else None
+    return Path(out) if out and (out.endswith(("/", os.sep)) or Path(out).is_dir()) else None
 
 
 def _check_placement(folder: Path | None, engine_name: str, *, form: str, **options: Any) -> None:

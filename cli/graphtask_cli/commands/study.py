@@ -21,6 +21,7 @@ from graphtask_cli.messages import (
 )
 from graphtask_cli.options import (
     data_root_option,
+    engine_options,
     examples,
     format_option,
     gpu_options,
@@ -32,7 +33,7 @@ from graphtask_cli.options import (
     out_option,
     threshold_option,
 )
-from graphtask_cli.param_types import FOLDER, PATH, Choice, Integer, Number
+from graphtask_cli.param_types import FOLDER, PATH, Integer, Number
 from graphtask_cli.render import mean_and_spread, missing_as_none, rounded, show
 from graphtask_cli.tables import check_table_path, records_of, write_table
 
@@ -86,13 +87,8 @@ def study() -> None:
     )
 )
 @study_options
-@option(
-    "--engine",
-    "engine_name",
-    type=Choice(["local", "ray"]),
-    default="local",
-    section="Runtime",
-    help="Run in processes on this machine, or on a Ray cluster (pip install 'graphtask-nn[ray]').",
+@engine_options(
+    text="Run in processes on this machine, or on a Ray cluster (pip install 'graphtask-nn[ray]')."
 )
 @jobs_option()
 @option(
@@ -105,13 +101,6 @@ def study() -> None:
     help="CPU threads of each process; on a cluster also its CPUs.",
 )
 @gpu_options
-@option(
-    "--address",
-    metavar="auto|HOST:PORT|ray://HOST:10001",
-    section="Runtime",
-    show_default="auto, the cluster of this machine",
-    help="Address of the Ray cluster.",
-)
 @option(
     "--gpus-per-run",
     type=Number(0),
