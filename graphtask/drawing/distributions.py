@@ -113,9 +113,14 @@ def draw_observed_sampled(
     """
     chosen = list(metrics) if metrics is not None else _telling(observed, sampled)
     missing = [name for name in chosen if name not in observed.columns or name not in sampled.columns]
-    if missing or not chosen:
-        what = f"there is no column {missing[0]!r} in both tables" if missing else "no metric varies"
-        raise ArgumentError(f"{what}; give tables of gt.measure_all")
+    if missing:
+        raise ArgumentError(
+            f"there is no column {missing[0]!r} in both tables; give tables of gt.measure_all"
+        )
+    if not chosen:
+        raise ArgumentError(
+            "no metric varies, so there is nothing to draw; name metrics, or take other graphs"
+        )
     columns = min(_COLUMNS, len(chosen))
     rows = math.ceil(len(chosen) / columns)
     height = _PANEL * rows + 0.35 + (0.3 if title else 0.0)

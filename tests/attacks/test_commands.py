@@ -46,11 +46,20 @@ def descendants(process):
         return []
 
 
-def kill_at_random(words, *, times, longest):
-    """Start a command again and again, and kill it with SIGKILL after a random time; return the number of kills."""
+def kill_at_random(words, *, times, longest, least, prepare=lambda _: None):
+    """Start a command again and again, and kill it with SIGKILL after a random time; return the number of kills.
+
+    Args:
+        words: The command.
+        times: Number of starts.
+        longest: Seconds that it takes if nobody kills it.
+        least: Number of kills without which the test shows nothing.
+        prepare: Called with the number of each start.
+    """
     rng = random.Random(SEED)
     killed = 0
-    for _ in range(times):
+    for number in range(times):
+        prepare(number)
         process = begin(*words)
         time.sleep(rng.uniform(0, longest))
         family = descendants(process)
@@ -62,7 +71,15 @@ def kill_at_random(words, *, times, longest):
         while any(child.is_running() for child in family):
             assert time.monotonic() < end, "a child of a killed command is still there"
             time.sleep(0.1)
+    assert killed >= least
     return killed
+
+
+def seconds(*words):
+    """Seconds that a command takes."""
+    start = time.monotonic()
+    assert finish(*words)[0] == 0
+    return time.monotonic() - start
 
 
 def content(folder):
@@ -97,7 +114,15 @@ def test_metrics_killed_at_random_leaves_the_old_table_or_the_new_one(graphs, tm
     table, cache = tmp_path / "t.csv", tmp_path / "rows.sqlite"
     words = ["metrics", graphs, "--jobs", "2", "-o", table, "--cache", cache]
     table.write_text("the old table\n")
-    killed = kill_at_random(words, times=12, longest=8)
+    longest = seconds("metrics", graphs, "--jobs", "2", "-o", tmp_path / "first.csv")
+    # A cache of killed commands shortens the next ones; every other one begins without it.
+    killed = kill_at_random(
+        words,
+        times=12,
+        longest=longest,
+        least=4,
+        prepare=lambda number: number % 2 or cache.unlink(missing_ok=True),
+    )
     assert table.read_text() == "the old table\n" or len(table.read_text().splitlines()) == 61
     assert finish(*words)[0] == 0
     fresh = tmp_path / "fresh.csv"
@@ -107,10 +132,10 @@ def test_metrics_killed_at_random_leaves_the_old_table_or_the_new_one(graphs, tm
 
 
 def test_a_study_killed_at_random_ends_with_the_same_results(study_file, tmp_path):
-    killed = kill_at_random(["study", "run", study_file, "--jobs", "2"], times=6, longest=25)
-    assert finish("study", "run", study_file, "--jobs", "2")[0] == 0
     other = tmp_path / "undisturbed"
-    assert finish("study", "run", study_file, "--jobs", "1", "--runs", other)[0] == 0
+    longest = seconds("study", "run", study_file, "--jobs", "2", "--runs", other)
+    killed = kill_at_random(["study", "run", study_file, "--jobs", "2"], times=6, longest=longest, least=2)
+    assert finish("study", "run", study_file, "--jobs", "2")[0] == 0
     one, two = (gt.Study.read(study_file, out=out).results() for out in (None, other))
     timing = ["seconds_per_epoch"]
     assert one.drop(columns=timing).equals(two.drop(columns=timing))

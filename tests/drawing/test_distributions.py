@@ -63,8 +63,8 @@ def test_metrics_that_never_vary_are_left_out_unless_named():
     same = pd.DataFrame({"a": [1, 1], "b": [1, 2], "text": ["x", "y"]})
     assert [axes.get_title() for axes in gt.plot.draw_observed_sampled(same, same).axes] == ["b"]
     assert len(gt.plot.draw_observed_sampled(same, same, metrics=["a", "b"]).axes) == 2
-    for metrics in (["c"], []):
-        with pytest.raises(gt.errors.ArgumentError, match=r"measure_all"):
+    for metrics, words in ((["c"], "give tables of gt.measure_all"), ([], "nothing to draw")):
+        with pytest.raises(gt.errors.ArgumentError, match=words):
             gt.plot.draw_observed_sampled(same, same, metrics=metrics)
 
 
