@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import types
 import venv
 import zipfile
@@ -133,3 +134,11 @@ def test_the_version_is_the_one_of_the_distribution():
 def test_graphs_are_read_pruned_and_measured_without_loading_torch(code):
     command = [sys.executable, "-c", code + "; import sys; sys.exit('torch' in sys.modules)"]
     assert subprocess.run(command, check=False).returncode == 0
+
+
+def test_folders_that_commands_write_are_not_spell_checked():
+    """`make demo` writes a page with the code of others, and `make test` comes after it."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    folders = {f".{line.rstrip('/')}" for line in ignored if line.startswith("/") and line.endswith("/")}
+    assert folders <= set(settings["tool"]["codespell"]["skip"].split(","))
