@@ -35,6 +35,14 @@ KINDS: Mapping[str, type] = {
 ACCURACY = "accuracy"
 """Score of classification; other tasks have columns of their own score, such as ``test_r2`` for ``test_accuracy``."""
 
+TASK_SCORES: Mapping[str, str] = {
+    "classification": ACCURACY,
+    "regression": "r2",
+    "multilabel": "f1",
+    "segmentation": "iou",
+}
+"""Score of each built-in task; here, so that the progress of a study is read without PyTorch."""
+
 SCORED = (
     *("train_accuracy", "validation_accuracy", "test_accuracy", "test_accuracy_pruned"),
     *("trained_accuracy", "decision_accuracy"),

@@ -6,12 +6,13 @@ image of one row, and a graph an image of one row with a pixel per node.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
 from graphtask.compiler.blocks import BlockFactory, ConvBlock, DenseHead, Head, HeadFactory
+from graphtask.compiler.gates import GATES
 from graphtask.compiler.operations import cell_operations
 from graphtask.errors import ArgumentError
 from graphtask.named import load_named, name_of
@@ -189,16 +190,49 @@ HEADS: dict[str, HeadFactory] = {"pooled": Head, "dense": DenseHead}
 """Heads by name: the mean over the pixels and a linear layer; a 1×1 convolution for every pixel."""
 
 
-def load_head(head: HeadFactory | str) -> HeadFactory:
-    """Return the head of a name in `HEADS`, or of ``package.module:name``.
+class Parts:
+    """The parts of networks of one kind: blocks, heads or gates, by name or as ``package.module:name``.
 
-    Raises:
-        ArgumentError: It is unknown, cannot be imported, or is not callable.
+    Args:
+        kind: Name of the argument that takes them.
+        known: The parts that have names.
+        arguments: What they are called with, for messages.
     """
-    found: Any = load_named(head, home=HEADS, name="head") if isinstance(head, str) else head
-    if not callable(found) or isinstance(found, nn.Module):
-        raise ArgumentError(f"head must be a class or function of (channels, outputs, stride), got {found!r}")
-    return found  # type: ignore[no-any-return]
+
+    def __init__(self, kind: str, known: Mapping[str, Any], arguments: str) -> None:
+        self.kind, self.known, self.arguments = kind, known, arguments
+
+    def load(self, part: Any) -> Any:
+        """Return the part with this name, or the part itself.
+
+        Raises:
+            ArgumentError: It is unknown, cannot be imported, or is not callable.
+        """
+        found = load_named(part, home=self.known, name=self.kind) if isinstance(part, str) else part
+        if not callable(found) or isinstance(found, nn.Module):
+            raise ArgumentError(f"{self.kind} must be a class or function of {self.arguments}, got {found!r}")
+        return found
+
+    def name_of(self, part: Any) -> str:
+        """Return the name that `load` finds a part by.
+
+        Raises:
+            ArgumentError: It is neither known nor a class or function of a module.
+
+        Example:
+            >>> PARTS["block"].name_of(separable), PARTS["block"].name_of(nn.Conv2d)
+            ('separable', 'torch.nn.modules.conv:Conv2d')
+        """
+        known = next((name for name, entry in self.known.items() if entry is part), None)
+        return known or name_of(part, name=self.kind)
+
+
+PARTS = {
+    "block": Parts("block", BLOCKS, "(in_channels, out_channels, stride)"),
+    "head": Parts("head", HEADS, "(channels, outputs, stride)"),
+    "gate": Parts("gate", GATES, "a tensor of raw weights"),
+}
+"""The three kinds of parts that a network is compiled from."""
 
 
 def register(name: str, block: BlockFactory) -> None:
@@ -219,44 +253,4 @@ def register(name: str, block: BlockFactory) -> None:
         raise invalid("name", "a text without a colon", name)
     if BLOCKS.get(name, block) is not block:
         raise invalid("name", "one that no other block has", name)
-    BLOCKS[name] = load_block(block)
-
-
-def load_block(block: BlockFactory | str | None) -> BlockFactory:
-    """Return the block of a name; None is the standard block.
-
-    Raises:
-        ArgumentError: It is unknown, cannot be imported, or is not callable.
-    """
-    found: Any = STANDARD if block is None else block
-    if isinstance(found, str):
-        found = load_named(found, home=BLOCKS, name="block")
-    if not callable(found) or isinstance(found, nn.Module):
-        raise ArgumentError(
-            f"block must be a class or function of (in_channels, out_channels, stride), got {found!r}"
-        )
-    return found  # type: ignore[no-any-return]
-
-
-def head_name(head: HeadFactory) -> str:
-    """Return the name that `load_head` finds a head by.
-
-    Raises:
-        ArgumentError: It is no class or function of a module.
-    """
-    known = next((name for name, entry in HEADS.items() if entry is head), None)
-    return known or name_of(head, name="head")
-
-
-def block_name(block: BlockFactory) -> str | None:
-    """Return the name that `load_block` finds a block by; None is the standard block.
-
-    Raises:
-        ArgumentError: It is neither registered nor a class or function of a module.
-
-    Example:
-        >>> block_name(ConvBlock), block_name(separable), block_name(nn.Conv2d)
-        (None, 'separable', 'torch.nn.modules.conv:Conv2d')
-    """
-    known = next((name for name, entry in BLOCKS.items() if entry is block), None)
-    return (None if known == STANDARD else known) if known else name_of(block, name="block")
+    BLOCKS[name] = PARTS["block"].load(block)

@@ -1,8 +1,6 @@
 """The network of a graph as a PyTorch module."""
 
-import math
 from collections.abc import Callable, Collection
-from typing import Literal, TypeAlias
 
 import igraph
 import torch
@@ -12,7 +10,8 @@ from graphtask.compiler.blocks import BlockFactory, ConvBlock, HeadFactory
 from graphtask.compiler.execution import EXECUTORS, Execution, Executor, why_plain
 from graphtask.compiler.fused.explain import Explanation, explain
 from graphtask.compiler.fused.staged import Program
-from graphtask.compiler.library import load_block, load_head
+from graphtask.compiler.gates import Gate, GateFunction, check_gate, raw_weight
+from graphtask.compiler.library import PARTS
 from graphtask.compiler.operations import OPERATION, cell_operations, operation_block
 from graphtask.compiler.plan import NodePlan, make_plan, node_key, reduce_key
 from graphtask.compiler.randomness import seeded
@@ -23,13 +22,6 @@ from graphtask.storage.objects import GraphLike, valid_graph
 from graphtask.types import STANDARD
 from graphtask.validation import abbreviated, choice, counted, image_size, integer, invalid, stage_selection
 
-Gate: TypeAlias = Literal["tanh", "sigmoid", "none"]
-
-_GATES: dict[str, Callable[[Tensor], Tensor]] = {
-    "tanh": torch.tanh,
-    "sigmoid": torch.sigmoid,
-    "none": lambda weight: weight,
-}
 _MOST_CHANNELS = 2**20  # of a stage; beyond it the stages of the graph are a mistake
 
 
@@ -65,7 +57,8 @@ def compile(
         channels: Channels of stage 0, at least 1.
         in_channels: Channels of the images, at least 1.
         n_classes: Number of scores, at least 1.
-        gate: Function of the raw weight w that an edge multiplies by: tanh, sigmoid, or the identity ("none").
+        gate: Function of the raw weight w that an edge multiplies by: "tanh", "sigmoid", the identity ("none"),
+            ``package.module:name``, or a function of a module that maps a tensor element by element.
         initial_weight: Initial gate(w) of every edge: within (−1, 1) for tanh, (0, 1) for sigmoid.
         execution: Execution of the network: "plain" computes node by node; "fused" computes by stage, in less time and
             memory; "auto" takes the fused one on the CPU and on CUDA, if all blocks are standard ones and the work is
@@ -108,8 +101,8 @@ def compile(
             initial_weight=initial_weight,
             execution=execution,
             recompute=recompute,
-            block=load_block(block),
-            head=load_head(head),
+            block=PARTS["block"].load(block),
+            head=PARTS["head"].load(head),
         )
 
 
@@ -139,7 +132,9 @@ class GraphModule(nn.Module):
         self.channels = integer(channels, name="channels")
         self.in_channels = integer(in_channels, name="in_channels")
         self.n_classes = integer(n_classes, name="n_classes")
-        self.gate: Gate = choice(gate, name="gate", choices=tuple(_GATES))  # type: ignore[assignment]
+        self.gate_function: GateFunction = PARTS["gate"].load(gate)
+        self.gate = gate if isinstance(gate, str) else PARTS["gate"].name_of(gate)
+        check_gate(self.gate_function, self.gate)
         self.block = block
         self.make_head = head
         self.plan = make_plan(graph)
@@ -147,7 +142,7 @@ class GraphModule(nn.Module):
         self._edge_index = {pair: index for index, pair in enumerate(edge_names(graph))}
         self._check_widest_stage()
 
-        start = _initial_weights(graph, gate=gate, initial_weight=initial_weight)
+        start = self._initial_weights(initial_weight)
         self.edge_weight = nn.Parameter(torch.tensor(start))
         self.nodes = nn.ModuleDict({node.key: self._node_block(node) for node in self.plan.nodes})
         self.reduces = nn.ModuleDict(
@@ -197,12 +192,12 @@ class GraphModule(nn.Module):
 
     def edge_weights(self) -> Tensor:
         """Return the factor of each edge, gate(w), with its sign, in the order of the graph's edges."""
-        return _GATES[self.gate](self.edge_weight)
+        return self.gate_function(self.edge_weight)
 
     def resource_loss(self) -> Tensor:
         """Return the resource loss ``Σ_e |gate(w_e)|``, in float32 or better also under autocast."""
         precise = torch.promote_types(self.edge_weight.dtype, torch.float32)
-        return _GATES[self.gate](self.edge_weight.to(precise)).abs().sum()
+        return self.gate_function(self.edge_weight.to(precise)).abs().sum()
 
     def explain(self, *, batch: int = 128, size: int | tuple[int, int] = 32) -> Explanation:
         """Return the plan of the fused execution for a batch of images, with its work and memory.
@@ -297,6 +292,20 @@ class GraphModule(nn.Module):
         )
         return ", ".join((*sizes, options))
 
+    def _initial_weights(self, initial_weight: float) -> list[float]:
+        graph = self._graph
+        if RAW_WEIGHT not in graph.es.attributes():
+            return [raw_weight(self.gate_function, initial_weight, name=self.gate)] * graph.ecount()
+        trained_with = provenance(graph).get("gate", self.gate)
+        if trained_with != self.gate:
+            raise invalid(
+                "gate",
+                f"{trained_with!r}, with which `{RAW_WEIGHT}` of the edges was trained",
+                self.gate,
+                remedy="or delete the attribute to start from scratch",
+            )
+        return [float(weight) for weight in graph.es[RAW_WEIGHT]]
+
     def _width(self, stage: int) -> int:
         return self.channels << stage
 
@@ -374,30 +383,3 @@ def _built(make: Callable[..., nn.Module], *sizes: int, name: str) -> nn.Module:
     if not isinstance(found, nn.Module):
         raise invalid(name, "a class or function that returns a torch.nn.Module", found)
     return found
-
-
-def _initial_weights(graph: igraph.Graph, *, gate: Gate, initial_weight: float) -> list[float]:
-    if RAW_WEIGHT not in graph.es.attributes():
-        return [_raw_weight(gate, initial_weight)] * graph.ecount()
-    trained_with = provenance(graph).get("gate", gate)
-    if trained_with != gate:
-        raise invalid(
-            "gate",
-            f"{trained_with!r}, with which `{RAW_WEIGHT}` of the edges was trained",
-            gate,
-            remedy="or delete the attribute to start from scratch",
-        )
-    return [float(weight) for weight in graph.es[RAW_WEIGHT]]
-
-
-def _raw_weight(gate: Gate, value: float) -> float:
-    low, high = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "none": (-math.inf, math.inf)}[gate]
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not low < number < high:
-        raise invalid("initial_weight", f"a number in ({low:g}, {high:g}) for gate={gate!r}", value)
-    if gate == "tanh":
-        return math.atanh(number)
-    return math.log(number) - math.log1p(-number) if gate == "sigmoid" else number

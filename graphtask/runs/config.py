@@ -8,6 +8,7 @@ from typing import Any
 
 from graphtask.errors import RunError
 from graphtask.runs.files import damaged, read_object
+from graphtask.runs.history import is_gate_name
 from graphtask.runs.layout import CONFIG
 from graphtask.storage.atomic import write_atomically
 from graphtask.validation import abbreviated
@@ -68,7 +69,7 @@ _SCHEMA: Mapping[str, tuple[str, _Check]] = {
 # The options that are read without the training configuration, which needs PyTorch.
 _OPTIONS: Mapping[tuple[str, str], tuple[str, _Check]] = {
     ("model", "channels"): ("an integer >= 1", _is_integer(1)),
-    ("model", "gate"): ("tanh, sigmoid or none", lambda value: value in ("tanh", "sigmoid", "none")),
+    ("model", "gate"): ("tanh, sigmoid, none or package.module:name", is_gate_name),
     ("data", "name"): ("a name", _is_text),
     ("data", "source"): ("a name or path, or null", lambda value: value is None or _is_text(value)),
     ("data", "root"): ("a path or null", lambda value: value is None or _is_text(value)),

@@ -3,6 +3,7 @@
 import io
 import zipfile
 import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import scipy.special
 
 from graphtask.errors import FormatError
 from graphtask.graph import edge_names
+from graphtask.named import is_code_name
 from graphtask.runs.files import damaged, read_file
 from graphtask.storage.atomic import write_atomically
 from graphtask.storage.npz import parse_array
@@ -20,6 +22,7 @@ from graphtask.validation import counted, invalid
 
 _GATES = {"tanh": np.tanh, "sigmoid": scipy.special.expit, "none": np.positive}
 _ARRAYS = ("w", "source", "target", "gate")
+_FACTORS = "factors"  # only of a custom gate
 _ZIP_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
@@ -38,12 +41,22 @@ class EdgeHistory:
     Args:
         edges: The edges as (source name, target name), in the order of the columns of ``w``.
         w: Raw edge weights, shape (epochs + 1, edges), float32; row 0 is the start, row k the end of epoch k.
-        gate: Gate of the network, which turns ``w`` into the strength of an edge: ``tanh``, ``sigmoid`` or ``none``.
+        gate: Gate of the network, which turns ``w`` into the factor of an edge: ``tanh``, ``sigmoid``, ``none``, or
+            ``package.module:name`` of a custom one.
+        factors: gate(w) of a custom gate, with the shape of ``w``, so that its code is not needed; else None.
+
+    Raises:
+        ArgumentError: A custom gate has no factors, or a built-in one has some.
     """
 
     edges: tuple[tuple[str, str], ...]
     w: npt.NDArray[np.float32]
     gate: str = "tanh"
+    factors: npt.NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.gate in _GATES) == (self.factors is not None):
+            raise invalid("factors", "given if the gate is a custom one, and only then", self.factors)
 
     def __repr__(self) -> str:
         return f"EdgeHistory({counted(len(self.edges), 'edge')}, {counted(len(self.w) - 1, 'epoch')}, gate={self.gate!r})"
@@ -77,15 +90,18 @@ class EdgeHistory:
     @property
     def magnitudes(self) -> npt.NDArray[np.float64]:
         """|gate(w)|, shape (epochs + 1, edges)."""
-        return np.abs(gate_values(self.w.astype(np.float64), gate=self.gate))
+        factors = _GATES[self.gate](self.w.astype(np.float64)) if self.factors is None else self.factors
+        return np.abs(np.asarray(factors, dtype=np.float64))
 
     def save(self, path: Path) -> None:
-        """Write the history as ``.npz`` (arrays ``w``, ``source``, ``target``, ``gate``; no pickles)."""
+        """Write the history as ``.npz`` (arrays ``w``, ``source``, ``target``, ``gate``, ``factors``; no pickles)."""
         source, target = zip(*self.edges, strict=True)
+        arrays: dict[str, Any] = {"w": self.w, "source": np.array(source), "target": np.array(target)}
+        arrays["gate"] = np.array(self.gate)
+        if self.factors is not None:
+            arrays[_FACTORS] = self.factors
         with write_atomically(path) as file:
-            np.savez(
-                file, w=self.w, source=np.array(source), target=np.array(target), gate=np.array(self.gate)
-            )
+            np.savez(file, **arrays)
 
 
 class EdgeRecorder:
@@ -105,17 +121,34 @@ class EdgeRecorder:
     @property
     def history(self) -> EdgeHistory:
         """The history so far."""
-        return EdgeHistory(tuple(edge_names(self._net.graph)), np.stack(self._rows), gate=self._net.gate)
+        return history_of(self._net, self._rows)
 
 
-def gate_values(w: npt.NDArray[np.float64], *, gate: str) -> npt.NDArray[np.float64]:
-    """Return gate(w), the factors of edges with these raw weights.
+def history_of(net: Any, rows: Sequence[npt.NDArray[np.float32]]) -> EdgeHistory:
+    """Return the history of a network.
+
+    Args:
+        net: A `GraphModule`.
+        rows: Its raw edge weights at the start and after each epoch.
+    """
+    edges, w = tuple(edge_names(net.graph)), np.stack(rows)
+    if net.gate in _GATES:
+        return EdgeHistory(edges, w, gate=net.gate)
+    import torch  # as the network has done
+
+    with torch.no_grad():
+        factors = np.stack([net.gate_function(torch.from_numpy(row)).numpy() for row in w])
+    return EdgeHistory(edges, w, gate=net.gate, factors=factors)
+
+
+def is_gate_name(value: object) -> bool:
+    """Return True for the name of a built-in gate, or ``package.module:name``.
 
     Example:
-        >>> gate_values(np.array([0.0, 1.0]), gate="none").tolist()
-        [0.0, 1.0]
+        >>> [is_gate_name(value) for value in ("tanh", "mypackage.gates:soft", "relu", None)]
+        [True, True, False, False]
     """
-    return np.asarray(_GATES[gate](w))
+    return isinstance(value, str) and (value in _GATES or is_code_name(value))
 
 
 def load_history(path: Path) -> EdgeHistory:
@@ -127,7 +160,7 @@ def load_history(path: Path) -> EdgeHistory:
     content = read_file(path.parent, path.name)
     try:
         arrays = _arrays(content)
-        return _history(**{name: arrays[name] for name in _ARRAYS})
+        return _history(arrays)
     except KeyError as error:
         raise damaged(path.parent, path.name, f"no array {error}") from error
     except _ZIP_ERRORS as error:  # FormatError is a ValueError
@@ -138,7 +171,7 @@ def _arrays(content: bytes) -> dict[str, npt.NDArray[Any]]:
     arrays = {}
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = archive.infolist()
-        if len(members) > len(_ARRAYS):
+        if len(members) > len(_ARRAYS) + 1:
             raise FormatError(f"{len(members):,} arrays instead of {len(_ARRAYS)}")
         for member in members:
             # `EdgeHistory.save` does not compress, so no member is larger than the file.
@@ -149,9 +182,9 @@ def _arrays(content: bytes) -> dict[str, npt.NDArray[Any]]:
     return arrays
 
 
-def _history(
-    w: npt.NDArray[Any], source: npt.NDArray[Any], target: npt.NDArray[Any], gate: npt.NDArray[Any]
-) -> EdgeHistory:
+def _history(arrays: Mapping[str, npt.NDArray[Any]]) -> EdgeHistory:
+    w, source, target, gate = (arrays[name] for name in _ARRAYS)
+    factors = arrays.get(_FACTORS)
     edges = tuple(zip(map(str, source.ravel()), map(str, target.ravel()), strict=True))
     if w.ndim != 2 or w.dtype.kind != "f" or len(w) == 0 or w.shape[1] != len(edges):
         raise FormatError(f"array 'w' must be floats of shape (epochs + 1, {len(edges)})")
@@ -159,6 +192,12 @@ def _history(
         raise FormatError("array 'w' has values that are not numbers")
     if source.dtype.kind != "U" or target.dtype.kind != "U" or len(set(edges)) < len(edges):
         raise FormatError("the edges must be different pairs of names")
-    if gate.shape != () or str(gate) not in _GATES:
-        raise FormatError(f"array 'gate' must be one of {', '.join(_GATES)}")
-    return EdgeHistory(edges=edges, w=w, gate=str(gate))
+    if gate.shape != () or not is_gate_name(str(gate)):
+        raise FormatError(f"array 'gate' must be one of {', '.join(_GATES)}, or package.module:name")
+    if factors is not None and (
+        factors.shape != w.shape or factors.dtype.kind != "f" or np.isnan(factors).any()
+    ):
+        raise FormatError("array 'factors' must be floats of the shape of 'w'")
+    if (str(gate) in _GATES) != (factors is None):
+        raise FormatError("array 'factors' must be there if the gate is a custom one, and only then")
+    return EdgeHistory(edges=edges, w=w, gate=str(gate), factors=factors)

@@ -44,7 +44,7 @@ def seconds_per_step(job: Job, extent: Extent) -> tuple[float, int]:
             channels=config.model.channels,
             in_channels=extent.in_channels,
             n_classes=extent.n_classes,
-            gate=config.model.gate,  # type: ignore[arg-type]  # checked when the study was read
+            gate=config.model.gate,
             execution=config.runtime.execution,  # type: ignore[arg-type]
             block=config.model.block or STANDARD,
             head=task_of(config).head,

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from graphtask.columns import ACCURACY, score_of, typed_table
+from graphtask.columns import ACCURACY, TASK_SCORES, score_of, typed_table
 from graphtask.errors import GraphtaskError, RunError
+from graphtask.named import is_code_name
 from graphtask.runs.config import check_same_run, is_extension, read_config
 from graphtask.runs.layout import CHECKPOINT, CONFIG, METRICS, WEIGHTS
 from graphtask.runs.lock import is_locked
@@ -19,6 +20,7 @@ from graphtask.runs.status import is_finished
 from graphtask.storage.atomic import write_atomically
 from graphtask.storage.regular import read_regular
 from graphtask.study.job import Job
+from graphtask.training.config import CLASSIFICATION, TrainConfig
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +34,8 @@ _COLUMNS = (
     *("run", "dataset", "prior", "seed", "status", "error", "epoch", "epochs", "test_accuracy", "live_edges"),
     *("edge_change", "settled", "seconds_per_epoch", "seconds_left"),
 )
+
+_UNKNOWN = "score"
 
 Mark = tuple[tuple[int, int] | None, ...]
 
@@ -69,7 +73,7 @@ def state_of(job: Job) -> State:
     """
     folder = job.folder
     try:
-        state = State(job, "waiting", **_progress(folder))
+        state = State(job, "waiting", **({"score": expected_score(job.config)} | _progress(folder)))
         if folder.exists() and not folder.is_dir():
             raise RunError(f"{folder}: is not a folder, but the run needs one; delete it")
         is_extended = False  # the study now has more epochs than the run
@@ -86,18 +90,34 @@ def state_of(job: Job) -> State:
         reason = _recorded_failure(job)
         return state._replace(word="failed", reason=reason) if reason else state
     except GraphtaskError as error:
-        return State(job, "failed", str(error))
+        reason = str(error)
     except OSError as error:
-        return State(job, "failed", f"{folder}: cannot be read ({error.strerror})")
+        reason = f"{folder}: cannot be read ({error.strerror})"
+    return State(job, "failed", reason, score=expected_score(job.config))
+
+
+def expected_score(config: TrainConfig) -> str:
+    """Return the name of the score of a run before its first epoch; ``score`` if only custom code knows it.
+
+    Example:
+        >>> (
+        ...     expected_score(TrainConfig(task="regression")),
+        ...     expected_score(TrainConfig(score="mypackage:dice")),
+        ... )
+        ('r2', 'score')
+    """
+    named = config.optimization.score
+    if named is not None:
+        return _UNKNOWN if is_code_name(named) else named
+    return TASK_SCORES.get(config.data.task or CLASSIFICATION, _UNKNOWN)
 
 
 def status_table(jobs: Sequence[Job]) -> "pd.DataFrame":
     """Return one row per job; see `graphtask.Study.status`."""
     states = [state_of(job) for job in jobs]
-    scores = dict.fromkeys(f"test_{state.score}" for state in states if state.epoch)
-    columns = [
-        name for column in _COLUMNS for name in (scores if scores and column == "test_accuracy" else [column])
-    ]
+    known = [state.score for state in states if state.score != _UNKNOWN]
+    scores = dict.fromkeys(f"test_{score}" for score in known or [_UNKNOWN])
+    columns = [name for column in _COLUMNS for name in (scores if column == "test_accuracy" else [column])]
     return typed_table(
         [_row(state, states) for state in states], columns=columns, metrics=dict.fromkeys(scores, float)
     )

@@ -14,13 +14,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import numpy as np
 import torch
 
 from graphtask.errors import RunError, RunInterruptedError
-from graphtask.graph import edge_names
 from graphtask.runs.checkpoint_file import read_payload, write_payload
-from graphtask.runs.history import EdgeHistory
+from graphtask.runs.history import EdgeHistory, history_of
 from graphtask.runs.layout import CHECKPOINT, HISTORY, PREVIOUS_CHECKPOINT
 from graphtask.runs.metrics import write_metrics
 from graphtask.storage.atomic import write_atomically
@@ -106,11 +104,7 @@ def stop_requests(checkpointer: Checkpointer) -> Iterator[None]:
 
 def edge_history(trainer: Trainer) -> EdgeHistory:
     """Return the history that a trainer has recorded so far."""
-    return EdgeHistory(
-        edges=tuple(edge_names(trainer.module.graph)),
-        w=np.stack([weights.numpy() for weights in trainer.history]),
-        gate=trainer.module.gate,
-    )
+    return history_of(trainer.module, [weights.numpy() for weights in trainer.history])
 
 
 def write_records(trainer: Trainer, folder: Path) -> None:

@@ -55,8 +55,11 @@ class ModelConfig(_Checked):
     channels: int = _option(11, "Channels of stage 0; doubled with every stage.")
     """Channels of stage 0, at least 1; doubled with every stage."""
 
-    gate: str = _option("tanh", "Activation applied to the edge weights.", choices=GATES)
-    """Activation applied to the edge weights: ``tanh``, ``sigmoid`` or ``none``."""
+    gate: str = _option(
+        "tanh", "Activation of the edge weights: tanh, sigmoid, none, or package.module:name."
+    )
+    """Activation of the edge weights: ``tanh``, ``sigmoid``, ``none``, or ``package.module:name`` of a function of a
+    tensor; see `graphtask.compile`. The function itself may be passed, too."""
 
     block: str | None = _option(None, "Block of the nodes: a name, or package.module:name.")
     """Block of the nodes: a name in `graphtask.blocks.BLOCKS` such as ``separable``, or ``package.module:name`` of a class
@@ -75,10 +78,14 @@ class ModelConfig(_Checked):
     def __post_init__(self) -> None:
         self._put(
             channels=integer(self.channels, name="channels"),
-            block=_block_name(self.block),
-            head=_head_name(self.head),
+            gate=_part_name(self.gate, name="gate"),
+            block=_part_name(self.block, name="block"),
+            head=_part_name(self.head, name="head"),
         )
-        choice(self.gate, name="gate", choices=GATES)
+        if self.block == STANDARD:
+            self._put(block=None)
+        if not is_code_name(str(self.gate)):
+            choice(self.gate, name="gate", choices=GATES)
         _flag(self.reset_weights, name="reset_weights")
 
 
@@ -496,6 +503,7 @@ class TrainConfig:
         source = self.data.source
         named = {
             "data": source if isinstance(source, str) and is_code_name(source) else None,
+            "gate": self.model.gate,
             "block": self.model.block,
             "head": self.model.head,
             "task": self.data.task,
@@ -656,20 +664,13 @@ def _name(value: object, *, name: str) -> str:
     return _text(value, name=name) if isinstance(value, str) else name_of(value, name=name)
 
 
-def _head_name(head: Any) -> str | None:
-    if head is None or isinstance(head, str):
-        return None if head is None else _text(head, name="head")
-    from graphtask.compiler.library import head_name  # which loads PyTorch
+def _part_name(value: Any, *, name: str) -> str | None:
+    """Return the name of a block, head or gate, which may be given as itself."""
+    if value is None or isinstance(value, str):
+        return value and _text(value, name=name)
+    from graphtask.compiler.library import PARTS  # which loads PyTorch
 
-    return head_name(head)
-
-
-def _block_name(block: Any) -> str | None:
-    if block is None or isinstance(block, str):
-        return None if block in {None, STANDARD} else _text(block, name="block")
-    from graphtask.compiler.library import block_name  # which loads PyTorch
-
-    return block_name(block)
+    return PARTS[name].name_of(value)
 
 
 def _table(value: object, *, name: str) -> dict[str, Any]:

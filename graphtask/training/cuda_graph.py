@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from graphtask.compiler.blocks import ConvBlock, has_hooks
+from graphtask.compiler.gates import GATES
 from graphtask.compiler.module import GraphModule
 
 Work: TypeAlias = Callable[[], None]
@@ -160,7 +161,7 @@ def cuda_recorder(module: GraphModule) -> CudaRecorder | None:
 
 
 def always_does_the_same(module: GraphModule) -> bool:
-    """Return True if a step is the same work on the device for every batch: standard blocks without hooks.
+    """Return True if a step is the same work on the device for every batch: standard blocks and gate, no hooks.
 
     Example:
         >>> import graphtask as gt
@@ -170,4 +171,8 @@ def always_does_the_same(module: GraphModule) -> bool:
         False
     """
     blocks: list[nn.Module] = [*module.nodes.values(), *module.reduces.values()]
-    return all(type(block) is ConvBlock for block in blocks) and not any(map(has_hooks, module.modules()))
+    return (
+        module.gate in GATES
+        and all(type(block) is ConvBlock for block in blocks)
+        and not any(map(has_hooks, module.modules()))
+    )

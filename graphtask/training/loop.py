@@ -7,7 +7,6 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
@@ -15,7 +14,7 @@ from torch.nn.utils import clip_grad_norm_
 from graphtask.compiler.module import GraphModule
 from graphtask.data.batches import Batches
 from graphtask.errors import ArgumentError, DivergedError
-from graphtask.runs.history import gate_values
+from graphtask.runs.history import history_of
 from graphtask.runs.settling import edge_change
 from graphtask.tasks import TASKS, Task
 from graphtask.training.average import WeightAverage
@@ -191,9 +190,10 @@ class Trainer:
     def _check_options(self) -> None:
         if self._optimization.early_stopping and self.validation is None:
             raise ArgumentError("early_stopping needs validation images; set validation, e.g. validation=0.1")
-        if self._is_proximal and self.module.gate == "sigmoid":
+        if self._is_proximal and self.module.gate not in {"tanh", "none"}:
             raise ArgumentError(
-                "edge_update='proximal' needs gate 'tanh' or 'none': sigmoid(w) is never zero"
+                f"edge_update='proximal' needs gate 'tanh' or 'none', whose inverse is known and zero at zero, got "
+                f"{self.module.gate!r}"
             )
 
     def _is_stale(self, losses: Sequence[float]) -> bool:
@@ -349,7 +349,7 @@ class Trainer:
     def _sums_before(self) -> tuple[float, int]:
         if self.rows:
             return self.rows[-1]["resource_loss"], self.rows[-1]["live_edges"]
-        magnitudes = np.abs(gate_values(self.history[0].double().numpy(), gate=self.module.gate))
+        magnitudes = history_of(self.module, [self.history[0].numpy()]).magnitudes
         return float(magnitudes.sum()), int((magnitudes >= self._optimization.threshold).sum())
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from torch import nn
 
 from graphtask.columns import named_after
-from graphtask.compiler.library import load_head
+from graphtask.compiler.library import PARTS
 from graphtask.compiler.module import GraphModule
 from graphtask.compiler.writeback import unwrapped, write_back
 from graphtask.data.dataset import ImageData
@@ -58,7 +58,7 @@ def run_of_module(
     config = TrainConfig(**{"epochs": max(len(history.w) - 1, 1), **options}).replace(
         data=data, channels=net.channels, gate=net.gate, block=net.block
     )
-    if net.make_head is not load_head(task_of(config).head):
+    if net.make_head is not PARTS["head"].load(task_of(config).head):
         config = config.replace(head=net.make_head)
     images = load_images(config)
     initial = with_initial_size(_initial(net, history))

@@ -18,7 +18,6 @@ from graphtask.training.run import Run
 from graphtask.types import PAPER_THRESHOLD
 
 # The raw edge weight that switches an edge off, by gate.
-_OFF = {"tanh": 0.0, "sigmoid": -torch.inf, "none": 0.0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +124,6 @@ def _logits(module: GraphModule, batches: Batches) -> Tensor:
 
 def _switched_off(run: Run, edges: Tensor, device: str) -> GraphModule:
     module = run.module(device=device)
-    with torch.no_grad():
-        module.edge_weight[edges.to(module.edge_weight.device)] = _OFF[module.gate]
+    gate, off = module.gate_function, edges.to(module.edge_weight.device)
+    module.gate_function = lambda weight: gate(weight).masked_fill(off, 0.0)
     return module

@@ -211,7 +211,7 @@ class Run:
         net = compile_graph(
             self.graph,
             channels=self.config.model.channels,
-            gate=self.config.model.gate,  # type: ignore[arg-type]  # checked by ModelConfig
+            gate=self.config.model.gate,
             execution=execution,  # type: ignore[arg-type]  # checked by compile
             **self.ends,
         )

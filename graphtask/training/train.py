@@ -209,7 +209,7 @@ def _trainer(
         channels=config.model.channels,
         in_channels=images.in_channels,
         n_classes=images.n_classes,
-        gate=config.model.gate,  # type: ignore[arg-type]  # checked by ModelConfig
+        gate=config.model.gate,
         execution=config.runtime.execution,  # type: ignore[arg-type]  # checked by RuntimeConfig
         block=config.model.block or STANDARD,
         head=task_of(config).head,

@@ -10,7 +10,7 @@ from helpers import InlineEngine
 
 import graphtask as gt
 from graphtask import reporting
-from graphtask.columns import shown_score
+from graphtask.columns import TASK_SCORES, shown_score
 from graphtask.reporting.explorer_data import explorer_data
 
 RULES = (Path(reporting.__file__).parent / "assets" / "rules.js").read_text(encoding="utf-8")
@@ -72,6 +72,17 @@ def finished(request, tmp_path_factory):
         patch.setattr("graphtask.study.study.local_engine", lambda *_, **__: InlineEngine())
         gt.Study.read(path).run(progress=False)
     return path, score
+
+
+def test_the_status_has_the_score_of_the_task_before_the_first_epoch(finished, tmp_path):
+    path, score = finished
+    status = gt.Study.read(path, out=tmp_path / "none yet").status()
+    assert status["status"].tolist() == ["waiting"] * 4
+    assert [name for name in status.columns if name.startswith("test_")] == [f"test_{score}"]
+
+
+def test_the_scores_that_are_known_without_pytorch_are_those_of_the_tasks():
+    assert {name: task.score.name for name, task in gt.tasks.TASKS.items()} == dict(TASK_SCORES)
 
 
 def test_the_tables_of_the_study_have_the_score_of_the_task(finished):

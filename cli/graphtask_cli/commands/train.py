@@ -207,10 +207,10 @@ training_options = in_turn(
     channels_option,
     option(
         "--gate",
-        type=Choice(["tanh", "sigmoid", "none"]),
+        metavar="NAME",
         default="tanh",
         section="Model",
-        help="Activation applied to the edge weights.",
+        help="Activation of the edge weights: tanh, sigmoid, none, or package.module:name (imports it).",
     ),
     option(
         "--block",
