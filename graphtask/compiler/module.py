@@ -3,6 +3,8 @@
 from collections.abc import Callable, Collection
 
 import igraph
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -193,6 +195,11 @@ class GraphModule(nn.Module):
     def edge_weights(self) -> Tensor:
         """Return the factor of each edge, gate(w), with its sign, in the order of the graph's edges."""
         return self.gate_function(self.edge_weight)
+
+    def factors_of(self, weights: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return gate(w) of raw weights, shape (edges,), such as those of an earlier epoch."""
+        with torch.no_grad():
+            return self.gate_function(torch.from_numpy(weights)).numpy()
 
     def resource_loss(self) -> Tensor:
         """Return the resource loss ``Σ_e |gate(w_e)|``, in float32 or better also under autocast."""

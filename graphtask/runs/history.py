@@ -134,11 +134,7 @@ def history_of(net: Any, rows: Sequence[npt.NDArray[np.float32]]) -> EdgeHistory
     edges, w = tuple(edge_names(net.graph)), np.stack(rows)
     if net.gate in _GATES:
         return EdgeHistory(edges, w, gate=net.gate)
-    import torch  # as the network has done
-
-    with torch.no_grad():
-        factors = np.stack([net.gate_function(torch.from_numpy(row)).numpy() for row in w])
-    return EdgeHistory(edges, w, gate=net.gate, factors=factors)
+    return EdgeHistory(edges, w, gate=net.gate, factors=np.stack([net.factors_of(row) for row in w]))
 
 
 def is_gate_name(value: object) -> bool:
