@@ -3,11 +3,13 @@
 import importlib.util
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import click
 import pytest
 
+import graphtask as gt
 from graphtask.metrics.registry import all_metrics
 from graphtask_cli.command import SETTINGS
 from graphtask_cli.main import cli
@@ -60,6 +62,39 @@ def test_every_file_and_package_on_the_page_of_architecture_exists_and_no_packag
     for layer in make_layers.layers():
         for package in layer:
             assert f"`{package}`" in page, package
+
+
+def test_every_optional_dependency_is_on_the_page_of_installation():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "optional-dependencies"
+    ]
+    page = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    named = {
+        name
+        for row in re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", row)
+    }
+    assert named == set(extras)
+
+
+def test_nothing_installs_the_other_package_that_is_called_graphtask():
+    """On PyPI ``graphtask`` is a different project; the distribution is ``graphtask-nn``."""
+    places = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "docs").rglob("*.py")]
+    places += [
+        path for top in ("graphtask", "cli", ".github") for path in (ROOT / top).rglob("*") if path.is_file()
+    ]
+    wrong = re.compile(r"pip install [^\n`]*?(?<![\w/.])graphtask(?!-nn|[\w./])")
+    texts = {
+        path: path.read_bytes().decode(errors="replace") for path in places if "_build" not in path.parts
+    }
+    assert {path: found[0] for path, text in texts.items() if (found := wrong.search(text))} == {}
+    assert wrong.search("pip install 'graphtask[umap]'")
+
+
+def test_every_kind_of_picture_is_in_the_gallery():
+    scripts = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "gallery").glob("*.py"))
+    names = [name for name in gt.plot.__all__ if name.startswith("draw")]
+    assert [name for name in [*names, "animate"] if f"{name}(" not in scripts] == []
 
 
 def test_every_metric_is_compared_with_something_independent_on_500_graphs():

@@ -22,6 +22,6 @@ print(found)
 print(found.summary().to_string(index=False))
 
 # %%
-# The same as a picture.
+# The same as a picture; ``gt.plot.draw_diff(first, second)`` needs no table.
 
 found.plot(names=["seed 1", "seed 2"], labels="name")

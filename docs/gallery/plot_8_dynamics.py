@@ -38,6 +38,11 @@ table = gt.dynamics.dynamics_table(runs)
 gt.plot.draw_dynamics(table, overlap_table(runs), runs["cmnist-0"].history)
 
 # %%
-# ``gt.animate(run, out="run.gif")`` writes the epochs as an animation.
+# The epochs as an animation: nodes stay in their places.
+
+gt.animate(runs["cmnist-0"], out="training.gif", dpi=90)
+
+# %%
+# The categories of the paper's Table 4.
 
 print(gt.dynamics.dynamics_summary(table).iloc[:, [0, 3, 5, 7, 9, 11]].round(1).to_string(index=False))

@@ -3,7 +3,6 @@
 `Drawing` has every decision about a picture; the functions below turn it into artists of matplotlib.
 """
 
-import bisect
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -13,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import igraph
 import numpy as np
 
-from graphtask.drawing.fonts import families_of
-from graphtask.drawing.labels import MAX_LENGTH, Label, centers_of_labels, shortened
-from graphtask.drawing.picture import drawable, new_figure
+from graphtask.drawing.labels import Label, Text, place_labels
+from graphtask.drawing.picture import new_figure
 from graphtask.drawing.placement import Placement
 from graphtask.drawing.style import BAND, INK, LEGEND, TEXT, WIDTH, WITHIN, stage_colors
+from graphtask.drawing.text import MAX_LENGTH, shortened, text_size
 from graphtask.graph import NAME, WEIGHT, edge_array, input_node, output_node, stages
 from graphtask.types import BoolArray, FloatArray
-from graphtask.validation import choice, invalid, number
+from graphtask.validation import choice, counted, invalid, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,10 +29,13 @@ if TYPE_CHECKING:
 
 ABOVE, ROW = 0.35, 0.19  # inches for the title and for one row of the legend
 _RASTER_FROM = 10_000  # edges from which vector files carry the edges as an image
+_MAX_POINTS = (
+    200_000  # on edges, that labels must not cover; more than 16 on each piece only up to this number
+)
 _MAX_HEADS = 150  # edges up to which arrow heads are drawn
 _MAX_WIDTH = 3.0  # points, of the strongest edge
 
-_BOLD = 1.15  # width of bold letters in those of regular ones
+_LENGTHS = (MAX_LENGTH, 17, 12)  # characters of the forms of a label
 _DASHES: Any = (0, (2.5, 1.2))
 _DOT: dict[str, Any] = {"linestyle": "none", "markersize": 6.5}
 _AREA = {"o": 1.0, "s": 0.85, "D": 0.6}  # of markers, for equal apparent sizes
@@ -73,11 +75,24 @@ class Sizes(NamedTuple):
     head: float  # length of an arrow head; 0 for none
     text: float
     unit: float  # points per unit of the axes
+    largest: float  # weight that the strongest edge has, or would have
 
     @property
     def ring(self) -> float:
         """Diameter of the ring around the input and the output."""
         return 1.35 * self.node + 2.5
+
+
+class Scale(NamedTuple):
+    """Extent and density that sizes are chosen for, of one graph or of several that are compared."""
+
+    limits: FloatArray
+    """Corners of the frame, shape (2, 2)."""
+    gap: float
+    """Distance between nodes."""
+    n_edges: int
+    largest: float
+    """Largest weight."""
 
 
 class EdgeKind(NamedTuple):
@@ -152,28 +167,44 @@ def new_axes(drawing: Drawing, figsize: tuple[float, float] | None, *, n_rows: i
     return figure.add_axes((0.1 / width, below / height, 1 - 0.2 / width, inside / height))
 
 
-def frame(axes: "Axes", drawing: Drawing, limits: FloatArray) -> Sizes:
+def frame(axes: "Axes", drawing: Drawing, shared: Scale) -> Sizes:
     """Set the limits of the axes around the nodes, and choose sizes that suit the space."""
     box = axes.get_position()
     inches = np.array([box.width, box.height]) * figure_of(axes).get_size_inches()
+    limits = shared.limits
     unit = float((72 * inches / (limits[1] - limits[0])).min())
     low, high = limits.mean(axis=0) + np.array([[-36.0], [36.0]]) * inches / unit  # fill the axes
     axes.set_xlim(low[0], high[0])
     axes.set_ylim(low[1], high[1])
     axes.set_aspect("equal")
     axes.set_axis_off()
-    gap = unit * _typical_gap(drawing.placement.positions)
+    gap = unit * shared.gap
     scale = float(np.clip(inches.max() / WIDTH, 0.3, 1.0)) ** 0.5
-    n_edges = int(drawing.main.sum())
-    line = scale * float(np.clip(2.6 * (120 / max(n_edges, 1)) ** 0.25, 0.7, 2.6))
+    line = scale * float(np.clip(2.6 * (120 / max(shared.n_edges, 1)) ** 0.25, 0.7, 2.6))
     node = drawing.look.node_size or float(np.clip(0.45 * gap, 2.0, 14.0))
     return Sizes(
         node=node,
         line=min(line, _MAX_WIDTH, 0.6 * node),
-        head=float(np.clip(0.16 * gap, 3.5, 6.0)) if n_edges <= _MAX_HEADS and gap > 14 else 0.0,
+        head=float(np.clip(0.16 * gap, 3.5, 6.0)) if shared.n_edges <= _MAX_HEADS and gap > 14 else 0.0,
         text=drawing.look.font_size * scale,
         unit=unit,
+        largest=shared.largest,
     )
+
+
+def scale_of(drawings: Sequence[Drawing]) -> Scale:
+    """Return the scale on which all of the drawings can be compared."""
+    limits = np.stack([limits_of(drawing.placement) for drawing in drawings])
+    return Scale(
+        np.stack([limits[:, 0].min(axis=0), limits[:, 1].max(axis=0)]),
+        gap=min(_typical_gap(drawing.placement.positions) for drawing in drawings),
+        n_edges=max(int(drawing.main.sum()) for drawing in drawings),
+        largest=max(_largest_weight(drawing.graph) for drawing in drawings),
+    )
+
+
+def _largest_weight(graph: igraph.Graph) -> float:
+    return max(graph.es[WEIGHT], default=0.0) if WEIGHT in graph.es.attributes() else 0.0
 
 
 def limits_of(placement: Placement) -> FloatArray:
@@ -196,14 +227,20 @@ def _typical_gap(positions: FloatArray) -> float:
     return float(np.quantile(distances[:, 1], 0.2))
 
 
-def draw_graph(axes: "Axes", drawing: Drawing, *, limits: FloatArray | None = None) -> None:
-    """Add all artists of a graph to the axes; ``limits`` are the corners of a frame that several graphs share."""
-    sizes = frame(axes, drawing, limits_of(drawing.placement) if limits is None else limits)
+def draw_graph(axes: "Axes", drawing: Drawing, *, shared: Scale | None = None) -> int:
+    """Add all artists of a graph to the axes, and return the number of labels without a free place.
+
+    Args:
+        axes: The axes.
+        drawing: The graph.
+        shared: Scale of several graphs that are compared; by default that of this one.
+    """
+    sizes = frame(axes, drawing, scale_of([drawing]) if shared is None else shared)
     prefix = f"axes{len(figure_of(axes).axes)}"
     _draw_bands(axes, drawing)
     _draw_edges(axes, drawing, sizes, prefix)
     _draw_nodes(axes, drawing, sizes, prefix)
-    _draw_labels(axes, drawing, sizes)
+    return _draw_labels(axes, drawing, sizes)
 
 
 def _draw_bands(axes: "Axes", drawing: Drawing) -> None:
@@ -219,7 +256,7 @@ def n_stages_of(graph: igraph.Graph) -> int:
 
 def _draw_edges(axes: "Axes", drawing: Drawing, sizes: Sizes, prefix: str) -> None:
     graph, main = drawing.graph, drawing.main
-    by_weight = sizes.line * relative_weights(graph)
+    by_weight = sizes.line * relative_weights(graph, largest=sizes.largest)
     radius = np.full(graph.vcount(), 0.5 * sizes.node)
     radius[list(drawing.ends)] = 0.5 * sizes.ring
     target = edge_array(graph)[:, 1]
@@ -237,7 +274,7 @@ def _draw_edges(axes: "Axes", drawing: Drawing, sizes: Sizes, prefix: str) -> No
             curves,
             widths,
             color=kind.color,
-            opacity=float(np.clip((250 / crowd) ** 0.5, 0.12, 0.95)),
+            opacity=float(np.clip((250 / crowd) ** 0.5, 0.05, 0.95)),
             dashes="dashed" if kind.is_dashed else "solid",
             order=kind.order,
             gid=gid,
@@ -269,12 +306,12 @@ def _node_text(graph: igraph.Graph, index: int) -> str:
     return f"{vertex[NAME]}{kind}, stage {vertex['stage']}, {degrees}"
 
 
-def relative_weights(graph: igraph.Graph) -> FloatArray:
+def relative_weights(graph: igraph.Graph, *, largest: float) -> FloatArray:
     """Return widths in (0, 1]: proportional to the weight, but never too thin to be seen."""
     if WEIGHT not in graph.es.attributes():
         return np.full(graph.ecount(), 0.5)
     weights = np.asarray(graph.es[WEIGHT], dtype=np.float64)
-    return np.asarray(0.15 + 0.85 * weights / (weights.max(initial=0.0) or 1.0))
+    return np.asarray(0.15 + 0.85 * weights / (largest or 1.0))
 
 
 def add_lines(
@@ -395,51 +432,55 @@ def draw_rings(axes: "Axes", ends: FloatArray, sizes: Sizes) -> None:
     )
 
 
-def _draw_labels(axes: "Axes", drawing: Drawing, sizes: Sizes) -> None:
-    """Write the labels, input and output first, where they cover nothing."""
+def _draw_labels(axes: "Axes", drawing: Drawing, sizes: Sizes) -> int:
+    """Write the labels, input and output first, where they cover nothing; return the number of omitted ones."""
     unit, graph = sizes.unit, drawing.graph
     positions = drawing.placement.positions * unit
     radii = np.full(graph.vcount(), 0.5 * sizes.node)
     ends = drawing.ends
     radii[list(ends)] = 0.5 * sizes.ring
-    texts = dict(ends) | _texts(graph, drawing.look.labels, ends)
+    texts = {node: [text] for node, text in ends.items()} | _texts(graph, drawing.look.labels, ends)
     labels = [
         Label(
-            text,
+            [Text(form, *text_size(form, sizes.text, drawing.look.font)) for form in forms],
             positions[node],
             float(radii[node]),
-            _text_size(text, sizes.text, drawing.look.font),
-            node in ends,
+            is_required=node in ends,
         )
-        for node, text in sorted(texts.items(), key=lambda pair: pair[0] not in ends)
+        for node, forms in sorted(texts.items(), key=lambda pair: pair[0] not in ends)
     ]
     hidden = [kind.chosen for kind in drawing.edge_kinds if not kind.is_shown]
     seen = np.flatnonzero(~np.any(hidden, axis=0)) if hidden else range(graph.ecount())
-    curves = [sampled(drawing.placement.curves[index] * unit, 16) for index in seen]
+    chosen = [drawing.placement.curves[index] * unit for index in seen]
+    n_pieces = sum(len(curve) // 3 for curve in chosen)
+    density = int(np.clip(_MAX_POINTS / max(n_pieces, 1), 16, 64))
+    curves = [sampled(curve, density) for curve in chosen]
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
-    centers = centers_of_labels(
+    placed = place_labels(
         labels,
         nodes=positions,
         radii=radii,
         curves=np.concatenate(curves) if curves else np.zeros((0, 2)),
         bounds=np.array([[left, low], [right, high]]) * unit + np.array([[-6.0], [6.0]]),
     )
-    for label, center in zip(labels, centers, strict=True):
-        if center is not None:
-            x, y = center / unit
+    for text in placed:
+        if text is not None:
+            x, y = text.center / unit
             axes.text(
                 x,
                 y,
-                label.text,
+                text.content,
                 ha="center",
                 va="center",
                 zorder=8,
                 bbox=_PLATE,
                 **drawing.look.text(sizes.text),
             )
+    return placed.count(None)
 
 
-def _texts(graph: igraph.Graph, labels: str | None, ends: Mapping[int, str]) -> dict[int, str]:
+def _texts(graph: igraph.Graph, labels: str | None, ends: Mapping[int, str]) -> dict[int, list[str]]:
+    """Return the forms of the labels of nodes, the longest first."""
     if labels is None:
         return {}
     if not isinstance(labels, str) or labels not in graph.vs.attributes():
@@ -447,41 +488,15 @@ def _texts(graph: igraph.Graph, labels: str | None, ends: Mapping[int, str]) -> 
         raise invalid("labels", f"a vertex attribute ({known}) or None", labels)
     texts = {}
     for node, value in enumerate(graph.vs[labels]):
-        end = f" ({ends[node]})" if node in ends else ""
-        text = shortened(value, length=MAX_LENGTH - len(end)) if value is not None else ""
-        if node in ends:
-            text = f"{text}{end}" if text and text != ends[node] else ends[node]
-        if text:
-            texts[node] = text
+        end = ends.get(node, "")
+        added = f" ({end})" if end else ""
+        cut = [shortened(value, length=n - len(added)) for n in _LENGTHS] if value is not None else []
+        forms = [f"{form}{added}" for form in cut if form and form != end]
+        if end:
+            forms.append(end)
+        if forms:
+            texts[node] = list(dict.fromkeys(forms))
     return texts
-
-
-def _text_size(text: str, size: float, font: str | None) -> tuple[float, float]:
-    """Return width and height in points."""
-    import warnings
-
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import text_to_path
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # glyphs that the font lacks are drawn as boxes
-        width, height, _ = text_to_path.get_text_width_height_descent(
-            text, FontProperties(family=families_of(text, [font or "sans-serif"]), size=size), ismath=False
-        )
-    return float(width), max(float(height), size)
-
-
-def fitted(text: object, *, width: float, size: float, font: str | None = None) -> str:
-    """Return text as one line of at most ``width`` inches in bold letters of ``size`` points."""
-    line = drawable(" ".join(str(text).split()))
-    if _BOLD * _text_size(line, size, font)[0] <= 72 * width:
-        return line
-    longest = bisect.bisect(
-        range(len(line)),
-        72 * width,
-        key=lambda n: _BOLD * _text_size(f"{line[:n]}…", size, font)[0],
-    )
-    return f"{line[: max(longest - 1, 1)].rstrip()}…"
 
 
 def legend_rows(drawing: Drawing, *, width: float = WIDTH, counts: bool = True) -> list[list["Line2D"]]:
@@ -495,7 +510,7 @@ def legend_rows(drawing: Drawing, *, width: float = WIDTH, counts: bool = True) 
     rows = [
         [*stage_entries(drawing), *_node_entries(drawing)],
         [handle for _, handle in edge_entries(drawing, counts=counts)],
-        _width_entries(drawing),
+        [*_width_entries(drawing), *omitted_entries(drawing.look, drawing.graph.vcount())],
     ]
     return [part for row in rows if row for part in _broken(row, 72 * width, drawing.look)]
 
@@ -506,7 +521,7 @@ def _broken(row: "Sequence[Line2D]", width: float, look: Look) -> list[list["Lin
     parts: list[list[Line2D]] = [[]]
     free = width
     for handle in row:
-        own = _text_size(str(handle.get_label()), look.font_size, look.font)[0] + beside_text
+        own = text_size(str(handle.get_label()), look.font_size, look.font)[0] + beside_text
         if parts[-1] and own > free:
             parts.append([])
             free = width
@@ -589,8 +604,34 @@ def _width_entries(drawing: Drawing) -> list["Line2D"]:
     ]
 
 
-def add_legend(axes: "Axes", rows: Sequence[Sequence["Line2D"]], look: Look, *, middle: float = 0.5) -> None:
-    """Add rows below the axes, centered at ``middle`` of their width."""
+def omitted_entries(look: Look, n_omitted: int) -> list["Line2D"]:
+    """Return the entry with the number of omitted labels, none if there is a place for all."""
+    from matplotlib.lines import Line2D
+
+    text = f"{counted(n_omitted, 'label')} without space"
+    return [Line2D([], [], linestyle="none", label=text)] if look.labels is not None and n_omitted else []
+
+
+def add_legend(
+    axes: "Axes",
+    rows: Sequence[Sequence["Line2D"]],
+    look: Look,
+    *,
+    middle: float = 0.5,
+    n_omitted: int = 0,
+) -> None:
+    """Add rows below the axes, centered at ``middle`` of their width.
+
+    Args:
+        axes: Axes of the graph.
+        rows: What `legend_rows` returned, whose last entry is for the number of omitted labels.
+        look: Options of the drawing.
+        middle: Center of the rows, as a share of the width of the axes.
+        n_omitted: Labels without a free place.
+    """
+    if look.labels is not None:
+        *others, last = rows
+        rows = [row for row in (*others, [*last[:-1], *omitted_entries(look, n_omitted)]) if row]
     legend = {**LEGEND, "fontsize": look.font_size}
     if look.font is not None:
         del legend["fontsize"]

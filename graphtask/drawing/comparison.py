@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from graphtask.drawing.grouped import COLORS
-from graphtask.drawing.picture import drawable, new_figure
+from graphtask.drawing.picture import new_figure
 from graphtask.drawing.style import INK, LEGEND, TEXT, WIDTH
+from graphtask.drawing.text import fitted, group_names, n_columns
 from graphtask.validation import invalid
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def draw_similarity(
     bar.ax.tick_params(labelsize=TEXT - 1)
     bar.outline.set_visible(False)
     if title:
-        axes.set_title(title, fontsize=TEXT + 1, color=INK)
+        _set_title(axes, title)
     return figure
 
 
@@ -138,15 +139,23 @@ def draw_embedding(
     axes.set_axisbelow(True)
     _legend(figure, n_groups=len(groups))
     if title:
-        axes.set_title(title, fontsize=TEXT + 1, color=INK)
+        _set_title(axes, title)
     return figure
 
 
+def _set_title(axes: "Axes", title: str) -> None:
+    line = fitted(
+        title, width=0.55 * WIDTH, size=TEXT + 1
+    )  # centered above axes that are narrower than the figure
+    axes.set_title(line, fontsize=TEXT + 1, color=INK)
+
+
 def _members(labels: Sequence[str]) -> dict[str, list[int]]:
-    """Return the positions of the graphs of each group."""
+    """Return the positions of the graphs of each group, by its short name."""
+    names = group_names(labels)
     members: dict[str, list[int]] = {}
     for index, label in enumerate(labels):
-        members.setdefault(str(label), []).append(index)
+        members.setdefault(names[str(label)], []).append(index)
     return members
 
 
@@ -176,8 +185,8 @@ def _bracket(axes: "Axes", sizes: dict[str, int]) -> None:
     room = WIDTH * 0.55 / ends[-1]  # inches for one graph
     wide = any(len(name) * _CHARACTER > size * room for name, size in sizes.items())
     tilt: dict[str, Any] = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if wide else {}
-    axes.set_xticks(middles, list(map(drawable, sizes)), fontsize=TEXT, **tilt)
-    axes.set_yticks(middles, list(map(drawable, sizes)), fontsize=TEXT)
+    axes.set_xticks(middles, list(sizes), fontsize=TEXT, **tilt)
+    axes.set_yticks(middles, list(sizes), fontsize=TEXT)
     axes.tick_params(length=0, pad=7)
     axes.spines[:].set_visible(False)
     gap = 0.12 * ends[-1] / max(len(sizes), 6)
@@ -194,6 +203,6 @@ def _legend(figure: "Figure", *, n_groups: int) -> None:
         handles,
         texts,
         loc="outside right upper" if beside else "outside upper center",
-        ncols=1 if beside else min(n_groups, 3 if n_groups != 4 else 4),
+        ncols=1 if beside else n_columns(texts, most=3 if n_groups != 4 else 4, width=0.8 * WIDTH),
         **LEGEND,
     )

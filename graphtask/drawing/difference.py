@@ -14,13 +14,12 @@ from graphtask.drawing.artists import (
     add_legend,
     draw_graph,
     ends_of,
-    fitted,
     legend_rows,
     new_axes,
 )
-from graphtask.drawing.labels import shortened
 from graphtask.drawing.placement import Layout, Placement, joint_placements
 from graphtask.drawing.style import BOTH, FIRST, SECOND, TEXT, WIDTH
+from graphtask.drawing.text import fitted, group_names
 from graphtask.graph import NAME, STAGE, WEIGHT, edge_names
 from graphtask.storage.objects import GraphLike, valid_graph
 from graphtask.validation import invalid
@@ -80,8 +79,8 @@ def draw_diff(
     drawing = _drawing(first, second, names=names, look=look, layout=layout)
     legend = legend_rows(drawing, width=WIDTH if figsize is None else figsize[0])
     axes = new_axes(drawing, figsize, n_rows=len(legend))
-    draw_graph(axes, drawing)
-    add_legend(axes, legend, look)
+    n_omitted = draw_graph(axes, drawing)
+    add_legend(axes, legend, look, n_omitted=n_omitted)
     if title:
         line = fitted(title, width=WIDTH if figsize is None else figsize[0], size=font_size + 1.5, font=font)
         axes.set_title(line, loc="left", fontweight="bold", **look.text(font_size + 1.5))
@@ -99,7 +98,7 @@ def _drawing(
     node_first, node_second = (
         np.array([name in own for name in union.vs[NAME]], dtype=np.bool_) for own in nodes
     )
-    only = [f"only in {shortened(name)}" for name in names]
+    only = [f"only in {name}" for name in group_names(names).values()]
     edge_kinds = (
         EdgeKind("both", "in both", in_first & in_second, BOTH, 2),
         EdgeKind("first", only[0], in_first & ~in_second, FIRST, 3),

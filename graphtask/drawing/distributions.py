@@ -12,6 +12,7 @@ from graphtask.drawing.graphs import drawing_of
 from graphtask.drawing.grouped import COLORS, from_zero
 from graphtask.drawing.picture import new_figure
 from graphtask.drawing.style import INK, LEGEND, REMOVED, TEXT, WIDTH, WITHIN, stage_colors
+from graphtask.drawing.text import fitted, group_names, n_columns, shortened
 from graphtask.errors import ArgumentError
 from graphtask.storage.objects import GraphLike, valid_graph
 from graphtask.types import FloatArray
@@ -81,7 +82,7 @@ def draw_distribution(
     for axes, text in ((left, "probability of an edge"), (right, f"mean graph: {size}")):
         axes.set_title(text, loc="left", fontsize=TEXT + 0.5, color=INK)
     if title:
-        figure.suptitle(title, fontsize=TEXT + 2, color=INK, fontweight="bold", x=0.01, ha="left")
+        _set_title(figure, title)
     return figure
 
 
@@ -134,7 +135,7 @@ def draw_observed_sampled(
         figure.delaxes(axes)
     _legend(figure, [f"observed ({len(observed):,})", f"sampled ({len(sampled):,})"], colors)
     if title:
-        figure.suptitle(title, fontsize=TEXT + 2, color=INK, fontweight="bold", x=0.01, ha="left")
+        _set_title(figure, title)
     return figure
 
 
@@ -183,11 +184,17 @@ def draw_features(
         axes.set_title("\n".join(lines), fontsize=TEXT - 0.5, color=INK)
     for axes in panels[len(chosen) :]:
         figure.delaxes(axes)
-    texts = [f"{name or '(no data set)'} ({len(group):,})" for name, group in zip(names, groups, strict=True)]
+    short = group_names(name or "(no data set)" for name in names).values()
+    texts = [f"{name} ({len(group):,})" for name, group in zip(short, groups, strict=True)]
     _legend(figure, texts, colors)
     if title:
-        figure.suptitle(title, fontsize=TEXT + 2, color=INK, fontweight="bold", x=0.01, ha="left")
+        _set_title(figure, title)
     return figure
+
+
+def _set_title(figure: "Figure", title: str) -> None:
+    line = fitted(title, width=0.97 * figure.get_size_inches()[0], size=TEXT + 2)
+    figure.suptitle(line, fontsize=TEXT + 2, color=INK, fontweight="bold", x=0.01, ha="left")
 
 
 def _draw_matrix(axes: "Axes", table: "pd.DataFrame") -> None:
@@ -291,9 +298,9 @@ def _draw_sets(axes: "Axes", sets: Sequence[FloatArray], colors: Sequence[str]) 
 def _in_lines(name: str) -> str:
     """A long name of a metric in two lines, cut after an underscore."""
     if len(name) <= _LONGEST_TITLE or "_" not in name[:_LONGEST_TITLE]:
-        return name
+        return shortened(name, length=_LONGEST_TITLE)
     cut = name.rindex("_", 0, _LONGEST_TITLE) + 1
-    return f"{name[:cut]}\n{name[cut:]}"
+    return f"{name[:cut]}\n{shortened(name[cut:], length=_LONGEST_TITLE)}"
 
 
 def _legend(figure: "Figure", texts: Sequence[str], colors: Sequence[str]) -> None:
@@ -303,7 +310,8 @@ def _legend(figure: "Figure", texts: Sequence[str], colors: Sequence[str]) -> No
         Line2D([], [], marker="o", linestyle="", color=color, markersize=4, label=text)
         for text, color in zip(texts, colors, strict=True)
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(texts), 4), **LEGEND)
+    columns = n_columns(texts, most=4, width=figure.get_size_inches()[0])
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, **LEGEND)
 
 
 def _telling(observed: "pd.DataFrame", sampled: "pd.DataFrame") -> list[str]:

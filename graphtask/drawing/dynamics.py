@@ -9,6 +9,7 @@ from graphtask.drawing.curves import HasMagnitudes, draw_history_on
 from graphtask.drawing.grouped import Group, draw_mean, groups_of, require_columns, share_legend, tidy
 from graphtask.drawing.picture import new_figure
 from graphtask.drawing.style import INK, LEGEND, TEXT, WIDTH
+from graphtask.drawing.text import shortened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +57,9 @@ def draw_dynamics(
     panels["removed"].sharey(panels["kept"])
     draw_history_on((panels["kept"], panels["removed"]), history, threshold=threshold, kept=kept)
     if title:
-        panels["kept"].set_title(f"{title}: {panels['kept'].get_title()}", fontsize=TEXT + 1, color=INK)
+        panels["kept"].set_title(
+            f"{shortened(title)}: {panels['kept'].get_title()}", fontsize=TEXT + 1, color=INK
+        )
     groups = groups_of(overlap)
     for name, words in (("first", "epoch 1"), ("final", "the end")):
         axes = panels[name]

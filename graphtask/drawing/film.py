@@ -18,13 +18,14 @@ from graphtask.drawing.artists import (
     figure_of,
     frame,
     legend_rows,
-    limits_of,
     new_axes,
+    scale_of,
 )
 from graphtask.drawing.curves import HasMagnitudes
 from graphtask.drawing.picture import rendered
 from graphtask.drawing.placement import Layout, place
 from graphtask.drawing.style import ACROSS, DEAD, WEAK, WITHIN, stage_colors
+from graphtask.drawing.text import shortened
 from graphtask.graph import WEIGHT, edge_array, edge_names, stages
 from graphtask.pruning import pruned_parts
 from graphtask.types import FloatArray
@@ -94,7 +95,7 @@ class Film:
 
     def _prepare(self) -> None:
         drawing = self._drawing
-        sizes = frame(self._axes, drawing, limits_of(drawing.placement))
+        sizes = frame(self._axes, drawing, scale_of([drawing]))
         self._line = sizes.line
         draw_rings(self._axes, drawing.placement.positions[list(drawing.ends)], sizes)
         n_edges = self._graph.ecount()
@@ -141,9 +142,8 @@ class Film:
         self._nodes.set_facecolor(palette.tolist())
         self._nodes.set_edgecolor([DEAD if dead else "white" for dead in parts.dead_nodes])
         text = f"epoch {epoch} of {self.n_epochs} · {counted(int(kept.sum()), 'edge')}"
-        self._axes.set_title(
-            f"{self._title} · {text}" if self._title else text, loc="left", **self._look.text(9.5)
-        )
+        title = f"{shortened(self._title)} · {text}" if self._title else text
+        self._axes.set_title(title, loc="left", **self._look.text(9.5))
 
 
 def _drawing(graph: igraph.Graph, look: Look, layout: Layout) -> Drawing:

@@ -19,15 +19,17 @@ from graphtask.drawing.artists import (
     edge_entries,
     ends_of,
     figure_of,
-    fitted,
     legend_rows,
     limits_of,
     new_axes,
+    omitted_entries,
+    scale_of,
     stage_entries,
 )
 from graphtask.drawing.picture import new_figure
 from graphtask.drawing.placement import Layout, Placement, joint_placements, place
 from graphtask.drawing.style import ACROSS, DEAD, LEGEND, TEXT, WEAK, WIDTH, WITHIN
+from graphtask.drawing.text import fitted
 from graphtask.errors import ArgumentError
 from graphtask.graph import edge_array, stages
 from graphtask.pruning import PrunedParts, pruned_parts
@@ -69,8 +71,8 @@ def draw(
         layout: ``"layered"``, ``"stages"``, ``"kamada-kawai"``, ``"circle"``, ``"file"`` (vertex attributes ``x`` and
             ``y``), or positions of shape (nodes, 2) in vertex order. Default: layered for sparse graphs (at most
             three edges per node and 150 nodes), Kamada-Kawai for others.
-        labels: Vertex attribute to show at the nodes, such as ``"name"`` or ``"op"``; None for no labels. A label
-            without a free place is omitted.
+        labels: Vertex attribute to show at the nodes, such as ``"name"`` or ``"op"``; None for no labels. Long labels
+            lose their middle; the legend has the number of labels that found no free place and are omitted.
         weak: Edges below the threshold are drawn ``"light"`` or ``"hidden"``.
         title: Line above the picture.
         names: Lines above several graphs; by default before and after, or 1, 2, 3 ….
@@ -112,8 +114,8 @@ def draw(
     drawing = drawing_of(graph, look, layout)
     legend = legend_rows(drawing, width=_width(ax, figsize))
     axes = ax if ax is not None else new_axes(drawing, figsize, n_rows=len(legend))
-    draw_graph(axes, drawing)
-    add_legend(axes, legend, look)
+    n_omitted = draw_graph(axes, drawing)
+    add_legend(axes, legend, look, n_omitted=n_omitted)
     if title:
         line = fitted(title, width=_width(axes, figsize), size=font_size + 1.5, font=font)
         axes.set_title(line, loc="left", fontweight="bold", **look.text(font_size + 1.5))
@@ -141,7 +143,8 @@ def draw_grid(
         graphs: Valid architecture graphs by title, in reading order.
         threshold: As in `draw`, for all of them; so are the other arguments.
         layout: Name of a layout.
-        same_layout: Put nodes of the same name in the same place: the layout of the union of all graphs.
+        same_layout: Put nodes of the same name in the same place: the layout of the union of all graphs. Nodes and
+            edges then have one scale: equal weights are equally wide.
         labels: Vertex attribute to show at the nodes.
         weak: Edges below the threshold are drawn ``"light"`` or ``"hidden"``.
         title: Line above all of them.
@@ -207,7 +210,7 @@ def _grid(
         for graph, placement, own in zip(every, placements, parts, strict=True)
     ]
     limits = np.stack([limits_of(placement) for placement in placements])
-    shared = np.stack([limits[:, 0].min(axis=0), limits[:, 1].max(axis=0)]) if same_layout else None
+    shared = scale_of(drawn) if same_layout else None
     columns = min(len(every), max(2, min(5, math.ceil(math.sqrt(len(every))))))
     rows = math.ceil(len(every) / columns)
     width = figsize[0] if figsize else max(2.1, WIDTH / columns) * columns
@@ -218,11 +221,12 @@ def _grid(
     inside = _cell_height(limits, cell) if figsize is None else (figsize[1] - header - footer) / rows - 0.6
     height = header + (inside + 0.6) * rows + footer
     figure = new_figure(figsize=(width, height))
+    n_omitted = 0
     for index, (name, one, own) in enumerate(zip(graphs, drawn, parts, strict=True)):
         row, column = divmod(index, columns)
         middle, top = (column + 0.5) / columns, 1 - (header + (inside + 0.6) * row) / height
         box = (middle - 0.46 / columns, top - 0.5 / height - inside / height, 0.92 / columns, inside / height)
-        draw_graph(figure.add_axes(box), one, limits=shared)
+        n_omitted += draw_graph(figure.add_axes(box), one, shared=shared)
         n_removed = int((own.weak_edges | own.dead_edges).sum())
         left = f"{one.graph.ecount() - n_removed:,} of " if n_removed else ""
         size = f"{counted(one.graph.vcount(), 'node')}, {left}{counted(one.graph.ecount(), 'edge')}"
@@ -235,7 +239,7 @@ def _grid(
         spot = {"x": 0.1 / width, "y": 1 - 0.12 / height, "ha": "left", "va": "top"}
         line = fitted(title, width=width - 0.2, size=look.font_size + 1.5, font=look.font)
         figure.suptitle(line, fontweight="bold", **spot, **look.text(look.font_size + 1.5))
-    _add_grid_legend(figure, drawn, look)
+    _add_grid_legend(figure, drawn, look, n_omitted)
     return figure
 
 
@@ -245,12 +249,13 @@ def _cell_height(limits: FloatArray, cell: float) -> float:
     return 0.92 * cell * float(np.clip((extent[:, 1] / extent[:, 0]).max(), 0.25, 1.0))
 
 
-def _add_grid_legend(figure: "Figure", drawn: Sequence[Drawing], look: Look) -> None:
+def _add_grid_legend(figure: "Figure", drawn: Sequence[Drawing], look: Look, n_omitted: int) -> None:
     largest = max(drawn, key=lambda one: int(stages(one.graph).max()))
     legend = {**LEGEND, "fontsize": look.font_size}
     bottom = 0.02 / figure.get_size_inches()[1]
     kinds = {name: handle for one in drawn for name, handle in edge_entries(one, counts=False)}
-    for handles, row in ((stage_entries(largest), 1), (list(kinds.values()), 0)):
+    below = [*kinds.values(), *omitted_entries(look, n_omitted)]
+    for handles, row in ((stage_entries(largest), 1), (below, 0)):
         height = bottom + row * ROW / figure.get_size_inches()[1]
         figure.add_artist(
             figure.legend(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from graphtask.drawing.style import LEGEND, TEXT
+from graphtask.drawing.text import group_names, n_columns
 from graphtask.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -35,9 +36,10 @@ def groups_of(table: "pd.DataFrame") -> list[Group]:
     Priors are part of the label only if there are several.
     """
     several = len(table["prior"].unique()) > 1
+    datasets, priors = (group_names(table[column]) for column in ("dataset", "prior"))
     found = table.groupby(["dataset", "prior"], sort=False, dropna=False)
     return [
-        Group(f"{dataset}, {prior}" if several else str(dataset), color, rows)
+        Group(datasets[str(dataset)] + (f", {priors[str(prior)]}" if several else ""), color, rows)
         for ((dataset, prior), rows), color in zip(found, _cycled(), strict=False)
     ]
 
@@ -88,7 +90,7 @@ def share_legend(*panels: "Axes", columns: int = 5) -> None:
         handles,
         labels,
         loc="outside lower center",
-        ncols=min(len(labels), columns),
+        ncols=n_columns(labels, most=columns),
         **{**LEGEND, "handlelength": 1.6},
     )
 

@@ -12,38 +12,40 @@ _DIRECTIONS = (90, -90, 45, 135, -45, -135, 0, 180, 67, 113, -67, -113, 22, 158,
 _GAPS = (1.5, 4.0, 7.0)  # points between the node and its label
 _INWARD = 6.0  # points on edges that a label may cover rather than lie inside the picture
 _APART = np.array([4.0, 0.5])  # points between two labels
-MAX_LENGTH = 24  # characters shown; tooltips have the whole text
+
+
+class Text(NamedTuple):
+    """Text with its width and height in points."""
+
+    content: str
+    width: float
+    height: float
 
 
 class Label(NamedTuple):
     """A label to be placed; all lengths are in points."""
 
-    text: str
+    texts: Sequence[Text]
+    """Forms of the text, the longest first; a shorter one is chosen where the others have no free place."""
     anchor: FloatArray
     """Center of its node, shape (2,)."""
     radius: float
     """Radius of its node."""
-    size: tuple[float, float]
-    """Width and height of the text."""
     is_required: bool = False
-    """If True it is placed at the best position, even if that covers something; otherwise it is omitted."""
+    """If True the shortest form is placed even if it covers something; otherwise the label is omitted."""
 
 
-def shortened(text: object, *, length: int = MAX_LENGTH) -> str:
-    r"""Return a text in one line of at most ``length`` printable characters.
+class PlacedText(NamedTuple):
+    """Text of a label, and its center."""
 
-    Example:
-        >>> shortened("a" * 30), shortened("two\nlines")
-        ('aaaaaaaaaaaaaaaaaaaaaaa…', 'two lines')
-    """
-    line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
-    return line if len(line) <= length else line[: length - 1] + "…"
+    content: str
+    center: FloatArray
 
 
-def centers_of_labels(
+def place_labels(
     labels: Sequence[Label], *, nodes: FloatArray, radii: FloatArray, curves: FloatArray, bounds: FloatArray
-) -> list[FloatArray | None]:
-    """Return the center of every label, or None for labels without a free place.
+) -> list[PlacedText | None]:
+    """Return the text and the place of every label, or None for labels without a free place.
 
     Args:
         labels: Labels in the order in which they choose a place.
@@ -53,37 +55,49 @@ def centers_of_labels(
         bounds: Lower left and upper right corner of the picture.
 
     Example:
-        >>> label = Label("a", np.zeros(2), 3.0, (8.0, 8.0))
+        >>> label = Label([Text("a", 8.0, 8.0)], np.zeros(2), 3.0)
         >>> box = np.array([[-50.0, -50.0], [50.0, 50.0]])
-        >>> centers_of_labels(
+        >>> place_labels(
         ...     [label], nodes=np.zeros((1, 2)), radii=np.array([3.0]), curves=np.zeros((0, 2)), bounds=box
         ... )
-        [array([0. , 8.5])]
+        [PlacedText(content='a', center=array([0. , 8.5]))]
     """
-    placed: list[FloatArray] = []  # centers and half sizes
-    found: list[FloatArray | None] = []
+    taken: list[FloatArray] = []  # centers and half sizes
+    found: list[PlacedText | None] = []
     for label in labels:
-        half = np.array(label.size) / 2
-        centers = label.anchor + _offsets(label.radius, half)
-        reach = _GAPS[-1] + label.radius + 2 * float(half.max()) + 1
-        near = (
-            np.abs(curves - label.anchor).max(axis=1) < reach if len(curves) else np.zeros(0, dtype=np.bool_)
-        )
-        covered = _inside(curves[near], centers, half).sum(axis=1)
-        if label.is_required:
-            covered = covered + _inward(centers, label.anchor, bounds)
-        covered = covered + 20 * (_distances(nodes, centers, half) < radii + 0.5).sum(axis=1)
-        for box in placed:
-            covered = covered + 20 * (np.abs(centers - box[:2]) < half + box[2:] + _APART).all(axis=1)
-        outside = (centers - half < bounds[0]) | (centers + half > bounds[1])
-        covered = covered + 1000 * outside.any(axis=1)
-        best = int(np.argmin(covered))
-        if covered[best] > 0 and not label.is_required:
-            found.append(None)
-            continue
-        found.append(centers[best])
-        placed.append(np.concatenate([centers[best], half]))
+        placed = None
+        for text in label.texts:
+            half = np.array([text.width, text.height]) / 2
+            centers = label.anchor + _offsets(label.radius, half)
+            covered = _covered(centers, half, nodes=nodes, radii=radii, curves=curves, bounds=bounds)
+            for box in taken:
+                covered += 20 * (np.abs(centers - box[:2]) < half + box[2:] + _APART).all(axis=1)
+            cost = covered + _inward(centers, label.anchor, bounds) if label.is_required else covered
+            best = int(np.argmin(cost))
+            is_last = text is label.texts[-1]
+            if covered[best] == 0 or (is_last and label.is_required):
+                placed = PlacedText(text.content, centers[best])
+                taken.append(np.concatenate([centers[best], half]))
+                break
+        found.append(placed)
     return found
+
+
+def _covered(
+    centers: FloatArray,
+    half: FloatArray,
+    *,
+    nodes: FloatArray,
+    radii: FloatArray,
+    curves: FloatArray,
+    bounds: FloatArray,
+) -> FloatArray:
+    """Return the number of points on edges in the box at each place, more for nodes and the space outside."""
+    low, high = centers.min(axis=0) - half - 1, centers.max(axis=0) + half + 1
+    near = curves[((curves > low) & (curves < high)).all(axis=1)]
+    on_nodes = (_distances(nodes, centers, half) < radii + 0.5).sum(axis=1)
+    is_outside = ((centers - half < bounds[0]) | (centers + half > bounds[1])).any(axis=1)
+    return np.asarray(_inside(near, centers, half).sum(axis=1) + 20.0 * on_nodes + 1000.0 * is_outside)
 
 
 def _inward(centers: FloatArray, anchor: FloatArray, bounds: FloatArray) -> FloatArray:

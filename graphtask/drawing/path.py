@@ -44,15 +44,16 @@ def draw_path(table: "pd.DataFrame", *, metrics: Sequence[str] = ()) -> "Figure"
         axes.remove()
     for axes, (column, title) in zip(panels, titles.items(), strict=False):
         for group in groups_of(table):
-            axes.plot(
-                group.rows["edge_l1"],
-                group.rows[column].astype("float64"),
-                color=group.color,
-                marker="o",
-                markersize=3,
-                linewidth=1.2,
-                label=group.label,
-            )
+            for index, rows in enumerate(_paths(group.rows)):
+                axes.plot(
+                    rows["edge_l1"],
+                    rows[column].astype("float64"),
+                    color=group.color,
+                    marker="o",
+                    markersize=3,
+                    linewidth=1.2,
+                    label=group.label if index == 0 else None,
+                )
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=subs))
         axes.xaxis.set_major_formatter("{x:g}")
@@ -61,3 +62,9 @@ def draw_path(table: "pd.DataFrame", *, metrics: Sequence[str] = ()) -> "Figure"
     from_zero(panels[1])
     share_legend(panels[0])
     return figure
+
+
+def _paths(rows: "pd.DataFrame") -> list["pd.DataFrame"]:
+    """Return the rows of each path: λ rises along it, and falls where the next one begins."""
+    falls = rows["edge_l1"].diff() <= 0
+    return [path for _, path in rows.groupby(falls.cumsum(), sort=False)]

@@ -1,12 +1,12 @@
 """Full, thresholded and retrained networks: the paper's Fig. 5 and Table 3 as a picture."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from graphtask.columns import ACCURACY, with_accuracy
 from graphtask.drawing.grouped import Group, from_zero, groups_of, require_columns, share_legend, tidy
-from graphtask.drawing.picture import drawable, new_figure
+from graphtask.drawing.picture import new_figure
 from graphtask.drawing.style import INK, TEXT, WIDTH
 
 if TYPE_CHECKING:
@@ -63,11 +63,12 @@ def draw_retraining(table: "pd.DataFrame") -> "Figure":
     right.axhline(1.0, color=INK, linewidth=0.6, linestyle=(0, (3, 2)))
     tidy(right, title="time of an epoch, full = 1")
     from_zero(right)
+    labels = [group.label.replace(", ", ",\n") for group in groups]
+    longest = max(len(line) for label in labels for line in label.split("\n"))
+    is_wide = len(groups) > 3 or longest > _LONGEST
+    tilt: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if is_wide else {}
     for axes in (left, right):
-        axes.set_xticks(range(len(groups)), [_broken(drawable(group.label)) for group in groups])
-        longest = max(len(line) for group in groups for line in _broken(group.label).split("\n"))
-        if len(groups) > 3 or longest > _LONGEST:
-            axes.tick_params(axis="x", rotation=30, labelsize=TEXT - 1.5)
+        axes.set_xticks(range(len(groups)), labels, fontsize=TEXT - (1.5 if is_wide else 1), **tilt)
         axes.set_xlim(-0.55, len(groups) - 0.45)
     share_legend(left, columns=4)
     return figure
@@ -100,7 +101,3 @@ def _within_shares(axes: "Axes") -> None:
     """From a little below the lowest bar to at most 1: differences of a percent shall be seen."""
     low, high = axes.get_ylim()
     axes.set_ylim(max(low, 0.0), min(high, 1.005))
-
-
-def _broken(label: str) -> str:
-    return label.replace(", ", ",\n")

@@ -10,6 +10,7 @@ import igraph
 
 from graphtask.columns import score_of, shown_score, words
 from graphtask.drawing.cards import escaped
+from graphtask.drawing.text import group_names
 from graphtask.errors import GraphtaskError
 from graphtask.metrics.table import measure_all
 from graphtask.reporting.page import Section, figure_html, note, table_html
@@ -296,6 +297,7 @@ def _scatter(points: "list[tuple[float, ...]]", names: Sequence[str], labels: Se
     xs, ys = [point[0] for point in points], [point[1] for point in points]
     scale = 300 / max(max(xs) - min(xs), max(ys) - min(ys), 1e-9)
     groups = list(dict.fromkeys(labels))
+    short = group_names(groups)
     marks = []
     for x, y, name, label in zip(xs, ys, names, labels, strict=True):
         at = 40 + (x - min(xs)) * scale, 340 - (y - min(ys)) * scale
@@ -303,7 +305,7 @@ def _scatter(points: "list[tuple[float, ...]]", names: Sequence[str], labels: Se
         marks.append(_mark(groups.index(label), *at, title))
     legend = [
         _mark(place, 384, 40 + 22 * place, "")
-        + f'<text x="398" y="{45 + 22 * place}">{escaped(label)} ({labels.count(label)})</text>'
+        + f'<text x="398" y="{45 + 22 * place}">{escaped(short[label])} ({labels.count(label)})</text>'
         for place, label in enumerate(groups)
     ]
     frame = (

@@ -11,13 +11,15 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from PIL import Image
 
 import graphtask as gt
-from graphtask.drawing.artists import fitted, sampled
+from graphtask.drawing.artists import sampled
 from graphtask.drawing.picture import new_figure
 from graphtask.drawing.placement import LAYOUTS
 from graphtask.drawing.style import ACROSS, DEAD, WEAK, WITHIN, stage_colors
+from graphtask.drawing.text import fitted
 from graphtask.pruning import pruned_parts
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -140,7 +142,7 @@ def test_the_legend_counts_what_is_drawn():
 def test_the_legend_fits_the_width_of_the_figure(width):
     graph = trained(gt.full_dag(12, stages=3), share=0.4)
     figure = gt.draw(graph, threshold=0.006, figsize=(width, 4))
-    figure.canvas.draw()
+    FigureCanvasAgg(figure).draw()
     axes = figure.axes[0]
     for box in [axes.get_legend(), *(artist for artist in axes.artists if hasattr(artist, "get_texts"))]:
         extent = box.get_window_extent()
@@ -243,12 +245,14 @@ def test_graphs_of_opposite_order_share_a_layout():
         gt.draw(first, second, ax=Figure().subplots())
 
 
+@pytest.mark.parametrize("length", [0, 60])
 @pytest.mark.parametrize("seed", range(4))
-def test_no_label_lies_on_a_node_or_an_edge(seed):
+def test_no_label_lies_on_a_node_or_an_edge(seed, length):
     """All boxes of names against all circles and curves, in points; only input and output may have no choice."""
     graph = gt.random_dag(14, seed=seed, stages=2)
+    graph.vs["name"] = [name + length * "x" for name in graph.vs["name"]]
     figure = gt.draw(graph, labels="name")
-    figure.canvas.draw()
+    FigureCanvasAgg(figure).draw()
     axes = figure.axes[0]
     nodes = [
         tuple(place)
@@ -264,8 +268,16 @@ def test_no_label_lies_on_a_node_or_an_edge(seed):
             for curve in artist.get_paths()
         ]
     )
-    boxes = [(text, text.get_window_extent()) for text in axes.texts if "(" not in text.get_text()]
-    assert len(boxes) >= 6
+    boxes = [
+        (text, text.get_window_extent()) for text in axes.texts if text.get_text() not in {"input", "output"}
+    ]
+    assert len(boxes) >= (6 if length == 0 else 3)
+    n_omitted = graph.vcount() - len(axes.texts)
+    legends = [axes.get_legend(), *axes.findobj(Legend)]
+    notes = {
+        text.get_text() for legend in legends for text in legend.get_texts() if "without" in text.get_text()
+    }
+    assert notes == ({f"{n_omitted} label{'s' * (n_omitted > 1)} without space"} if n_omitted else set())
     for text, box in boxes:
         inside = (curves > [box.x0, box.y0]).all(axis=1) & (curves < [box.x1, box.y1]).all(axis=1)
         assert not inside.any(), text
@@ -297,7 +309,7 @@ def test_names_are_shown_as_text_whatever_they_hold(tmp_path):
         path = gt.plot.save(figure, tmp_path / f"hostile.{suffix}")
     root = ET.fromstring((tmp_path / "hostile.svg").read_bytes())
     texts = ["".join(element.itertext()) for element in root.iter(f"{SVG}text")]
-    assert "<script>alert(1… (input)" in texts
+    assert "<script>a…cript> (input)" in texts
     assert "$a$ <b>" in texts
     assert any(text.startswith("$\\frac") for text in texts)
     assert all(len(text) <= 34 for text in texts)
@@ -423,3 +435,19 @@ def test_long_titles_are_shortened_to_the_width():
         box = text.get_window_extent(renderer)
         assert 0 <= box.x0 < box.x1 <= figure.bbox.width
     assert fitted("short  title", width=5, size=9) == "short title"
+
+
+def test_equal_weights_are_equally_wide_and_nodes_equally_large_in_the_same_layout():
+    whole = gt.full_dag(9)
+    whole.es["weight"] = np.random.default_rng(0).uniform(0.1, 1, whole.ecount())
+    part = gt.prune(whole, threshold=0.7)
+    part.es["weight"] = np.minimum(part.es["weight"], 0.8)
+    figure = gt.plot.draw_grid({"a": whole, "b": part}, same_layout=True)
+    sizes, widths = [], []
+    for axes in figure.axes:
+        found = {artist.get_gid(): artist for artist in axes.collections if artist.get_gid()}
+        sizes.append({float(a.get_sizes()[0]) for gid, a in found.items() if "nodes" in gid})
+        widths.append(max(max(a.get_linewidths()) for gid, a in found.items() if "edges" in gid))
+    assert sizes[0] == sizes[1]
+    strongest = [max(graph.es["weight"]) for graph in (whole, part)]
+    assert (widths[1] / widths[0]) == pytest.approx((0.15 + 0.85 * strongest[1] / strongest[0]), rel=1e-6)
