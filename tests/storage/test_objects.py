@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 from helpers import weighted_architectures
-from hypothesis import given, settings
+from hypothesis import given
 
 import graphtask as gt
 from graphtask.graph import edge_names
@@ -19,7 +19,6 @@ def adjacency(graph):
     return matrix
 
 
-@settings(max_examples=30)
 @given(weighted_architectures())
 def test_every_library_gives_the_same_edges_and_weights(graph):
     graph.es["weight"] = [max(weight, 0.125) for weight in graph.es["weight"]]  # 0 in a matrix is no edge
