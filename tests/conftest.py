@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import InlineEngine
+from helpers import InlineEngine, roughen
 from hypothesis import HealthCheck, settings
 
 import graphtask as gt
@@ -65,6 +65,12 @@ def values(scans, tmp_path):
 @pytest.fixture
 def study(values):
     return gt.Study.read(values)
+
+
+@pytest.fixture
+def rough_once(monkeypatch):
+    """`roughen` for one test."""
+    roughen(monkeypatch)
 
 
 @pytest.fixture

@@ -179,6 +179,16 @@ def layout_distances(n: int, *, seed: int) -> np.ndarray:
     return np.array(igraph.Graph(n=n, edges=pairs).distances())
 
 
+def roughen(patch):
+    """Calibrate sizes and estimate ln Z of distributions with few and short steps, for tests of something else."""
+    from graphtask.distribution import normalizer, sampling
+
+    for name, value in {"_STEPS": 2, "_AVERAGED": 3, "_BURN": 1, "_MOST_SWEEPS": 24}.items():
+        patch.setattr(sampling, name, value)
+    for name, value in {"N_SWEEPS": 2, "N_WARM": 1}.items():
+        patch.setattr(normalizer, name, value)
+
+
 class Inline:
     """An engine that performs tasks at once and in this process."""
 
