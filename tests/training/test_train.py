@@ -15,6 +15,7 @@ from run_folders import accept, unfinish
 from torch.nn import functional
 
 import graphtask as gt
+from graphtask.runs.lock import is_locked
 from graphtask.storage.atomic import remove_leftovers
 from graphtask.training.batches import split_batches
 from graphtask.training.checkpointing import Checkpointer
@@ -440,17 +441,21 @@ def test_a_second_process_cannot_train_the_same_run(digits, quick, tmp_path):
         process.communicate()
 
 
-def test_metrics_can_be_read_while_the_run_goes_on(digits, quick, tmp_path, monkeypatch):
+def test_metrics_can_be_read_and_the_folder_is_locked_while_the_run_goes_on(
+    digits, quick, tmp_path, monkeypatch
+):
     seen = []
     after_epoch = Checkpointer.after_epoch
 
     def look(self):
         after_epoch(self)
+        assert is_locked(tmp_path)
         seen.append(len((tmp_path / "metrics.csv").read_text().splitlines()))
 
     monkeypatch.setattr(Checkpointer, "after_epoch", look)
     train(digits, quick, tmp_path)
     assert seen == [2, 3]
+    assert not is_locked(tmp_path)
 
 
 def test_the_history_of_a_run_never_holds_nan(run):
