@@ -61,6 +61,70 @@ def test_a_darts_genotype_is_its_two_cells_in_a_row():
     assert ops(graph)["reduce:output"] == "output"
 
 
+PAIRS = {"normal": [["conv", 0], ["skip", 1]], "normal_concat": [2], "reduce": [["pool", 0], ["conv", 1]]}
+LISTED = "Genotype(normal=[['conv', 0], ['skip', 1]], normal_concat={2}, reduce=[[('pool', 0), ('conv', 1)]])"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("log.txt", f"03/27 11:39:12 PM genotype = {LISTED}\n"),
+        ("code.txt", f"# best of three\nGenotype = namedtuple('Genotype', 'normal reduce')\nPC = genotypes.{LISTED}  # 97 %\n"),
+        ("cell.json", json.dumps(PAIRS)),
+        ("cell.json", json.dumps({"genotype": PAIRS, "accuracy": 97})),
+        ("cell.json", json.dumps(LISTED)),
+        ("cell.json", json.dumps({"arch": LISTED})),
+    ],
+)  # fmt: skip
+def test_a_genotype_in_the_forms_of_logs_code_and_json(name, text):
+    graph = read(text, name)
+
+    assert ops(graph)["normal:2<0"] == "conv"
+    assert {"normal:2<1", "reduce:2<0", "reduce:2<1"} <= set(graph.vs["name"])
+
+
+STRING = "|conv_3x3~0|+|none~0|skip~1|"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("cell.txt", f"'{STRING}'\n"),
+        ("cell.txt", STRING.replace("+", " + ")),
+        ("cell.json", json.dumps(STRING)),
+        ("cell.json", json.dumps({"arch_str": STRING, "seed": 777})),
+        ("cell.json", json.dumps({"cell/0_1": "conv_3x3", "cell/0_2": "none", "cell/1_2": "skip"})),
+        ("cell.json", json.dumps({"0_1": "conv_3x3", "1_2": "skip"})),
+    ],
+)
+def test_a_nasbench201_cell_in_the_forms_of_its_tools(name, text):
+    graph = read(text, name)
+
+    assert ops(graph) == {"0": "input", "0>1": "conv_3x3", "1": "sum", "1>2": "skip", "2": "output"}
+
+
+@pytest.mark.parametrize(
+    "genome",
+    [
+        {"nodes": {"0": {"bias": 0.5}}, "connections": {"-1,0": {"weight": 0.5}, "-2,0": {"weight": 1, "enabled": False}}},
+        {"nodes": {"0": {"bias": 0.5}}, "connections": {"(-1, 0)": {"weight": 0.5, "enabled": True}}},
+        {"node_genes": [{"id": -1}, {"id": 0, "bias": 0.5}], "connection_genes": [{"in_node": -1, "out_node": 0, "weight": 0.5}]},
+        {"nodes": [{"index": -1}, {"index": 0, "bias": 0.5}], "connections": [{"from": -1, "to": 0, "weight": 0.5}]},
+    ],
+)  # fmt: skip
+def test_genomes_in_the_forms_of_their_libraries(genome):
+    graph = read(json.dumps(genome), "genome.json")
+
+    assert edge_names(graph) == [("-1", "0")]
+    assert graph.es["weight"] == [0.5]
+    assert dict(zip(graph.vs["name"], graph.vs["bias"], strict=True))["0"] == 0.5
+
+
+def test_several_genotypes_are_refused():
+    with pytest.raises(gt.errors.FormatError, match="holds 2 genotypes; a file may hold one"):
+        read(f"{LISTED}\n{LISTED}", "log.txt")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
