@@ -270,7 +270,7 @@ def _edges(found: _EdgeList) -> Parts:
 
 def _whole_names(names: list[str]) -> list[str]:
     """Return names that are whole numbers with a point, as numpy and pandas write ints, without it."""
-    if not any(map(_POINT.search, names)) or not all(map(_NUMBER.fullmatch, names)):
+    if not all(map(_POINT.search, names)) or not all(map(_NUMBER.fullmatch, names)):
         return names
     numbers = [float(name) for name in names]
     if len(set(numbers)) < len(names) or not all(

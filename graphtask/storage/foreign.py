@@ -107,7 +107,11 @@ def with_groups(parts: Parts, groups: Mapping[int, int], names: Sequence[str]) -
     columns = {**parts.vertex_columns, free_name(GROUP, parts.vertex_columns): column}
     empty = set(groups.values()) - {node for edge in parts.edges for node in edge}
     kept = [node for node in range(parts.n_nodes) if node not in empty]
-    return _induced(parts._replace(vertex_columns=columns), kept)
+    found = _induced(parts._replace(vertex_columns=columns), kept)
+    filled = {
+        name: values for name, values in found.vertex_columns.items() if any(v is not None for v in values)
+    }
+    return found._replace(vertex_columns=filled)
 
 
 def is_weight(value: Any) -> bool:

@@ -74,6 +74,7 @@ class _Reader:
         self._nodes: list[str] = []  # the nodes around the current place
         self._columns: dict[str, dict[str, _Column]] = {"node": {}, "edge": {}}
         self._groups: dict[str, str] = {}  # from a node to the node around it
+        self._labels: dict[str, str] = {}
         self._scope = ""
         self._column = ""
         self._default: list[str] | None = None
@@ -111,9 +112,9 @@ class _Reader:
         groups = {
             self._builder.index_of(node): self._builder.index_of(at) for node, at in self._groups.items()
         }
-        labels = parts.vertex_columns.get(LABEL, [None] * parts.n_nodes)
-        names = [label or name for label, name in zip(labels, self._builder.position, strict=True)]
-        return _named_by_labels(with_groups(parts, groups, names))
+        names = [self._labels.get(identity) or identity for identity in self._builder.position]
+        labels = [self._labels.get(identity) for identity in self._builder.position]
+        return with_groups(_labeled(parts, labels), groups, names)
 
     def _start(self, name: str, attributes: _Attributes) -> None:
         prefix, _, local = name.rpartition(":")
@@ -180,7 +181,7 @@ class _Reader:
             self._refuse(f"two nodes have the id {one_line(identity)}")
         values = dict(self._defaults["node"])
         if "label" in attributes:
-            values[LABEL] = attributes["label"]
+            self._labels[identity] = attributes["label"]
         group = self._nodes[-1] if self._nodes else attributes.get("pid")
         if group is not None:
             self._groups[identity] = group
@@ -256,10 +257,11 @@ class _Reader:
 _OPENED = frozenset({"graph", "attributes", "attribute", "default", "node", "edge", "attvalue"})
 
 
-def _named_by_labels(parts: Parts) -> Parts:
-    """Return the parts named by their labels, if every node has a different one and no name."""
-    labels = parts.vertex_columns.get(LABEL)
-    if labels is None or None in labels or len(set(labels)) < len(labels):
+def _labeled(parts: Parts, labels: list[str | None]) -> Parts:
+    """Return the parts named by their labels, if every node has a different one; else with the attribute ``label``."""
+    columns = {name: values for name, values in parts.vertex_columns.items() if name != "name"}
+    if None not in labels and len(set(labels)) == len(labels):
+        return parts._replace(vertex_columns={**columns, "name": labels})
+    if LABEL in columns or not any(labels):
         return parts
-    columns = {name: values for name, values in parts.vertex_columns.items() if name not in {LABEL, "name"}}
-    return parts._replace(vertex_columns={**columns, "name": labels})
+    return parts._replace(vertex_columns={LABEL: labels, **parts.vertex_columns})

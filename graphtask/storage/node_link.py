@@ -49,7 +49,9 @@ def parse(content: bytes) -> Parts:
     check_size(len(nodes), len(edges), n_cells=0, n_bytes=len(content))
     ids = [node.get("id", index) for index, node in enumerate(nodes)]
     position = _positions(ids)
-    groups = _groups(nodes, position) if document.get(COMPOUND) is True else {}
+    graph_values = _graph_values(document.get("graph", {}))
+    is_ours = graph_values.pop(MARKER, None) is not None
+    groups = _groups(nodes, position) if document.get(COMPOUND) is True and not is_ours else {}
     if _are_positions(edges, position):
         position = {index: index for index in range(len(nodes))}
     pairs = [(_end(edge, "source", position), _end(edge, "target", position)) for edge in edges]
@@ -57,8 +59,6 @@ def parse(content: bytes) -> Parts:
     edge_columns = _columns(edges, without=ENDS, n_bytes=len(content))
     if document.get("multigraph") is True:
         edge_columns.pop("key", None)
-    graph_values = _graph_values(document.get("graph", {}))
-    is_ours = graph_values.pop(MARKER, None) is not None
     parts = Parts(
         n_nodes=len(nodes),
         edges=pairs,

@@ -14,7 +14,7 @@ _COMMENTS = ("#", "%", "//")
 _SPACES = ""  # the separator that stands for any white space
 _MAX_LINE = 1 << 20
 _DECIMAL_COMMA = re.compile(r"^\s*[^\s,]+\s+[^\s,]+\s+[+-]?[0-9]*,[0-9]+(\s|$)")  # a b 0,5
-_QUOTED = re.compile(r'"([^"]*)"|(\S+)')
+_QUOTED = re.compile(r'(?<!\S)"([^"]*)"(?!\S)|(\S+)')
 _SEP = re.compile(r"\s*sep=.?\s*")  # first line of Excel
 _OTHER_FORMATS = ("<", "{", "[", "PK\x03", "graph [", "graph\n[")
 

@@ -46,6 +46,11 @@ UNPAIRED = [
     "written.graph",
     "graph.yaml",
     "graph.yml",
+    "graph.adjlist",
+    "graph.ncol",
+    "edges.npz",
+    "neighbors.json",
+    "graphviz.json",
     "nni.json",
     "model.onnx",
     "program.pt2",
@@ -146,6 +151,13 @@ def files(folder):
     for name in ("graph.yaml", "graph.yml"):
         lines = ["!!python/object:networkx.classes.digraph.DiGraph", "_adj:", *rows, "graph: {}", ""]
         (folder / name).write_text("\n".join(lines))
+    nx.write_adjlist(other, folder / "graph.adjlist")
+    nx.write_weighted_edgelist(other, folder / "graph.ncol")
+    np.savez(folder / "edges.npz", edge_index=np.stack(np.nonzero(matrix)), edge_weight=matrix[matrix > 0])
+    (folder / "neighbors.json").write_text(json.dumps(nx.to_dict_of_dicts(other)))
+    objects = [{"_gvid": index, "name": name} for index, name in enumerate(other)]
+    arrows = [{"tail": i, "head": j} for i, j in np.argwhere(matrix).tolist()]
+    (folder / "graphviz.json").write_text(json.dumps({"objects": objects, "edges": arrows}))
     nni = {f"normal/op_{step}_{place}": "conv" for step in range(2, 8) for place in (0, 1)}
     nni |= {f"normal/input_{step}_{place}": place for step in range(2, 8) for place in (0, 1)}
     (folder / "nni.json").write_text(json.dumps(nni))
