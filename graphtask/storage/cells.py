@@ -21,7 +21,7 @@ OP = "op"
 _MAX_TEXT = 1 << 20
 _MAX_STEPS = 64
 
-_NASBENCH201 = re.compile(r"\s*['\"]?(\|([^|]+~\d+\|)+)(\s*\+\s*\|([^|]+~\d+\|)+)*['\"]?\s*")
+_NASBENCH201 = re.compile(r"\s*['\"]?(\|([^|]+~\d{1,9}\|)+)(\s*\+\s*\|([^|]+~\d{1,9}\|)+)*['\"]?\s*")
 _GENOTYPE = re.compile(r"\bGenotype\(")
 _RANGE = re.compile(r"range\(\s*(\d{1,3})\s*(?:,\s*(\d{1,3})\s*)?\)")
 _FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
@@ -113,7 +113,7 @@ def _without_dead_ends(parts: Parts) -> Parts:
 def _nasbench201(text: str) -> Parts:
     if not _NASBENCH201.fullmatch(text):
         raise FormatError("is not a NAS-Bench-201 string, such as |conv~0|+|skip~0|conv~1|")
-    groups = [re.findall(r"([^|~]+)~(\d+)", group) for group in text.split("+")]
+    groups = [re.findall(r"([^|~]+)~(\d{1,9})", group) for group in text.split("+")]
     if len(groups) > _MAX_STEPS:
         raise FormatError(f"has more than {_MAX_STEPS} nodes")
     cell = _Cell()
