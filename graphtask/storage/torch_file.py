@@ -80,7 +80,10 @@ def _checked(found: Any, kind: Any, *, n_bytes: int) -> Any:
     if any(getattr(value, "numel", int)() > n_bytes for value in found.to_dict().values()):
         raise FormatError("holds a tensor of more elements than the file has bytes")
     found = kind.from_dict(found.to_dict())
-    check_size(int(found.num_nodes or 0), int(found.edge_index.shape[-1]), n_cells=0, n_bytes=n_bytes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the number of nodes may be inferred from the edges
+        n_nodes = int(found.num_nodes or 0)
+    check_size(n_nodes, int(found.edge_index.shape[-1]), n_cells=0, n_bytes=n_bytes)
     return found
 
 

@@ -222,7 +222,7 @@ def test_files_of_other_objects_are_refused_in_one_line(value, words, tmp_path):
     ("value", "words"),
     [
         (
-            other_class("Batch").from_data_list([data(edge_index=EDGES)] * 2),
+            other_class("Batch").from_data_list([data(edge_index=EDGES, num_nodes=3)] * 2),
             r"batch of 2; batch.to_data_list\(\) splits it",
         ),
         (other_class("HeteroData")(), r"data.to_homogeneous\(\) makes one graph of it"),
