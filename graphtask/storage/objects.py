@@ -11,7 +11,7 @@ from graphtask import graph as architecture
 from graphtask.errors import GraphError
 from graphtask.storage.assembly import Parts, igraph_of, with_names
 from graphtask.storage.foreign import usable
-from graphtask.storage.geometric_parts import geometric_parts, is_data
+from graphtask.storage.geometric_parts import geometric_parts, is_data, remedy
 from graphtask.storage.matrix import dense_parts, sparse_parts
 from graphtask.validation import abbreviated
 
@@ -147,7 +147,8 @@ def object_parts(graph: GraphLike, *, name: str = "graph") -> Parts:
         return matrix_parts(graph)
     raise GraphError(
         f"{name} must be a graph (igraph, networkx, torch-geometric, or a square adjacency matrix), "
-        f"got {abbreviated(graph)}"
+        f"got {abbreviated(graph)}",
+        remedy=remedy(graph),
     )
 
 

@@ -211,3 +211,23 @@ def test_the_page_on_formats_names_every_suffix():
     page = Path("docs/formats.md").read_text()
 
     assert [suffix for suffix in {*PARSERS, *WRITERS} if f"`{suffix}`" not in page] == []
+
+
+@pytest.mark.parametrize("suffix", [".graphml", ".gml", ".gexf", ".dot", ".json", ".cyjs", ".pt"])
+@pytest.mark.parametrize(
+    "name", ["label", "group", "parent", "key", "kind", "type", "attributes", "from", "tail"]
+)
+def test_attributes_whose_names_mean_something_in_a_format_come_back(suffix, name):
+    graph = gt.full_dag(3, stages=1)
+    graph.vs[name], graph.es[name] = ["x", "y", "z"], ["p", "q", "r"]
+    again = read(to_bytes(graph, suffix=suffix), suffix)
+
+    assert again.vs["name"] == graph.vs["name"]
+    assert (again.vs[name], again.es[name]) == (["x", "y", "z"], ["p", "q", "r"])
+
+
+def test_a_table_has_one_column_source():
+    graph = gt.chain_dag(3, stages=1)
+    graph.es["source"], graph.es["kind"] = ["x", "y"], ["p", "q"]
+
+    assert read(to_bytes(graph, suffix=".csv"), ".csv", stages=1).es["kind"] == ["p", "q"]
