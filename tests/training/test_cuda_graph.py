@@ -74,9 +74,9 @@ def test_replayed_steps_give_the_bits_of_steps_done_one_by_one(digits, expected)
     ("precision", "edge_update"),
     [
         ("fp32", "proximal"),
-        ("bf16", "gradient"),
-        pytest.param("fp32", "gradient", marks=pytest.mark.slow),
+        ("fp32", "gradient"),
         pytest.param("bf16", "proximal", marks=pytest.mark.slow),
+        pytest.param("bf16", "gradient", marks=pytest.mark.slow),
     ],
 )
 def test_a_warm_up_a_clipped_gradient_and_an_average_can_be_recorded(digits, precision, edge_update):
