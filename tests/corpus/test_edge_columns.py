@@ -60,7 +60,7 @@ def test_fields_of_an_edge_are_found_by_their_names(written):
 def test_cells_may_be_json(written):
     values = ["[[0, 1], [1, 2]]", '{"nodes": ["a", "b"], "links": [["a", "b"]]}', "[[0, 1]"]
     rows = list(gt.measure_files([written(values)], column="edges", metrics=["edges"], stages=1))
-    assert [row["edges"] for row in rows][:2] == [2, 1]
+    assert [row["edges"] for row in rows[:2]] == [2, 1]
     assert "not a table of edges" in rows[2]["error"]
 
 
