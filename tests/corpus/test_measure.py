@@ -50,8 +50,7 @@ def test_rows_are_what_measure_gives_with_origin_and_fingerprint(graphs):
 
 
 def test_the_number_of_processes_changes_nothing(graphs):
-    one, two, three = (list(gt.measure_files(graphs, metrics="paper", n_jobs=n_jobs)) for n_jobs in (1, 2, 3))
-    assert same(one, two)
+    one, three = (list(gt.measure_files(graphs, metrics="paper", n_jobs=n_jobs)) for n_jobs in (1, 3))
     assert same(one, three)
 
 

@@ -3,7 +3,7 @@ import sys
 import pytest
 import torch
 from helpers import architectures, assert_same_graph, attributed_architectures, shuffled
-from hypothesis import given, settings
+from hypothesis import given
 
 import graphtask as gt
 
@@ -23,13 +23,11 @@ def data(**fields):
     return data_class()(**fields)
 
 
-@settings(max_examples=60)
 @given(attributed_architectures())
 def test_a_graph_comes_back_with_every_bit(graph):
     assert_same_graph(gt.from_geometric(gt.to_geometric(graph)), graph)
 
 
-@settings(max_examples=30)
 @given(architectures())
 def test_vertices_in_any_order_come_back_sorted(graph):
     mixed = shuffled(graph, 7)
@@ -37,7 +35,6 @@ def test_vertices_in_any_order_come_back_sorted(graph):
     assert_same_graph(gt.from_geometric(gt.to_geometric(mixed)), gt.as_architecture(mixed))
 
 
-@settings(max_examples=30)
 @given(attributed_architectures())
 def test_data_come_back_field_by_field(graph):
     first = gt.to_geometric(graph)

@@ -6,7 +6,7 @@ import re
 import networkx as nx
 import pytest
 from helpers import architectures, assert_same_graph, attributed_architectures, shuffled
-from hypothesis import given, settings
+from hypothesis import given
 
 import graphtask as gt
 from graphtask.graph import edge_names
@@ -27,13 +27,11 @@ def by_source(graph):
     return result
 
 
-@settings(max_examples=80)
 @given(attributed_architectures())
 def test_a_graph_comes_back_with_every_attribute(graph):
     assert_same_graph(gt.from_networkx(gt.to_networkx(graph)), by_source(graph))
 
 
-@settings(max_examples=30)
 @given(architectures())
 def test_edges_out_of_order_are_kept_within_each_source(graph):
     mixed = shuffled(graph, 5)
