@@ -84,7 +84,7 @@ def test_a_genotype_in_the_forms_of_logs_code_and_json(name, text):
     assert {"normal:2<1", "reduce:2<0", "reduce:2<1"} <= set(graph.vs["name"])
 
 
-STRING = "|conv_3x3~0|+|none~0|skip~1|"
+STRING = "|nor_conv_3x3~0|+|none~0|skip~1|"
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ STRING = "|conv_3x3~0|+|none~0|skip~1|"
 def test_a_nasbench201_cell_in_the_forms_of_its_tools(name, text):
     graph = read(text, name)
 
-    assert ops(graph) == {"0": "input", "0>1": "conv_3x3", "1": "sum", "1>2": "skip", "2": "output"}
+    assert ops(graph) == {"0": "input", "0>1": "nor_conv_3x3", "1": "sum", "1>2": "skip", "2": "output"}
 
 
 @pytest.mark.parametrize(
