@@ -316,6 +316,7 @@ def graph_of(parts: Parts, options: ReadOptions) -> igraph.Graph:
         try:
             graph = _strict(_noted(parts, options, helpful), helpful)
         except (GraphError, ArgumentError):
+            _check_has_edges(parts)
             raise error from None
         if options.reading == "auto":
             return graph
@@ -393,6 +394,14 @@ def _strict(parts: Parts, options: ReadOptions) -> igraph.Graph:
     return as_architecture(
         igraph_of(usable(parts, join=options.join)), stages=options.stages, join=options.join
     )
+
+
+def _check_has_edges(parts: Parts) -> None:
+    if all(source == target for source, target in parts.edges):
+        but = " but self-loops" if parts.edges else ""
+        raise GraphError(
+            f"the graph has no edges{but}; an architecture needs a path from its input to its output"
+        )
 
 
 def _check_no_isolated(parts: Parts) -> None:

@@ -27,6 +27,7 @@ _OLD_NNI_OP = re.compile(r"(normal|reduce)_n(\d{1,2})_p(\d{1,2})")
 _NNI_EDGE = re.compile(r"(?:\w+/)?(\d{1,2})_(\d{1,2})")
 _CONFIGURED = re.compile(r"(?:NetworkSelectorDatasetInfo:darts:)?edge_(normal|reduce)_(\d{1,3})")
 _NASBENCH201 = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
+_NNI_201 = {"conv_3x3": "nor_conv_3x3", "conv_1x1": "nor_conv_1x1"}
 _NASBENCH201_EDGES = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
 _COMPACT = (
     "max_pool_3x3",
@@ -85,7 +86,8 @@ def nasbench201_string(document: Any) -> str | None:
         ops = dict(zip(_NASBENCH201_EDGES, document, strict=True))
     elif isinstance(document, dict) and document and all(map(_NNI_EDGE.fullmatch, document)):
         pairs = (key.rpartition("/")[2].split("_") for key in document)
-        ops = {(int(i), int(j)): op for (i, j), op in zip(pairs, document.values(), strict=True)}
+        names = (_NNI_201.get(op, op) if isinstance(op, str) else op for op in document.values())
+        ops = {(int(i), int(j)): op for (i, j), op in zip(pairs, names, strict=True)}
     else:
         return None
     groups = (

@@ -10,16 +10,17 @@ import numpy as np
 
 from graphtask.errors import FormatError
 from graphtask.graph import NAME, WEIGHT
+from graphtask.storage import node_link
 from graphtask.storage.assembly import Parts
 from graphtask.storage.builder import number_or_text, text_of
 from graphtask.storage.cells import is_text_cell, parse_text
 from graphtask.storage.limits import MAX_NODES, check_size
 from graphtask.storage.matrix import dense_parts
 from graphtask.storage.text_rows import Row, Table
-from graphtask.storage.values import one_line
+from graphtask.storage.values import from_json, one_line
 from graphtask.validation import counted
 
-_SOURCES = frozenset(
+SOURCES = frozenset(
     [
         "source",
         "src",
@@ -40,7 +41,7 @@ _SOURCES = frozenset(
         "startid",
     ]
 )
-_TARGETS = frozenset(
+TARGETS = frozenset(
     [
         "target",
         "tgt",
@@ -93,7 +94,7 @@ def parse(content: bytes) -> Parts:
     the first line and column; with names, blank cells are zeros. (A table of three columns could be both; but where
     one reading gives a graph without cycles, the other has a self-loop.)
 
-    A NAS-Bench-201 string or a DARTS genotype is read by `graphtask.storage.cells`. Lines of DIMACS (``p``, ``e``,
+    A NAS-Bench-201 string or a DARTS genotype is read by `graphtask.storage.cells`, JSON by `node_link`. Lines of DIMACS (``p``, ``e``,
     ``a``) are edges, too.
 
     Raises:
@@ -108,6 +109,10 @@ def parse(content: bytes) -> Parts:
         text = text_of(content)
         if is_text_cell(text):
             return parse_text(text)
+    if head.startswith((b"[", b"{")):
+        document = _json(content)
+        if document is not None:
+            return document
     return _dimacs(content) or _parts(Table(content, commas=False), n_bytes=len(content))
 
 
@@ -125,6 +130,15 @@ def _parts(table: Table, *, n_bytes: int) -> Parts:
         return matrix
     header = _numbered_header(table)
     return _edges(_bare(table, n_bytes=n_bytes) if header is None else _under(header, table, n_bytes=n_bytes))
+
+
+def _json(content: bytes) -> Parts | None:
+    """Return the parts of a graph in JSON, as cells of tables hold it; None if the text is not JSON."""
+    try:
+        from_json(text_of(content))
+    except ValueError:
+        return None
+    return node_link.parse(content)
 
 
 def _dimacs(content: bytes) -> Parts | None:
@@ -212,8 +226,8 @@ def _header(table: Table) -> list[str] | None:
     """Return the names of the columns, if the first line holds them."""
     first = table.first.cells
     words = ["".join(filter(str.isalnum, cell.lower())) for cell in first]
-    source = next((index for index, word in enumerate(words) if word in _SOURCES), None)
-    target = next((index for index, word in enumerate(words) if word in _TARGETS), None)
+    source = next((index for index, word in enumerate(words) if word in SOURCES), None)
+    target = next((index for index, word in enumerate(words) if word in TARGETS), None)
     if source is None or target is None:
         return None
     ends = {first[source], first[target]}

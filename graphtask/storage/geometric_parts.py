@@ -27,6 +27,12 @@ def is_data(value: object) -> bool:
     )
 
 
+def remedy(value: object) -> str:
+    """Return how a ``HeteroData`` becomes a ``Data``; nothing for any other object."""
+    is_hetero = any(kind.__name__ == "HeteroData" for kind in type(value).__mro__)
+    return "data.to_homogeneous() makes one graph of it" if is_hetero else ""
+
+
 def geometric_parts(data: Any) -> Parts:
     """Return the parts of a ``Data``.
 
@@ -38,7 +44,14 @@ def geometric_parts(data: Any) -> Parts:
         GraphError: There is no usable ``edge_index``, or a field does not fit it.
     """
     if not is_data(data):
-        raise GraphError(f"data must be a torch_geometric.data.Data, got {abbreviated(data)}")
+        raise GraphError(
+            f"data must be a torch_geometric.data.Data, got {abbreviated(data)}", remedy=remedy(data)
+        )
+    n_graphs = getattr(data, "num_graphs", 1)
+    if n_graphs != 1:
+        raise GraphError(
+            f"data must be one graph, got a batch of {n_graphs}", remedy="batch.to_data_list() splits it"
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # without node fields the number of nodes is inferred from the edges
         n_nodes = int(data.num_nodes or 0)

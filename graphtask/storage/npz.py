@@ -75,7 +75,7 @@ def parse(content: bytes) -> Parts:
             else "give the adjacency matrix that name"
         )
         raise FormatError(f"has no array named adjacency (its arrays: {shown}); {remedy}")
-    return _with_names_and_stages(_parts(arrays[name]), arrays)
+    return _with_names_and_stages(array_parts(arrays[name]), arrays)
 
 
 def parse_npy(content: bytes) -> Parts:
@@ -92,11 +92,15 @@ def parse_npy(content: bytes) -> Parts:
         >>> parse_npy(buffer.getvalue()).edges
         [(0, 1), (1, 2)]
     """
-    return _parts(parse_array(content, "adjacency"))
+    return array_parts(parse_array(content, "adjacency"))
 
 
-def _parts(array: _Array) -> Parts:
-    """Return the parts of an adjacency matrix, or of an edge list."""
+def array_parts(array: _Array) -> Parts:
+    """Return the parts of an adjacency matrix, or of an edge list of integers of shape (2, edges) or (edges, 2).
+
+    Raises:
+        FormatError: The array is neither.
+    """
     is_edge_list = array.ndim == 2 and array.dtype.kind in "iu" and array.shape != (2, 2) and 2 in array.shape
     return edge_parts(array) if is_edge_list else dense_parts(array)
 

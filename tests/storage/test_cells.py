@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 
 import graphtask as gt
@@ -83,7 +84,7 @@ def test_a_genotype_in_the_forms_of_logs_code_and_json(name, text):
     assert {"normal:2<1", "reduce:2<0", "reduce:2<1"} <= set(graph.vs["name"])
 
 
-STRING = "|conv_3x3~0|+|none~0|skip~1|"
+STRING = "|nor_conv_3x3~0|+|none~0|skip~1|"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,7 @@ STRING = "|conv_3x3~0|+|none~0|skip~1|"
 def test_a_nasbench201_cell_in_the_forms_of_its_tools(name, text):
     graph = read(text, name)
 
-    assert ops(graph) == {"0": "input", "0>1": "conv_3x3", "1": "sum", "1>2": "skip", "2": "output"}
+    assert ops(graph) == {"0": "input", "0>1": "nor_conv_3x3", "1": "sum", "1>2": "skip", "2": "output"}
 
 
 @pytest.mark.parametrize(
@@ -197,3 +198,41 @@ def test_an_onnx_model_is_its_operations_with_shapes_and_parameters():
     assert dict(zip(graph.vs["name"], graph.vs["shape"], strict=True))["conv"] == "1x4x6x6"
     assert ("conv", "add") in edge_names(graph)
     assert onnx.__version__
+
+
+def onnx_graph(nodes, initializers=()):
+    onnx = pytest.importorskip("onnx")
+    ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 4]) for name in ("x", "y")]
+    model = onnx.helper.make_model(onnx.helper.make_graph(nodes, "g", ends[:1], ends[1:], list(initializers)))
+    return from_bytes(model.SerializeToString(), name="net.onnx", options=ReadOptions(stages=1))
+
+
+def test_an_onnx_operation_reads_what_its_subgraphs_read():
+    helper = pytest.importorskip("onnx").helper
+    branches = [
+        helper.make_graph([helper.make_node("Mul", ["a", "x"], [name])], name, [], [result])
+        for name in ("then", "else")
+        for result in [helper.make_tensor_value_info(name, 1, [1, 4])]
+    ]
+    nodes = [
+        helper.make_node("Relu", ["x"], ["a"], name="relu"),
+        helper.make_node("Cast", ["x"], ["c"], name="cast", to=9),
+        helper.make_node("If", ["c"], ["y"], name="if", then_branch=branches[0], else_branch=branches[1]),
+    ]
+
+    assert {("relu", "if"), ("x", "if"), ("cast", "if")} <= set(edge_names(onnx_graph(nodes)))
+
+
+def test_operations_on_constants_are_constants_and_axes_are_no_parameters():
+    onnx = pytest.importorskip("onnx")
+    weight = onnx.numpy_helper.from_array(np.zeros((4, 4), "float32"), "w")
+    axes = onnx.numpy_helper.from_array(np.array([1]), "axes")
+    nodes = [
+        onnx.helper.make_node("Transpose", ["w"], ["wt"], name="transpose"),
+        onnx.helper.make_node("MatMul", ["x", "wt"], ["a"], name="matmul"),
+        onnx.helper.make_node("ReduceSum", ["a", "axes"], ["y"], name="sum"),
+    ]
+    graph = onnx_graph(nodes, [weight, axes])
+
+    assert graph.vs["name"] == ["x", "matmul", "sum", "output:y"]
+    assert graph.vs["parameters"] == [None, 16, None, None]
