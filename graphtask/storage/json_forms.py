@@ -70,7 +70,8 @@ def _unfolded(document: Record) -> Record:
     inner = graphs[0] if isinstance(graphs, list) and len(graphs) == 1 else document.get("graph")
     if "nodes" not in document and isinstance(inner, dict) and "nodes" in inner:
         return _from_graph_format(inner)
-    if "_gvid" in str(document.get("objects", ""))[:100]:
+    objects = document.get("objects")
+    if isinstance(objects, list) and objects and isinstance(objects[0], dict) and "_gvid" in objects[0]:
         return _from_graphviz(document)
     are_lists = all(isinstance(value, list | dict) for value in document.values())
     if document and are_lists and not document.keys() & {"nodes", *_EDGES}:
