@@ -91,6 +91,8 @@ def _with_usual_keys(document: Record) -> Record:
     nodes = document.get("nodes")
     if nodes is None:
         nodes = [{"id": name} for name in _ends(edges)]
+    elif isinstance(nodes, dict) and nodes and all(isinstance(values, dict) for values in nodes.values()):
+        nodes = [{**values, "id": name} for name, values in nodes.items()]
     elif isinstance(nodes, list):
         nodes = [_usual_node(node) for node in nodes]
     return {**document, "nodes": nodes, key: edges}
