@@ -245,7 +245,7 @@ def parse_document(document: Any) -> Parts | None:
         >>> parse_document({"matrix": [[0, 1], [0, 0]], "ops": ["input", "output"]}).vertex_columns["op"]
         ['input', 'output']
     """
-    if isinstance(document, dict):
+    if isinstance(document, dict) and "nodes" not in document:
         document = next((document[key] for key in _WRAPPERS if _is_wrapped(document.get(key))), document)
     if isinstance(document, str) and is_text_cell(document):
         return parse_text(document)
