@@ -61,7 +61,8 @@ def genotype_fields(document: Any) -> dict[str, Any] | None:
         return dict(zip(_KINDS, cells, strict=True))
     if not isinstance(document, dict):
         return None
-    if isinstance(document.get("normal"), list):
+    listed = [document.get(kind) for kind in _KINDS]
+    if any(isinstance(cell, list) and cell and isinstance(cell[0], list) for cell in listed):
         return document
     entries = [entry for key, value in document.items() if (entry := _entry(str(key), value, document))]
     fields: dict[str, Pairs] = {}
@@ -84,10 +85,12 @@ def nasbench201_string(document: Any) -> str | None:
     """
     if _are_indices(document, size=6):
         ops = dict(zip(_NASBENCH201_EDGES, document, strict=True))
-    elif isinstance(document, dict) and document and all(map(_NNI_EDGE.fullmatch, document)):
+    elif _are_nni_edges(document):
         pairs = (key.rpartition("/")[2].split("_") for key in document)
-        names = (_NNI_201.get(op, op) if isinstance(op, str) else op for op in document.values())
-        ops = {(int(i), int(j)): op for (i, j), op in zip(pairs, names, strict=True)}
+        ops = {
+            (int(i), int(j)): _NNI_201.get(op, op)
+            for (i, j), op in zip(pairs, document.values(), strict=True)
+        }
     else:
         return None
     groups = (
@@ -125,6 +128,15 @@ def _step_and_input(edge: int) -> tuple[int, int]:
     while edge >= step:
         edge, step = edge - step, step + 1
     return step, edge
+
+
+def _are_nni_edges(document: Any) -> bool:
+    return (
+        isinstance(document, dict)
+        and len(document) > 0
+        and all(map(_NNI_EDGE.fullmatch, document))
+        and all(isinstance(op, str) for op in document.values())
+    )
 
 
 def _operation(value: Any, known: tuple[str, ...]) -> str:

@@ -244,23 +244,20 @@ def _header(table: Table) -> list[str] | None:
 
 
 def _numbered_header(table: Table) -> list[str] | None:
-    """Return the names of the columns in a first line of unknown words, above lines ``source target number …``."""
+    """Return the names of the columns in a first line of unknown words: words above numbers, in the ends or after them."""
     first = table.first.cells
-    if (
-        len(first) < 3
-        or len(set(first)) < len(first)
-        or first[2].startswith("{")
-        or _is_value(first[2], table)
-    ):
+    if len(first) < 2 or len(set(first)) < len(first) or table.n_lines == 1:
+        return None
+    place = 2 if len(first) > 2 else 0  # of a column that has words in the first line only
+    if first[place].startswith("{") or any(_is_value(cell, table) for cell in first[place : place + 2]):
         return None
     for row in islice(table, 1, None):
-        if (
-            len(row.cells) != len(first)
-            or not _is_value(row.cells[2], table)
-            or set(first[:2]) & set(row.cells[:2])
+        is_same_kind = len(row.cells) == len(first) and not set(first[:2]) & set(row.cells[:2])
+        if not is_same_kind or not all(
+            _is_value(cell, table) for cell in row.cells[place : (place or 1) + 1]
         ):
             return None
-    return ["source", "target", *first[2:]] if table.n_lines > 1 else None
+    return ["source", "target", *first[2:]]
 
 
 def _is_value(cell: str, table: Table) -> bool:

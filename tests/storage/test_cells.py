@@ -121,6 +121,13 @@ def test_genomes_in_the_forms_of_their_libraries(genome):
     assert dict(zip(graph.vs["name"], graph.vs["bias"], strict=True))["0"] == 0.5
 
 
+@pytest.mark.parametrize("empty", ["reduce=[]", "reduce=None"])
+def test_a_genotype_may_have_one_cell(empty):
+    graph = read(f"Genotype(normal=[('conv', 0), ('skip', 1)], normal_concat=[2], {empty})", "cell.txt")
+
+    assert ops(graph)["normal:output"] == "output"
+
+
 def test_several_genotypes_are_refused():
     with pytest.raises(gt.errors.FormatError, match="holds 2 genotypes; a file may hold one"):
         read(f"{LISTED}\n{LISTED}", "log.txt")

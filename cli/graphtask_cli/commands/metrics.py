@@ -180,8 +180,8 @@ def metrics(
 
     A folder stands for the graphs, archives and runs in it and in its subfolders, a run for its trained graph, an
     archive (.zip, .tar, .tar.gz) for its graphs, a quoted pattern ('graphs/**/*.gml') for the matching files, and -
-    for the paths on standard input, one per line. Graph files are .graphml, .gml, node-link .json, adjacency .npz, and
-    edge lists or adjacency matrices as .csv, .tsv, .txt or .edges.
+    for the paths on standard input, one per line. Graph files are those of all formats in
+    docs/formats.md, such as .graphml, .gexf, .dot, .json, .csv, .npz and .onnx.
 
     A table (.parquet) with --column stands for a graph per row, and a URL with --scheme for the file there.
 
