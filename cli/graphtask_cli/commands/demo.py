@@ -48,7 +48,7 @@ def demo(out: Path, n_jobs: int | None) -> None:
     """Train, prune, measure and draw four small networks.
 
     Uses two data sets made from scikit-learn's digits (in random colors; whole, and cut into shuffled tiles), with
-    two seeds each. Takes about two minutes on two idle CPU cores, and writes pictures, a table and a report page with
+    two seeds each. Takes two to four minutes on two CPU cores, and writes pictures, a table and a report page with
     interactive graphs. If interrupted, run the same command again to resume.
     """
     run_demo(out, n_jobs=n_jobs or min(2, os.cpu_count() or 1))
