@@ -27,6 +27,7 @@ _OLD_NNI_OP = re.compile(r"(normal|reduce)_n(\d{1,2})_p(\d{1,2})")
 _NNI_EDGE = re.compile(r"(?:\w+/)?(\d{1,2})_(\d{1,2})")
 _CONFIGURED = re.compile(r"(?:NetworkSelectorDatasetInfo:darts:)?edge_(normal|reduce)_(\d{1,3})")
 _NASBENCH201 = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
+_NNI_201 = {"conv_3x3": "nor_conv_3x3", "conv_1x1": "nor_conv_1x1"}
 _NASBENCH201_EDGES = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
 _COMPACT = (
     "max_pool_3x3",
@@ -60,7 +61,8 @@ def genotype_fields(document: Any) -> dict[str, Any] | None:
         return dict(zip(_KINDS, cells, strict=True))
     if not isinstance(document, dict):
         return None
-    if isinstance(document.get("normal"), list):
+    listed = [document.get(kind) for kind in _KINDS]
+    if any(isinstance(cell, list) and cell and isinstance(cell[0], list) for cell in listed):
         return document
     entries = [entry for key, value in document.items() if (entry := _entry(str(key), value, document))]
     fields: dict[str, Pairs] = {}
@@ -83,9 +85,12 @@ def nasbench201_string(document: Any) -> str | None:
     """
     if _are_indices(document, size=6):
         ops = dict(zip(_NASBENCH201_EDGES, document, strict=True))
-    elif isinstance(document, dict) and document and all(map(_NNI_EDGE.fullmatch, document)):
+    elif _are_nni_edges(document):
         pairs = (key.rpartition("/")[2].split("_") for key in document)
-        ops = {(int(i), int(j)): op for (i, j), op in zip(pairs, document.values(), strict=True)}
+        ops = {
+            (int(i), int(j)): _NNI_201.get(op, op)
+            for (i, j), op in zip(pairs, document.values(), strict=True)
+        }
     else:
         return None
     groups = (
@@ -123,6 +128,15 @@ def _step_and_input(edge: int) -> tuple[int, int]:
     while edge >= step:
         edge, step = edge - step, step + 1
     return step, edge
+
+
+def _are_nni_edges(document: Any) -> bool:
+    return (
+        isinstance(document, dict)
+        and len(document) > 0
+        and all(map(_NNI_EDGE.fullmatch, document))
+        and all(isinstance(op, str) for op in document.values())
+    )
 
 
 def _operation(value: Any, known: tuple[str, ...]) -> str:

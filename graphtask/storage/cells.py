@@ -155,9 +155,10 @@ def _until_closed(text: str) -> str:
 def _genotype(fields: dict[str, Any]) -> Parts:
     cell = _Cell()
     for kind in ("normal", "reduce"):
-        if kind in fields:
-            _darts_cell(cell, kind, fields[kind], fields.get(f"{kind}_concat"), alone="reduce" not in fields)
-    if {"normal", "reduce"} <= set(fields):
+        if fields.get(kind):
+            alone = not (fields.get("normal") and fields.get("reduce"))
+            _darts_cell(cell, kind, fields[kind], fields.get(f"{kind}_concat"), alone=alone)
+    if fields.get("normal") and fields.get("reduce"):
         # The cells of a network alternate; here the reduction cell reads the output of the normal cell twice.
         cell.edge("normal:output", "reduce:c_{k-2}")
         cell.edge("normal:output", "reduce:c_{k-1}")
@@ -180,7 +181,7 @@ def _genotype_fields(text: str) -> dict[str, Any] | None:
 def _darts_cell(cell: _Cell, kind: str, steps: Any, concat: Any, *, alone: bool) -> None:
     pairs = _flat_pairs(steps)
     sources = [f"{kind}:c_{{k-2}}", f"{kind}:c_{{k-1}}"]
-    entry = "input" if kind == "normal" else "skip_connect"
+    entry = "input" if kind == "normal" or alone else "skip_connect"
     for source in sources:
         cell.node(source, entry)
     for number in range(len(pairs) // 2):
@@ -244,7 +245,7 @@ def parse_document(document: Any) -> Parts | None:
         >>> parse_document({"matrix": [[0, 1], [0, 0]], "ops": ["input", "output"]}).vertex_columns["op"]
         ['input', 'output']
     """
-    if isinstance(document, dict):
+    if isinstance(document, dict) and "nodes" not in document:
         document = next((document[key] for key in _WRAPPERS if _is_wrapped(document.get(key))), document)
     if isinstance(document, str) and is_text_cell(document):
         return parse_text(document)

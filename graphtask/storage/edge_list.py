@@ -10,16 +10,17 @@ import numpy as np
 
 from graphtask.errors import FormatError
 from graphtask.graph import NAME, WEIGHT
+from graphtask.storage import node_link
 from graphtask.storage.assembly import Parts
 from graphtask.storage.builder import number_or_text, text_of
 from graphtask.storage.cells import is_text_cell, parse_text
 from graphtask.storage.limits import MAX_NODES, check_size
 from graphtask.storage.matrix import dense_parts
 from graphtask.storage.text_rows import Row, Table
-from graphtask.storage.values import one_line
+from graphtask.storage.values import from_json, one_line
 from graphtask.validation import counted
 
-_SOURCES = frozenset(
+SOURCES = frozenset(
     [
         "source",
         "src",
@@ -40,7 +41,7 @@ _SOURCES = frozenset(
         "startid",
     ]
 )
-_TARGETS = frozenset(
+TARGETS = frozenset(
     [
         "target",
         "tgt",
@@ -93,7 +94,7 @@ def parse(content: bytes) -> Parts:
     the first line and column; with names, blank cells are zeros. (A table of three columns could be both; but where
     one reading gives a graph without cycles, the other has a self-loop.)
 
-    A NAS-Bench-201 string or a DARTS genotype is read by `graphtask.storage.cells`. Lines of DIMACS (``p``, ``e``,
+    A NAS-Bench-201 string or a DARTS genotype is read by `graphtask.storage.cells`, JSON by `node_link`. Lines of DIMACS (``p``, ``e``,
     ``a``) are edges, too.
 
     Raises:
@@ -108,6 +109,10 @@ def parse(content: bytes) -> Parts:
         text = text_of(content)
         if is_text_cell(text):
             return parse_text(text)
+    if head.startswith((b"[", b"{")):
+        document = _json(content)
+        if document is not None:
+            return document
     return _dimacs(content) or _parts(Table(content, commas=False), n_bytes=len(content))
 
 
@@ -125,6 +130,15 @@ def _parts(table: Table, *, n_bytes: int) -> Parts:
         return matrix
     header = _numbered_header(table)
     return _edges(_bare(table, n_bytes=n_bytes) if header is None else _under(header, table, n_bytes=n_bytes))
+
+
+def _json(content: bytes) -> Parts | None:
+    """Return the parts of a graph in JSON, as cells of tables hold it; None if the text is not JSON."""
+    try:
+        from_json(text_of(content))
+    except ValueError:
+        return None
+    return node_link.parse(content)
 
 
 def _dimacs(content: bytes) -> Parts | None:
@@ -212,8 +226,8 @@ def _header(table: Table) -> list[str] | None:
     """Return the names of the columns, if the first line holds them."""
     first = table.first.cells
     words = ["".join(filter(str.isalnum, cell.lower())) for cell in first]
-    source = next((index for index, word in enumerate(words) if word in _SOURCES), None)
-    target = next((index for index, word in enumerate(words) if word in _TARGETS), None)
+    source = next((index for index, word in enumerate(words) if word in SOURCES), None)
+    target = next((index for index, word in enumerate(words) if word in TARGETS), None)
     if source is None or target is None:
         return None
     ends = {first[source], first[target]}
@@ -230,23 +244,20 @@ def _header(table: Table) -> list[str] | None:
 
 
 def _numbered_header(table: Table) -> list[str] | None:
-    """Return the names of the columns in a first line of unknown words, above lines ``source target number …``."""
+    """Return the names of the columns in a first line of unknown words: words above numbers, in the ends or after them."""
     first = table.first.cells
-    if (
-        len(first) < 3
-        or len(set(first)) < len(first)
-        or first[2].startswith("{")
-        or _is_value(first[2], table)
-    ):
+    if len(first) < 2 or len(set(first)) < len(first) or table.n_lines == 1:
+        return None
+    place = 2 if len(first) > 2 else 0  # of a column that has words in the first line only
+    if first[place].startswith("{") or any(_is_value(cell, table) for cell in first[place : place + 2]):
         return None
     for row in islice(table, 1, None):
-        if (
-            len(row.cells) != len(first)
-            or not _is_value(row.cells[2], table)
-            or set(first[:2]) & set(row.cells[:2])
+        is_same_kind = len(row.cells) == len(first) and not set(first[:2]) & set(row.cells[:2])
+        if not is_same_kind or not all(
+            _is_value(cell, table) for cell in row.cells[place : (place or 1) + 1]
         ):
             return None
-    return ["source", "target", *first[2:]] if table.n_lines > 1 else None
+    return ["source", "target", *first[2:]]
 
 
 def _is_value(cell: str, table: Table) -> bool:

@@ -70,7 +70,8 @@ def _unfolded(document: Record) -> Record:
     inner = graphs[0] if isinstance(graphs, list) and len(graphs) == 1 else document.get("graph")
     if "nodes" not in document and isinstance(inner, dict) and "nodes" in inner:
         return _from_graph_format(inner)
-    if "_gvid" in str(document.get("objects", ""))[:100]:
+    objects = document.get("objects")
+    if isinstance(objects, list) and objects and isinstance(objects[0], dict) and "_gvid" in objects[0]:
         return _from_graphviz(document)
     are_lists = all(isinstance(value, list | dict) for value in document.values())
     if document and are_lists and not document.keys() & {"nodes", *_EDGES}:
@@ -90,6 +91,8 @@ def _with_usual_keys(document: Record) -> Record:
     nodes = document.get("nodes")
     if nodes is None:
         nodes = [{"id": name} for name in _ends(edges)]
+    elif isinstance(nodes, dict) and nodes and all(isinstance(values, dict) for values in nodes.values()):
+        nodes = [{**values, "id": name} for name, values in nodes.items()]
     elif isinstance(nodes, list):
         nodes = [_usual_node(node) for node in nodes]
     return {**document, "nodes": nodes, key: edges}

@@ -84,7 +84,7 @@ def test_a_genotype_in_the_forms_of_logs_code_and_json(name, text):
     assert {"normal:2<1", "reduce:2<0", "reduce:2<1"} <= set(graph.vs["name"])
 
 
-STRING = "|conv_3x3~0|+|none~0|skip~1|"
+STRING = "|nor_conv_3x3~0|+|none~0|skip~1|"
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ STRING = "|conv_3x3~0|+|none~0|skip~1|"
 def test_a_nasbench201_cell_in_the_forms_of_its_tools(name, text):
     graph = read(text, name)
 
-    assert ops(graph) == {"0": "input", "0>1": "conv_3x3", "1": "sum", "1>2": "skip", "2": "output"}
+    assert ops(graph) == {"0": "input", "0>1": "nor_conv_3x3", "1": "sum", "1>2": "skip", "2": "output"}
 
 
 @pytest.mark.parametrize(
@@ -119,6 +119,13 @@ def test_genomes_in_the_forms_of_their_libraries(genome):
     assert edge_names(graph) == [("-1", "0")]
     assert graph.es["weight"] == [0.5]
     assert dict(zip(graph.vs["name"], graph.vs["bias"], strict=True))["0"] == 0.5
+
+
+@pytest.mark.parametrize("empty", ["reduce=[]", "reduce=None"])
+def test_a_genotype_may_have_one_cell(empty):
+    graph = read(f"Genotype(normal=[('conv', 0), ('skip', 1)], normal_concat=[2], {empty})", "cell.txt")
+
+    assert ops(graph)["normal:output"] == "output"
 
 
 def test_several_genotypes_are_refused():

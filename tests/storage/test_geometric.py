@@ -229,3 +229,15 @@ def test_batches_and_heterogeneous_graphs_are_refused_with_the_remedy(value, wor
     for function in (gt.measure, gt.as_igraph, gt.from_geometric):
         with pytest.raises(gt.GraphtaskError, match=words):
             function(value)
+
+
+def test_a_batch_of_one_graph_is_that_graph():
+    batch = other_class("Batch").from_data_list([gt.to_geometric(gt.full_dag(4))])
+
+    assert_same_graph(gt.from_geometric(batch), gt.full_dag(4))
+
+
+def test_a_batch_as_several_graphs_is_refused_with_the_remedy():
+    batch = other_class("Batch").from_data_list([gt.to_geometric(gt.full_dag(4))] * 2)
+    with pytest.raises(gt.GraphtaskError, match=r"batch.to_data_list\(\) splits it"):
+        gt.measure_all(batch)

@@ -109,6 +109,10 @@ def test_the_same_graph_in_the_form_of_many_programs(name, content):
             ),
         ),
         ("neighbors.json", '{"A": ["B", "C"], "B": ["C"], "C": []}'),
+        (
+            "named.json",
+            '{"nodes": {"A": {}, "B": {}, "C": {}}, "edges": [["A", "B"], ["B", "C"], ["A", "C"]]}',
+        ),
         ("headed.csv", "Quelle;Ziel;Gewicht\nA;B;0,5\nB;C;\nA;C;1\n"),
         ("sets.dot", "digraph { A -> {B C}; subgraph cluster_x { B -> C } }"),
     ],
@@ -125,6 +129,7 @@ def test_the_same_triangle_without_weights(name, content):
     [
         ("numbered.csv", "0,1,2\n0.0,1.0,1.0\n0.0,0.0,1.0\n0.0,0.0,0.0\n"),
         ("floats.txt", "0.0e+00 1.0e+00\n1.0e+00 2.0e+00\n0.0e+00 2.0e+00\n"),
+        ("words.csv", "Zeit;Wert\n0;1\n1;2\n0;2\n"),
         ("matrix.json", "[[0, 1, 1], [0, 0, 1], [0, 0, 0]]"),
         ("booleans.json", '{"matrix": [[false, true, true], [false, false, true], [false, false, false]]}'),
         ("dimacs.txt", "c a comment\np sp 3 3\na 0 1 1\na 1 2 1\na 0 2 1\n"),
