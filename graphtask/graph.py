@@ -325,7 +325,7 @@ def _check_simple(graph: igraph.Graph) -> None:
     if len(loops):
         raise GraphError(
             f"self-loops at {_vertices(graph, loops)}",
-            remedy="remove them with graph.simplify(), or read the file with order='ids', which drops them "
+            remedy="remove them with simplify() of igraph, or read the graph (read, from_networkx) with order='ids' "
             "(on the command line: --order ids)",
         )
     keys = edges[:, 0] * graph.vcount() + edges[:, 1]
@@ -335,7 +335,7 @@ def _check_simple(graph: igraph.Graph) -> None:
         ends = np.stack(np.divmod(doubled, graph.vcount()), axis=1)
         raise GraphError(
             f"multi-edges {_edges(graph, ends)}",
-            remedy="merge them with graph.simplify(), or read the file with merge=True "
+            remedy="merge them with simplify() of igraph, or read the graph (read, from_networkx) with merge=True "
             "(on the command line: --merge)",
         )
 

@@ -59,16 +59,20 @@ def read(
 ) -> igraph.Graph:
     r"""Read an architecture graph from a file; the suffix of its name selects the format.
 
-    ======================================  =====================================================================
-    suffix                                  content
-    ======================================  =====================================================================
-    ``.graphml``                            GraphML of graphtask, igraph, networkx, Gephi or yEd
-    ``.gml``                                GML of igraph, networkx, Gephi or yEd
-    ``.json``                               JSON in node-link form (networkx, d3), with ``links`` or ``edges``
-    ``.csv``, ``.tsv``                      an edge list, with or without names of columns; or an adjacency matrix
-    ``.edges``, ``.edgelist``, ``.txt``     the same, separated by white space if by nothing else
-    ``.npz``                                an adjacency matrix of scipy (``save_npz``) or numpy (``adjacency``)
-    ======================================  =====================================================================
+    ===========================================  ================================================================
+    suffix                                       content
+    ===========================================  ================================================================
+    ``.graphml``, ``.gml``, ``.gexf``            GraphML, GML, GEXF of graphtask, igraph, networkx, Gephi or yEd
+    ``.dot``, ``.gv``, ``.net``                  DOT of Graphviz, NET of Pajek
+    ``.json``, ``.cyjs``                         node-link form (networkx, d3), Cytoscape, and other forms; cells
+    ``.csv``, ``.tsv``                           an edge list, with or without names of columns; or an adjacency matrix
+    ``.edges``, ``.edgelist``, ``.txt``          the same, separated by white space if by nothing else; cells
+    ``.npz``, ``.npy``, ``.mtx``                 an adjacency matrix of scipy or numpy, an edge list of integers
+    ``.g6``, ``.d6``, ``.s6``, ``.metis``, …     graph6, digraph6, sparse6, METIS, adjacency lists, YAML of networkx
+    ``.pt``, ``.pt2``, ``.onnx``                 a torch-geometric ``Data``, a `torch.export` program, an ONNX model
+    ===========================================  ================================================================
+
+    ``docs/formats.md`` lists all of them; ``.gz`` after a suffix stands for a compressed file.
 
     A file that `write` made gives back the same graph: values, types, and the order of vertices and edges (vertices
     that are not in topological order are sorted). In files of other programs
@@ -316,6 +320,7 @@ def graph_of(parts: Parts, options: ReadOptions) -> igraph.Graph:
         try:
             graph = _strict(_noted(parts, options, helpful), helpful)
         except (GraphError, ArgumentError):
+            _check_has_edges(parts)
             raise error from None
         if options.reading == "auto":
             return graph
@@ -393,6 +398,14 @@ def _strict(parts: Parts, options: ReadOptions) -> igraph.Graph:
     return as_architecture(
         igraph_of(usable(parts, join=options.join)), stages=options.stages, join=options.join
     )
+
+
+def _check_has_edges(parts: Parts) -> None:
+    if all(source == target for source, target in parts.edges):
+        but = " but self-loops" if parts.edges else ""
+        raise GraphError(
+            f"the graph has no edges{but}; an architecture needs a path from its input to its output"
+        )
 
 
 def _check_no_isolated(parts: Parts) -> None:

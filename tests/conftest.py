@@ -3,15 +3,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import InlineEngine
+from helpers import InlineEngine, roughen
 from hypothesis import HealthCheck, settings
 
 import graphtask as gt
 
-# No law is a matter of time: machines are shared. `make test` tries the same examples whenever it runs; new ones are
-# for `make test-explore`.
+# No law is a matter of time: machines are shared. `make test` tries the same few examples whenever it runs; new ones,
+# and more of them, are for `make test-explore`.
 _PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("repeatable", parent=_PATIENT, derandomize=True)
+settings.register_profile("repeatable", parent=_PATIENT, derandomize=True, max_examples=25)
 settings.register_profile("explore", parent=_PATIENT)
 settings.load_profile("repeatable")
 
@@ -65,6 +65,12 @@ def values(scans, tmp_path):
 @pytest.fixture
 def study(values):
     return gt.Study.read(values)
+
+
+@pytest.fixture
+def rough_once(monkeypatch):
+    """`roughen` for one test."""
+    roughen(monkeypatch)
 
 
 @pytest.fixture

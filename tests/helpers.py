@@ -6,6 +6,7 @@ from concurrent.futures import Future
 
 import igraph
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 
 import graphtask as gt
@@ -177,6 +178,26 @@ def layout_distances(n: int, *, seed: int) -> np.ndarray:
     chosen = np.random.default_rng(seed).random((n, n)) < 0.2
     pairs = [(i, j) for j in range(n) for i in range(j) if j == i + 1 or chosen[i, j]]
     return np.array(igraph.Graph(n=n, edges=pairs).distances())
+
+
+def repeated(count):
+    """Parametrize ``count``, of graphs for example: a fifth of it, and all of it in a slow test."""
+    return pytest.mark.parametrize("count", [count // 5, pytest.param(count, marks=pytest.mark.slow)])
+
+
+def every(step):
+    """Parametrize ``step``, of a slice of graphs for example: every so many, and all in a slow test."""
+    return pytest.mark.parametrize("step", [step, pytest.param(1, marks=pytest.mark.slow)])
+
+
+def roughen(patch):
+    """Calibrate sizes and estimate ln Z of distributions with few and short steps, for tests of something else."""
+    from graphtask.distribution import normalizer, sampling
+
+    for name, value in {"_STEPS": 2, "_AVERAGED": 3, "_BURN": 1, "_MOST_SWEEPS": 24}.items():
+        patch.setattr(sampling, name, value)
+    for name, value in {"N_SWEEPS": 2, "N_WARM": 1}.items():
+        patch.setattr(normalizer, name, value)
 
 
 class Inline:

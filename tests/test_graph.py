@@ -42,10 +42,10 @@ BROKEN = {
     "undirected": (igraph.Graph([(0, 1)]), "undirected; direct its edges with graphtask.priors.orient_edges"),
     "empty": (igraph.Graph(directed=True), "no edges; an architecture needs a path"),
     "no edges": (igraph.Graph(n=3, directed=True), "no edges"),
-    "self-loop": (directed([(0, 1), (1, 1), (1, 2)]), r"self-loops at 'v1'; remove them with graph.simplify"),
+    "self-loop": (directed([(0, 1), (1, 1), (1, 2)]), r"self-loops at 'v1'; remove them with simplify"),
     "multi-edge": (
         directed([(0, 1), (1, 2), (0, 1)]),
-        r"multi-edges 'v0' → 'v1'; merge them with graph.simplify",
+        r"multi-edges 'v0' → 'v1'; merge them with simplify",
     ),
     "no names": (igraph.Graph([(0, 1)], directed=True), "no vertex has a `name`; build the graph with"),
     "name None": (

@@ -239,20 +239,14 @@ def test_measuring_imports_nothing_from_the_current_folder(planted):
         "from graphtask.metrics.registry import Metric, register_metric\n"
         "register_metric(Metric(name='own', compute=lambda view: view.n_nodes, formula='n'))\n"
     )
-    for words in (
-        [
-            "metrics",
-            ".",
-            "--metrics",
-            "edges",
-            "--format",
-            "csv",
-        ],  # many files: several processes by themselves
-        ["metrics", "00.graphml", "01.graphml", "--metrics", "edges", "--jobs", "2"],
+    calls = [
+        # Many files: several processes by themselves.
+        ["metrics", ".", "--metrics", "edges", "--format", "csv"],
         ["metrics", "00.graphml", "01.graphml", "--import", "own", "--metrics", "own", "--jobs", "2"],
-    ):
-        done = command(*words)
-        assert (done.returncode, planted.exists()) == (0, False), done.stderr
+    ]
+    program = "for words in {calls!r}: cli(words, standalone_mode=False)"
+    done = isolated(f"from graphtask_cli.main import cli\n{program.format(calls=calls)}")
+    assert (done.returncode, planted.exists()) == (0, False), done.stderr
 
 
 COMMANDS = """

@@ -13,7 +13,7 @@ from graphtask_cli.tables import write_table
 
 _MIXED = "mixed"
 _EXCLUDED = "excluded"
-_HIDDEN = {_MIXED, _EXCLUDED, "error", "file", "sha256"}  # from people
+_HIDDEN = {_MIXED, _EXCLUDED, "reading", "error", "file", "sha256"}  # from people
 
 
 def publish_tests(spool: Spool, files: Sequence[str], *, out: Path | None, form: str) -> None:
@@ -42,10 +42,10 @@ def publish_tests(spool: Spool, files: Sequence[str], *, out: Path | None, form:
 
 
 def _records(label: str, row: dict[str, Any]) -> list[dict[str, Any]]:
-    from graphtask.corpus.rows import ERROR, FILE, ORIGINS, SHA256, TESTS
+    from graphtask.corpus.rows import ERROR, FILE, ORIGINS, READING, SHA256, TESTS
 
     origins = {name: row.get(name) for name in ORIGINS}
-    ends = {ERROR: row[ERROR], FILE: row[FILE], SHA256: row[SHA256]}
+    ends = {READING: row.get(READING), ERROR: row[ERROR], FILE: row[FILE], SHA256: row[SHA256]}
     return [{"graph": label, **origins, **test, **ends} for test in row.get(TESTS, [{}])]
 
 

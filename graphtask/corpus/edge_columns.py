@@ -1,7 +1,7 @@
 """Edge lists in a column of a Parquet file: one graph per row, read in groups of rows and never as a whole.
 
 A cell is the text of an edge list (text or bytes), or a list of edges: pairs of node numbers or names, which a third
-number may follow. What the file claims about its size is checked before anything is decoded.
+number may follow, or objects with source and target. What the file claims about its size is checked before anything is decoded.
 """
 
 import os
@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphtask.errors import FormatError
+from graphtask.storage.edge_list import SOURCES, TARGETS
 from graphtask.storage.limits import MAX_EDGES, check_bytes
 from graphtask.storage.regular import open_regular
 from graphtask.validation import suggestion
@@ -123,10 +124,23 @@ def _content(value: Any) -> bytes:
         return content
     if len(value.values) > MAX_EDGES:
         raise FormatError(f"the graph has more than {MAX_EDGES:,} edges; graphs of that size are not read")
-    edges = [list(edge.values()) if isinstance(edge, dict) else edge for edge in value.as_py()]
+    edges = value.as_py()
+    if edges and isinstance(edges[0], dict):
+        order = _field_order(list(edges[0]))
+        edges = [edge and [edge[name] for name in order] for edge in edges]
     if not all(edge and len(edge) in {2, 3} and None not in edge for edge in edges):
         raise FormatError("an edge must be a pair, or a pair and a weight, without missing values")
     return "".join("\t".join(map(str, edge)) + "\n" for edge in edges).encode()
+
+
+def _field_order(names: list[str]) -> list[str]:
+    """Return the fields of an edge with source and target first, if they have the usual names."""
+    words = {name: "".join(filter(str.isalnum, name.lower())) for name in names}
+    source = next((name for name in names if words[name] in SOURCES), None)
+    target = next((name for name in names if words[name] in TARGETS), None)
+    if source is None or target is None:
+        return names
+    return [source, target, *(name for name in names if name not in {source, target})]
 
 
 @contextmanager
@@ -178,6 +192,7 @@ def _check_row_group(group: Any, column: str, *, limit: int) -> None:
 def _is_edge_list(kind: "pa.DataType") -> bool:
     from pyarrow import types
 
+    kind = kind.value_type if types.is_dictionary(kind) else kind
     if any(
         test(kind)
         for test in (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary)

@@ -20,7 +20,7 @@ from graphtask.errors import ArgumentError, RunError
 from graphtask.metrics.view import LayoutOrder, Options
 from graphtask.priors.orient import Order
 from graphtask.pruning import check_relative
-from graphtask.reading import ReadOptions
+from graphtask.reading import Reading, ReadOptions
 from graphtask.storage.content import about
 from graphtask.validation import counted, integer
 from graphtask.workers import n_cores, reserve_blas
@@ -46,6 +46,8 @@ def measure_files(
     join: bool = False,
     merge: bool = False,
     order: Order | None = None,
+    drop_isolated: bool = False,
+    reading: Reading = "strict",
     column: str | None = None,
     schemes: Collection[str] = (),
     n_jobs: int | None = 1,
@@ -57,7 +59,8 @@ def measure_files(
     """Measure a corpus of graphs; yield one row per graph, in the order of the files.
 
     A row has ``file``; the origin of the graph: ``dataset``, ``prior``, ``seed``, ``threshold`` (None if unknown); its
-    metrics; ``undefined``, the reasons for values that are NaN; ``error`` and ``sha256``. A graph that cannot be
+    metrics; ``undefined``, the reasons for values that are NaN; ``reading``, the changes made while reading; ``error`` and
+    ``sha256``. A graph that cannot be
     measured has the reason in ``error``, and no metrics; so has a folder without graphs, and a pattern without matches.
     Rows do not depend on the number of processes, and are not kept: a corpus may be larger than memory.
 
@@ -78,10 +81,12 @@ def measure_files(
         threshold: Prune the graphs with this threshold first.
         relative: Compare weights relative to the strongest edge into the same node with the threshold; see `prune`.
         stages: For graphs without stages; others keep theirs, and a warning counts them. See `read`, also for the
-            next three.
+            next five.
         join: If True, several inputs (outputs) get one new node.
         merge: If True, duplicate edges become one.
         order: For graphs that are undirected or have cycles.
+        drop_isolated: If True, nodes without edges are removed.
+        reading: ``"auto"`` chooses the options that a graph needs.
         column: Column of edge lists in .parquet files, a graph per row: text, or lists of pairs of nodes.
         schemes: Schemes of URLs that may be opened through fsspec, such as ``["https"]`` (extra ``urls``).
         n_jobs: Number of processes. 1 measures in this one; None selects one per core from 24 files on, with ``out``
@@ -120,7 +125,9 @@ def measure_files(
             layout_seed=layout_seed,
             layout_order=layout_order,
         ),
-        reading=ReadOptions(stages=stages, join=join, merge=merge, order=order),
+        reading=ReadOptions(
+            stages=stages, join=join, merge=merge, order=order, drop_isolated=drop_isolated, reading=reading
+        ),
         threshold=threshold,
         relative=relative,
     )

@@ -18,6 +18,7 @@ from graphtask.corpus.rows import (
     FILE,
     KEPT_STAGES,
     ORIGINS,
+    READING,
     SHA256,
     Row,
     Settings,
@@ -192,7 +193,7 @@ def _write(part: Part, rows: Iterable[Row], kinds: Mapping[str, set[type]], note
 
 
 def _columns(measured: Sequence[str]) -> list[str]:
-    return [FILE, *ORIGINS, *measured, UNDEFINED, ERROR, SHA256]
+    return [FILE, *ORIGINS, *measured, UNDEFINED, READING, ERROR, SHA256]
 
 
 def find_part(part: Part) -> Note | None:

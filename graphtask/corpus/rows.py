@@ -23,6 +23,7 @@ from graphtask.terminal import valid_text
 FILE = "file"
 ERROR = "error"
 SHA256 = "sha256"
+READING = "reading"  # changes made while reading, from the provenance
 TESTS = "tests"  # rows of a comparison with a null model
 KEPT_STAGES = "kept_stages"  # between processes only: True if the graph has stages other than those requested
 ORIGINS = ("dataset", "prior", "seed", "threshold")  # from the provenance
@@ -86,7 +87,7 @@ class Settings:
 
 
 def row_of(content: bytes, *, name: str, settings: Settings) -> Row:
-    r"""Return the row of a graph: its origin, its metrics, and the reasons for undefined ones.
+    r"""Return the row of a graph: its origin, its metrics, reasons for undefined ones, and changes while reading.
 
     Args:
         content: Bytes of the file.
@@ -99,10 +100,10 @@ def row_of(content: bytes, *, name: str, settings: Settings) -> Row:
     Example:
         >>> settings = Settings(metrics=["edges"], reading=ReadOptions(stages=1))
         >>> row_of(b"0 1\n1 2\n", name="a.edges", settings=settings)
-        {'dataset': None, 'prior': None, 'seed': None, 'threshold': None, 'edges': 2, 'undefined': ''}
+        {'dataset': None, 'prior': None, 'seed': None, 'threshold': None, 'edges': 2, 'undefined': '', 'reading': ''}
     """
     graph = from_bytes(content, name=name, options=settings.reading)
-    kept = {KEPT_STAGES: True} if kept_its_stages(graph, settings.reading.stages) else {}
+    kept: Row = {KEPT_STAGES: True} if kept_its_stages(graph, settings.reading.stages) else {}
     if settings.threshold is not None:
         graph = prune(graph, threshold=settings.threshold, relative=settings.relative)
     known = provenance(graph)
@@ -112,6 +113,7 @@ def row_of(content: bytes, *, name: str, settings: Settings) -> Row:
         "seed": _scalar(known.get("seed")),
         "threshold": _scalar(known.get("threshold")),
     }
+    kept[READING] = valid_text("; ".join(known.get("reading", ())))
     if settings.null_model is not None:
         return origins | {TESTS: _tests(graph, settings, settings.null_model)} | kept
     values = measure(graph, metrics=settings.metrics, **asdict(settings.options))
@@ -138,7 +140,7 @@ def ordered_columns(seen: Iterable[str], settings: Settings) -> list[str]:
     """
     selection = settings.selection
     present = dict.fromkeys(
-        column for column in seen if column not in {FILE, ERROR, SHA256, UNDEFINED, *ORIGINS}
+        column for column in seen if column not in {FILE, ERROR, SHA256, UNDEFINED, READING, *ORIGINS}
     )
     plain = {metric.name for metric in selection.metrics if not metric.per_stage}
     stages = {int(text) for column in present if column not in plain for text in _STAGES.findall(column)}

@@ -129,8 +129,9 @@ def goodness_of_fit(
 
     Example:
         >>> import graphtask as gt
-        >>> one_density = [gt.priors.erdos_renyi_dag(8, p=0.4, seed=seed) for seed in range(6)]
-        >>> found = gt.GraphDistribution.goodness_of_fit(one_density, metrics=["edges"], n_refits=4)
+        >>> graphs = [gt.priors.erdos_renyi_dag(6, p=0.4, seed=seed) for seed in range(6)]
+        >>> options = {"correspond": True, "metrics": ["edges"], "n_refits": 4}
+        >>> found = gt.GraphDistribution.goodness_of_fit(graphs, **options)
         >>> found["metric"].tolist(), bool(found["p_value"].between(0, 1).all())
         (['edges', 'log_prob'], True)
 

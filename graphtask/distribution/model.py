@@ -70,10 +70,10 @@ class GraphDistribution:
 
     Example:
         >>> import graphtask as gt
-        >>> graphs = [gt.random_dag(12, out_degree=2, seed=seed) for seed in range(5)]
-        >>> distribution = gt.GraphDistribution.fit(graphs)
+        >>> graphs = [gt.random_dag(8, out_degree=2, seed=seed) for seed in range(5)]
+        >>> distribution = gt.GraphDistribution.fit(graphs, correspond=True)
         >>> distribution
-        GraphDistribution(5 graphs, nodes do not correspond, 3 stages, 12.0 nodes and 21.0 edges on average)
+        GraphDistribution(5 graphs, 8 nodes that correspond, 3 stages, 8.0 nodes and 13.0 edges on average)
         >>> new = distribution.sample(3, seed=0)
         >>> [gt.check_graph(graph) for graph in new]
         [None, None, None]
@@ -381,11 +381,11 @@ class GraphDistribution:
 
         Example:
             >>> import graphtask as gt
-            >>> thin = [gt.priors.erdos_renyi_dag(8, p=0.2, seed=seed) for seed in range(4)]
-            >>> thick = [gt.priors.erdos_renyi_dag(8, p=0.9, seed=seed) for seed in range(4)]
+            >>> thin = [gt.priors.erdos_renyi_dag(6, p=0.2, seed=seed) for seed in range(4)]
+            >>> thick = [gt.priors.erdos_renyi_dag(6, p=0.9, seed=seed) for seed in range(4)]
             >>> fitted = {
-            ...     "thin": gt.GraphDistribution.fit(thin[1:]),
-            ...     "thick": gt.GraphDistribution.fit(thick),
+            ...     "thin": gt.GraphDistribution.fit(thin[1:], correspond=True),
+            ...     "thick": gt.GraphDistribution.fit(thick, correspond=True),
             ... }
             >>> gt.GraphDistribution.most_likely(thin[0], fitted).name
             'thin'

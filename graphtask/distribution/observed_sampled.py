@@ -46,8 +46,8 @@ def compare_metrics(
 
     Example:
         >>> import graphtask as gt
-        >>> graphs = [gt.random_dag(10, seed=seed) for seed in range(5)]
-        >>> sampled = gt.GraphDistribution.fit(graphs).sample(20, seed=0)
+        >>> graphs = [gt.random_dag(8, seed=seed) for seed in range(5)]
+        >>> sampled = gt.GraphDistribution.fit(graphs, correspond=True).sample(20, seed=0)
         >>> table = gt.GraphDistribution.compare_metrics(graphs, sampled, metrics=["nodes", "edges"])
         >>> table["metric"].tolist(), table["n_sampled"].tolist()
         (['nodes', 'edges'], [20, 20])

@@ -230,4 +230,10 @@ def _union(graphs: Sequence[igraph.Graph]) -> Support:
 
 def _natural(name: str) -> list[Any]:
     """Return a key that sorts v2 before v10."""
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name)]
+    parts = re.split(r"([0-9]+)", name)
+    # Numbers are compared by their length and then as texts: int() refuses very long ones.
+    values = [part.lstrip("0") for part in parts]
+    return [
+        (0, len(value), value) if place % 2 else (1, 0, part)
+        for place, (part, value) in enumerate(zip(parts, values, strict=True))
+    ]

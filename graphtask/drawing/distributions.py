@@ -51,10 +51,11 @@ def draw_distribution(
 
     Example:
         >>> import graphtask as gt
-        >>> fitted = gt.GraphDistribution.fit([gt.random_dag(12, seed=seed) for seed in range(5)])
+        >>> graphs = [gt.random_dag(8, seed=seed) for seed in range(5)]
+        >>> fitted = gt.GraphDistribution.fit(graphs, correspond=True)
         >>> figure = draw_distribution(fitted.edge_probabilities(), fitted.mean_graph())
-        >>> [axes.get_title(loc="left") for axes in figure.axes]
-        ['probability of an edge', 'mean graph: 12 nodes, 30 edges']
+        >>> [axes.get_title(loc="left") for axes in figure.axes[:2]]
+        ['probability of an edge', 'mean graph: 8 nodes, 18 edges']
     """
     mean_graph = valid_graph(mean_graph, name="mean_graph")
     drawing = drawing_of(mean_graph, Look())

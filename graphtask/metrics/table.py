@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from graphtask.metrics.metric import Metric, Value
 from graphtask.metrics.registry import Selection, evaluate, select
 from graphtask.metrics.view import SMALL, GraphView, LayoutOrder, Options
+from graphtask.storage.geometric_parts import remedy
 from graphtask.storage.objects import GraphLike, as_igraph, is_graph
 from graphtask.validation import invalid
 
@@ -124,7 +125,9 @@ def measure_all(
     )
     selection = select(metrics, options=options)
     if is_graph(graphs) or not isinstance(graphs, Iterable):
-        raise invalid("graphs", "several graphs", graphs, remedy="for one graph, use measure")
+        raise invalid(
+            "graphs", "several graphs", graphs, remedy=remedy(graphs) or "for one graph, use measure"
+        )
     names = list(graphs) if isinstance(graphs, Mapping) else None
     rows: list[Row] = []
     stages: set[int] = set()

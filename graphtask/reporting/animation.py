@@ -14,9 +14,9 @@ import numpy as np
 
 from graphtask.drawing.film import Film, Recorded
 from graphtask.drawing.placement import Layout
-from graphtask.drawing.style import ACROSS, DEAD, INK, WEAK, WITHIN, stage_colors
 from graphtask.errors import ArgumentError, GraphtaskError
 from graphtask.reporting.page import Section, page, player_html
+from graphtask.reporting.palette import quantized
 from graphtask.storage.atomic import write_atomically
 from graphtask.types import PAPER_THRESHOLD
 from graphtask.validation import integer, invalid, number
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _HOLD = 2.0  # seconds of the last frame
-_COLORS = 200  # of a frame in GIF and HTML files
-_SWATCH = 40  # pixels of each color in the image that gives the palette
 
 
 def animate(
@@ -91,24 +89,8 @@ def animate(
     return path
 
 
-def _quantized(images: "list[Image]") -> "list[Image]":
-    """Return the images with one palette, in which every color of a drawing has an entry, also where it is rare."""
-    from PIL import Image
-
-    sample = Image.new("RGB", (images[0].width, images[0].height + _SWATCH), "white")
-    middle = images[len(images) // 2]
-    sample.paste(middle, (0, 0))
-    for place, color in enumerate((WITHIN, ACROSS, WEAK, DEAD, INK, *stage_colors(10), *stage_colors(3))):
-        sample.paste(color, (place * _SWATCH, middle.height, (place + 1) * _SWATCH, middle.height + _SWATCH))
-    palette = sample.quantize(_COLORS)
-    entries = np.array(palette.getpalette() or [], dtype=np.int64).reshape(-1, 3)
-    entries[entries.sum(axis=1).argmax()] = 255  # the paper stays white
-    palette.putpalette(entries.ravel().tolist())
-    return [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
-
-
 def _gif(images: "list[Image]", fps: float, _: list[int]) -> bytes:
-    frames = _quantized(images)
+    frames = quantized(images)
     lasting = [round(1000 / fps)] * (len(frames) - 1) + [round(1000 * _HOLD)]
     stream = io.BytesIO()
     frames[0].save(
@@ -150,7 +132,7 @@ def _mp4(images: "list[Image]", fps: float, _: list[int]) -> bytes:
 
 def _html(images: "list[Image]", fps: float, epochs: list[int]) -> bytes:
     frames = []
-    for image in _quantized(images):
+    for image in quantized(images):
         stream = io.BytesIO()
         image.save(stream, format="PNG", optimize=True)
         frames.append(base64.b64encode(stream.getvalue()).decode())

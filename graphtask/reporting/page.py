@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphtask.drawing.cards import escaped
 from graphtask.drawing.picture import rendered
+from graphtask.reporting.palette import with_few_colors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -146,7 +147,7 @@ def figure_html(figure: "Figure", *, caption: str) -> str:
     """Return a figure as an inlined image with its caption: SVG if that is small, else PNG."""
     kind, content = "svg+xml", rendered(figure, "svg")
     if len(content) > _MAX_SVG:
-        kind, content = "png", rendered(figure, "png", dpi=160)
+        kind, content = "png", with_few_colors(rendered(figure, "png", dpi=160))
     data = base64.b64encode(content).decode()
     width = round(96 * float(figure.get_size_inches()[0]))
     return (

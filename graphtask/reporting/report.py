@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _MOST_EXPLORED = 60
 """Graphs in the explorer; more would make the file too large to send."""
 
-_MOST_EDGES = 60_000
+_MOST_EDGES = 100_000
 """Edges in the explorer, over all graphs."""
 
 

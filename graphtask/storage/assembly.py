@@ -1,5 +1,6 @@
 """Common form of every graph that is read, and its conversion to an igraph graph."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ from graphtask.errors import GraphError
 from graphtask.graph import NAME, PROVENANCE, STAGE, with_provenance
 
 LABEL = "label"
+_DIGITS = re.compile(r"[0-9]{1,9}")
 
 
 class Parts(NamedTuple):
@@ -30,7 +32,7 @@ class Parts(NamedTuple):
 def igraph_of(parts: Parts) -> igraph.Graph:
     """Return the parts as an igraph graph, which may break any rule of the architecture graph.
 
-    Stages that a source stores as floats become ints. Notes go to the provenance.
+    Stages that a source stores as floats or texts become ints. Notes go to the provenance.
 
     Raises:
         GraphError: The name of an attribute is not a string.
@@ -46,7 +48,7 @@ def igraph_of(parts: Parts) -> igraph.Graph:
                 raise GraphError(f"the attribute name {name!r} is not a string", remedy="rename it")
             target[name] = value
     if STAGE in parts.vertex_columns:
-        graph.vs[STAGE] = [_whole(value) for value in parts.vertex_columns[STAGE]]
+        graph.vs[STAGE] = [_stage(value) for value in parts.vertex_columns[STAGE]]
     if not parts.notes:
         return graph
     if not isinstance(parts.graph_values.get(PROVENANCE, {}), dict):
@@ -82,16 +84,22 @@ def free_name(wish: str, taken: dict[str, Any]) -> str:
     return wish
 
 
+def _stage(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and _DIGITS.fullmatch(value) else _whole(value)
+
+
 def _whole(value: Any) -> Any:
+    """Return a whole number that is a float as an int."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _texts(names: Sequence[Any]) -> list[str | None]:
     return [
-        None if name is None else name if isinstance(name, str) else str(_whole(_plain(name)))
+        None if name is None else name if isinstance(name, str) else str(_whole(unboxed(name)))
         for name in names
     ]
 
 
-def _plain(value: Any) -> Any:
+def unboxed(value: Any) -> Any:
+    """Return a scalar of numpy as a value of Python; any other value unchanged."""
     return value.item() if hasattr(value, "dtype") and getattr(value, "ndim", 1) == 0 else value

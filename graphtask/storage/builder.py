@@ -146,7 +146,7 @@ def text_of(content: bytes) -> str:
     try:
         text = content.decode("utf-16" if is_utf16 else "utf-8-sig")
     except UnicodeDecodeError:
-        raise FormatError("is not UTF-8 text") from None
+        raise FormatError("is not UTF-8 text; store it as UTF-8") from None
     if "\0" in text:
         raise FormatError("is not text: it has a zero byte")
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text

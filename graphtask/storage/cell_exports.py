@@ -5,7 +5,9 @@ export                          form
 ==============================  =========================================================================
 NNI (`nni.nas.hub`)             ``{"normal/op_2_0": "sep_conv_3x3", "normal/input_2_0": 1, …}``
 NNI before 2.0                  ``{"normal_n2_p0": "sepconv3x3", "normal_n2_p1": [], …}``
+NNI, NAS-Bench-201              ``{"cell/0_1": "conv_3x3", "cell/0_2": "none", …}``, also without ``cell/``
 NASLib, NAS-Bench-201           ``[4, 0, 3, 1, 4, 3]``: indices of the operations on the six edges
+DARTS (genotype as an object)   ``{"normal": [["sep_conv_3x3", 0], …], "normal_concat": [2, 3, 4, 5], "reduce": …}``
 NASLib, DARTS (compact)         ``[[[0, 1], …], [[0, 3], …]]``: input and index of the operation
 NAS-Bench-301 (configuration)   ``{"NetworkSelectorDatasetInfo:darts:edge_normal_0": "skip_connect", …}``
 ==============================  =========================================================================
@@ -22,8 +24,10 @@ Pairs = list[tuple[str, int]]  # operation and input, two of them for each step
 _KINDS = ("normal", "reduce")
 _NNI_OP = re.compile(r"(normal|reduce)/op_(\d{1,2})_(\d{1,2})")
 _OLD_NNI_OP = re.compile(r"(normal|reduce)_n(\d{1,2})_p(\d{1,2})")
+_NNI_EDGE = re.compile(r"(?:\w+/)?(\d{1,2})_(\d{1,2})")
 _CONFIGURED = re.compile(r"(?:NetworkSelectorDatasetInfo:darts:)?edge_(normal|reduce)_(\d{1,3})")
 _NASBENCH201 = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
+_NNI_201 = {"conv_3x3": "nor_conv_3x3", "conv_1x1": "nor_conv_1x1"}
 _NASBENCH201_EDGES = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
 _COMPACT = (
     "max_pool_3x3",
@@ -38,8 +42,8 @@ _OLD_NNI = ("maxpool", "avgpool", "skipconnect", "sepconv3x3", "sepconv5x5", "di
 _USUAL_NAMES = dict(zip(_OLD_NNI, _COMPACT, strict=True))
 
 
-def genotype_fields(document: Any) -> dict[str, Pairs] | None:
-    """Return the pairs (operation, input) of the normal and the reduction cell; None if it is another document.
+def genotype_fields(document: Any) -> dict[str, Any] | None:
+    """Return the fields of a genotype: the pairs (operation, input) of its cells; None if it is another document.
 
     Raises:
         FormatError: An operation or an input is invalid.
@@ -57,6 +61,9 @@ def genotype_fields(document: Any) -> dict[str, Pairs] | None:
         return dict(zip(_KINDS, cells, strict=True))
     if not isinstance(document, dict):
         return None
+    listed = [document.get(kind) for kind in _KINDS]
+    if any(isinstance(cell, list) and cell and isinstance(cell[0], list) for cell in listed):
+        return document
     entries = [entry for key, value in document.items() if (entry := _entry(str(key), value, document))]
     fields: dict[str, Pairs] = {}
     for kind, _, _, pair in sorted(entries, key=lambda entry: entry[:3]):
@@ -65,18 +72,33 @@ def genotype_fields(document: Any) -> dict[str, Pairs] | None:
 
 
 def nasbench201_string(document: Any) -> str | None:
-    """Return the string of NAS-Bench-201 of the operation indices of NASLib; None if it is another document.
+    """Return the string of NAS-Bench-201 of the exports of NASLib and NNI; None if it is another document.
+
+    Raises:
+        FormatError: An operation is unknown.
 
     Example:
+        >>> nasbench201_string({"cell/0_1": "conv", "cell/0_2": "none", "cell/1_2": "skip"})
+        '|conv~0|+|none~0|skip~1|'
         >>> nasbench201_string([2, 1, 0, 3, 4, 2])
         '|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|avg_pool_3x3~1|nor_conv_3x3~2|'
     """
-    if not _are_indices(document, size=6):
+    if _are_indices(document, size=6):
+        ops = dict(zip(_NASBENCH201_EDGES, document, strict=True))
+    elif _are_nni_edges(document):
+        pairs = (key.rpartition("/")[2].split("_") for key in document)
+        ops = {
+            (int(i), int(j)): _NNI_201.get(op, op)
+            for (i, j), op in zip(pairs, document.values(), strict=True)
+        }
+    else:
         return None
-    ops = dict(zip(_NASBENCH201_EDGES, document, strict=True))
     groups = (
-        "".join(f"{_operation(ops[source, target], _NASBENCH201)}~{source}|" for source in range(target))
-        for target in (1, 2, 3)
+        "".join(
+            f"{_operation(ops.get((source, target), 'none'), _NASBENCH201)}~{source}|"
+            for source in range(target)
+        )
+        for target in range(1, 1 + max(target for _, target in ops))
     )
     return "+".join(f"|{group}" for group in groups)
 
@@ -106,6 +128,15 @@ def _step_and_input(edge: int) -> tuple[int, int]:
     while edge >= step:
         edge, step = edge - step, step + 1
     return step, edge
+
+
+def _are_nni_edges(document: Any) -> bool:
+    return (
+        isinstance(document, dict)
+        and len(document) > 0
+        and all(map(_NNI_EDGE.fullmatch, document))
+        and all(isinstance(op, str) for op in document.values())
+    )
 
 
 def _operation(value: Any, known: tuple[str, ...]) -> str:

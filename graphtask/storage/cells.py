@@ -21,18 +21,16 @@ OP = "op"
 _MAX_TEXT = 1 << 20
 _MAX_STEPS = 64
 
-_NASBENCH201 = re.compile(r"\s*(\|([^|]+~\d+\|)+)(\+\|([^|]+~\d+\|)+)*\s*")
-_GENOTYPE = re.compile(r"\s*(?:\w+\s*=\s*)?Genotype\((.*)\)\s*", re.DOTALL)
+_NASBENCH201 = re.compile(r"\s*['\"]?(\|([^|]+~\d{1,9}\|)+)(\s*\+\s*\|([^|]+~\d{1,9}\|)+)*['\"]?\s*")
+_GENOTYPE = re.compile(r"\bGenotype\(")
 _RANGE = re.compile(r"range\(\s*(\d{1,3})\s*(?:,\s*(\d{1,3})\s*)?\)")
 _FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
 
 
 def is_text_cell(text: str) -> bool:
     """Return True for a NAS-Bench-201 string or a DARTS genotype."""
-    head = text[:_MAX_TEXT].lstrip()
-    return (head.startswith("|") and "~" in head[:200]) or bool(
-        re.match(r"(?:\w+\s*=\s*)?Genotype\(", head[:200])
-    )
+    head = text[:_MAX_TEXT].lstrip(" \t\r\n'\"")
+    return (head.startswith("|") and "~" in head[:200]) or _GENOTYPE.search(head) is not None
 
 
 def parse_text(text: str) -> Parts:
@@ -48,7 +46,7 @@ def parse_text(text: str) -> Parts:
     """
     if len(text) > _MAX_TEXT:
         raise FormatError("is too long for a cell")
-    return _nasbench201(text) if text.lstrip().startswith("|") else _darts(text)
+    return _darts(text) if _GENOTYPE.search(text) else _nasbench201(text)
 
 
 # NAS-Bench-201 and DARTS: operations on edges -----------------------------------------------------------------------
@@ -115,7 +113,7 @@ def _without_dead_ends(parts: Parts) -> Parts:
 def _nasbench201(text: str) -> Parts:
     if not _NASBENCH201.fullmatch(text):
         raise FormatError("is not a NAS-Bench-201 string, such as |conv~0|+|skip~0|conv~1|")
-    groups = [re.findall(r"([^|~]+)~(\d+)", group) for group in text.strip().split("+")]
+    groups = [re.findall(r"([^|~]+)~(\d{1,9})", group) for group in text.split("+")]
     if len(groups) > _MAX_STEPS:
         raise FormatError(f"has more than {_MAX_STEPS} nodes")
     cell = _Cell()
@@ -134,19 +132,33 @@ def _nasbench201(text: str) -> Parts:
 
 
 def _darts(text: str) -> Parts:
-    match = _GENOTYPE.fullmatch(text)
-    fields = _genotype_fields(match[1]) if match else None
+    """Return the parts of the one genotype in a text, such as a line of a log or a Python file."""
+    starts = [match.end() for match in _GENOTYPE.finditer(text)]
+    if len(starts) > 1:
+        raise FormatError(f"holds {len(starts)} genotypes; a file may hold one")
+    fields = _genotype_fields(_until_closed(text[starts[0] :]))
     if fields is None:
         raise FormatError("is not a DARTS genotype, such as Genotype(normal=[('skip_connect', 0), …], …)")
     return _genotype(fields)
 
 
+def _until_closed(text: str) -> str:
+    """Return the text before the parenthesis that closes the one before it."""
+    depth = 1
+    for match in re.finditer(r"[()]", text):
+        depth += 1 if match[0] == "(" else -1
+        if depth == 0:
+            return text[: match.start()]
+    return ""
+
+
 def _genotype(fields: dict[str, Any]) -> Parts:
     cell = _Cell()
     for kind in ("normal", "reduce"):
-        if kind in fields:
-            _darts_cell(cell, kind, fields[kind], fields.get(f"{kind}_concat"), alone="reduce" not in fields)
-    if {"normal", "reduce"} <= set(fields):
+        if fields.get(kind):
+            alone = not (fields.get("normal") and fields.get("reduce"))
+            _darts_cell(cell, kind, fields[kind], fields.get(f"{kind}_concat"), alone=alone)
+    if fields.get("normal") and fields.get("reduce"):
         # The cells of a network alternate; here the reduction cell reads the output of the normal cell twice.
         cell.edge("normal:output", "reduce:c_{k-2}")
         cell.edge("normal:output", "reduce:c_{k-1}")
@@ -169,7 +181,7 @@ def _genotype_fields(text: str) -> dict[str, Any] | None:
 def _darts_cell(cell: _Cell, kind: str, steps: Any, concat: Any, *, alone: bool) -> None:
     pairs = _flat_pairs(steps)
     sources = [f"{kind}:c_{{k-2}}", f"{kind}:c_{{k-1}}"]
-    entry = "input" if kind == "normal" else "skip_connect"
+    entry = "input" if kind == "normal" or alone else "skip_connect"
     for source in sources:
         cell.node(source, entry)
     for number in range(len(pairs) // 2):
@@ -194,11 +206,12 @@ def _darts_cell(cell: _Cell, kind: str, steps: Any, concat: Any, *, alone: bool)
 
 def _flat_pairs(steps: Any) -> list[tuple[str, int]]:
     """Return the pairs (operation, input), also where they are grouped by step."""
-    flat = (
-        [pair for step in steps for pair in (step if isinstance(step, list) else [step])]
-        if isinstance(steps, list)
-        else []
-    )
+    flat: list[Any] = []
+    for step in steps if isinstance(steps, list | tuple) else ():
+        is_group = isinstance(step, list | tuple) and all(isinstance(pair, list | tuple) for pair in step)
+        flat += (
+            [tuple(pair) for pair in step] if is_group else [tuple(step) if isinstance(step, list) else step]
+        )
     if not flat or len(flat) % 2 or len(flat) > 2 * _MAX_STEPS:
         raise FormatError("a cell of a genotype must be a list of pairs (operation, input), two a step")
     for pair in flat:
@@ -218,9 +231,12 @@ def _flat_pairs(steps: Any) -> list[tuple[str, int]]:
 def parse_document(document: Any) -> Parts | None:
     """Return the parts of a cell in a JSON document, or None if it is not a cell.
 
-    - NAS-Bench-101: ``module_adjacency`` (or ``matrix``, ``adjacency``) and ``module_operations`` (``ops``).
+    - NAS-Bench-101: ``module_adjacency`` (or ``matrix``, ``adjacency``) and ``module_operations`` (``ops``), or a list
+      of both; a square list of lists alone is an adjacency matrix.
+    - A NAS-Bench-201 string or a DARTS genotype as a text; a genotype as an object.
     - Exports of NNI and NASLib; see `graphtask.storage.cell_exports`.
     - NEAT: ``connections`` with ``in``, ``out`` (or ``source``, ``target``), ``weight`` and ``enabled``; ``nodes``.
+    - An object that holds one of these texts or genotypes as ``genotype``, ``arch_str``, ``arch`` or ``architecture``.
 
     Raises:
         FormatError: The object is a damaged cell.
@@ -229,22 +245,62 @@ def parse_document(document: Any) -> Parts | None:
         >>> parse_document({"matrix": [[0, 1], [0, 0]], "ops": ["input", "output"]}).vertex_columns["op"]
         ['input', 'output']
     """
+    if isinstance(document, dict) and "nodes" not in document:
+        document = next((document[key] for key in _WRAPPERS if _is_wrapped(document.get(key))), document)
+    if isinstance(document, str) and is_text_cell(document):
+        return parse_text(document)
     text, fields = nasbench201_string(document), genotype_fields(document)
     if text is not None:
         return _nasbench201(text)
     if fields is not None:
         return _genotype(fields)
+    if isinstance(document, list):
+        return _from_list(document)
     if not isinstance(document, dict):
         return None
     matrix = next((document[key] for key in _MATRICES if key in document), None)
     ops = next((document[key] for key in _OPERATIONS if key in document), None)
     if matrix is not None and (ops is not None or "nodes" not in document):
         return _nasbench101(matrix, ops)
-    if isinstance(document.get("connections"), list | dict):
-        return _neat(document["connections"], document.get("nodes"))
+    connections = next(
+        (document[key] for key in _CONNECTIONS if isinstance(document.get(key), list | dict)), None
+    )
+    if connections is not None:
+        return _neat(connections, document.get("nodes", document.get("node_genes")))
     return None
 
 
+def _from_list(document: list[Any]) -> Parts | None:
+    """Return the parts of an adjacency matrix, alone or with operations; None for any other list."""
+    if len(document) == 2 and _is_square(document[0]) and _are_texts(document[1]):
+        return _nasbench101(*document)
+    if not _is_square(document) or any(row[index] for index, row in enumerate(document)):
+        return None
+    is_pair_list = len(document) == 2 and document[1][0]  # two edges
+    return None if is_pair_list else _nasbench101(document, None)
+
+
+def _is_square(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) > 1
+        and all(isinstance(row, list) and len(row) == len(value) for row in value)
+        and all(isinstance(entry, int | float) for row in value for entry in row)
+    )
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+
+
+def _is_wrapped(value: Any) -> bool:
+    return (isinstance(value, str) and is_text_cell(value)) or (
+        isinstance(value, dict) and genotype_fields(value) is not None
+    )
+
+
+_WRAPPERS = ("genotype", "arch_str", "arch", "architecture")
+_CONNECTIONS = ("connections", "connection_genes")
 _MATRICES = ("module_adjacency", "fixed_module_adjacency", "adjacency", "adjacency_matrix", "matrix")
 _OPERATIONS = ("module_operations", "operations", "ops", "labels", "labeling")
 
@@ -254,7 +310,7 @@ def _nasbench101(matrix: Any, ops: Any) -> Parts:
         not isinstance(row, list) or len(row) != len(matrix) for row in matrix
     ):
         raise FormatError("the matrix of a cell must be a square list of lists")
-    if any(isinstance(entry, bool) or not isinstance(entry, int | float) for row in matrix for entry in row):
+    if any(not isinstance(entry, int | float) for row in matrix for entry in row):
         raise FormatError("the matrix of a cell must hold numbers")
     if ops is not None and (
         not isinstance(ops, list) or len(ops) != len(matrix) or not all(isinstance(op, str) for op in ops)
@@ -275,24 +331,23 @@ def _nasbench101(matrix: Any, ops: Any) -> Parts:
 
 
 def _neat(connections: Any, nodes: Any) -> Parts:
-    genes = list(connections.values()) if isinstance(connections, dict) else connections
     position: dict[str, int] = {}
     columns: list[dict[str, Any]] = []
-    for node in nodes.values() if isinstance(nodes, dict) else nodes if isinstance(nodes, list) else ():
-        record = node if isinstance(node, dict) else {"id": node}
-        identity = _identity(record.get("id", record.get("key")))
+    for identity, record in _identified(nodes):
         if position.setdefault(identity, len(columns)) == len(columns):
-            columns.append({key: value for key, value in record.items() if key not in {"id", "key", NAME}})
+            columns.append({key: value for key, value in record.items() if key not in {*_NODE_IDS, NAME}})
     edges, records = [], []
-    for gene in genes:
-        ends = _gene_ends(gene)
+    for key, gene in connections.items() if isinstance(connections, dict) else enumerate(connections):
+        ends = _gene_ends(key, gene)
         if not gene.get("enabled", True):
             continue
         for end in ends:
             if position.setdefault(end, len(columns)) == len(columns):
                 columns.append({})
         edges.append((position[ends[0]], position[ends[1]]))
-        records.append({key: gene[key] for key in ("weight", "innovation") if key in gene})
+        records.append(
+            {key: gene[key] for key in ("weight", "innovation", "innovation_number") if key in gene}
+        )
     names = list(dict.fromkeys(name for record in columns for name in record))
     edge_names = list(dict.fromkeys(name for record in records for name in record))
     return Parts(
@@ -305,18 +360,35 @@ def _neat(connections: Any, nodes: Any) -> Parts:
     )
 
 
-def _gene_ends(gene: Any) -> tuple[str, str]:
+def _identified(nodes: Any) -> list[tuple[str, dict[str, Any]]]:
+    """Return id and attributes of each node gene: of a list, or of an object whose keys are ids."""
+    pairs = nodes.items() if isinstance(nodes, dict) else enumerate(nodes) if isinstance(nodes, list) else ()
+    found = []
+    for key, node in pairs:
+        record = node if isinstance(node, dict) else {}
+        other = node if isinstance(nodes, list) and not record else key
+        found.append((_identity(next((record[name] for name in _NODE_IDS if name in record), other)), record))
+    return found
+
+
+def _gene_ends(key: Any, gene: Any) -> tuple[str, str]:
     if not isinstance(gene, dict):
         raise FormatError(f"a connection must be an object, got {one_line(gene)}")
-    key = gene.get("key")
+    key = gene.get("key", key)
     if isinstance(key, list) and len(key) == 2:
         return _identity(key[0]), _identity(key[1])
     ends = [next((gene[name] for name in names if name in gene), None) for names in _GENE_ENDS]
-    if None in ends:
-        raise FormatError("a connection must have the keys in and out (or source and target)")
-    return _identity(ends[0]), _identity(ends[1])
+    if None not in ends:
+        return _identity(ends[0]), _identity(ends[1])
+    if isinstance(key, str) and (
+        match := _GENE_KEY.fullmatch(key)
+    ):  # a tuple of Python as the key of an object
+        return match[1], match[2]
+    raise FormatError("a connection must have the keys in and out (or source and target)")
 
 
+_GENE_KEY = re.compile(r"\(?\s*([\w-]+)\s*(?:,|->)\s*([\w-]+)\s*\)?")
+_NODE_IDS = ("id", "key", "index")
 _GENE_ENDS = (("in", "source", "from", "in_node", "input"), ("out", "target", "to", "out_node", "output"))
 
 

@@ -103,6 +103,9 @@ class _Parser:
         pending = False  # the statement at hand waits for its next end
         while self._scopes:
             if self._is("{") or (self._is_word("subgraph") and self._token.kind == "word"):
+                if not pending:  # a statement without semicolon has ended
+                    self._finish(chain, {}, pending=False)
+                    chain = []
                 suspended.append((chain, pending))
                 self._open(self._subgraph_name())
                 chain, pending = [], False

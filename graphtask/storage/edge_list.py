@@ -3,23 +3,24 @@
 import ast
 import re
 from collections.abc import Callable
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
 from graphtask.errors import FormatError
 from graphtask.graph import NAME, WEIGHT
+from graphtask.storage import node_link
 from graphtask.storage.assembly import Parts
 from graphtask.storage.builder import number_or_text, text_of
 from graphtask.storage.cells import is_text_cell, parse_text
 from graphtask.storage.limits import MAX_NODES, check_size
 from graphtask.storage.matrix import dense_parts
 from graphtask.storage.text_rows import Row, Table
-from graphtask.storage.values import one_line
+from graphtask.storage.values import from_json, one_line
 from graphtask.validation import counted
 
-_SOURCES = frozenset(
+SOURCES = frozenset(
     [
         "source",
         "src",
@@ -37,9 +38,10 @@ _SOURCES = frozenset(
         "fromnode",
         "fromnodeid",
         "sourcenode",
+        "startid",
     ]
 )
-_TARGETS = frozenset(
+TARGETS = frozenset(
     [
         "target",
         "tgt",
@@ -58,17 +60,23 @@ _TARGETS = frozenset(
         "tonode",
         "tonodeid",
         "targetnode",
+        "endid",
     ]
 )
 _NUMBER = re.compile(
     r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?:[eE][+-]?[0-9]++)?+|[+-]?(?:inf|nan)", re.IGNORECASE
 )
 _DIRECTIONS = {"directed": True, "undirected": False}
+_PROBLEM = re.compile(rb"(?:c[^\n]*\n|\s*\n)*+p[ \t]+[a-z]+[ \t]+([0-9]+)[ \t]+([0-9]+)[ \t]*\r?\n")
+_POINT = re.compile(r"[.eE]")
+_BOOLEANS = {"True": "1", "False": "0", "TRUE": "1", "FALSE": "0"}
+_MISSING = frozenset({"NA", "N/A", "null", "None"})
 _BRACKETS = frozenset("[]")
 _COUNT = re.compile(r"[0-9]{1,9}")
 _DECIMAL = re.compile(r"[+-]?[0-9]*,[0-9]+(?:[eE][+-]?[0-9]+)?")
 _TIME = "time"
 _MAX_ENTRIES = 20_000_000
+_MAX_HEAD = 4_000  # characters in which a genotype begins
 _MAX_RECORD = 10_000  # characters of the attributes of one edge
 
 
@@ -86,7 +94,8 @@ def parse(content: bytes) -> Parts:
     the first line and column; with names, blank cells are zeros. (A table of three columns could be both; but where
     one reading gives a graph without cycles, the other has a self-loop.)
 
-    A NAS-Bench-201 string or a DARTS genotype is read by `graphtask.storage.cells`.
+    A NAS-Bench-201 string or a DARTS genotype is read by `graphtask.storage.cells`, JSON by `node_link`. Lines of DIMACS (``p``, ``e``,
+    ``a``) are edges, too.
 
     Raises:
         FormatError: A line is neither; the message names it.
@@ -95,12 +104,16 @@ def parse(content: bytes) -> Parts:
         >>> parse(b"# from to\na b\nb c\n").edges, parse(b"0 1 1\n0 0 1\n0 0 0\n").edges
         ([(0, 1), (1, 2)], [(0, 1), (0, 2), (1, 2)])
     """
-    head = content[:200].lstrip(b"\xef\xbb\xbf \t\r\n")
+    head = content[:_MAX_HEAD].lstrip(b"\xef\xbb\xbf \t\r\n'\"")
     if head.startswith(b"|") or b"Genotype(" in head:
         text = text_of(content)
         if is_text_cell(text):
             return parse_text(text)
-    return _parts(Table(content, commas=False), n_bytes=len(content))
+    if head.startswith((b"[", b"{")):
+        document = _json(content)
+        if document is not None:
+            return document
+    return _dimacs(content) or _parts(Table(content, commas=False), n_bytes=len(content))
 
 
 def parse_separated(content: bytes) -> Parts:
@@ -112,7 +125,32 @@ def _parts(table: Table, *, n_bytes: int) -> Parts:
     header = _header(table)
     if header is not None:
         return _edges(_under(header, table, n_bytes=n_bytes))
-    return _matrix(table) or _edges(_bare(table, n_bytes=n_bytes))
+    matrix = _matrix(table)
+    if matrix is not None:
+        return matrix
+    header = _numbered_header(table)
+    return _edges(_bare(table, n_bytes=n_bytes) if header is None else _under(header, table, n_bytes=n_bytes))
+
+
+def _json(content: bytes) -> Parts | None:
+    """Return the parts of a graph in JSON, as cells of tables hold it; None if the text is not JSON."""
+    try:
+        from_json(text_of(content))
+    except ValueError:
+        return None
+    return node_link.parse(content)
+
+
+def _dimacs(content: bytes) -> Parts | None:
+    """Return the parts of a file of DIMACS, or None if it has no line such as ``p edge 4 5`` first."""
+    match = _PROBLEM.match(content)
+    if match is None:
+        return None
+    lines = [line.split(None, 1) for line in content[match.end() :].splitlines()]
+    edges = [line[1] for line in lines if len(line) == 2 and line[0] in {b"e", b"a"}]
+    listed = b"\n".join([b" ".join(match.group(1, 2)), *edges])
+    directed = not any(line[:1] == [b"e"] for line in lines)
+    return _parts(Table(listed, commas=False), n_bytes=len(content))._replace(directed=directed)
 
 
 # Adjacency matrices ------------------------------------------------------------------------------------------------
@@ -131,11 +169,15 @@ def _matrix(table: Table) -> Parts | None:
         return None
     read = _decimal if table.decimal_comma else str
     body = [[read(cell) or ("0" if names is not None else "") for cell in cells] for cells in body]
+    if all(cell in _BOOLEANS for cells in body for cell in cells):
+        body = [[_BOOLEANS[cell] for cell in cells] for cells in body]
     if not all(_NUMBER.fullmatch(cell) for cells in body for cell in cells):
         return None
     matrix = np.array([[float(cell) for cell in cells] for cells in body])
     if (size == 2 or (size == 3 and names is None)) and not _is_no_edge_list(matrix):
         return None
+    if names is not None and names == table.first.cells and matrix.diagonal().any() and _are_numbered(names):
+        return None  # the first line is an edge
     return dense_parts(matrix, names=names)
 
 
@@ -144,9 +186,14 @@ def _names_and_body(lines: list[list[str]]) -> tuple[list[str] | None, list[list
     has_corner = first[0] == "" or not _NUMBER.fullmatch(first[-1])
     if len(first) == len(lines) and has_corner and first[1:] == [cells[0] for cells in others]:
         return first[1:], [cells[1:] for cells in others]
-    if len(first) == len(others) and not any(_NUMBER.fullmatch(cell) for cell in first):
+    if len(first) == len(others) and (not any(map(_NUMBER.fullmatch, first)) or _are_numbered(first)):
         return first, others
     return None, lines
+
+
+def _are_numbered(names: list[str]) -> bool:
+    """Return True for 0, 1, 2, …, as pandas numbers the columns of a matrix."""
+    return len(names) > 2 and names == [str(index) for index in range(len(names))]
 
 
 def _is_no_edge_list(matrix: np.ndarray[Any, Any]) -> bool:
@@ -179,20 +226,43 @@ def _header(table: Table) -> list[str] | None:
     """Return the names of the columns, if the first line holds them."""
     first = table.first.cells
     words = ["".join(filter(str.isalnum, cell.lower())) for cell in first]
-    source = next((index for index, word in enumerate(words) if word in _SOURCES), None)
-    target = next((index for index, word in enumerate(words) if word in _TARGETS), None)
+    source = next((index for index, word in enumerate(words) if word in SOURCES), None)
+    target = next((index for index, word in enumerate(words) if word in TARGETS), None)
     if source is None or target is None:
         return None
     ends = {first[source], first[target]}
     for row in islice(table, 1, None):
         if not ends.isdisjoint(row.cells[index] for index in (source, target) if index < len(row.cells)):
             return None
-    if len(set(first)) < len(first):
+    titles = list(filter(None, first))
+    if len(set(titles)) < len(titles):
         _refuse(table.first, "two columns have the same name")
     return [
         "source" if index == source else "target" if index == target else name
         for index, name in enumerate(first)
     ]
+
+
+def _numbered_header(table: Table) -> list[str] | None:
+    """Return the names of the columns in a first line of unknown words: words above numbers, in the ends or after them."""
+    first = table.first.cells
+    if len(first) < 2 or len(set(first)) < len(first) or table.n_lines == 1:
+        return None
+    place = 2 if len(first) > 2 else 0  # of a column that has words in the first line only
+    if first[place].startswith("{") or any(_is_value(cell, table) for cell in first[place : place + 2]):
+        return None
+    for row in islice(table, 1, None):
+        is_same_kind = len(row.cells) == len(first) and not set(first[:2]) & set(row.cells[:2])
+        if not is_same_kind or not all(
+            _is_value(cell, table) for cell in row.cells[place : (place or 1) + 1]
+        ):
+            return None
+    return ["source", "target", *first[2:]]
+
+
+def _is_value(cell: str, table: Table) -> bool:
+    """Return True for a number, or for a cell without a value."""
+    return not cell or _NUMBER.fullmatch(_decimal(cell) if table.decimal_comma else cell) is not None
 
 
 def _edges(found: _EdgeList) -> Parts:
@@ -203,17 +273,32 @@ def _edges(found: _EdgeList) -> Parts:
         n_nodes=len(found.position),
         edges=found.edges,
         graph_values={},
-        vertex_columns={NAME: list(found.position)},
+        vertex_columns={NAME: _whole_names(list(found.position))},
         edge_columns=columns,
         directed=directed,
     )
+
+
+def _whole_names(names: list[str]) -> list[str]:
+    """Return names that are whole numbers with a point, as numpy and pandas write ints, without it."""
+    if not all(map(_POINT.search, names)) or not all(map(_NUMBER.fullmatch, names)):
+        return names
+    numbers = [float(name) for name in names]
+    if len(set(numbers)) < len(names) or not all(
+        number.is_integer() and abs(number) < 1 << 53 for number in numbers
+    ):
+        return names
+    return [str(int(number)) for number in numbers]
 
 
 def _bare(table: Table, *, n_bytes: int) -> _EdgeList:
     """Return the edges of lines without names of columns."""
     found = _EdgeList()
     counts = _counts(table)
-    for index, row in enumerate(islice(table, counts.n_lines, None)):
+    for row in islice(table, counts.n_lines, None):
+        if not any(row.cells):  # as spreadsheets end
+            continue
+        index = len(found.edges)
         if not 2 <= len(row.cells) <= 4:
             _refuse(
                 row,
@@ -301,12 +386,18 @@ def _under(header: list[str], table: Table, *, n_bytes: int) -> _EdgeList:
     found = _EdgeList()
     read = _decimal if table.decimal_comma else str
     texts: dict[str, list[str]] = {name: [] for _, name in others}
-    for row in islice(table, 1, None):
-        if len(row.cells) != len(header):
+    rows = (row for row in islice(table, 1, None) if any(row.cells))
+    first = next(rows, table.first)
+    shift = len(first.cells) == len(header) + 1 and first.cells[0] == "1"  # R numbers rows, under no title
+    for row in chain([first], rows):
+        cells = row.cells[shift:]
+        if len(cells) != len(header):
             _refuse(row, f"has {counted(len(row.cells), 'cell')} under {len(header)} names of columns")
-        found.add(row, row.cells[source], row.cells[target])
+        found.add(row, cells[source], cells[target])
         for index, name in others:
-            cell = row.cells[index]
+            cell = cells[index]
+            if cell in _MISSING:
+                cell = ""
             if name == WEIGHT and cell and not _NUMBER.fullmatch(read(cell)):
                 _refuse(row, f"the weight must be a number, got {one_line(cell)}")
             texts[name].append(cell)

@@ -1,13 +1,16 @@
 """Attributes of other programs that share a name with ours, parallel edges, and isolated nodes."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from graphtask.graph import PROVENANCE, RAW_WEIGHT, WEIGHT
 from graphtask.storage.assembly import Parts, free_name
+from graphtask.storage.builder import number_or_text
 from graphtask.storage.values import from_json
 
+GROUP = "group"
+"""Vertex attribute: the group of yEd, the cluster of DOT or the parent around a vertex."""
 MARKER = "graphtask"
 MARKER_VALUE = "1"
 """Graph attribute that graphtask writes where a format has no other place, so that ``w`` is read as ours."""
@@ -38,6 +41,7 @@ def usable(parts: Parts, *, join: bool = False) -> Parts:
     if parts.is_ours:
         return parts
     added = join and _n_added_nodes(parts) > 0
+    parts = _with_numeric_weights(parts)
     weights = parts.edge_columns.get(WEIGHT)
     if weights is not None and (added or not all(map(is_weight, weights))):
         reason = "edges without one are added" if added else "not all in [0, 1]"
@@ -57,6 +61,7 @@ def merged(parts: Parts) -> Parts:
         >>> merged(twice).edges, merged(twice).edge_columns
         ([(0, 1)], {'weight': [0.5], 'kind': ['thick']})
     """
+    parts = _with_numeric_weights(parts)
     weights = parts.edge_columns.get(WEIGHT)
     if weights is None or not all(map(is_weight, weights)):
         weights = [0.0] * len(parts.edges)
@@ -80,6 +85,42 @@ def without_isolated(parts: Parts) -> Parts:
         {'name': ['a', 'c']}
     """
     kept = sorted({node for edge in parts.edges for node in edge})
+    return _induced(parts, kept)
+
+
+def with_groups(parts: Parts, groups: Mapping[int, int], names: Sequence[str]) -> Parts:
+    """Return the parts with the attribute ``group``, without the nodes that only hold others and have no edge.
+
+    Args:
+        parts: A graph in which some nodes stand for groups.
+        groups: From a node to the node of the innermost group around it.
+        names: Label or id of each node.
+
+    Example:
+        >>> nested = Parts(3, [(1, 2)], {}, {"name": ["g", "a", "b"]}, {})
+        >>> with_groups(nested, {1: 0}, ["stage 1", "a", "b"]).vertex_columns
+        {'name': ['a', 'b'], 'group': ['stage 1', None]}
+    """
+    if not groups:
+        return parts
+    column = [names[groups[node]] if node in groups else None for node in range(parts.n_nodes)]
+    columns = {**parts.vertex_columns, free_name(GROUP, parts.vertex_columns): column}
+    empty = set(groups.values()) - {node for edge in parts.edges for node in edge}
+    kept = [node for node in range(parts.n_nodes) if node not in empty]
+    found = _induced(parts._replace(vertex_columns=columns), kept)
+    filled = {
+        name: values for name, values in found.vertex_columns.items() if any(v is not None for v in values)
+    }
+    return found._replace(vertex_columns=filled)
+
+
+def is_weight(value: Any) -> bool:
+    """Return True for a number in [0, 1]."""
+    return isinstance(value, float | int) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def _induced(parts: Parts, kept: list[int]) -> Parts:
+    """Return the parts with some of the nodes, which no edge leaves."""
     if len(kept) == parts.n_nodes:
         return parts
     position = {node: index for index, node in enumerate(kept)}
@@ -90,11 +131,6 @@ def without_isolated(parts: Parts) -> Parts:
             name: [values[node] for node in kept] for name, values in parts.vertex_columns.items()
         },
     )
-
-
-def is_weight(value: Any) -> bool:
-    """Return True for a number in [0, 1]."""
-    return isinstance(value, float | int) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 def _n_added_nodes(parts: Parts) -> int:
@@ -120,6 +156,18 @@ def _renamed(parts: Parts, name: str, reason: str) -> Parts:
     columns = {new if key == name else key: values for key, values in parts.edge_columns.items()}
     note = f"edge attribute {name!r} renamed to {new!r} ({reason})"
     return parts._replace(edge_columns=columns, notes=(*parts.notes, note))
+
+
+def _with_numeric_weights(parts: Parts) -> Parts:
+    """Return the parts with weights that are texts, such as ``"0.5"``, as numbers, if all of them can be."""
+    weights = parts.edge_columns.get(WEIGHT, [])
+    if not any(isinstance(weight, str) for weight in weights):
+        return parts
+    numbers = [number_or_text(weight.strip()) if isinstance(weight, str) else weight for weight in weights]
+    if any(isinstance(number, str) for number in numbers):
+        return parts
+    note = f"edge attribute {WEIGHT!r} converted from text"
+    return parts._replace(edge_columns=parts.edge_columns | {WEIGHT: numbers}, notes=(*parts.notes, note))
 
 
 def _with_valid_provenance(parts: Parts) -> Parts:

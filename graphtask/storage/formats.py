@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from graphtask.errors import FormatError
 from graphtask.storage import (
+    adjlist,
     dot,
     edge_list,
     gexf,
@@ -43,6 +44,8 @@ PARSERS: Mapping[str, Callable[[bytes], Parts]] = MappingProxyType(
         ".txt": edge_list.parse,
         ".edges": edge_list.parse,
         ".edgelist": edge_list.parse,
+        ".ncol": edge_list.parse,
+        ".adjlist": adjlist.parse,
         ".npz": npz.parse,
         ".npy": npz.parse_npy,
         ".mtx": matrix_market.parse,

@@ -27,6 +27,16 @@ def is_data(value: object) -> bool:
     )
 
 
+def remedy(value: object) -> str:
+    """Return how a ``HeteroData`` or a ``Batch`` becomes a ``Data``; nothing for any other object."""
+    names = {
+        kind.__name__ for kind in type(value).__mro__ if kind.__module__.startswith("torch_geometric.data.")
+    }
+    if "HeteroData" in names:
+        return "data.to_homogeneous() makes one graph of it"
+    return "batch.to_data_list() splits it" if "Batch" in names else ""
+
+
 def geometric_parts(data: Any) -> Parts:
     """Return the parts of a ``Data``.
 
@@ -38,7 +48,14 @@ def geometric_parts(data: Any) -> Parts:
         GraphError: There is no usable ``edge_index``, or a field does not fit it.
     """
     if not is_data(data):
-        raise GraphError(f"data must be a torch_geometric.data.Data, got {abbreviated(data)}")
+        raise GraphError(
+            f"data must be a torch_geometric.data.Data, got {abbreviated(data)}", remedy=remedy(data)
+        )
+    n_graphs = getattr(data, "num_graphs", None)  # of a Batch
+    if n_graphs == 1:
+        data = data.get_example(0)
+    elif n_graphs is not None:
+        raise GraphError(f"data must be one graph, got a batch of {n_graphs}", remedy=remedy(data))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # without node fields the number of nodes is inferred from the edges
         n_nodes = int(data.num_nodes or 0)

@@ -12,9 +12,9 @@ from graphtask.errors import FormatError, GraphError
 from graphtask.graph import PROVENANCE, WEIGHT
 from graphtask.storage.assembly import LABEL, Parts
 from graphtask.storage.builder import GraphBuilder, number_or_text
+from graphtask.storage.foreign import with_groups
 from graphtask.storage.values import one_line
 
-GROUP = "group"
 CREATOR = "graphtask 1"
 """Creator in files of graphtask; provenance is in their description."""
 
@@ -40,7 +40,7 @@ def parse(content: bytes) -> Parts:
     """Return the parts of the graph in a GEXF file.
 
     Nodes are named by their labels if these are unique, else by their ids. Nested nodes have the attribute ``group``
-    with the id of the node around them. Times, colors, positions and sizes are left out.
+    with the label or id of the node around them, which is left out if it has no edge. Times, colors, positions and sizes are left out.
 
     Raises:
         FormatError: The file is not GEXF, or not safe to read; the message names the line.
@@ -70,8 +70,11 @@ class _Reader:
         self._parser.EntityDeclHandler = self._refuse_doctype
         self._builder = GraphBuilder(n_bytes=n_bytes)
         self._path: list[str] = []
+        self._prefix = ""  # of the elements of GEXF; those of drawings have another
         self._nodes: list[str] = []  # the nodes around the current place
         self._columns: dict[str, dict[str, _Column]] = {"node": {}, "edge": {}}
+        self._groups: dict[str, str] = {}  # from a node to the node around it
+        self._labels: dict[str, str] = {}
         self._scope = ""
         self._column = ""
         self._default: list[str] | None = None
@@ -106,26 +109,38 @@ class _Reader:
             self._builder.graph_values[PROVENANCE] = "".join(self._meta["description"])
         directed = self._kinds.pop() if self._kinds else self._directed
         parts = self._builder.parts(directed=directed, is_ours=is_ours)
-        return _named_by_labels(parts)
+        groups = {
+            self._builder.index_of(node): self._builder.index_of(at) for node, at in self._groups.items()
+        }
+        names = [self._labels.get(identity) or identity for identity in self._builder.position]
+        labels = [self._labels.get(identity) for identity in self._builder.position]
+        return with_groups(_labeled(parts, labels), groups, names)
 
     def _start(self, name: str, attributes: _Attributes) -> None:
-        local = name.rpartition(":")[2]
-        if not self._path and local != "gexf":
-            self._refuse(f"is not GEXF: its root is <{local[:40]}>")
+        prefix, _, local = name.rpartition(":")
+        if not self._path:
+            self._prefix = prefix
+            if local != "gexf":
+                self._refuse(f"is not GEXF: its root is <{local[:40]}>")
         self._path.append(local)
         if len(self._path) > _MAX_DEPTH:
             self._refuse(f"elements are nested more than {_MAX_DEPTH} deep")
-        opener = getattr(self, f"_open_{local}", None) if ":" not in name and local in _OPENED else None
+        opener = (
+            getattr(self, f"_open_{local}", None) if prefix == self._prefix and local in _OPENED else None
+        )
         if opener is not None:
             opener(attributes)
 
     def _end(self, name: str) -> None:
         self._path.pop()
-        if name == "node" and self._nodes:
+        prefix, _, local = name.rpartition(":")
+        if prefix != self._prefix:
+            return
+        if local == "node" and self._nodes:
             self._nodes.pop()
-        elif name == "edge":
+        elif local == "edge":
             self._edge = None
-        elif name == "default" and self._default is not None:
+        elif local == "default" and self._default is not None:
             column = self._columns[self._scope][self._column]
             self._defaults[self._scope][column.title] = self._value("".join(self._default), column)
             self._default = None
@@ -166,10 +181,10 @@ class _Reader:
             self._refuse(f"two nodes have the id {one_line(identity)}")
         values = dict(self._defaults["node"])
         if "label" in attributes:
-            values[LABEL] = attributes["label"]
+            self._labels[identity] = attributes["label"]
         group = self._nodes[-1] if self._nodes else attributes.get("pid")
         if group is not None:
-            values[GROUP] = group
+            self._groups[identity] = group
         self._builder.add_node(identity, values)
         self._nodes.append(identity)
 
@@ -242,10 +257,11 @@ class _Reader:
 _OPENED = frozenset({"graph", "attributes", "attribute", "default", "node", "edge", "attvalue"})
 
 
-def _named_by_labels(parts: Parts) -> Parts:
-    """Return the parts named by their labels, if every node has a different one and no name."""
-    labels = parts.vertex_columns.get(LABEL)
-    if labels is None or None in labels or len(set(labels)) < len(labels):
+def _labeled(parts: Parts, labels: list[str | None]) -> Parts:
+    """Return the parts named by their labels, if every node has a different one; else with the attribute ``label``."""
+    columns = {name: values for name, values in parts.vertex_columns.items() if name != "name"}
+    if None not in labels and len(set(labels)) == len(labels):
+        return parts._replace(vertex_columns={**columns, "name": labels})
+    if LABEL in columns or not any(labels):
         return parts
-    columns = {name: values for name, values in parts.vertex_columns.items() if name not in {LABEL, "name"}}
-    return parts._replace(vertex_columns={**columns, "name": labels})
+    return parts._replace(vertex_columns={LABEL: labels, **parts.vertex_columns})

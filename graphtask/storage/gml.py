@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, NoReturn
 from graphtask.errors import FormatError
 from graphtask.graph import NAME
 from graphtask.storage.assembly import Parts, with_names
+from graphtask.storage.foreign import with_groups
 from graphtask.storage.limits import check_bytes, check_size
 from graphtask.storage.values import one_line
 from graphtask.validation import counted
@@ -37,6 +38,7 @@ _ENTITY = re.compile(r"&(?:([A-Za-z][A-Za-z0-9]*)|#([0-9]{1,7})|#[xX]([0-9A-Fa-f
 _LIST_MARK = "_networkx_list_start"  # stands first in a list of one item
 _DRAWING = frozenset({"graphics", "LabelGraphics", "edgeAnchor"})
 
+_Id = int | str
 _Items = list[tuple[str, Any]]
 
 
@@ -51,7 +53,8 @@ def parse(content: bytes) -> Parts:
     """Return the parts of the graph in a GML file.
 
     Nodes are named by ``name``, else by ``label`` if every node has one of its own, else by ``id``. All other values
-    of the graph, its nodes and its edges are attributes, except for drawings (``graphics``). By the rules of the format, a
+    of the graph, its nodes and its edges are attributes, except for drawings (``graphics``); groups of yEd (``isGroup``)
+    become the attribute ``group``. By the rules of the format, a
     graph is undirected unless it has ``directed 1``.
 
     Raises:
@@ -65,7 +68,7 @@ def parse(content: bytes) -> Parts:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise FormatError("is not UTF-8 text") from None
+        raise FormatError("is not UTF-8 text; store it as UTF-8") from None
     return _Reader(text).parts()
 
 
@@ -93,7 +96,9 @@ class _Reader:
         ends = [tuple(self._end(edge, side, position) for side in ("source", "target")) for edge in edges]
         node_columns = self._columns(nodes, without={"id"})
         edge_columns = self._columns(edges, without={"source", "target", *(["key"] if is_multigraph else [])})
-        return Parts(
+        groups = _groups(node_columns, position)
+        labels = node_columns.get("label", ids)
+        parts = Parts(
             n_nodes=len(nodes),
             edges=[(source, target) for source, target in ends],
             graph_values=others,
@@ -101,6 +106,7 @@ class _Reader:
             edge_columns=edge_columns,
             directed=directed == 1,
         )
+        return with_groups(parts, groups, [str(label) for label in labels])
 
     def _document(self) -> _Items:
         """Return the items of the whole file; the only loop over tokens."""
@@ -165,19 +171,19 @@ class _Reader:
             raise FormatError(f"a {kind} must be {kind} [ … ], got {one_line(value)}")
         values = _plain([(key, item) for key, item in value.items if key not in _DRAWING])
         for key in ("id",) if kind == "node" else ("source", "target"):
-            if not isinstance(values.get(key), int):
-                self._refuse(value.place, f"{'an' if kind == 'edge' else 'a'} {kind} has no integer {key!r}")
+            if not isinstance(values.get(key), int | str):
+                self._refuse(value.place, f"{'an' if kind == 'edge' else 'a'} {kind} has no {key!r}")
         return values
 
-    def _ids(self, nodes: list[dict[str, Any]]) -> tuple[list[int], dict[int, int]]:
+    def _ids(self, nodes: list[dict[str, Any]]) -> tuple[list[_Id], dict[_Id, int]]:
         ids = [node["id"] for node in nodes]
         position = {identity: index for index, identity in enumerate(ids)}
         if len(position) < len(ids):
             twice = next(identity for index, identity in enumerate(ids) if position[identity] != index)
-            raise FormatError(f"two nodes have the id {twice}")
+            raise FormatError(f"two nodes have the id {one_line(twice)}")
         return ids, position
 
-    def _end(self, edge: dict[str, Any], side: str, position: dict[int, int]) -> int:
+    def _end(self, edge: dict[str, Any], side: str, position: dict[_Id, int]) -> int:
         index = position.get(edge[side])
         if index is None:
             raise FormatError(f"an edge names the node {one_line(edge[side])}, which does not exist")
@@ -193,11 +199,21 @@ class _Reader:
         raise FormatError(f"line {line}: {message}")
 
 
-def _named(columns: dict[str, list[Any]], ids: list[int]) -> dict[str, list[Any]]:
+def _named(columns: dict[str, list[Any]], ids: list[_Id]) -> dict[str, list[Any]]:
     if _identify(columns.get(NAME)) or not _identify(columns.get("label")):
         return with_names(columns, ids)
     others = {name: values for name, values in columns.items() if name != "label"}
     return with_names(others, columns["label"])
+
+
+def _groups(columns: dict[str, list[Any]], position: dict[_Id, int]) -> dict[int, int]:
+    """Return the node of the group around each node, as yEd writes it; removes its columns ``gid`` and ``isGroup``."""
+    if "isGroup" not in columns:
+        return {}
+    del columns["isGroup"]
+    return {
+        node: position[around] for node, around in enumerate(columns.pop("gid", ())) if around in position
+    }
 
 
 def _identify(values: list[Any] | None) -> bool:

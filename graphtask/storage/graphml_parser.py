@@ -12,8 +12,8 @@ from xml.parsers import expat
 
 from graphtask.errors import FormatError, GraphError
 from graphtask.storage import graphml_fast, limits
-from graphtask.storage.assembly import Parts, free_name, with_names
-from graphtask.storage.foreign import MARKER
+from graphtask.storage.assembly import Parts, with_names
+from graphtask.storage.foreign import MARKER, with_groups
 from graphtask.storage.graphml_keys import DRAWING, FORMAT_VERSION, GRAPHTASK, Key, columns, declared_key
 from graphtask.storage.values import one_line
 
@@ -137,7 +137,7 @@ class GraphmlParser:
             columns(self._keys.values(), scope, count, keep_empty=self.is_ours)
             for scope, count in ((_GRAPH, 1), (_NODE, len(self._ids)), (_EDGE, len(self._sources)))
         )
-        node_columns = self._with_groups(self._with_labels(_NODE, nodes, len(self._ids)))
+        node_columns = self._with_labels(_NODE, nodes, len(self._ids))
         graph_values = {name: values[0] for name, values in graph.items()}
         parts = Parts(
             n_nodes=len(self._ids),
@@ -148,7 +148,9 @@ class GraphmlParser:
             directed=self._are_directed(),
             is_ours=self.is_ours or graph_values.pop(MARKER, None) is not None,
         )
-        return _without_empty_groups(parts, set(self._groups.values()))
+        labels = self._labels[_NODE]
+        names = [labels.get(index, identity) for index, identity in enumerate(self._ids)]
+        return with_groups(parts, self._groups, names)
 
     # Handlers of expat ------------------------------------------------------------------------------------------
 
@@ -440,33 +442,8 @@ class GraphmlParser:
             )
         return self._n_undirected == 0 and (len(self._sources) > 0 or self._directed == "true")
 
-    def _with_groups(self, found: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        """Return the columns with ``group``: the label or the id of the innermost group around a node."""
-        if not self._groups:
-            return found
-        ids, labels = list(self._ids), self._labels[_NODE]
-        names = {group: labels.get(group, ids[group]) for group in set(self._groups.values())}
-        groups = [names[self._groups[node]] if node in self._groups else None for node in range(len(ids))]
-        return {**found, free_name("group", found): groups}
-
     def _with_labels(self, scope: str, found: dict[str, list[Any]], n_elements: int) -> dict[str, list[Any]]:
         labels = self._labels[scope]
         if not labels or "label" in found:
             return found
         return {**found, "label": [labels.get(index) for index in range(n_elements)]}
-
-
-def _without_empty_groups(parts: Parts, groups: set[int]) -> Parts:
-    """Return the parts without the nodes that only hold other nodes and have no edge."""
-    empty = groups - {node for edge in parts.edges for node in edge}
-    if not empty:
-        return parts
-    kept = [node for node in range(parts.n_nodes) if node not in empty]
-    position = {node: index for index, node in enumerate(kept)}
-    return parts._replace(
-        n_nodes=len(kept),
-        edges=[(position[source], position[target]) for source, target in parts.edges],
-        vertex_columns={
-            name: [values[node] for node in kept] for name, values in parts.vertex_columns.items()
-        },
-    )

@@ -69,6 +69,42 @@ def sparse_parts(
     )
 
 
+def edge_parts(
+    edges: npt.NDArray[Any], *, weights: npt.NDArray[Any] | None = None, n_nodes: int = 0
+) -> Parts:
+    """Return the parts of the graph with an edge list of integers, of shape (2, edges) or (edges, 2).
+
+    Args:
+        edges: Source and target of each edge. An array of shape (2, 2) has a row for the sources.
+        weights: Weight of each edge, of shape (edges,).
+        n_nodes: Number of nodes, if it is larger than the largest end.
+
+    Raises:
+        FormatError: The array has another shape or type, or an end is negative.
+
+    Example:
+        >>> edge_parts(np.array([[0, 1, 0], [1, 2, 2]]), weights=np.array([0.5, 1, 0.25])).edges
+        [(0, 1), (1, 2), (0, 2)]
+    """
+    if edges.ndim != 2 or 2 not in edges.shape or edges.dtype.kind not in "iu":
+        shape = " × ".join(map(str, edges.shape))
+        raise FormatError(f"an edge list must be integers of the shape 2 × edges, got {edges.dtype} {shape}")
+    ends = edges if edges.shape[0] == 2 else edges.T
+    if weights is not None and weights.shape != ends.shape[1:]:
+        raise FormatError(f"{ends.shape[1]} edges must have as many weights, got {weights.size}")
+    if ends.size and ends.min() < 0:
+        raise FormatError("an end of an edge is negative")
+    n_nodes = max(n_nodes, int(ends.max(initial=-1)) + 1)
+    check_size(n_nodes, ends.shape[1], n_cells=n_nodes, n_bytes=edges.nbytes)
+    return Parts(
+        n_nodes=n_nodes,
+        edges=list(zip(*ends.tolist(), strict=True)),
+        graph_values={},
+        vertex_columns={},
+        edge_columns={} if weights is None else {WEIGHT: weights.tolist()},
+    )
+
+
 def _check_numbers(entries: npt.NDArray[Any]) -> None:
     if entries.dtype.kind not in "biuf":
         raise FormatError(f"an adjacency matrix must hold numbers, got {entries.dtype}")

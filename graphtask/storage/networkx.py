@@ -6,7 +6,7 @@ from typing import Any
 import networkx as nx
 
 from graphtask.graph import NAME, PROVENANCE
-from graphtask.storage.assembly import Parts, with_names
+from graphtask.storage.assembly import Parts, unboxed, with_names
 from graphtask.storage.foreign import MARKER, MARKER_VALUE
 from graphtask.storage.objects import GraphLike, valid_graph
 from graphtask.storage.values import provenance_text
@@ -84,4 +84,4 @@ def _records(items: Any, attributes: list[str]) -> Iterable[dict[str, Any]]:
 def _columns(records: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """Return one list for each attribute that any record has, in the order of first use."""
     names = dict.fromkeys(name for record in records for name in record)
-    return {name: [record.get(name) for record in records] for name in names}
+    return {name: [unboxed(record.get(name)) for record in records] for name in names}

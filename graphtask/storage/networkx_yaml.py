@@ -11,8 +11,11 @@ from graphtask.storage.assembly import Parts
 from graphtask.storage.builder import GraphBuilder, text_of
 from graphtask.storage.values import one_line
 
-_CLASS = re.compile(r"!!python/object:networkx\.classes\.(di)?graph\.(?:Di)?Graph")
+_CLASS = re.compile(
+    r"(?:&\w+ )?!!python/object:networkx\.classes\.(?:multi)?(di)?graph\.(?:Multi)?(?:Di)?Graph"
+)
 _ENTRY = re.compile(r"( *)(?:'([^']*)'|\"([^\"\\]*)\"|([^\s:'\"&*!{}\[\]]+)):(?: .*)?")
+_ALIAS = re.compile(r": \*\w+\s*$")  # the block is another one
 _BLOCKS = ("_succ", "_adj", "succ", "adj")
 
 
@@ -34,7 +37,8 @@ def parse(content: bytes) -> Parts:
             "is not YAML of networkx: its first line must be !!python/object:networkx.classes.graph.Graph"
         )
     starts = {line.split(":")[0]: number for number, line in enumerate(lines) if line[:1] not in {"", " "}}
-    block = next((starts[name] for name in _BLOCKS if name in starts), None)
+    filled = [starts[name] for name in _BLOCKS if name in starts and not _ALIAS.search(lines[starts[name]])]
+    block = next(iter(filled), None)
     if block is None:
         raise FormatError("is not YAML of networkx: it has no block _adj")
     builder = GraphBuilder(n_bytes=len(content))

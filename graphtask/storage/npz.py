@@ -20,11 +20,13 @@ from graphtask.errors import FormatError
 from graphtask.graph import NAME, STAGE
 from graphtask.storage.assembly import Parts
 from graphtask.storage.limits import check_bytes
-from graphtask.storage.matrix import dense_parts, sparse_parts
+from graphtask.storage.matrix import dense_parts, edge_parts, sparse_parts
 
 _Array = npt.NDArray[Any]
 
-_DENSE = ("adjacency", "arr_0")
+_DENSE = ("adjacency", "arr_0", "adj", "adjacency_matrix", "adj_matrix", "A")
+_EDGE_INDEX = "edge_index"
+_EDGE_WEIGHTS = ("edge_weight", "edge_weights", "weight", "weights")
 _DATA = {"x_train", "train_images"}  # arrays of data sets
 _COMPRESSED = {"csr": ("row", "column"), "csc": ("column", "row")}
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -37,7 +39,8 @@ def parse(content: bytes) -> Parts:
     """Return the parts of the graph whose adjacency matrix an ``.npz`` file holds.
 
     A matrix that `scipy.sparse.save_npz` wrote in csr, csc or coo format, or a square array named ``adjacency`` or
-    ``arr_0``, or the only square array. Entries other than 1 are weights. Pickled objects are never loaded.
+    ``arr_0``, or the only square array. Entries other than 1 are weights. An array of integers ``edge_index`` of shape
+    (2, edges) or (edges, 2) is an edge list; ``edge_weight`` may go with it. Pickled objects are never loaded.
 
     Raises:
         FormatError: The file is damaged, holds something else, or is not safe to read.
@@ -57,6 +60,8 @@ def parse(content: bytes) -> Parts:
         raise FormatError(f"is not a complete .npz file ({error})") from None
     if "format" in arrays:
         return _sparse(arrays)
+    if _EDGE_INDEX in arrays:
+        return _from_edge_index(arrays)
     name = next((name for name in _DENSE if name in arrays), None)
     if name is None and len(arrays) == 1:
         name = next(iter(arrays))
@@ -70,11 +75,13 @@ def parse(content: bytes) -> Parts:
             else "give the adjacency matrix that name"
         )
         raise FormatError(f"has no array named adjacency (its arrays: {shown}); {remedy}")
-    return _with_names_and_stages(dense_parts(arrays[name]), arrays)
+    return _with_names_and_stages(array_parts(arrays[name]), arrays)
 
 
 def parse_npy(content: bytes) -> Parts:
     """Return the parts of the graph whose adjacency matrix an ``.npy`` file holds; pickled objects are never loaded.
+
+    Integers of shape (2, edges) or (edges, 2) that are no square matrix are an edge list.
 
     Raises:
         FormatError: The file is damaged, holds something else, or is not safe to read.
@@ -85,7 +92,26 @@ def parse_npy(content: bytes) -> Parts:
         >>> parse_npy(buffer.getvalue()).edges
         [(0, 1), (1, 2)]
     """
-    return dense_parts(parse_array(content, "adjacency"))
+    return array_parts(parse_array(content, "adjacency"))
+
+
+def array_parts(array: _Array) -> Parts:
+    """Return the parts of an adjacency matrix, or of an edge list of integers of shape (2, edges) or (edges, 2).
+
+    Raises:
+        FormatError: The array is neither.
+    """
+    is_edge_list = array.ndim == 2 and array.dtype.kind in "iu" and array.shape != (2, 2) and 2 in array.shape
+    return edge_parts(array) if is_edge_list else dense_parts(array)
+
+
+def _from_edge_index(arrays: dict[str, _Array]) -> Parts:
+    weights = next((arrays[name] for name in _EDGE_WEIGHTS if name in arrays), None)
+    count = arrays.get("num_nodes")
+    n_nodes = (
+        int(count) if count is not None and count.shape in {(), (1,)} and count.dtype.kind in "iu" else 0
+    )
+    return _with_names_and_stages(edge_parts(arrays[_EDGE_INDEX], weights=weights, n_nodes=n_nodes), arrays)
 
 
 def _with_names_and_stages(parts: Parts, arrays: dict[str, _Array]) -> Parts:
@@ -154,6 +180,8 @@ def parse_array(content: bytes, name: str) -> _Array:
 
 def _sparse(arrays: dict[str, _Array]) -> Parts:
     kind = _text(arrays["format"])
+    if kind not in {"coo", *_COMPRESSED}:
+        raise FormatError(f"the sparse matrix has the format {kind!r}; save it as csr, csc or coo")
     shape = _member(arrays, "shape")
     if shape.dtype.kind not in "iu" or shape.shape != (2,) or shape[0] != shape[1]:
         raise FormatError("the adjacency matrix is not square")
@@ -161,12 +189,10 @@ def _sparse(arrays: dict[str, _Array]) -> Parts:
     data = _flat(arrays, "data")
     if kind == "coo":
         rows, columns = _places(arrays, "row", len(data)), _places(arrays, "col", len(data))
-    elif kind in _COMPRESSED:
+    else:
         inner = _places(arrays, "indices", len(data))
         outer = _outer(_flat(arrays, "indptr"), n_nodes, len(data))
         rows, columns = (outer, inner) if kind == "csr" else (inner, outer)
-    else:
-        raise FormatError(f"the sparse matrix has the format {kind!r}; save it as csr, csc or coo")
     return sparse_parts(n_nodes, rows, columns, data)
 
 

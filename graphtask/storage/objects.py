@@ -11,7 +11,7 @@ from graphtask import graph as architecture
 from graphtask.errors import GraphError
 from graphtask.storage.assembly import Parts, igraph_of, with_names
 from graphtask.storage.foreign import usable
-from graphtask.storage.geometric_parts import geometric_parts, is_data
+from graphtask.storage.geometric_parts import geometric_parts, is_data, remedy
 from graphtask.storage.matrix import dense_parts, sparse_parts
 from graphtask.validation import abbreviated
 
@@ -147,7 +147,8 @@ def object_parts(graph: GraphLike, *, name: str = "graph") -> Parts:
         return matrix_parts(graph)
     raise GraphError(
         f"{name} must be a graph (igraph, networkx, torch-geometric, or a square adjacency matrix), "
-        f"got {abbreviated(graph)}"
+        f"got {abbreviated(graph)}",
+        remedy=remedy(graph),
     )
 
 
@@ -172,15 +173,33 @@ def matrix_parts(matrix: Any) -> Parts:
             entries = matrix.tocoo()
             parts = sparse_parts(matrix.shape[0], entries.row, entries.col, entries.data)
         elif isinstance(matrix, np.ndarray):
-            parts = dense_parts(matrix)
+            parts = dense_parts(_array(matrix))
         else:
-            labels = list(matrix.columns)
-            rows = matrix.reindex(labels) if set(matrix.index) == set(labels) else matrix
-            parts = dense_parts(rows.fillna(0).to_numpy(), names=labels)
+            parts = _table_parts(matrix)
     except ValueError as error:
         raise GraphError(str(error)) from None
     ids = [f"v{index}" for index in range(parts.n_nodes)]
     return parts._replace(vertex_columns=with_names(parts.vertex_columns, ids))
+
+
+def _array(matrix: Any) -> Any:
+    """Return an array of numpy without its class, its mask, or the type object around its values."""
+    array = np.asarray(matrix.filled(0) if isinstance(matrix, np.ma.MaskedArray) else matrix)
+    return np.array(array.tolist()) if array.dtype == object else array
+
+
+def _table_parts(table: Any) -> Parts:
+    labels = list(table.columns)
+    if {"source", "target"} <= set(map(str, labels)):
+        raise GraphError(
+            "the table is an edge list, not an adjacency matrix",
+            remedy="networkx.from_pandas_edgelist(table, edge_attr=True, create_using=networkx.DiGraph) makes a graph of it",
+        )
+    is_labeled = set(table.index) == set(labels)
+    if not is_labeled and list(table.index) != list(range(len(table))):
+        raise GraphError("the rows and columns of an adjacency matrix must have the same labels")
+    rows = table.reindex(labels) if is_labeled and table.columns.is_unique else table
+    return dense_parts(_array(rows.fillna(0).to_numpy()), names=labels)
 
 
 def _class(module: str, name: str) -> type[Any]:

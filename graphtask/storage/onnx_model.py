@@ -17,18 +17,17 @@ def parse(content: bytes) -> Parts:
 
     Each operation is a node with the attributes ``op`` (its type), ``shape`` (of its first output, as text such as
     ``1x8x16x16``, if the model declares it) and ``parameters`` (elements of its initializers). The inputs and outputs
-    of the model are nodes with the operations ``input`` and ``output``. Constants are part of the operation that reads
-    them. Weights in external files are not read, and no shape is inferred.
+    of the model are nodes with the operations ``input`` and ``output``. Constants, and operations on nothing but constants,
+    are part of the operation that reads them; integers of 64 bits, such as shapes and axes, are no parameters. An
+    operation with subgraphs, such as ``If``, also reads what they read. Weights in external files are not read, and no
+    shape is inferred.
 
     Raises:
         FormatError: The bytes are not an ONNX model.
         GraphtaskError: onnx is not installed.
     """
     graph = _model(content).graph
-    sizes = {tensor.name: n_elements(tensor.dims) for tensor in graph.initializer}
-    for node in graph.node:
-        if node.op_type == "Constant":
-            sizes.update(dict.fromkeys(node.output, 0))
+    sizes, operations = _constants(graph)
     shapes = {value.name: _shape(value) for value in (*graph.input, *graph.value_info, *graph.output)}
     if len(graph.node) > MAX_NODES:
         raise FormatError(f"has more than {MAX_NODES:,} operations; graphs of that size are not read")
@@ -37,16 +36,16 @@ def parse(content: bytes) -> Parts:
     for value in graph.input:
         if value.name not in sizes:
             _add(builder, maker, value.name, OP_INPUT, [value.name], shapes)
-    operations = [node for node in graph.node if node.op_type != "Constant"]
     labels = [
         _add(builder, maker, node.name or node.op_type, node.op_type, node.output, shapes)
         for node in operations
     ]
     for node, label in zip(operations, labels, strict=True):
-        n_parameters = sum(sizes.get(name, 0) for name in node.input)
+        inputs = _inputs(node)
+        n_parameters = sum(sizes.get(name, 0) for name in inputs)
         if n_parameters:
             builder.add_node(label, {"parameters": n_parameters})
-        _link(builder, maker, node.input, label)
+        _link(builder, maker, inputs, label)
     for value in graph.output:
         label = _add(builder, maker, f"output:{value.name}", "output", [], shapes)
         builder.add_node(label, {"shape": shapes[value.name]} if shapes.get(value.name) else None)
@@ -73,6 +72,50 @@ def _model(content: bytes) -> Any:
     if not model.graph.node:
         raise FormatError("is not an ONNX model with operations")
     return model
+
+
+def _constants(graph: Any) -> tuple[dict[str, int], list[Any]]:
+    """Return the parameters behind each constant value, by name, and the operations that are no constants."""
+    sizes = {tensor.name: _n_parameters(tensor) for tensor in graph.initializer}
+    sizes |= {tensor.values.name: n_elements(tensor.values.dims) for tensor in graph.sparse_initializer}
+    operations = []
+    for node in graph.node:
+        inputs = [name for name in _inputs(node) if name]
+        if node.op_type == "Constant":
+            sizes.update(dict.fromkeys(node.output, 0))
+        elif inputs and all(name in sizes for name in inputs):
+            n_parameters = sum(sizes[name] for name in inputs)
+            sizes.update(
+                dict.fromkeys(node.output, 0) | {node.output[0]: n_parameters} if node.output else {}
+            )
+        else:
+            operations.append(node)
+    return sizes, operations
+
+
+def _n_parameters(tensor: Any) -> int:
+    import onnx
+
+    return 0 if tensor.data_type == onnx.TensorProto.INT64 else n_elements(tensor.dims)
+
+
+def _inputs(node: Any) -> list[str]:
+    """Return the values that an operation reads, also in its subgraphs."""
+    found = list(node.input)
+    waiting = [graph for attribute in node.attribute for graph in (attribute.g, *attribute.graphs)]
+    while waiting:
+        graph = waiting.pop()
+        own = {value.name for value in (*graph.input, *graph.initializer)}
+        own.update(name for inner in graph.node for name in inner.output)
+        found += [name for inner in graph.node for name in inner.input if name not in own]
+        found += [value.name for value in graph.output if value.name not in own]
+        waiting += [
+            g
+            for inner in graph.node
+            for attribute in inner.attribute
+            for g in (attribute.g, *attribute.graphs)
+        ]
+    return found
 
 
 def _add(

@@ -1,6 +1,6 @@
 """Graphs in the NET format of Pajek."""
 
-import shlex
+import re
 from collections.abc import Iterator
 from typing import NoReturn
 
@@ -13,6 +13,7 @@ from graphtask.storage.values import one_line
 
 _SECTIONS = frozenset({"vertices", "arcs", "edges", "arcslist", "edgeslist", "matrix", "network"})
 _MAX_LINE = 1 << 20
+_CELL = re.compile(r'\s*(?:"(?P<quoted>[^"]*)"|(?P<word>[^\s"]+))(?!\S)')
 
 
 def parse(content: bytes) -> Parts:
@@ -84,12 +85,14 @@ class _Reader:
     def _cells(self, line: str) -> list[str]:
         if '"' not in line:
             return line.split()
-        try:
-            lexer = shlex.shlex(line, posix=True)
-            lexer.whitespace_split, lexer.commenters, lexer.quotes, lexer.escape = True, "", '"', ""
-            return list(lexer)
-        except ValueError as error:
-            self._refuse(f"cannot be read ({error})")
+        cells, place = [], 0
+        while place < len(line):
+            found = _CELL.match(line, place)
+            if found is None:
+                self._refuse("has a quote inside a word, or one that does not end")
+            cells.append(found["word"] if found["quoted"] is None else found["quoted"])
+            place = found.end()
+        return cells
 
     def _declare(self, cells: list[str], before: int) -> int:
         count = number_or_text(cells[1]) if len(cells) > 1 else None

@@ -14,6 +14,8 @@ _COMMENTS = ("#", "%", "//")
 _SPACES = ""  # the separator that stands for any white space
 _MAX_LINE = 1 << 20
 _DECIMAL_COMMA = re.compile(r"^\s*[^\s,]+\s+[^\s,]+\s+[+-]?[0-9]*,[0-9]+(\s|$)")  # a b 0,5
+_QUOTED = re.compile(r'(?<!\S)"([^"]*)"(?!\S)|(\S+)')
+_SEP = re.compile(r"\s*sep=.?\s*")  # first line of Excel
 _OTHER_FORMATS = ("<", "{", "[", "PK\x03", "graph [", "graph\n[")
 
 
@@ -29,7 +31,7 @@ class Table:
 
     Lines that start with ``#``, ``%`` or ``//`` are comments. The separator is the one of comma, semicolon, tab and
     vertical bar that is most frequent in the first line (semicolon or tab, if there is one: commas are then decimal),
-    else white space; cells may be quoted unless white space separates them.
+    else white space; cells may be quoted. A first line ``sep=;`` is skipped.
 
     Args:
         content: Bytes of the file: text in UTF-8, or in UTF-16 with a byte order mark.
@@ -50,6 +52,8 @@ class Table:
 
     def __init__(self, content: bytes, *, commas: bool) -> None:
         self._text = _text(content)
+        if _SEP.fullmatch(self._text.partition("\n")[0]):
+            self._text = self._text.partition("\n")[2]
         first = next(self._lines(), None)
         if first is None:
             raise FormatError("has no line with an edge")
@@ -107,6 +111,8 @@ def _spaced(lines: Iterator[tuple[int, str]]) -> Iterator[Row]:
     for number, line in lines:
         if "{" in line:
             yield Row(line.strip().split(None, 2), number)
+        elif '"' in line:
+            yield Row([quoted or word for quoted, word in _QUOTED.findall(line)], number)
         else:
             yield Row((line.partition(" #")[0] if "#" in line else line).split(), number)
 

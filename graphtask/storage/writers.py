@@ -125,7 +125,8 @@ def separated(graph: igraph.Graph, *, separator: str = ",") -> bytes:
     """Return the edges as a table with the columns source, target, and those of the edge attributes."""
     import csv
 
-    attributes = sorted(graph.es.attributes(), key=lambda name: (name != WEIGHT, name))
+    taken = {"source", "target"}
+    attributes = sorted(set(graph.es.attributes()) - taken, key=lambda name: (name != WEIGHT, name))
     columns = [graph.es[name] for name in attributes]
     buffer = io.StringIO()
     writer = csv.writer(buffer, delimiter=separator, lineterminator="\n")

@@ -15,13 +15,13 @@ from graphtask.data.targets import CLASSES, PIXELS, VALUES
 from graphtask.data.transforms import parse_transform
 from graphtask.errors import ArgumentError
 from graphtask.named import is_code_name, name_of
+from graphtask.runs.history import is_gate_name
 from graphtask.storage.toml import read_toml
 from graphtask.types import PAPER_THRESHOLD, STANDARD
 from graphtask.validation import choice, integer, invalid, number, suggestion
 
 CLASSIFICATION = "classification"
 """Name of the task that a configuration without one has."""
-GATES = ("tanh", "sigmoid", "none")
 PRECISIONS = ("fp32", "bf16")
 EXECUTIONS = ("auto", "fused", "plain")
 EDGE_UPDATES = ("gradient", "proximal")
@@ -84,8 +84,8 @@ class ModelConfig(_Checked):
         )
         if self.block == STANDARD:
             self._put(block=None)
-        if not is_code_name(str(self.gate)):
-            choice(self.gate, name="gate", choices=GATES)
+        if not is_gate_name(self.gate):
+            raise invalid("gate", "tanh, sigmoid, none or package.module:name", self.gate)
         _flag(self.reset_weights, name="reset_weights")
 
 

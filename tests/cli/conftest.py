@@ -2,6 +2,7 @@ import sys
 
 import pytest
 from click.testing import CliRunner
+from helpers import InlineEngine
 
 import graphtask as gt
 from graphtask_cli.main import cli
@@ -18,6 +19,12 @@ def call(tmp_path, monkeypatch):
         return runner.invoke(cli, [str(argument) for argument in arguments], **options)
 
     return invoke
+
+
+@pytest.fixture
+def inline_study(monkeypatch):
+    """Let studies train in this process, which has PyTorch already."""
+    monkeypatch.setattr("graphtask.study.study.local_engine", lambda *_, **__: InlineEngine())
 
 
 @pytest.fixture(scope="session")

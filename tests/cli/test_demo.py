@@ -22,7 +22,7 @@ def tiny(monkeypatch):
     monkeypatch.setattr(demo, "OPTIONS", {**demo.OPTIONS, "epochs": 1, "batch_size": 512})
 
 
-@pytest.mark.usefixtures("tiny")
+@pytest.mark.usefixtures("tiny", "inline_study")
 def test_the_demo_leaves_every_step_of_the_job(call, tmp_path):
     result = call("demo", "-o", "out", "--jobs", 1)
     assert result.exit_code == 0, result.output

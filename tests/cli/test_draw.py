@@ -62,7 +62,7 @@ def test_the_history_of_a_run_counts_as_pruning_does(call, run_folder, monkeypat
     save = gt.plot.save
     monkeypatch.setattr(gt.plot, "save", lambda figure, path: figures.append(figure) or save(figure, path))
     weights = sorted(gt.Run.open(run_folder).graph.es["weight"])
-    for threshold in weights[::4]:
+    for threshold in weights[::8]:
         drawn(call("draw", run_folder, "--threshold", threshold, "-o", "pictures"))
         history = gt.Run.open(run_folder).history
         n_kept = gt.dynamics.edge_dynamics(history, threshold=threshold).edges

@@ -1,5 +1,6 @@
 """What all commands do alike: start fast, fail in one line, end quietly."""
 
+import json
 import os
 import shlex
 import signal
@@ -29,16 +30,28 @@ def shell(command, cwd, *, expect=0):
     return done
 
 
-def modules_after(arguments, cwd):
-    code = (
-        "import sys\nfrom graphtask_cli.main import cli\n"
-        f"status = 0\ntry:\n    cli({arguments!r})\nexcept SystemExit as exit:\n    status = exit.code\n"
-        "print('MODULES', *sorted(sys.modules), file=sys.stderr)\nraise SystemExit(status)"
-    )
+LOADING = """
+import json, sys
+from graphtask_cli.main import cli
+for arguments in json.load(sys.stdin):
+    try:
+        status = cli(arguments, standalone_mode=False)
+    except SystemExit as end:
+        status = end.code
+    assert not status, (arguments, status)
+    print("MODULES", *sys.modules, file=sys.stderr)
+"""
+
+
+def modules_after(calls, cwd):
+    """The modules that are loaded after each of several commands of one process."""
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, check=True, env=ENVIRONMENT
-    )
-    return done.stderr.rpartition("MODULES ")[2].split()
+        [sys.executable, "-c", LOADING], cwd=cwd, capture_output=True, text=True, check=False, env=ENVIRONMENT,
+        input=json.dumps(calls),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    loaded = [set(part.split("\n")[0].split()) for part in done.stderr.split("MODULES ")[1:]]
+    return dict(zip(map(" ".join, calls), loaded, strict=True))
 
 
 def test_every_command_can_be_reached_from_the_group():
@@ -69,21 +82,22 @@ def test_another_package_of_the_same_name_is_named(tmp_path):
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS)])
-def test_help_loads_neither_pytorch_nor_igraph_nor_pandas(arguments, tmp_path):
+def test_help_loads_neither_pytorch_nor_igraph_nor_pandas(tmp_path):
     heavy = {"torch", "igraph", "pandas", "numpy", "scipy", "matplotlib", "rich"}
-    assert heavy.isdisjoint(modules_after(arguments, tmp_path))
+    calls = [["--help"], *([name, "--help"] for name in COMMANDS)]
+    for arguments, loaded in modules_after(calls, tmp_path).items():
+        assert heavy.isdisjoint(loaded), arguments
 
 
 def test_making_counting_pruning_measuring_and_drawing_never_load_pytorch(tmp_path, trained):
-    for arguments in (
+    calls = [
         ["new", "full", "--nodes", "6", "-o", "full.graphml"],
         ["compile", "full.graphml"],
         ["prune", str(trained), "-o", "pruned.graphml"],
         ["metrics", "full.graphml", "pruned.graphml", "--channels", "2"],
         ["draw", "full.graphml"],
-    ):
-        loaded = modules_after(arguments, tmp_path)
+    ]
+    for arguments, loaded in modules_after(calls, tmp_path).items():
         assert "igraph" in loaded
         assert "torch" not in loaded, arguments
 
@@ -165,25 +179,27 @@ def test_an_error_from_the_operating_system_is_one_line_too(call, monkeypatch):
 def test_the_reader_of_a_pipe_may_leave_early(tmp_path, form):
     gt.write(gt.full_dag(5), tmp_path / "full.graphml")
     files = " ".join(["full.graphml"] * 300)
-    command = f"{GRAPHTASK} metrics {files} --metrics nodes,edges --format {form} | head -n 1"
+    command = f"{GRAPHTASK} metrics {files} --jobs 1 --metrics nodes,edges --format {form} | head -n 1"
     done = shell(command, tmp_path)
     assert done.stderr == ""
     assert len(done.stdout.splitlines()) == 1
-    assert shell(f"{GRAPHTASK} metrics {files} --metrics edges --format {form} | true", tmp_path).stderr == ""
+    command = f"{GRAPHTASK} metrics {files} --jobs 1 --metrics edges --format {form} | true"
+    assert shell(command, tmp_path).stderr == ""
 
 
 def test_a_file_name_that_is_no_text_does_not_break_a_table(tmp_path):
     gt.write(gt.full_dag(5), tmp_path / "gr\udcff\udcdfe.graphml")
-    done = shell(f"{GRAPHTASK} metrics *.graphml --metrics edges", tmp_path)
+    done = shell(f"{GRAPHTASK} metrics *.graphml --jobs 1 --metrics edges", tmp_path)
     assert done.stderr == ""
     assert "gr" in done.stdout
     assert done.stdout.split()[-2:] == ["edges", "10"]
 
 
-def test_ctrl_c_ends_with_one_line_and_130(tmp_path):
+def test_ctrl_c_ends_with_one_line_and_130(tmp_path, scans):
     gt.write(gt.full_dag(12), tmp_path / "full.graphml")
+    options = ["--data", str(scans), "--out", "run", "--threads", "1", "--epochs", "10000"]
     with subprocess.Popen(
-        [GRAPHTASK, "train", "full.graphml", "--data", "cdigits", "--out", "run", "--threads", "1"],
+        [GRAPHTASK, "train", "full.graphml", *options],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

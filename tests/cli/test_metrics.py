@@ -252,7 +252,7 @@ def test_the_number_of_processes_changes_no_byte(call, corpus, tmp_path, suffix)
 def test_every_row_says_where_it_comes_from(call, corpus):
     import hashlib
 
-    (row, *_) = rows(call("metrics", "corpus", "--metrics", "edges", "--format", "csv"))
+    (row, *_) = rows(call("metrics", "corpus", "--jobs", 1, "--metrics", "edges", "--format", "csv"))
     assert (row["dataset"], row["seed"], row["threshold"]) == ("cmnist", "0", "")
     assert row["file"] == "corpus/g00.graphml"
     assert row["sha256"] == hashlib.sha256((corpus / "g00.graphml").read_bytes()).hexdigest()
@@ -264,10 +264,11 @@ def test_patterns_archives_and_lists_are_named_like_files(call, tmp_path):
     shutil.make_archive(tmp_path / "packed", "zip", tmp_path / "corpus")
     shutil.make_archive(tmp_path / "packed", "gztar", tmp_path / "corpus")
     expected = [
-        row["sha256"] for row in rows(call("metrics", "corpus", "--metrics", "edges", "--format", "csv"))
+        row["sha256"]
+        for row in rows(call("metrics", "corpus", "--jobs", 1, "--metrics", "edges", "--format", "csv"))
     ]
     for path in ("corpus/*.graphml", "**/g*.graphml", "packed.zip", "packed.tar.gz"):
-        found = rows(call("metrics", path, "--metrics", "edges", "--format", "csv"))
+        found = rows(call("metrics", path, "--jobs", 1, "--metrics", "edges", "--format", "csv"))
         assert sorted(row["sha256"] for row in found) == sorted(expected)
         assert sorted(row["graph"] for row in found) == [f"g{seed:02}" for seed in range(30)]
 
@@ -293,7 +294,7 @@ def test_a_dash_stands_for_the_paths_on_standard_input(tmp_path, monkeypatch, te
 
 
 def test_a_second_call_measures_only_what_is_new_and_says_the_same(call, corpus):
-    arguments = ["metrics", "corpus", "--cache", "corpus/rows.sqlite", "--format", "csv"]
+    arguments = ["metrics", "corpus", "--jobs", 1, "--cache", "corpus/rows.sqlite", "--format", "csv"]
     first = call(*arguments, "-o", "corpus/features.csv")
     assert first.exit_code == 0, first.output
     content = (corpus / "features.csv").read_bytes()
@@ -308,13 +309,14 @@ def test_a_second_call_measures_only_what_is_new_and_says_the_same(call, corpus)
 
 
 def test_strict_is_about_any_error_and_its_absence_about_all(call, corpus):
-    assert call("metrics", "corpus", "--strict", "--metrics", "edges").exit_code == 0
+    arguments = ["--jobs", 1, "--metrics", "edges"]
+    assert call("metrics", "corpus", "--strict", *arguments).exit_code == 0
     (corpus / "broken.gml").write_text("graph [")
-    result = call("metrics", "corpus", "--metrics", "edges")
+    result = call("metrics", "corpus", *arguments)
     assert result.exit_code == 0
     assert "broken.gml: line 1: the file ends too early" in result.stderr
-    assert call("metrics", "corpus", "--strict", "--metrics", "edges").exit_code == 1
-    assert call("metrics", "corpus/broken.gml", "--metrics", "edges").exit_code == 1
+    assert call("metrics", "corpus", "--strict", *arguments).exit_code == 1
+    assert call("metrics", "corpus/broken.gml", *arguments).exit_code == 1
 
 
 def test_many_errors_are_summed_up(call, tmp_path):
@@ -352,7 +354,7 @@ def test_a_standard_input_that_names_nothing_is_an_error(text):
 
 @pytest.mark.usefixtures("corpus")
 def test_a_table_for_people_has_an_end(call):
-    result = call("metrics", *["corpus"] * 20, "--metrics", "edges")
+    result = call("metrics", *["corpus"] * 20, "--jobs", 1, "--metrics", "edges")
     assert len(result.stdout.splitlines()) == 502
     assert result.stderr.splitlines()[-1].startswith("graphtask: … and 100 more graphs")
 
@@ -394,7 +396,8 @@ def test_the_options_that_name_a_reading_are_offered(call, tmp_path):
 
 @pytest.mark.usefixtures("corpus")
 def test_columns_of_stages_that_only_some_graphs_have_are_in_order_and_explained(call):
-    found = rows(call("metrics", "corpus", "--metrics", "nodes_stage_k,edges", "--format", "csv"))
+    metrics = ["--metrics", "nodes_stage_k,edges"]
+    found = rows(call("metrics", "corpus", "--jobs", 1, *metrics, "--format", "csv"))
     assert list(found[0])[5:9] == ["nodes_stage_0", "nodes_stage_1", "nodes_stage_2", "edges"]
     assert found[0]["nodes_stage_2"] == "nan"
     assert "nodes_stage_2: the graph has no such stage" in found[0]["undefined"]
@@ -408,6 +411,8 @@ def test_parquet_keeps_whole_numbers_flags_and_what_is_missing(call, corpus, tmp
     call(
         "metrics",
         "corpus",
+        "--jobs",
+        1,
         "--metrics",
         "nodes_stage_k,edges,q1d,log_paths,parameters",
         "-o",

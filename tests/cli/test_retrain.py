@@ -8,8 +8,8 @@ import graphtask as gt
 
 
 @pytest.fixture(autouse=True)
-def _inline(monkeypatch):
-    monkeypatch.setattr("graphtask.study.study.local_engine", lambda *_, **__: InlineEngine())
+def _inline(inline_study):
+    pass
 
 
 FIT = ("--budget", 20_000)  # other channels than the run's, so that there are two networks

@@ -68,8 +68,9 @@ def test_samples_of_a_larger_batch_that_stay_are_told(call, pruned, tmp_path):
     assert len(list((tmp_path / "some").iterdir())) == 12
 
 
+@pytest.mark.usefixtures("rough_once")
 def test_observed_and_sampled_graphs_are_compared(call, pruned, tmp_path):
-    arguments = ("--table", "t.csv", "--plot", "t.svg", "--mean-graph", "mean.svg", "-n", 10, "--refits", 4)
+    arguments = ("--table", "t.csv", "--plot", "t.svg", "--mean-graph", "mean.svg", "-n", 10, "--refits", 2)
     result = call("sample", pruned, *arguments)
     assert result.exit_code == 0, result.output
     with (tmp_path / "t.csv").open() as file:
@@ -77,7 +78,7 @@ def test_observed_and_sampled_graphs_are_compared(call, pruned, tmp_path):
     edges = [graph.ecount() for graph in gt.read_all([pruned]).graphs]
     assert float(rows["edges"]["observed_mean"]) == pytest.approx(np.mean(edges))
     assert rows["edges"]["n_sampled"] == "10"
-    expected = gt.GraphDistribution.goodness_of_fit(gt.read_all([pruned]).graphs, n_refits=4).set_index(
+    expected = gt.GraphDistribution.goodness_of_fit(gt.read_all([pruned]).graphs, n_refits=2).set_index(
         "metric"
     )
     for metric in ("edges", "log_prob"):

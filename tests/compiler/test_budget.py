@@ -5,7 +5,7 @@ import networkx as nx
 import pytest
 import torch
 from helpers import staged, staged_dags
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -20,7 +20,6 @@ def test_the_papers_net_has_863300_parameters_and_is_what_resnet_56_pays_for():
     assert gt.compiler.fit_channels(graph, budget=853_018) == 11
 
 
-@settings(max_examples=60)
 @given(staged_dags(), st.fixed_dictionaries(small))
 def test_the_count_is_that_of_the_compiled_module(graph, sizes):
     module = gt.compile(graph, **sizes)
@@ -28,7 +27,6 @@ def test_the_count_is_that_of_the_compiled_module(graph, sizes):
     assert gt.compiler.count_parameters(graph, **sizes) == trainable
 
 
-@settings(max_examples=50)
 @given(staged_dags(max_nodes=10, max_stage=4), st.integers(1, 300), small["in_channels"], small["n_classes"])
 def test_a_count_as_budget_gives_its_channels_back(graph, channels, in_channels, n_classes):
     sizes = {"in_channels": in_channels, "n_classes": n_classes}
@@ -36,7 +34,6 @@ def test_a_count_as_budget_gives_its_channels_back(graph, channels, in_channels,
     assert gt.compiler.fit_channels(graph, budget=budget, **sizes) == channels
 
 
-@settings(max_examples=40)
 @given(staged_dags(), st.integers(1, 200_000), small["in_channels"], small["n_classes"])
 def test_no_other_channels_come_nearer_to_the_budget(graph, budget, in_channels, n_classes):
     sizes = {"in_channels": in_channels, "n_classes": n_classes}
@@ -56,7 +53,6 @@ def test_a_budget_beyond_floating_point_is_still_met_exactly():
     )
 
 
-@settings(max_examples=40)
 @given(staged_dags(), st.fixed_dictionaries(small), st.integers(0, 9), st.integers(0, 9))
 def test_macs_are_what_pytorch_counts_while_the_module_runs(graph, sizes, extra_height, extra_width):
     side = 2 ** max(graph.vs["stage"])

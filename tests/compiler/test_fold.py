@@ -5,7 +5,7 @@ import pytest
 import torch
 from compiler.oracle import randomized, relative_error
 from helpers import staged_dags
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import graphtask as gt
@@ -52,7 +52,6 @@ def compared(graph, seed, *, share, size, relative, choose):
         return relative_error(folded(images), expected), relative_error(dropped(images), expected)
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     staged_dags(),
     st.integers(0, 2**31),

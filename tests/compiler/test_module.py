@@ -10,7 +10,7 @@ import pytest
 import torch
 from compiler.oracle import naive_logits, randomized, relative_error
 from helpers import staged, staged_dags
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -42,7 +42,6 @@ def images_for(graph, *, batch=2, in_channels=3, extra=(0, 0), seed=0):
 # What the network computes
 
 
-@settings(max_examples=60)
 @given(
     staged_dags(),
     st.integers(1, 3),
@@ -246,7 +245,6 @@ def test_raw_weights_of_the_graph_are_the_start(diamond):
 
 
 @given(st.lists(st.floats(-5, 5, width=32), min_size=5, max_size=5), st.sampled_from(sorted(GATES)))
-@settings(max_examples=30)
 def test_the_resource_loss_is_the_sum_of_magnitudes(raw, gate):
     graph = staged(DIAMOND, [0, 0, 1, 1])
     graph.es["w"] = raw

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
@@ -130,7 +130,6 @@ def test_other_normalizations_over_the_batch_are_refused():
     assert all(block.gather is None for block in net.modules() if isinstance(block, ConvBlock))
 
 
-@settings(max_examples=60)
 @given(
     st.lists(st.integers(1, 9), min_size=1, max_size=5),
     st.integers(0, 2**32 - 1),

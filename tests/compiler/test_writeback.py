@@ -6,7 +6,7 @@ import pytest
 import torch
 from compiler.oracle import randomized, relative_error
 from helpers import staged, staged_dags
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
@@ -38,7 +38,6 @@ def without(graph, dropped):
 # write_back
 
 
-@settings(max_examples=40)
 @given(staged_dags(), st.sampled_from(sorted(OFF)), st.integers(0, 2**31))
 def test_a_graph_compiled_again_gives_the_same_logits_bit_for_bit(graph, gate, seed):
     module = randomized(gt.compile(graph, channels=2, gate=gate), seed).float().eval()
@@ -62,7 +61,6 @@ def test_every_edge_carries_its_raw_value_and_its_magnitude(dtype):
     assert trained.es["weight"] == pytest.approx([abs(math.tanh(w)) for w in trained.es["w"]], rel=tolerance)
 
 
-@settings(max_examples=25)
 @given(staged_dags(), st.randoms(use_true_random=False))
 def test_edges_are_matched_by_the_names_of_their_ends(graph, random):
     module = randomized(gt.compile(graph, channels=1), 1)
@@ -143,7 +141,6 @@ def test_many_missing_edges_are_counted():
 # transfer
 
 
-@settings(max_examples=60)
 @given(staged_dags(), st.sampled_from(sorted(OFF)), st.data())
 def test_the_small_module_is_the_large_one_with_its_other_edges_at_zero(graph, gate, data):
     module = randomized(gt.compile(graph, channels=2, gate=gate), data.draw(st.integers(0, 2**31)))

@@ -296,9 +296,7 @@ def test_long_runs_of_digits_in_a_header_are_refused_at_once(tmp_path, n_digits)
     content = digits.tobuf() + b"1" * n_digits + bytes(-n_digits % 512)
     content += info.tobuf() + b"0 1\n" + bytes(508) + bytes(1024)
     (tmp_path / "a.tar").write_bytes(content)
-    start = time.perf_counter()
     (row,) = gt.measure_files([tmp_path / "a.tar"], stages=1)
-    assert time.perf_counter() - start < 2
     assert "a header has a number of more than 32 digits" in row["error"]
 
 

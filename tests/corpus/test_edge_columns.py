@@ -34,6 +34,7 @@ def written(tmp_path):
         ([[(0, 1), (1, 2)], [(0, 1)]], pa.list_(pa.list_(pa.int32(), 2))),
         ([[{"s": 0, "t": 1}, {"s": 1, "t": 2}], [{"s": 0, "t": 1}]], None),
         ([[["a", "b"]], [["a", "b"], ["b", "c"]]], None),
+        (TEXTS, pa.dictionary(pa.int32(), pa.string())),
     ],
 )
 def test_a_graph_per_row_from_text_bytes_or_lists_of_pairs(written, values, kind):
@@ -48,6 +49,19 @@ def test_a_graph_per_row_from_text_bytes_or_lists_of_pairs(written, values, kind
     ]
     assert [row["edges"] for row in rows] == expected
     assert [row["file"] for row in rows] == [f"{path}/{index}.edges" for index in range(len(values))]
+
+
+def test_fields_of_an_edge_are_found_by_their_names(written):
+    path = written([[{"dst": 1, "src": 0, "weight": 0.5}]])
+    (cell,) = edge_lists(path, "edges", [0])
+    assert cell.content == b"0\t1\t0.5\n"
+
+
+def test_cells_may_be_json(written):
+    values = ["[[0, 1], [1, 2]]", '{"nodes": ["a", "b"], "links": [["a", "b"]]}', "[[0, 1]"]
+    rows = list(gt.measure_files([written(values)], column="edges", metrics=["edges"], stages=1))
+    assert [row["edges"] for row in rows[:2]] == [2, 1]
+    assert "not a table of edges" in rows[2]["error"]
 
 
 def test_weights_are_the_third_value_of_an_edge(written):

@@ -292,7 +292,7 @@ def test_a_graph_that_kills_its_process_costs_its_own_row(graphs, tmp_path, monk
         "def killing(view):\n"
         "    if view.graph.vcount() == 9: os.kill(os.getpid(), 9)\n"
         "    return view.graph.ecount()\n"
-        "register_metric(Metric('killing', killing, formula='x', meaning='y', low=0, high=1e9))\n"
+        "register_metric(Metric(name='killing', compute=killing, formula='x', meaning='y', low=0, high=1e9))\n"
     )
     command = [sys.executable, "-m", "graphtask_cli", "metrics", *graphs, "--import", "killer"]
     done = subprocess.run(

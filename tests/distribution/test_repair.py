@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
@@ -27,7 +27,6 @@ def skeletons(draw):
     return skeleton(values)
 
 
-@settings(max_examples=60)
 @given(skeletons(), st.integers(0, 2**32), st.sampled_from([-2.0, 0.0, 2.0]))
 def test_what_is_drawn_is_a_valid_graph_of_possible_edges_or_nothing(bones, seed, shift):
     drawn = repaired_edges(bones, shift=shift, rng=rng(seed))

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from scipy.stats import betabinom
@@ -92,7 +92,6 @@ def test_strength_zero_is_raw_shares_and_infinity_is_the_mean():
     assert pooled.tolist() == mean.tolist()
 
 
-@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=20),
     st.one_of(st.none(), st.floats(0.01, 1e6)),

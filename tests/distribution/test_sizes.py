@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
@@ -11,7 +11,6 @@ def some_counts(least=0):
     return st.lists(st.integers(least, 40), min_size=1, max_size=15).map(np.array)
 
 
-@settings(max_examples=30)
 @given(some_counts(least=2), st.integers(0, 2))
 def test_probabilities_add_up_to_one_and_are_those_of_log_probability(counts, least):
     law = SizeDistribution.fit(counts, least=least)
@@ -52,7 +51,6 @@ def test_counts_that_never_differed_change_as_the_rule_of_succession_says(n_grap
     assert 1 - np.exp(law.log_probability(60)) == pytest.approx(1 / (n_graphs + 2))
 
 
-@settings(max_examples=30)
 @given(some_counts(least=1))
 def test_the_mean_is_that_of_the_counts_even_next_to_the_least(counts):
     law = SizeDistribution.fit(counts, least=1)

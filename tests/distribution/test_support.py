@@ -114,3 +114,9 @@ def test_a_prior_that_a_file_makes_up_is_not_believed(prior):
     graph["provenance"] = {"prior": prior, "initial": {"edges": 10}}
     assert len(common_support([graph]).names) == 5
     assert np.array_equal(common_support([graph]).pairs, common_support([gt.full_dag(5)]).pairs)
+
+
+def test_nodes_are_in_the_order_of_their_numbers_however_long():
+    names = ["in", "v2", "v10", f"v{'9' * 5000}", f"v1{'0' * 5000}", "w"]
+    graphs = [staged([(0, 1), (1, 2)], [0, 0, 1], ["in", name, "w"]) for name in names[1:-1]]
+    assert common_support(graphs).names == tuple(names)

@@ -4,7 +4,7 @@ import igraph
 import numpy as np
 import pytest
 from helpers import weighted_architectures
-from hypothesis import given, settings
+from hypothesis import given
 from matplotlib.colors import to_hex
 
 import graphtask as gt
@@ -18,7 +18,6 @@ def trained(seed, n_nodes=9):
     return graph
 
 
-@settings(max_examples=30)
 @given(weighted_architectures(), weighted_architectures())
 def test_parts_are_those_of_sets(first, second):
     found = gt.diff(first, second)

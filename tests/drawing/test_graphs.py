@@ -6,7 +6,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from helpers import weighted_architectures
-from hypothesis import given, settings
+from hypothesis import given
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.colors import to_hex
@@ -73,7 +73,6 @@ def trained(graph, seed=0, share=0.5):
     return graph
 
 
-@settings(max_examples=25)
 @given(weighted_architectures())
 def test_every_edge_is_drawn_once_in_the_color_of_its_kind(graph):
     positions = np.stack([np.arange(graph.vcount()), np.arange(graph.vcount()) ** 2], axis=1)

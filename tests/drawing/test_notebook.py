@@ -111,6 +111,7 @@ def test_progress_is_one_display_that_is_updated_in_place(outputs, cell):
     )
 
 
+@pytest.mark.usefixtures("rough_once")
 def test_analyses_have_cards():
     graphs = [gt.full_dag(n, stages=2) for n in (4, 5, 6, 7)]
     points = features_of(graphs, features=["edges", "mean_path"])

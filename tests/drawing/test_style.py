@@ -16,16 +16,18 @@ from graphtask.drawing.style import ACROSS, DEAD, WEAK, WITHIN, stage_colors
 SUFFIXES = ["svg", "pdf", "png"]
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_the_same_graph_gives_the_same_bytes_in_another_process(tmp_path, suffix):
+def test_the_same_graph_gives_the_same_bytes_in_another_process(tmp_path):
     code = (
         "import sys, graphtask as gt\n"
-        "gt.plot.save(gt.draw(gt.banded_dag(20, bandwidth=3), title='banded'), sys.argv[1])"
+        "for path in sys.argv[1:]:\n"
+        "    gt.plot.save(gt.draw(gt.banded_dag(20, bandwidth=3), title='banded'), path)"
     )
-    here = gt.plot.save(gt.draw(gt.banded_dag(20, bandwidth=3), title="banded"), tmp_path / f"a.{suffix}")
-    subprocess.run([sys.executable, "-c", code, str(tmp_path / f"b.{suffix}")], check=True)
-    assert here.read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
-    assert b"<dc:date>" not in here.read_bytes()
+    there = {suffix: tmp_path / f"b.{suffix}" for suffix in SUFFIXES}
+    subprocess.run([sys.executable, "-c", code, *map(str, there.values())], check=True)
+    for suffix, path in there.items():
+        here = gt.plot.save(gt.draw(gt.banded_dag(20, bandwidth=3), title="banded"), tmp_path / f"a.{suffix}")
+        assert here.read_bytes() == path.read_bytes()
+        assert b"<dc:date>" not in here.read_bytes()
 
 
 def test_other_kinds_of_files_are_refused_before_anything_is_written(tmp_path):

@@ -400,7 +400,7 @@ def results(study):
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_ctrl_c_saves_every_run_and_the_next_call_goes_on_and_lists_what_failed(study_file, cluster):
-    path = study_file(seeds=1, epochs=60, more="[data.lost]\nsource = '/nowhere/lost.npz'\n")
+    path = study_file(seeds=1, epochs=300, more="[data.lost]\nsource = '/nowhere/lost.npz'\n")
     study = gt.Study.read(path)
     scans, lost = sorted(study.jobs, key=lambda job: job.data.name == "lost")
     process = start(path, cluster)
@@ -408,7 +408,7 @@ def test_ctrl_c_saves_every_run_and_the_next_call_goes_on_and_lists_what_failed(
     process.send_signal(signal.SIGINT)
     result, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, said
-    assert (result, said.splitlines()[-1].partition(";")[0]) == ("", "graphtask: stopped")
+    assert (result, said.splitlines()[-1].partition(";")[0]) == ("", "graphtask: interrupted")
     assert not (scans.folder / "weights.safetensors").exists()
     assert not list(study.out.glob("*.mark"))
     process = start(path, cluster)
@@ -456,10 +456,7 @@ def test_a_killed_worker_and_a_lost_node_cost_nothing_but_time(study_file, clust
         time.sleep(0.05)
     result, said = process.communicate()
     assert process.returncode == 0, said
-    assert result.splitlines() == [
-        f"{study.out}: 4 of 4 runs finished",
-        f"next: graphtask study results {study.out}",
-    ]
+    assert result.splitlines()[0] == f"{study.out}: 4 of 4 runs finished"
     assert "its process on the cluster ended (WorkerCrashedError" in said
     assert finished_files(study) == first_seen, "a finished run was trained again"
     assert len(first_seen) == 4

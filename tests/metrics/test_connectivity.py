@@ -3,15 +3,16 @@ import math
 import igraph
 import networkx as nx
 import pytest
-from helpers import random_graphs
+from helpers import random_graphs, repeated
 
 import graphtask as gt
 from graphtask.metrics.connectivity import edge_connectivity
 from graphtask.metrics.view import GraphView, Options
 
 
-def test_edge_connectivity_equals_networkx():
-    for graph in random_graphs(500, seed=2):
+@repeated(500)
+def test_edge_connectivity_equals_networkx(count):
+    for graph in random_graphs(count, seed=2):
         view = GraphView(graph, Options())
         theirs = nx.edge_connectivity(nx.DiGraph(graph.get_edgelist()), *view.ends)
         assert edge_connectivity(view) == theirs

@@ -4,7 +4,7 @@ import igraph
 import networkx as nx
 import numpy as np
 import pytest
-from helpers import loose_dags, random_graphs
+from helpers import loose_dags, random_graphs, repeated
 
 import graphtask as gt
 from graphtask.metrics import current_flow
@@ -26,9 +26,10 @@ def by_networkx(graph):
 
 
 @pytest.mark.parametrize("block", [4_000_000, 20])
-def test_everything_equals_networkx(monkeypatch, block):
+@repeated(500)
+def test_everything_equals_networkx(monkeypatch, block, count):
     monkeypatch.setattr(current_flow, "_BLOCK", block)
-    for graph in random_graphs(500, seed=25):
+    for graph in random_graphs(count, seed=25):
         row = gt.measure(graph, metrics=NAMES)
         for name, value in by_networkx(graph).items():
             assert row[name] == pytest.approx(value, rel=1e-10, abs=1e-12), name

@@ -2,7 +2,7 @@ import igraph
 import networkx as nx
 import numpy as np
 import pytest
-from helpers import loose_dags, random_graphs
+from helpers import loose_dags, random_graphs, repeated
 
 import graphtask as gt
 from graphtask.metrics.cuts import cut_widths
@@ -28,8 +28,9 @@ def places(order):
     return {node: place for place, node in enumerate(order)}
 
 
-def test_cut_widths_count_the_edges_that_lead_over_every_depth():
-    for graph in random_graphs(300, seed=15) + loose_dags(300, seed=16):
+@repeated(300)
+def test_cut_widths_count_the_edges_that_lead_over_every_depth(count):
+    for graph in random_graphs(count, seed=15) + loose_dags(count, seed=16):
         if graph.ecount() == 0:
             continue
         view = GraphView(graph, Options())
@@ -49,8 +50,9 @@ def test_there_is_nothing_to_cut_without_edges():
     assert row["undefined"].count("the graph has no edges") == 3
 
 
-def test_bottlenecks_are_the_positions_that_one_edge_crosses_in_any_order():
-    for graph in random_graphs(500, seed=17):
+@repeated(500)
+def test_bottlenecks_are_the_positions_that_one_edge_crosses_in_any_order(count):
+    for graph in random_graphs(count, seed=17):
         expected = crossing(graph, places(GraphView(graph, Options()).order.tolist())).count(1)
         assert gt.measure(graph, metrics="bottlenecks")["bottlenecks"] == expected
         other = list(
@@ -59,8 +61,9 @@ def test_bottlenecks_are_the_positions_that_one_edge_crosses_in_any_order():
         assert crossing(graph, places(other)).count(1) == expected
 
 
-def test_the_span_is_the_longest_path_over_the_shortest():
-    for graph in random_graphs(500, seed=18):
+@repeated(500)
+def test_the_span_is_the_longest_path_over_the_shortest(count):
+    for graph in random_graphs(count, seed=18):
         theirs, ends = nx.DiGraph(graph.get_edgelist()), GraphView(graph, Options()).ends
         expected = nx.dag_longest_path_length(theirs, weight=None) / nx.shortest_path_length(theirs, *ends)
         assert gt.measure(graph, metrics="span_path")["span_path"] == pytest.approx(expected, abs=6e-13)

@@ -4,7 +4,7 @@ import igraph
 import networkx as nx
 import numpy as np
 import pytest
-from helpers import loose_dags, random_graphs
+from helpers import every, loose_dags, random_graphs
 
 import graphtask as gt
 from graphtask.metrics.degrees import METRICS
@@ -52,8 +52,9 @@ def by_networkx(graph):
     return expected
 
 
-def test_everything_equals_networkx_where_it_is_defined_and_is_said_to_be_undefined_elsewhere():
-    for graph in GRAPHS:
+@every(5)
+def test_everything_equals_networkx_where_it_is_defined_and_is_said_to_be_undefined_elsewhere(step):
+    for graph in GRAPHS[::step]:
         row = gt.measure(graph, metrics=NAMES)
         expected = by_networkx(graph)
         for name in NAMES:

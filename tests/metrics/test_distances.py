@@ -4,7 +4,7 @@ import igraph
 import networkx as nx
 import numpy as np
 import pytest
-from helpers import loose_dags, random_graphs
+from helpers import loose_dags, random_graphs, repeated
 
 import graphtask as gt
 from graphtask.metrics import distances
@@ -46,11 +46,12 @@ def by_networkx(graph):
 
 
 @pytest.mark.parametrize("block", [256, 2])
+@repeated(300)
 def test_everything_equals_networkx_where_it_is_defined_and_is_said_to_be_undefined_elsewhere(
-    monkeypatch, block
+    monkeypatch, block, count
 ):
     monkeypatch.setattr(distances, "SMALL", block)
-    for graph in random_graphs(300, seed=19) + loose_dags(300, seed=20):
+    for graph in random_graphs(count, seed=19) + loose_dags(count, seed=20):
         row = gt.measure(graph, metrics=[*NAMES, *EXTRA])
         expected = by_networkx(graph)
         for name in [*NAMES, *EXTRA]:

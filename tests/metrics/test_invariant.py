@@ -4,7 +4,7 @@ import igraph
 import networkx as nx
 import numpy as np
 import pytest
-from helpers import loose_dags, random_graphs, shuffled
+from helpers import loose_dags, random_graphs, repeated, shuffled
 
 import graphtask as gt
 
@@ -30,8 +30,9 @@ def are_isomorphic(first, second):
     return nx.is_isomorphic(theirs(first), theirs(second), node_match=same)
 
 
-def test_copies_in_another_order_with_other_names_and_weights_have_the_same_hash():
-    for seed, graph in enumerate(random_graphs(300, seed=34, most_nodes=14) + loose_dags(300, seed=35)):
+@repeated(300)
+def test_copies_in_another_order_with_other_names_and_weights_have_the_same_hash(count):
+    for seed, graph in enumerate(random_graphs(count, seed=34, most_nodes=14) + loose_dags(count, seed=35)):
         copy = shuffled(graph, seed)
         copy.vs["name"] = [f"x{index}" for index in range(copy.vcount())]
         copy.es["weight"] = 0.5
@@ -39,8 +40,9 @@ def test_copies_in_another_order_with_other_names_and_weights_have_the_same_hash
         assert len(value(graph)) == 32
 
 
-def test_hashes_are_equal_exactly_if_graphs_are_isomorphic():
-    graphs = loose_dags(400, seed=36, most_nodes=4)
+@repeated(400)
+def test_hashes_are_equal_exactly_if_graphs_are_isomorphic(count):
+    graphs = loose_dags(count, seed=36, most_nodes=4)
     hashes = [value(graph) for graph in graphs]
     equal = 0
     for (first, one), (second, other) in combinations(list(zip(graphs, hashes, strict=True))[:150], 2):

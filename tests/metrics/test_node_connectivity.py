@@ -1,7 +1,7 @@
 import networkx as nx
 import numpy as np
 import pytest
-from helpers import loose_dags, random_graphs, shuffled
+from helpers import loose_dags, random_graphs, repeated, shuffled
 
 import graphtask as gt
 from graphtask.metrics.node_connectivity import _bounds
@@ -47,10 +47,11 @@ def value(graph):
     return gt.measure(graph, metrics="mean_node_connectivity")["mean_node_connectivity"]
 
 
-def test_it_equals_mengers_theorem_by_brute_force():
-    graphs = random_graphs(350, seed=21, most_nodes=5) + loose_dags(350, seed=22, most_nodes=5)
+@repeated(350)
+def test_it_equals_mengers_theorem_by_brute_force(count):
+    graphs = random_graphs(count, seed=21, most_nodes=5) + loose_dags(count, seed=22, most_nodes=5)
     compared = [graph for graph in graphs if graph.vcount() > 1]
-    assert len(compared) > 500
+    assert len(compared) > count
     for graph in compared:
         assert value(graph) == pytest.approx(by_menger(graph), rel=1e-15)
 

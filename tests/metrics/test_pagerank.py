@@ -1,12 +1,13 @@
 import networkx as nx
 import pytest
-from helpers import random_graphs
+from helpers import random_graphs, repeated
 
 import graphtask as gt
 
 
-def test_the_rank_of_the_output_equals_networkx():
-    for graph in random_graphs(500, seed=30):
+@repeated(500)
+def test_the_rank_of_the_output_equals_networkx(count):
+    for graph in random_graphs(count, seed=30):
         theirs = nx.pagerank(
             nx.DiGraph(graph.get_edgelist()), alpha=0.85, tol=1e-15, max_iter=1000, weight=None
         )

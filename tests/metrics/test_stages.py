@@ -3,7 +3,7 @@ from collections import Counter
 import igraph
 import pandas as pd
 import pytest
-from helpers import random_graphs
+from helpers import random_graphs, repeated
 
 import graphtask as gt
 from graphtask.metrics.stages import METRICS
@@ -11,13 +11,14 @@ from graphtask.metrics.stages import METRICS
 NAMES = [metric.name for metric in METRICS]
 
 
-def test_everything_equals_a_count_edge_by_edge():
-    for graph in random_graphs(500, seed=14, most_nodes=12):
+@repeated(500)
+def test_everything_equals_a_count_edge_by_edge(count):
+    for graph in random_graphs(count, seed=14, most_nodes=12):
         stage, n, m = graph.vs["stage"], graph.vcount(), graph.ecount()
         pairs = Counter((stage[i], stage[j]) for i, j in graph.get_edgelist())
         rises = Counter()
-        for (first, second), count in pairs.items():
-            rises[second - first] += count
+        for (first, second), times in pairs.items():
+            rises[second - first] += times
         blocks = {(i, stage[j]) for i, j in graph.get_edgelist() if stage[j] > stage[i]}
         row = gt.measure(graph, metrics=NAMES)
         assert row.pop("undefined") == ""

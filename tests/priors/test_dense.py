@@ -120,6 +120,7 @@ def test_other_bad_arguments_are_refused():
         gt.full_dag(4, stages=[1, 1])
 
 
+@pytest.mark.slow
 def test_two_thousand_nodes_are_no_trouble():
     start = time.perf_counter()
     graph = gt.full_dag(2000)

@@ -3,7 +3,7 @@ from itertools import combinations
 
 import pytest
 from helpers import architectures, staged
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
@@ -51,7 +51,6 @@ SMALL = [
 ]
 
 
-@settings(max_examples=30, deadline=None)
 @given(architectures(), st.sampled_from(["degree", "stage"]), st.integers(0, 99))
 def test_degrees_order_and_stages_stay(graph, preserve, seed):
     for null in gt.priors.randomize(graph, 2, seed=seed, preserve=preserve):

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 
 import graphtask as gt
@@ -59,6 +60,77 @@ def test_a_darts_genotype_is_its_two_cells_in_a_row():
     assert {("normal:2", "normal:output"), ("normal:3", "normal:output")} <= set(edge_names(graph))
     assert ("normal:output", "reduce:c_{k-1}") in edge_names(graph)
     assert ops(graph)["reduce:output"] == "output"
+
+
+PAIRS = {"normal": [["conv", 0], ["skip", 1]], "normal_concat": [2], "reduce": [["pool", 0], ["conv", 1]]}
+LISTED = "Genotype(normal=[['conv', 0], ['skip', 1]], normal_concat={2}, reduce=[[('pool', 0), ('conv', 1)]])"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("log.txt", f"03/27 11:39:12 PM genotype = {LISTED}\n"),
+        ("code.txt", f"# best of three\nGenotype = namedtuple('Genotype', 'normal reduce')\nPC = genotypes.{LISTED}  # 97 %\n"),
+        ("cell.json", json.dumps(PAIRS)),
+        ("cell.json", json.dumps({"genotype": PAIRS, "accuracy": 97})),
+        ("cell.json", json.dumps(LISTED)),
+        ("cell.json", json.dumps({"arch": LISTED})),
+    ],
+)  # fmt: skip
+def test_a_genotype_in_the_forms_of_logs_code_and_json(name, text):
+    graph = read(text, name)
+
+    assert ops(graph)["normal:2<0"] == "conv"
+    assert {"normal:2<1", "reduce:2<0", "reduce:2<1"} <= set(graph.vs["name"])
+
+
+STRING = "|nor_conv_3x3~0|+|none~0|skip~1|"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("cell.txt", f"'{STRING}'\n"),
+        ("cell.txt", STRING.replace("+", " + ")),
+        ("cell.json", json.dumps(STRING)),
+        ("cell.json", json.dumps({"arch_str": STRING, "seed": 777})),
+        ("cell.json", json.dumps({"cell/0_1": "conv_3x3", "cell/0_2": "none", "cell/1_2": "skip"})),
+        ("cell.json", json.dumps({"0_1": "conv_3x3", "1_2": "skip"})),
+    ],
+)
+def test_a_nasbench201_cell_in_the_forms_of_its_tools(name, text):
+    graph = read(text, name)
+
+    assert ops(graph) == {"0": "input", "0>1": "nor_conv_3x3", "1": "sum", "1>2": "skip", "2": "output"}
+
+
+@pytest.mark.parametrize(
+    "genome",
+    [
+        {"nodes": {"0": {"bias": 0.5}}, "connections": {"-1,0": {"weight": 0.5}, "-2,0": {"weight": 1, "enabled": False}}},
+        {"nodes": {"0": {"bias": 0.5}}, "connections": {"(-1, 0)": {"weight": 0.5, "enabled": True}}},
+        {"node_genes": [{"id": -1}, {"id": 0, "bias": 0.5}], "connection_genes": [{"in_node": -1, "out_node": 0, "weight": 0.5}]},
+        {"nodes": [{"index": -1}, {"index": 0, "bias": 0.5}], "connections": [{"from": -1, "to": 0, "weight": 0.5}]},
+    ],
+)  # fmt: skip
+def test_genomes_in_the_forms_of_their_libraries(genome):
+    graph = read(json.dumps(genome), "genome.json")
+
+    assert edge_names(graph) == [("-1", "0")]
+    assert graph.es["weight"] == [0.5]
+    assert dict(zip(graph.vs["name"], graph.vs["bias"], strict=True))["0"] == 0.5
+
+
+@pytest.mark.parametrize("empty", ["reduce=[]", "reduce=None"])
+def test_a_genotype_may_have_one_cell(empty):
+    graph = read(f"Genotype(normal=[('conv', 0), ('skip', 1)], normal_concat=[2], {empty})", "cell.txt")
+
+    assert ops(graph)["normal:output"] == "output"
+
+
+def test_several_genotypes_are_refused():
+    with pytest.raises(gt.errors.FormatError, match="holds 2 genotypes; a file may hold one"):
+        read(f"{LISTED}\n{LISTED}", "log.txt")
 
 
 @pytest.mark.parametrize(
@@ -133,3 +205,41 @@ def test_an_onnx_model_is_its_operations_with_shapes_and_parameters():
     assert dict(zip(graph.vs["name"], graph.vs["shape"], strict=True))["conv"] == "1x4x6x6"
     assert ("conv", "add") in edge_names(graph)
     assert onnx.__version__
+
+
+def onnx_graph(nodes, initializers=()):
+    onnx = pytest.importorskip("onnx")
+    ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 4]) for name in ("x", "y")]
+    model = onnx.helper.make_model(onnx.helper.make_graph(nodes, "g", ends[:1], ends[1:], list(initializers)))
+    return from_bytes(model.SerializeToString(), name="net.onnx", options=ReadOptions(stages=1))
+
+
+def test_an_onnx_operation_reads_what_its_subgraphs_read():
+    helper = pytest.importorskip("onnx").helper
+    branches = [
+        helper.make_graph([helper.make_node("Mul", ["a", "x"], [name])], name, [], [result])
+        for name in ("then", "else")
+        for result in [helper.make_tensor_value_info(name, 1, [1, 4])]
+    ]
+    nodes = [
+        helper.make_node("Relu", ["x"], ["a"], name="relu"),
+        helper.make_node("Cast", ["x"], ["c"], name="cast", to=9),
+        helper.make_node("If", ["c"], ["y"], name="if", then_branch=branches[0], else_branch=branches[1]),
+    ]
+
+    assert {("relu", "if"), ("x", "if"), ("cast", "if")} <= set(edge_names(onnx_graph(nodes)))
+
+
+def test_operations_on_constants_are_constants_and_axes_are_no_parameters():
+    onnx = pytest.importorskip("onnx")
+    weight = onnx.numpy_helper.from_array(np.zeros((4, 4), "float32"), "w")
+    axes = onnx.numpy_helper.from_array(np.array([1]), "axes")
+    nodes = [
+        onnx.helper.make_node("Transpose", ["w"], ["wt"], name="transpose"),
+        onnx.helper.make_node("MatMul", ["x", "wt"], ["a"], name="matmul"),
+        onnx.helper.make_node("ReduceSum", ["a", "axes"], ["y"], name="sum"),
+    ]
+    graph = onnx_graph(nodes, [weight, axes])
+
+    assert graph.vs["name"] == ["x", "matmul", "sum", "output:y"]
+    assert graph.vs["parameters"] == [None, 16, None, None]

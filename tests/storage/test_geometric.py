@@ -3,7 +3,7 @@ import sys
 import pytest
 import torch
 from helpers import architectures, assert_same_graph, attributed_architectures, shuffled
-from hypothesis import given, settings
+from hypothesis import given
 
 import graphtask as gt
 
@@ -15,17 +15,19 @@ def data_class():
     return data_class_of_pyg()
 
 
+def other_class(name):
+    return getattr(sys.modules[data_class().__module__.rpartition(".")[0]], name)
+
+
 def data(**fields):
     return data_class()(**fields)
 
 
-@settings(max_examples=60)
 @given(attributed_architectures())
 def test_a_graph_comes_back_with_every_bit(graph):
     assert_same_graph(gt.from_geometric(gt.to_geometric(graph)), graph)
 
 
-@settings(max_examples=30)
 @given(architectures())
 def test_vertices_in_any_order_come_back_sorted(graph):
     mixed = shuffled(graph, 7)
@@ -33,7 +35,6 @@ def test_vertices_in_any_order_come_back_sorted(graph):
     assert_same_graph(gt.from_geometric(gt.to_geometric(mixed)), gt.as_architecture(mixed))
 
 
-@settings(max_examples=30)
 @given(attributed_architectures())
 def test_data_come_back_field_by_field(graph):
     first = gt.to_geometric(graph)
@@ -175,3 +176,68 @@ def test_features_are_float_columns_and_do_not_come_back_as_attributes():
 def test_a_feature_that_is_unknown_or_no_number_is_named(feature, words):
     with pytest.raises(gt.errors.ArgumentError, match=words):
         gt.to_geometric(gt.full_dag(3), features=[feature])
+
+
+def saved(value, path):
+    torch.save(value, path)
+    return path
+
+
+EDGES = torch.tensor([[0, 1, 0], [1, 2, 2]])
+
+
+def test_a_file_of_data_whose_fields_have_been_looked_up_is_read(tmp_path):
+    found = data(x=torch.ones(3, 2), edge_attr=torch.ones(3), edge_index=EDGES, y=torch.tensor([1]))
+    assert found.is_edge_attr("edge_attr")  # torch-geometric then stores a cache of the answers
+
+    assert gt.read(saved(found, tmp_path / "a.pt"), stages=1).es["edge_attr"] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "value", [EDGES, EDGES.T.contiguous(), torch.triu(torch.ones(3, 3), 1), [data(edge_index=EDGES)]]
+)
+def test_a_file_of_a_tensor_or_of_one_graph_is_read(value, tmp_path):
+    assert set(gt.read(saved(value, tmp_path / "a.pt"), stages=1).get_edgelist()) == {(0, 1), (1, 2), (0, 2)}
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (data(x=torch.ones(3, 2)), "has no edge_index"),
+        ([data(edge_index=EDGES)] * 2, "got list; store one graph per file"),
+        (other_class("HeteroData")(), "holds a torch_geometric.data.hetero_data.HeteroData"),
+        (torch.ones(3, 3).to_sparse(), "dense tensor"),
+    ],
+)
+def test_files_of_other_objects_are_refused_in_one_line(value, words, tmp_path):
+    with pytest.raises(gt.errors.FormatError, match=words) as caught:
+        gt.read(saved(value, tmp_path / "a.pt"), stages=1)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (
+            other_class("Batch").from_data_list([data(edge_index=EDGES, num_nodes=3)] * 2),
+            r"batch of 2; batch.to_data_list\(\) splits it",
+        ),
+        (other_class("HeteroData")(), r"data.to_homogeneous\(\) makes one graph of it"),
+    ],
+)
+def test_batches_and_heterogeneous_graphs_are_refused_with_the_remedy(value, words):
+    for function in (gt.measure, gt.as_igraph, gt.from_geometric):
+        with pytest.raises(gt.GraphtaskError, match=words):
+            function(value)
+
+
+def test_a_batch_of_one_graph_is_that_graph():
+    batch = other_class("Batch").from_data_list([gt.to_geometric(gt.full_dag(4))])
+
+    assert_same_graph(gt.from_geometric(batch), gt.full_dag(4))
+
+
+def test_a_batch_as_several_graphs_is_refused_with_the_remedy():
+    batch = other_class("Batch").from_data_list([gt.to_geometric(gt.full_dag(4))] * 2)
+    with pytest.raises(gt.GraphtaskError, match=r"batch.to_data_list\(\) splits it"):
+        gt.measure_all(batch)

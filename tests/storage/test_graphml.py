@@ -6,7 +6,7 @@ import networkx as nx
 import numpy as np
 import pytest
 from helpers import architectures, assert_same_graph, attributed_architectures, bits, shuffled
-from hypothesis import given, settings
+from hypothesis import given
 
 import graphtask as gt
 from graphtask.graph import edge_names
@@ -41,7 +41,6 @@ def small(path, *, keys="", graph='edgedefault="directed"', body="", edge='<edge
 # Our own files
 
 
-@settings(max_examples=100)
 @given(attributed_architectures())
 def test_a_graph_comes_back_with_every_bit_and_the_same_bytes(shared_path, graph):
     gt.write(graph, shared_path)
@@ -51,7 +50,6 @@ def test_a_graph_comes_back_with_every_bit_and_the_same_bytes(shared_path, graph
     assert dumps(again) == shared_path.read_bytes() == dumps(graph.copy())
 
 
-@settings(max_examples=30)
 @given(architectures())
 def test_vertices_in_any_order_come_back_sorted_with_their_edges_in_order(shared_path, graph):
     mixed = shuffled(graph, 3)
@@ -134,7 +132,6 @@ def test_every_example_file_reads_without_options(file):
 # Files of other programs
 
 
-@settings(max_examples=50)
 @given(architectures())
 def test_igraph_s_own_files_read_back_with_whole_stages(shared_path, graph):
     graph.es["weight"] = [0.25] * graph.ecount()
@@ -149,7 +146,6 @@ def test_igraph_s_own_files_read_back_with_whole_stages(shared_path, graph):
     assert again.vs["flag"] == graph.vs["flag"]
 
 
-@settings(max_examples=50)
 @given(architectures())
 def test_networkx_s_own_files_read_back(shared_path, graph):
     original = nx.DiGraph(gt.to_networkx(graph).edges, title="<t>", n=2**70)

@@ -1,10 +1,12 @@
 import io
 import json
+import random
+import re
 
 import networkx as nx
 import pytest
 from helpers import architectures, assert_same_graph, attributed_architectures, shuffled
-from hypothesis import given, settings
+from hypothesis import given
 
 import graphtask as gt
 from graphtask.graph import edge_names
@@ -25,13 +27,11 @@ def by_source(graph):
     return result
 
 
-@settings(max_examples=80)
 @given(attributed_architectures())
 def test_a_graph_comes_back_with_every_attribute(graph):
     assert_same_graph(gt.from_networkx(gt.to_networkx(graph)), by_source(graph))
 
 
-@settings(max_examples=30)
 @given(architectures())
 def test_edges_out_of_order_are_kept_within_each_source(graph):
     mixed = shuffled(graph, 5)
@@ -158,3 +158,32 @@ def trained_chain():
     graph = gt.chain_dag(3)
     graph.es["w"] = [0.5, 0.25]
     return graph
+
+
+@pytest.mark.parametrize("kind", [nx.DiGraph, nx.MultiDiGraph, nx.Graph, nx.MultiGraph])
+def test_the_options_that_an_error_names_are_enough_and_those_of_auto(kind):
+    rng = random.Random(2)
+    n_advised = 0
+    for _ in range(150):
+        graph = kind()
+        graph.add_nodes_from(range(rng.randint(2, 7)))
+        graph.add_edges_from(rng.choices(range(len(graph)), k=2) for _ in range(rng.randint(0, 9)))
+        message = refusal(graph)
+        advice = re.search(r"read it with (.*) \(on the command line: ", message)
+        if advice is not None:
+            n_advised += 1
+            pasted = eval(f"gt.from_networkx(graph, **{{'stages': 1}} | dict({advice[1]}))")
+            chosen = gt.from_networkx(graph, stages=1, reading="auto")
+            assert pasted.get_edgelist() == chosen.get_edgelist()
+        elif message:
+            assert message.startswith("the graph has no edges")
+            assert all(source == target for source, target, *_ in graph.edges)
+    assert n_advised > 50
+
+
+def refusal(graph):
+    try:
+        gt.from_networkx(graph, stages=1)
+    except gt.GraphtaskError as error:
+        return str(error)
+    return ""

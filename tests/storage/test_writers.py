@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.io
 from helpers import architectures, assert_same_graph, attributed_architectures, weighted_architectures
-from hypothesis import given, settings
+from hypothesis import given
 
 import graphtask as gt
 from graphtask.graph import edge_names
@@ -56,7 +56,6 @@ def test_every_suffix_is_in_one_group():
 
 
 @pytest.mark.parametrize("suffix", [*COMPLETE, ".graphml.gz", ".json.gz"])
-@settings(max_examples=25, deadline=None)
 @given(graph=weighted_architectures())
 def test_a_trained_graph_comes_back_whole(suffix, graph):
     graph = trained(graph)
@@ -69,7 +68,6 @@ def test_a_trained_graph_comes_back_whole(suffix, graph):
 
 
 @pytest.mark.parametrize("suffix", [".json", ".cyjs"])
-@settings(max_examples=25, deadline=None)
 @given(graph=attributed_architectures())
 def test_json_loses_nothing_but_what_its_keys_take(suffix, graph):
     for items, taken in ((graph.vs, {"id", "value"}), (graph.es, {"id", "source", "target"})):
@@ -84,14 +82,12 @@ def test_json_loses_nothing_but_what_its_keys_take(suffix, graph):
 
 
 @pytest.mark.parametrize("suffix", NAMED)
-@settings(max_examples=25, deadline=None)
 @given(graph=weighted_architectures())
 def test_edges_names_and_weights_come_back(suffix, graph):
     assert by_name(read(to_bytes(graph, suffix=suffix), suffix, stages=1)) == by_name(graph)
 
 
 @pytest.mark.parametrize("suffix", NUMBERED)
-@settings(max_examples=25, deadline=None)
 @given(graph=weighted_architectures())
 def test_edges_come_back_by_number(suffix, graph):
     order = "ids" if suffix in UNDIRECTED else None
@@ -104,7 +100,6 @@ def test_edges_come_back_by_number(suffix, graph):
         assert dict(zip(found.get_edgelist(), weights, strict=True)) == ours
 
 
-@settings(max_examples=25, deadline=None)
 @given(weighted_architectures())
 def test_networkx_reads_what_we_write(graph):
     def content(suffix):
@@ -134,7 +129,6 @@ def test_networkx_reads_what_we_write(graph):
         assert weights == by_name(graph), suffix
 
 
-@settings(max_examples=25, deadline=None)
 @given(architectures())
 def test_others_read_matrices_and_graph6(graph):
     edges = {tuple(edge) for edge in graph.get_edgelist()}
@@ -147,7 +141,6 @@ def test_others_read_matrices_and_graph6(graph):
         assert {(min(edge), max(edge)) for edge in found.edges} == edges
 
 
-@settings(max_examples=25, deadline=None)
 @given(architectures(max_nodes=40))
 def test_we_read_what_networkx_and_igraph_write(graph):
     other = nx.DiGraph(gt.to_networkx(graph).edges)
@@ -218,3 +211,23 @@ def test_the_page_on_formats_names_every_suffix():
     page = Path("docs/formats.md").read_text()
 
     assert [suffix for suffix in {*PARSERS, *WRITERS} if f"`{suffix}`" not in page] == []
+
+
+@pytest.mark.parametrize("suffix", [".graphml", ".gml", ".gexf", ".dot", ".json", ".cyjs", ".pt"])
+@pytest.mark.parametrize(
+    "name", ["label", "group", "parent", "key", "kind", "type", "attributes", "from", "tail"]
+)
+def test_attributes_whose_names_mean_something_in_a_format_come_back(suffix, name):
+    graph = gt.full_dag(3, stages=1)
+    graph.vs[name], graph.es[name] = ["x", "y", "z"], ["p", "q", "r"]
+    again = read(to_bytes(graph, suffix=suffix), suffix)
+
+    assert again.vs["name"] == graph.vs["name"]
+    assert (again.vs[name], again.es[name]) == (["x", "y", "z"], ["p", "q", "r"])
+
+
+def test_a_table_has_one_column_source():
+    graph = gt.chain_dag(3, stages=1)
+    graph.es["source"], graph.es["kind"] = ["x", "y"], ["p", "q"]
+
+    assert read(to_bytes(graph, suffix=".csv"), ".csv", stages=1).es["kind"] == ["p", "q"]

@@ -128,7 +128,7 @@ def test_ctrl_c_saves_every_run_ends_every_process_and_the_next_call_goes_on(stu
     driver.send_signal(signal.SIGINT)
     _, errors = driver.communicate(timeout=PATIENCE)
     assert driver.returncode == 130
-    assert "graphtask: stopped; everything is saved in" in errors
+    assert "graphtask: interrupted; the state is saved in" in errors
     assert "Traceback" not in errors
     assert len(workers) == 2
     assert are_gone(workers)

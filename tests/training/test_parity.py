@@ -16,7 +16,7 @@ def thinned(digits):
 def thresholds(run):
     ranked = sorted(run.graph.es["weight"])
     top = gt.critical_threshold(run.graph)
-    return [0.0, *(value for value in ranked[:: len(ranked) // 8] if value <= top), top]
+    return [0.0, *(value for value in ranked[:: len(ranked) // 4] if value <= top), top]
 
 
 def test_the_pruned_network_is_the_trained_one_without_the_cut_edges(thinned):

@@ -15,6 +15,7 @@ from run_folders import accept, unfinish
 from torch.nn import functional
 
 import graphtask as gt
+from graphtask.runs.lock import is_locked
 from graphtask.storage.atomic import remove_leftovers
 from graphtask.training.batches import split_batches
 from graphtask.training.checkpointing import Checkpointer
@@ -299,9 +300,9 @@ def test_an_option_out_of_range_is_one_line(digits, quick, options, message):
         train(digits, quick, **options)
 
 
-def test_threads_are_put_back(digits, quick):
+def test_threads_are_put_back(digits):
     before = torch.get_num_threads()
-    train(digits, quick, threads=before + 1)
+    train(digits, gt.TrainConfig(epochs=1, batch_size=120), graph=gt.chain_dag(2), threads=before + 1)
     assert torch.get_num_threads() == before
 
 
@@ -397,37 +398,42 @@ def kill_at_random_moments(tmp_path, *, epochs, n_kills, seed, longest):
         kills += 1
         if process.returncode == 0:
             break
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, stdout=subprocess.DEVNULL)
     return kills
 
 
-def undisturbed(digits, epochs):
+def undisturbed(digits, epochs, out=None):
     config = gt.TrainConfig(epochs=epochs, batch_size=20, learning_rate=0.05)
-    return train(digits, config, seed=0, threads=1)
+    return train(digits, config, out, seed=0, threads=1)
 
 
 def test_killed_by_sigkill_the_run_resumes_to_the_same_bits(digits, tmp_path):
-    kill_at_random_moments(tmp_path, epochs=3, n_kills=2, seed=1, longest=0.3)
-    assert_same_run(undisturbed(digits, 3), gt.Run.open(tmp_path))
+    kill_at_random_moments(tmp_path, epochs=3, n_kills=1, seed=1, longest=0.3)
+    assert_same_run(undisturbed(digits, 3), undisturbed(digits, 3, tmp_path))
 
 
 @pytest.mark.slow
 def test_killed_by_sigkill_at_twenty_random_moments_the_run_resumes_to_the_same_bits(digits, tmp_path):
     kills = kill_at_random_moments(tmp_path, epochs=60, n_kills=20, seed=2, longest=0.6)
     assert kills == 20
-    assert_same_run(undisturbed(digits, 60), gt.Run.open(tmp_path))
+    assert_same_run(undisturbed(digits, 60), undisturbed(digits, 60, tmp_path))
     for path in Path(tmp_path).iterdir():
         assert not path.name.endswith((".tmp", ".part")), "a half-written file was left behind"
 
 
+LOCK = """
+import sys, time
+from pathlib import Path
+from graphtask.runs.lock import lock_run
+with lock_run(Path(sys.argv[1])):
+    print("locked", flush=True)
+    time.sleep(600)
+"""
+
+
 def test_a_second_process_cannot_train_the_same_run(digits, quick, tmp_path):
-    process = subprocess.Popen(
-        [sys.executable, "-c", TRAIN.format(epochs=10_000), str(tmp_path)], stdout=subprocess.PIPE
-    )
+    process = subprocess.Popen([sys.executable, "-c", LOCK, str(tmp_path)], stdout=subprocess.PIPE)
     try:
-        assert process.stdout.readline() == b"ready\n"
-        while not (tmp_path / "checkpoint.pt").exists():
-            time.sleep(0.01)
+        assert process.stdout.readline() == b"locked\n"
         with pytest.raises(gt.errors.RunError, match="another process"):
             train(digits, quick, tmp_path)
     finally:
@@ -435,17 +441,21 @@ def test_a_second_process_cannot_train_the_same_run(digits, quick, tmp_path):
         process.communicate()
 
 
-def test_metrics_can_be_read_while_the_run_goes_on(digits, quick, tmp_path, monkeypatch):
+def test_metrics_can_be_read_and_the_folder_is_locked_while_the_run_goes_on(
+    digits, quick, tmp_path, monkeypatch
+):
     seen = []
     after_epoch = Checkpointer.after_epoch
 
     def look(self):
         after_epoch(self)
+        assert is_locked(tmp_path)
         seen.append(len((tmp_path / "metrics.csv").read_text().splitlines()))
 
     monkeypatch.setattr(Checkpointer, "after_epoch", look)
     train(digits, quick, tmp_path)
     assert seen == [2, 3]
+    assert not is_locked(tmp_path)
 
 
 def test_the_history_of_a_run_never_holds_nan(run):

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from graphtask.metrics.metric import Metric
 
 _SHOWN_ROWS = 500
+_HIDDEN = ("undefined", "reading", "error", "file", "sha256")  # columns after the metrics, not for people
 _MOST_REASONS = 1_000
 
 
@@ -179,8 +180,8 @@ def metrics(
 
     A folder stands for the graphs, archives and runs in it and in its subfolders, a run for its trained graph, an
     archive (.zip, .tar, .tar.gz) for its graphs, a quoted pattern ('graphs/**/*.gml') for the matching files, and -
-    for the paths on standard input, one per line. Graph files are .graphml, .gml, node-link .json, adjacency .npz, and
-    edge lists or adjacency matrices as .csv, .tsv, .txt or .edges.
+    for the paths on standard input, one per line. Graph files are those of all formats in
+    docs/formats.md, such as .graphml, .gexf, .dot, .json, .csv, .npz and .onnx.
 
     A table (.parquet) with --column stands for a graph per row, and a URL with --scheme for the file there.
 
@@ -363,14 +364,14 @@ def _publish(
     from graphtask.corpus.rows import ORIGINS, completed, ordered_columns
 
     measured = ordered_columns(spool.kinds, settings)
-    columns = ["graph", *ORIGINS, *measured, "undefined", "error", "file", "sha256"]
+    columns = ["graph", *ORIGINS, *measured, *_HIDDEN]
     named = zip(labels([entry.run or entry.file for entry in entries]), spool.rows(), strict=True)
     rows = ({"graph": label} | completed(row, measured) for label, row in named)
     if out is not None:
         write_rows(out, columns, rows, kinds={"graph": {str}, **spool.kinds})
         say(f"{out}: {counted(len(entries), 'graph')}")
     elif form == "table":
-        shown = [column for column in columns if column not in {"undefined", "error", "file", "sha256"}]
+        shown = [column for column in columns if column not in _HIDDEN]
         shown = [column for column in shown if column not in ORIGINS or spool.kinds.get(column)]
         first, reasons = _for_people(rows)
         show([{column: row.get(column) for column in shown} for row in first], form=form)
@@ -385,13 +386,15 @@ def _publish(
 
 
 def _for_people(rows: Iterator[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return the first rows, and the reasons of undefined values in all rows."""
+    """Return the first rows, and of all rows the reasons of undefined values and the options chosen for reading."""
     first = list(islice(rows, _SHOWN_ROWS))
     counts: Counter[str] = Counter()
     example: dict[str, str] = {}
     for group in (first, rows):
         for row in group:
-            for reason in filter(None, str(row.get("undefined") or "").split("; ")):
+            changes = str(row.get("reading") or "").split("; ")
+            undefined = filter(None, str(row.get("undefined") or "").split("; "))
+            for reason in (*(change for change in changes if change.startswith("read with ")), *undefined):
                 if reason in example or len(example) < _MOST_REASONS:
                     counts[reason] += 1
                     example.setdefault(reason, row["graph"])

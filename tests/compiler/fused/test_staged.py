@@ -17,7 +17,7 @@ from compiler.executions import (
 )
 from compiler.oracle import randomized
 from helpers import staged, staged_dags
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -28,7 +28,6 @@ from graphtask.errors import GraphtaskError
 # The same function
 
 
-@settings(max_examples=60)
 @given(
     staged_dags(max_nodes=10),
     st.integers(1, 3),
@@ -130,7 +129,6 @@ def test_stages_may_be_computed_again_one_by_one(graph, stages):
 # What can be asked of a PyTorch module
 
 
-@settings(max_examples=25)
 @given(st.data())
 def test_only_what_requires_a_gradient_gets_one(data):
     graph = gt.full_dag(5, stages=[2, 2, 1])

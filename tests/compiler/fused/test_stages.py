@@ -1,7 +1,7 @@
 import pytest
 import torch
 from helpers import staged, staged_dags
-from hypothesis import given, settings
+from hypothesis import given
 
 import graphtask as gt
 from graphtask.compiler.fused.stages import plan_stages
@@ -10,7 +10,6 @@ from graphtask.compiler.plan import make_plan
 from graphtask.errors import ArgumentError
 
 
-@settings(max_examples=100)
 @given(staged_dags(max_nodes=12))
 def test_the_stages_hold_every_node_and_every_edge_once(graph):
     plan = make_plan(graph)
