@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 KINDS: Mapping[str, type] = {
     **dict.fromkeys(("run", "dataset", "prior", "status", "error", "reason", "message", "damaged"), str),
-    **dict.fromkeys(("network", "decided_on", "place", "source", "undefined"), str),
+    **dict.fromkeys(("network", "decided_on", "place", "source", "undefined", "reading"), str),
     **dict.fromkeys(("seed", "epoch", "epochs", "runs", "left", "images", "threads", "test_images"), int),
     **dict.fromkeys(("channels", "parameters", "nodes", "edges", "live_edges", "eliminated", "top_k"), int),
     **dict.fromkeys(("threshold", "critical_threshold", "suggested_threshold"), float),

@@ -167,8 +167,11 @@ def _arrays(content: bytes) -> dict[str, npt.NDArray[Any]]:
     arrays = {}
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = archive.infolist()
-        if len(members) > len(_ARRAYS) + 1:
-            raise FormatError(f"{len(members):,} arrays instead of {len(_ARRAYS)}")
+        names = {member.filename.removesuffix(".npy") for member in members}
+        if len(names) < len(members) or len(names - {*_ARRAYS, _FACTORS}) > 0:
+            raise FormatError(
+                f"{len(members):,} arrays; they must be {', '.join(_ARRAYS)} and {_FACTORS}, each once"
+            )
         for member in members:
             # `EdgeHistory.save` does not compress, so no member is larger than the file.
             if member.compress_type != zipfile.ZIP_STORED or member.file_size > len(content):

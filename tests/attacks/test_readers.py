@@ -137,7 +137,9 @@ def test_a_history_has_each_array_once(tmp_path):
     EdgeHistory((("a", "b"),), np.zeros((2, 1), dtype=np.float32)).save(path)
     with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
         archive.writestr("w.npy", archive.read("w.npy"))
-    with pytest.raises(RunError, match="5 arrays instead of 4"):
+    with pytest.raises(
+        RunError, match="5 arrays; they must be w, source, target, gate and factors, each once"
+    ):
         load_history(path)
 
 

@@ -308,7 +308,7 @@ def test_names_are_shown_as_text_whatever_they_hold(tmp_path):
         path = gt.plot.save(figure, tmp_path / f"hostile.{suffix}")
     root = ET.fromstring((tmp_path / "hostile.svg").read_bytes())
     texts = ["".join(element.itertext()) for element in root.iter(f"{SVG}text")]
-    assert "<script>a…cript> (input)" in texts
+    assert any(text.startswith("<script>a…") and text.endswith("> (input)") for text in texts)
     assert "$a$ <b>" in texts
     assert any(text.startswith("$\\frac") for text in texts)
     assert all(len(text) <= 34 for text in texts)
