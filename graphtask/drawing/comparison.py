@@ -144,9 +144,8 @@ def draw_embedding(
 
 
 def _set_title(axes: "Axes", title: str) -> None:
-    line = fitted(
-        title, width=0.55 * WIDTH, size=TEXT + 1
-    )  # centered above axes that are narrower than the figure
+    # Centered above axes that are narrower than the figure.
+    line = fitted(title, width=0.55 * WIDTH, size=TEXT + 1)
     axes.set_title(line, fontsize=TEXT + 1, color=INK)
 
 

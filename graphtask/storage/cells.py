@@ -380,9 +380,10 @@ def _gene_ends(key: Any, gene: Any) -> tuple[str, str]:
     ends = [next((gene[name] for name in names if name in gene), None) for names in _GENE_ENDS]
     if None not in ends:
         return _identity(ends[0]), _identity(ends[1])
-    if isinstance(key, str) and (
-        match := _GENE_KEY.fullmatch(key)
-    ):  # a tuple of Python as the key of an object
+    match = (
+        _GENE_KEY.fullmatch(key) if isinstance(key, str) else None
+    )  # a tuple of Python as the key of an object
+    if match is not None:
         return match[1], match[2]
     raise FormatError("a connection must have the keys in and out (or source and target)")
 

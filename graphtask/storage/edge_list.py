@@ -94,8 +94,8 @@ def parse(content: bytes) -> Parts:
     the first line and column; with names, blank cells are zeros. (A table of three columns could be both; but where
     one reading gives a graph without cycles, the other has a self-loop.)
 
-    A NAS-Bench-201 string or a DARTS genotype is read by `graphtask.storage.cells`, JSON by `node_link`. Lines of DIMACS (``p``, ``e``,
-    ``a``) are edges, too.
+    A NAS-Bench-201 string or a DARTS genotype is read by `graphtask.storage.cells`, JSON by `node_link`. Lines of
+    DIMACS (``p``, ``e``, ``a``) are edges, too.
 
     Raises:
         FormatError: A line is neither; the message names it.
@@ -134,11 +134,13 @@ def _parts(table: Table, *, n_bytes: int) -> Parts:
 
 def _json(content: bytes) -> Parts | None:
     """Return the parts of a graph in JSON, as cells of tables hold it; None if the text is not JSON."""
+    if len(content) > node_link.MAX_BYTES:
+        return None
     try:
-        from_json(text_of(content))
+        document = from_json(text_of(content))
     except ValueError:
         return None
-    return node_link.parse(content)
+    return node_link.document_parts(document, n_bytes=len(content))
 
 
 def _dimacs(content: bytes) -> Parts | None:

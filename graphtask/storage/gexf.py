@@ -40,7 +40,8 @@ def parse(content: bytes) -> Parts:
     """Return the parts of the graph in a GEXF file.
 
     Nodes are named by their labels if these are unique, else by their ids. Nested nodes have the attribute ``group``
-    with the label or id of the node around them, which is left out if it has no edge. Times, colors, positions and sizes are left out.
+    with the label or id of the node around them, which is left out if it has no edge. Times, colors, positions and sizes
+    are left out.
 
     Raises:
         FormatError: The file is not GEXF, or not safe to read; the message names the line.

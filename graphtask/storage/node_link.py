@@ -38,7 +38,15 @@ def parse(content: bytes) -> Parts:
         [(0, 1)]
     """
     check_bytes(len(content), limit=MAX_BYTES)
-    found = _document(content)
+    return document_parts(_document(content), n_bytes=len(content))
+
+
+def document_parts(found: Any, *, n_bytes: int) -> Parts:
+    """Return the parts of the graph in a JSON document of ``n_bytes`` bytes; see `parse`.
+
+    Raises:
+        FormatError: The document has none of the forms.
+    """
     cell = parse_cell(found)
     if cell is not None:
         return cell
@@ -46,7 +54,7 @@ def parse(content: bytes) -> Parts:
     nodes = records(document.get("nodes"), "nodes")
     key = _edges_key(document)
     edges = records(document[key], key)
-    check_size(len(nodes), len(edges), n_cells=0, n_bytes=len(content))
+    check_size(len(nodes), len(edges), n_cells=0, n_bytes=n_bytes)
     ids = [node.get("id", index) for index, node in enumerate(nodes)]
     position = _positions(ids)
     graph_values = _graph_values(document.get("graph", {}))
@@ -55,8 +63,8 @@ def parse(content: bytes) -> Parts:
     if _are_positions(edges, position):
         position = {index: index for index in range(len(nodes))}
     pairs = [(_end(edge, "source", position), _end(edge, "target", position)) for edge in edges]
-    node_columns = _columns(nodes, without=("id",), n_bytes=len(content))
-    edge_columns = _columns(edges, without=ENDS, n_bytes=len(content))
+    node_columns = _columns(nodes, without=("id",), n_bytes=n_bytes)
+    edge_columns = _columns(edges, without=ENDS, n_bytes=n_bytes)
     if document.get("multigraph") is True:
         edge_columns.pop("key", None)
     parts = Parts(
