@@ -3,6 +3,7 @@
 import contextlib
 import io
 import re
+import threading
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +17,7 @@ from graphtask.storage.limits import check_size
 from graphtask.storage.npz import array_parts
 from graphtask.storage.values import one_line
 
+_LOADING = threading.Lock()  # the classes that torch may create belong to the whole process
 _UNKNOWN = re.compile(r"Unsupported (?:global: GLOBAL|class) ([\w.]{1,100})")  # in messages of torch
 
 
@@ -89,9 +91,15 @@ def _checked(found: Any, kind: Any, *, n_bytes: int) -> Any:
 
 def _from_tensor(tensor: Any, *, n_bytes: int) -> Parts:
     """Return the parts of an adjacency matrix or of an edge list, as in a ``.npy`` file."""
-    if tensor.layout.__str__() != "torch.strided" or tensor.numel() > n_bytes:
+    if str(tensor.layout) != "torch.strided" or tensor.numel() > n_bytes:
         raise FormatError("must hold a dense tensor, of no more elements than the file has bytes")
-    return array_parts(tensor.detach().numpy())
+    if tensor.is_floating_point():
+        tensor = tensor.double()  # numpy lacks bfloat16
+    try:
+        array = tensor.detach().numpy()
+    except (TypeError, RuntimeError) as error:  # a quantized or a conjugated one
+        raise FormatError(f"holds a tensor that is no matrix ({one_line(str(error))})") from None
+    return array_parts(array)
 
 
 @contextlib.contextmanager
@@ -99,14 +107,15 @@ def _only_safe(classes: list[Any]) -> Iterator[None]:
     """Let torch create these classes, and none of those that other libraries have declared safe."""
     from torch import serialization
 
-    others = serialization.get_safe_globals()
-    serialization.clear_safe_globals()
-    serialization.add_safe_globals(classes)
-    try:
-        yield
-    finally:
+    with _LOADING:
+        others = serialization.get_safe_globals()
         serialization.clear_safe_globals()
-        serialization.add_safe_globals(others)
+        serialization.add_safe_globals(classes)
+        try:
+            yield
+        finally:
+            serialization.clear_safe_globals()
+            serialization.add_safe_globals(others)
 
 
 def _empty(*_: object) -> dict[Any, Any]:
@@ -120,10 +129,7 @@ def _safe_classes(kind: Any) -> list[Any]:
     stores = ("GlobalStorage", "BaseStorage", "NodeStorage", "EdgeStorage", "AttrType")
     return [
         kind,
-        (
-            _empty,
-            "collections.defaultdict",
-        ),  # of fields that torch-geometric has looked up, which it needs not
+        (_empty, "collections.defaultdict"),  # fields that torch-geometric has looked up; it can do without
         set,
         *(getattr(data, name) for name in names if hasattr(data, name)),
         *(getattr(storage, name) for name in stores if hasattr(storage, name)),

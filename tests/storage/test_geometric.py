@@ -184,6 +184,7 @@ def saved(value, path):
 
 
 EDGES = torch.tensor([[0, 1, 0], [1, 2, 2]])
+UPPER = torch.triu(torch.ones(3, 3), 1)
 
 
 def test_a_file_of_data_whose_fields_have_been_looked_up_is_read(tmp_path):
@@ -194,7 +195,16 @@ def test_a_file_of_data_whose_fields_have_been_looked_up_is_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "value", [EDGES, EDGES.T.contiguous(), torch.triu(torch.ones(3, 3), 1), [data(edge_index=EDGES)]]
+    "value",
+    [
+        EDGES,
+        EDGES.T.contiguous(),
+        UPPER,
+        UPPER.bfloat16(),
+        UPPER.half(),
+        UPPER.bool(),
+        [data(edge_index=EDGES)],
+    ],
 )
 def test_a_file_of_a_tensor_or_of_one_graph_is_read(value, tmp_path):
     assert set(gt.read(saved(value, tmp_path / "a.pt"), stages=1).get_edgelist()) == {(0, 1), (1, 2), (0, 2)}
@@ -207,6 +217,8 @@ def test_a_file_of_a_tensor_or_of_one_graph_is_read(value, tmp_path):
         ([data(edge_index=EDGES)] * 2, "got list; store one graph per file"),
         (other_class("HeteroData")(), "holds a torch_geometric.data.hetero_data.HeteroData"),
         (torch.ones(3, 3).to_sparse(), "dense tensor"),
+        (UPPER.to(torch.complex64), "must hold numbers, got complex64"),
+        (UPPER.to(torch.complex64).conj(), "holds a tensor that is no matrix"),
     ],
 )
 def test_files_of_other_objects_are_refused_in_one_line(value, words, tmp_path):
