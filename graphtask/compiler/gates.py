@@ -29,6 +29,14 @@ GATES: dict[str, GateFunction] = {"tanh": torch.tanh, "sigmoid": torch.sigmoid, 
 """Built-in gates by name."""
 
 
+_RANGES: dict[GateFunction, tuple[float, float]] = {torch.tanh: (-1.0, 1.0), torch.sigmoid: (0.0, 1.0)}
+_INVERSES: dict[GateFunction, Callable[[float], float]] = {
+    torch.tanh: math.atanh,
+    torch.sigmoid: lambda value: math.log(value) - math.log1p(-value),
+    identity: lambda value: value,
+}
+
+
 def check_gate(gate: GateFunction, name: str) -> None:
     """Raise unless a gate maps a tensor to finite values of its shape and dtype, element by element.
 
@@ -45,7 +53,7 @@ def check_gate(gate: GateFunction, name: str) -> None:
         not isinstance(values, Tensor)
         or (values.shape, values.dtype) != (weight.shape, weight.dtype)
         or not torch.isfinite(values).all()
-        or not torch.equal(values[:1], of_one)
+        or not torch.allclose(values[:1], of_one)  # vector instructions may round in another way
     ):
         raise invalid(
             "gate", "a function of a tensor that returns a finite value for each of its elements", name
@@ -76,14 +84,6 @@ def raw_weight(gate: GateFunction, value: float, *, name: str) -> float:
     if not low < number < high:
         raise invalid("initial_weight", f"a number in ({low:g}, {high:g}) for gate={name!r}", value)
     return inverse(number) if inverse else _solved(gate, number, name=name)
-
-
-_RANGES: dict[GateFunction, tuple[float, float]] = {torch.tanh: (-1.0, 1.0), torch.sigmoid: (0.0, 1.0)}
-_INVERSES: dict[GateFunction, Callable[[float], float]] = {
-    torch.tanh: math.atanh,
-    torch.sigmoid: lambda value: math.log(value) - math.log1p(-value),
-    identity: lambda value: value,
-}
 
 
 def _solved(gate: GateFunction, value: float, *, name: str) -> float:

@@ -146,3 +146,14 @@ def test_factors_are_stored_for_custom_gates_only(tmp_path):
         np.savez(tmp_path / "history.npz", w=w, source=np.array(["a"]), target=np.array(["b"]), **wrong)
         with pytest.raises(gt.errors.RunError, match=message):
             load_history(tmp_path / "history.npz")
+
+
+def test_a_gate_that_mixes_the_edges_is_refused():
+    with pytest.raises(
+        gt.errors.ArgumentError, match="gate must be a function of a tensor .* each of its elements"
+    ):
+        gt.compile(gt.full_dag(4), channels=1, gate=normalized)
+
+
+def normalized(w):
+    return w / w.norm()
