@@ -150,7 +150,7 @@ def test_factors_are_stored_for_custom_gates_only(tmp_path):
 
 def test_a_gate_that_mixes_the_edges_is_refused():
     with pytest.raises(
-        gt.errors.ArgumentError, match="gate must be a function of a tensor .* each of its elements"
+        gt.errors.ArgumentError, match=r"gate must be a function of a tensor .* each of its elements"
     ):
         gt.compile(gt.full_dag(4), channels=1, gate=normalized)
 
